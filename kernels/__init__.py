@@ -1,0 +1,1 @@
+"""CUDA C++ sources: one .cu per op and the .cuh headers that they share."""

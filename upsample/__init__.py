@@ -1,0 +1,15 @@
+"""Upsampling and its inverses on NumPy, CuPy and any Array API arrays.
+
+``upsample.*`` has the names, arguments, results and errors of ``torch.nn.functional``; `upsample.chainer` those of
+``chainer.functions``; `upsample.nn` has layers; `resize` resamples any axes of any array.
+"""
+
+from upsample import chainer, nn
+from upsample.engines.dispatch import explain
+from upsample.functional import *  # noqa: F403
+from upsample.functional import __all__ as _functional
+from upsample.native import resize
+
+__version__ = "0.1.0.dev0"
+
+__all__ = ["chainer", "explain", "nn", "resize", *_functional]

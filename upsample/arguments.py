@@ -1,0 +1,120 @@
+"""Arguments as the dialects take them, checked and made into tuples of plain Python numbers.
+
+Everything is converted before a plan's cache sees it, or ``(4.0, 4.0)`` would slip in after ``(4, 4)``.
+"""
+
+from __future__ import annotations
+
+import math
+import operator
+from collections.abc import Collection, Sequence
+from typing import SupportsIndex, TypeAlias
+
+from upsample.arrays import Array, dtype_name
+from upsample.errors import Raw, bad_type, bad_value
+
+__all__ = [
+    "IntOrInts",
+    "NumberOrNumbers",
+    "check_addressable",
+    "check_dtype",
+    "check_rank",
+    "flag",
+    "integer",
+    "integers",
+    "number",
+    "numbers",
+]
+
+IntOrInts: TypeAlias = int | Sequence[int]
+NumberOrNumbers: TypeAlias = float | Sequence[float]
+
+_ADDRESSABLE = 2**63 - 1
+_INT_RANGE = 2**63
+
+
+def integer(op: str, argument: str, value: object, *, least: int | None = None) -> int:
+    """Return an int; bool, float and text are a TypeError, less than `least` a ValueError."""
+    if isinstance(value, bool) or not isinstance(value, SupportsIndex):
+        raise bad_type(op, argument, value, "an integer is wanted", "pass an int")
+    try:
+        result = operator.index(value)
+    except TypeError:  # an array of floats, say, that has __index__ all the same
+        raise bad_type(op, argument, value, "an integer is wanted", "pass an int") from None
+    if least is not None and result < least:
+        raise bad_value(op, argument, value, f"it must be at least {least}", f"pass {least} or more")
+    if not -_INT_RANGE <= result < _INT_RANGE:
+        raise bad_value(op, argument, value, "it does not fit 64 bits", "pass a smaller number")
+    return result
+
+
+def integers(
+    op: str, argument: str, value: object, count: int, *, least: int | None = None, one_for_all: bool = True
+) -> tuple[int, ...]:
+    """Return `count` ints from one int or from a list or tuple of `count` (or, `one_for_all`, of one)."""
+    if not isinstance(value, (list, tuple)):
+        return (integer(op, argument, value, least=least),) * count
+    items = tuple(integer(op, f"{argument}[{i}]", v, least=least) for i, v in enumerate(value))
+    if len(items) == 1 and one_for_all:
+        return items * count
+    if len(items) != count:
+        raise bad_value(op, argument, value, f"it has {len(items)} entries", f"pass one int or {count}")
+    return items
+
+
+def number(op: str, argument: str, value: object) -> float:
+    """Return a finite float; bool and text are a TypeError, NaN and infinity a ValueError."""
+    if isinstance(value, (bool, str, bytes)):
+        raise bad_type(op, argument, value, "a number is wanted", "pass a float")
+    try:
+        result = float(value)  # type: ignore[arg-type]
+    except OverflowError:
+        raise bad_value(op, argument, value, "it must be finite", "pass a finite number") from None
+    except (TypeError, ValueError):
+        raise bad_type(op, argument, value, "a number is wanted", "pass a float") from None
+    if not math.isfinite(result):
+        raise bad_value(op, argument, value, "it must be finite", "pass a finite number")
+    return result
+
+
+def numbers(op: str, argument: str, value: object, count: int) -> tuple[float, ...]:
+    """Return `count` floats from one number or from a list or tuple of `count`."""
+    if not isinstance(value, (list, tuple)):
+        return (number(op, argument, value),) * count
+    if len(value) != count:
+        raise bad_value(op, argument, value, f"it has {len(value)} entries", f"pass one number or {count}")
+    return tuple(number(op, f"{argument}[{i}]", v) for i, v in enumerate(value))
+
+
+def flag(op: str, argument: str, value: object) -> bool:
+    """Return a bool; anything else is a TypeError, or ``align_corners="False"`` would be true."""
+    if value is True or value is False:
+        return value
+    if type(value).__name__ == "bool":  # numpy.bool
+        return bool(value)
+    raise bad_type(op, argument, value, "a bool is wanted", "pass True or False")
+
+
+def check_rank(op: str, argument: str, x: Array, ranks: Collection[int], layout: str) -> None:
+    """Raise ValueError unless the array has one of the `ranks`; `layout` says what they mean."""
+    if x.ndim not in ranks:
+        wanted = " or ".join(str(r) for r in sorted(ranks))
+        raise bad_value(
+            op, argument, Raw(f"<shape {tuple(x.shape)}>"), f"it has {x.ndim} axes", f"pass {wanted}: {layout}"
+        )
+
+
+def check_dtype(op: str, argument: str, x: Array, allowed: Collection[str], remedy: str) -> str:
+    """Return the name of the array's dtype, a TypeError unless it is one of `allowed`."""
+    name = dtype_name(x)
+    if name not in allowed:
+        raise bad_type(op, argument, Raw(f"<dtype {name}>"), "this op does not take that dtype", remedy)
+    return name
+
+
+def check_addressable(op: str, argument: str, value: object, shape: tuple[int, ...], itemsize: int) -> None:
+    """Refuse a result whose bytes a 64-bit address cannot count, before anything is allocated."""
+    if math.prod(n for n in shape if n) * itemsize > _ADDRESSABLE:
+        raise bad_value(
+            op, argument, value, f"a result of shape {shape} is past what memory can address", "ask for less"
+        )

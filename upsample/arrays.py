@@ -1,0 +1,339 @@
+"""Array libraries: namespace, device, dtype, conversion.
+
+The only file that imports array-api-compat, and it does so only for arrays that are not NumPy's own:
+its first look costs 55 ms, and ``type(x) is numpy.ndarray`` tells as much. Libraries are detected by
+array-api-compat through ``sys.modules``, so that none is ever imported here.
+"""
+
+from __future__ import annotations
+
+import sys
+from functools import lru_cache
+from types import ModuleType
+from typing import Any, Protocol, TypeAlias, TypeVar, cast, runtime_checkable
+
+import numpy as np
+
+from upsample.errors import Raw, bad_type, bad_value
+
+__all__ = [
+    "Array",
+    "ArrayT",
+    "Table",
+    "accumulator",
+    "all_true",
+    "astype",
+    "can_assign",
+    "check_out",
+    "device_of",
+    "dtype_name",
+    "from_table",
+    "in_order_of",
+    "index_dtype",
+    "is_abstract",
+    "itemsize",
+    "library",
+    "namespace",
+    "native_order",
+    "split_complex",
+]
+
+Table: TypeAlias = np.ndarray[Any, np.dtype[Any]]
+"""A small NumPy table of a plan: tap indices, weights."""
+
+
+@runtime_checkable
+class Array(Protocol):
+    """What every array of the Array API standard has, as far as this package asks for it."""
+
+    @property
+    def shape(self) -> tuple[int, ...]: ...
+    @property
+    def ndim(self) -> int: ...
+    @property
+    def dtype(self) -> Any: ...
+    def __getitem__(self, key: Any, /) -> Any: ...
+    def __add__(self, other: Any, /) -> Any: ...
+    def __sub__(self, other: Any, /) -> Any: ...
+    def __mul__(self, other: Any, /) -> Any: ...
+
+
+ArrayT = TypeVar("ArrayT", bound=Array)
+
+FLOATING = frozenset({"float16", "bfloat16", "float32", "float64"})
+COMPLEX = frozenset({"complex64", "complex128"})
+SIGNED = frozenset({"int8", "int16", "int32", "int64"})
+UNSIGNED = frozenset({"uint8", "uint16", "uint32", "uint64"})
+INTEGER = SIGNED | UNSIGNED
+MOVABLE = FLOATING | COMPLEX | INTEGER | {"bool"}
+"""The dtypes of an op that only moves values."""
+
+
+def namespace(op: str, arrays: dict[str, object]) -> ModuleType:
+    """Return the Array API namespace of the arrays, which must be of one library and on one device.
+
+    Parameters
+    ----------
+    op : str
+        The operation, for the error.
+    arrays : dict
+        Name of each argument and its array, the leading one first; an argument that is None is not looked at.
+
+    Returns
+    -------
+    module
+        ``numpy`` itself for plain ndarrays, else what array-api-compat finds.
+
+    Raises
+    ------
+    TypeError
+        When an argument is no array, is an array type that would lose something (a mask, matrix rules), or when
+        libraries or devices are mixed.
+    """
+    if all(type(x) is np.ndarray for x in arrays.values() if x is not None):
+        return np
+    present = {name: x for name, x in arrays.items() if x is not None}
+    found = {name: _namespace_of(op, name, x) for name, x in present.items()}
+    first = next(iter(found))
+    for name, xp in found.items():
+        if xp is not found[first]:
+            raise bad_type(
+                op,
+                name,
+                Raw(f"<array of {library(xp)}>"),
+                f"{first} is an array of {library(found[first])} and all arrays must be of one library",
+                "convert one of them",
+            )
+        here, there = device_of(present[name]), device_of(present[first])
+        if here != there:
+            raise bad_type(
+                op,
+                name,
+                Raw(f"<array on device {here}>"),
+                f"{first} is on device {there} and all arrays must be on one device",
+                "move one of them",
+            )
+    return found[first]
+
+
+def _namespace_of(op: str, name: str, x: object) -> ModuleType:
+    if isinstance(x, np.ndarray):
+        if isinstance(x, (np.matrix, np.ma.MaskedArray)):
+            what = "matrix rules" if isinstance(x, np.matrix) else "its mask"
+            raise bad_type(
+                op, name, Raw(f"<{type(x).__name__}>"), f"{what} would be lost", "pass numpy.asarray(...) of it"
+            )
+        return np
+    import array_api_compat
+
+    try:
+        xp = array_api_compat.array_namespace(x)
+    except TypeError:
+        raise bad_type(
+            op,
+            name,
+            Raw(f"<{type(x).__name__}>"),
+            "an array is wanted (NumPy, CuPy, torch, JAX, Dask or any of the Array API standard)",
+            "wrap it, for example with numpy.asarray(...)",
+        ) from None
+    return cast(ModuleType, xp)
+
+
+def library(xp: ModuleType) -> str:
+    """Name the library of a namespace as its users do: numpy, cupy, torch, jax, dask, array_api_strict."""
+    name = xp.__name__.removeprefix("array_api_compat.")
+    return name.split(".")[0]
+
+
+def device_of(x: object) -> object:
+    """Return the array's device in its library's own terms; "cpu" for NumPy."""
+    if type(x) is np.ndarray:
+        return "cpu"
+    import array_api_compat
+
+    try:
+        return array_api_compat.device(x)
+    except Exception:  # a traced JAX array has no device yet
+        return None
+
+
+@lru_cache(maxsize=256)
+def _name_of_dtype(dtype: object) -> str:
+    name = getattr(dtype, "name", None)  # NumPy's, CuPy's, JAX's, ml_dtypes'
+    if not isinstance(name, str):
+        name = str(dtype).split(".")[-1]  # "torch.float32", "array_api_strict.float32"
+    return name
+
+
+def dtype_name(x: Array) -> str:
+    """Return the standard's name of an array's dtype, such as "float32" or "bfloat16", of either byte order."""
+    return _name_of_dtype(x.dtype)
+
+
+def accumulator(name: str) -> str:
+    """Return the dtype in which sums of dtype `name` are made: float32 for the half precisions and for uint8."""
+    return "float32" if name in ("float16", "bfloat16", "uint8") else name
+
+
+def astype(xp: ModuleType, x: ArrayT, dtype: Any) -> ArrayT:
+    """Convert without a copy where nothing changes."""
+    return cast(ArrayT, x if x.dtype == dtype else xp.astype(x, dtype, copy=False))
+
+
+def from_table(xp: ModuleType, table: Table, like: Array, dtype: Any = None) -> Any:
+    """Make an array beside `like` out of a plan's NumPy table (never cached: a table made under a trace poisons)."""
+    if xp is np:
+        return np.asarray(table, dtype=dtype)
+    return xp.asarray(table, dtype=dtype, device=device_of(like))
+
+
+def index_dtype(xp: ModuleType) -> Any:
+    """Return the dtype of indices: int64, or int32 where the library (JAX by default) has no int64."""
+    if library(xp) == "jax":
+        return xp.__array_namespace_info__().default_dtypes()["indexing"]
+    return xp.int64
+
+
+def native_order(x: ArrayT) -> ArrayT:
+    """Return a NumPy array of another byte order in this machine's order; any other array as it is."""
+    if isinstance(x, np.ndarray) and not x.dtype.isnative:
+        return cast(ArrayT, x.astype(x.dtype.newbyteorder("=")))
+    return x
+
+
+def in_order_of(x: Array, result: Any) -> Any:
+    """Give `result` the byte order of `x`, where that is not this machine's."""
+    if isinstance(x, np.ndarray) and not x.dtype.isnative and result.dtype.isnative:
+        return result.astype(x.dtype)
+    return result
+
+
+def itemsize(x: Array) -> int:
+    """Return the bytes of one element."""
+    name = dtype_name(x)
+    return 1 if name == "bool" else int(name.lstrip("abcdefghijklmnopqrstuvwxyz")) // 8
+
+
+def is_abstract(x: object) -> bool:
+    """Say whether the values cannot be looked at, as inside ``jax.jit``."""
+    jax = sys.modules.get("jax")
+    return jax is not None and isinstance(x, jax.core.Tracer)
+
+
+def requires_grad(x: object) -> bool:
+    """Say whether torch's autograd follows this array."""
+    return bool(getattr(x, "requires_grad", False))
+
+
+def can_assign(xp: ModuleType, *arrays: Array | None) -> bool:
+    """Say whether results may be written piece by piece: not into JAX or Dask arrays, nor under torch's autograd."""
+    if library(xp) in ("jax", "dask"):
+        return False
+    return not any(requires_grad(x) for x in arrays)
+
+
+def all_true(condition: Array) -> bool:
+    """Return one bool; computes on the device and, for Dask, now."""
+    return bool(condition)
+
+
+def split_complex(xp: ModuleType, x: Array) -> tuple[Any, Any]:
+    """Return the real and the imaginary part."""
+    return xp.real(x), xp.imag(x)
+
+
+def join_complex(xp: ModuleType, real: Any, imag: Any, dtype: Any) -> Any:
+    """Make a complex array of its parts, without arithmetic that would spread NaN from one to the other."""
+    name = library(xp)
+    if name in ("numpy", "cupy"):
+        joined = xp.empty(real.shape, dtype=dtype)
+        joined.real, joined.imag = real, imag
+        return joined
+    module = sys.modules.get(name)
+    if name == "torch" and module is not None:
+        return module.complex(real, imag)
+    if name == "jax" and module is not None:
+        return module.lax.complex(real, imag)
+    return xp.astype(real, dtype) + xp.astype(imag, dtype) * 1j
+
+
+def check_out(op: str, out: object, shape: tuple[int, ...], dtype: Any, inputs: dict[str, object]) -> None:
+    """Refuse an `out` that is not a writeable array of this shape and dtype apart from every input.
+
+    Raises
+    ------
+    TypeError
+        No array, another library, device or dtype, or an immutable array.
+    ValueError
+        Another shape, read-only, overlapping itself or an input, or under torch's autograd.
+    """
+    xp = namespace(op, {**inputs, "out": out})
+    name = library(xp)
+    if name in ("jax", "dask"):
+        raise bad_type(op, "out", Raw(f"<array of {name}>"), "such arrays are immutable", "leave out= away")
+    array = cast(Array, out)
+    if array.dtype != dtype:
+        raise bad_type(
+            op, "out", Raw(f"<dtype {dtype_name(array)}>"), f"the result is {dtype}", "make out= of that dtype"
+        )
+    if tuple(array.shape) != shape:
+        raise bad_value(
+            op, "out", Raw(f"<shape {tuple(array.shape)}>"), f"the result is {shape}", "make out= of that shape"
+        )
+    if isinstance(out, np.ndarray) and not out.flags.writeable:
+        raise bad_value(op, "out", Raw("<read-only array>"), "it must be writeable", "pass a writeable array")
+    if requires_grad(out) or any(requires_grad(x) for x in inputs.values()):
+        raise bad_value(
+            op, "out", Raw("<array>"), "torch's autograd cannot follow out=", "leave out= away or detach the inputs"
+        )
+    if _overlaps_itself(array):
+        raise bad_value(
+            op, "out", Raw("<array>"), "several of its elements share memory", "pass an array that owns its elements"
+        )
+    for other_name, other in inputs.items():
+        if other is not None and _may_overlap(array, cast(Array, other)):
+            raise bad_value(
+                op, "out", Raw("<array>"), f"it shares memory with {other_name}", "pass an array of its own memory"
+            )
+
+
+def _extent(x: Any) -> tuple[int, int] | None:
+    """First byte and one past the last byte of an array, where its library tells."""
+    if isinstance(x, np.ndarray):
+        return np.lib.array_utils.byte_bounds(x)
+    steps = _byte_steps(x)
+    if hasattr(x, "data_ptr"):  # torch
+        start = int(x.data_ptr())
+    elif hasattr(getattr(x, "data", None), "ptr"):  # CuPy
+        start = int(x.data.ptr)
+    else:
+        return None
+    low = sum(min((n - 1) * step, 0) for n, step in zip(x.shape, steps, strict=True))
+    high = sum(max((n - 1) * step, 0) for n, step in zip(x.shape, steps, strict=True))
+    return start + low, start + high + int(x.itemsize)
+
+
+def _byte_steps(x: Any) -> tuple[int, ...]:
+    if hasattr(x, "data_ptr"):
+        return tuple(int(step) * int(x.itemsize) for step in x.stride())
+    return tuple(getattr(x, "strides", ()) or ())
+
+
+def _overlaps_itself(x: Array) -> bool:
+    return any(n > 1 and step == 0 for n, step in zip(x.shape, _byte_steps(x), strict=False))
+
+
+def _may_overlap(a: Array, b: Array) -> bool:
+    if a is b:
+        return True
+    if isinstance(a, np.ndarray) and isinstance(b, np.ndarray):
+        return bool(np.may_share_memory(a, b))
+    if 0 in a.shape or 0 in b.shape:
+        return False
+    one, two = _extent(a), _extent(b)
+    if one is None or two is None:  # array-api-strict: a view shows itself through DLPack
+        try:
+            return bool(np.may_share_memory(np.from_dlpack(cast(Any, a)), np.from_dlpack(cast(Any, b))))
+        except (AttributeError, BufferError, RuntimeError, TypeError):
+            return False
+    return one[0] < two[1] and two[0] < one[1]

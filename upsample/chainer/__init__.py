@@ -1,0 +1,1 @@
+"""chainer.functions (7.8.1)."""

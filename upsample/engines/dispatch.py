@@ -1,0 +1,215 @@
+"""Which engine carries out a plan on an array, and why the others do not.
+
+The engines are asked in the order fastest first, before anything runs; an exception inside one never makes another
+run. ``engine="portable"`` forces one, and raises with its reason where it cannot.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
+from importlib import import_module
+from types import MappingProxyType, ModuleType
+from typing import TYPE_CHECKING, Any
+
+from upsample.arrays import Array
+from upsample.errors import bad_type, bad_value
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+__all__ = ["ENGINES", "Choice", "Engine", "choose", "explain"]
+
+
+@dataclass(frozen=True, slots=True)
+class Engine:
+    """A way to carry out plans.
+
+    Attributes
+    ----------
+    name : str
+        As in ``engine=``.
+    package : str
+        Where its modules are: one an op, imported when it first runs.
+    supports : callable
+        ``supports(task, plan, array)``: None, or in words why it cannot carry out this plan on this array.
+    unusable : callable
+        ``unusable()``: None, or in words why it can carry out nothing on this machine.
+    """
+
+    name: str
+    package: str
+    supports: Callable[[str, object, Array], str | None]
+    unusable: Callable[[], str | None]
+
+    def module(self, task: str) -> ModuleType:
+        """Return the module of an op, which has `run`."""
+        return import_module(f"{self.package}.{task}")
+
+
+def _not_built() -> str:
+    return "this version of upsample does not have it yet"
+
+
+def _absent(_task: str, _plan: object, _x: Array) -> str:
+    return _not_built()
+
+
+def _anything(_task: str, _plan: object, _x: Array) -> None:
+    return None
+
+
+def _always() -> None:
+    return None
+
+
+ENGINES: tuple[Engine, ...] = (
+    Engine("cuda", "upsample.engines.cuda", _absent, _not_built),
+    Engine("cpu", "upsample.engines.cpu", _absent, _not_built),
+    Engine("portable", "upsample.engines.portable", _anything, _always),
+)
+_BY_NAME: Mapping[str, Engine] = MappingProxyType({engine.name: engine for engine in ENGINES})
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """The engine that would run, and why each other would not.
+
+    Attributes
+    ----------
+    op : str
+        The operation.
+    engine : str
+        The engine that would run.
+    reasons : mapping of str to str
+        For each other engine, why it would not.
+
+    Examples
+    --------
+    >>> import numpy, upsample
+    >>> print(upsample.explain(upsample.interpolate, numpy.zeros((1, 1, 2, 2)), scale_factor=2))
+    interpolate runs on the portable engine
+      not cuda: this version of upsample does not have it yet
+      not cpu: this version of upsample does not have it yet
+    """
+
+    op: str
+    engine: str
+    reasons: Mapping[str, str]
+
+    def __str__(self) -> str:
+        lines = [f"{self.op} runs on the {self.engine} engine"]
+        return "\n".join(lines + [f"  not {name}: {why}" for name, why in self.reasons.items()])
+
+
+class Explained(BaseException):
+    """Carries a choice out of a call that is only to be explained; no ``except Exception`` may stop it."""
+
+    def __init__(self, choice: Choice) -> None:
+        self.choice = choice
+
+
+_explaining: ContextVar[bool] = ContextVar("upsample_explaining", default=False)
+
+
+@contextmanager
+def _explaining_block() -> Iterator[None]:
+    """Within this block, an op raises `Explained` where it would run."""
+    token = _explaining.set(True)
+    try:
+        yield
+    finally:
+        _explaining.reset(token)
+
+
+def choose(op: str, task: str, plan: object, x: Array, engine: str | None) -> Any:
+    """Return the `run` of the engine that carries out this plan on this array.
+
+    Raises
+    ------
+    TypeError
+        `engine` is not a string.
+    ValueError
+        `engine` is no engine, or one that cannot do this.
+    """
+    if engine is not None:
+        chosen = _named(op, engine)
+        why = chosen.supports(task, plan, x)
+        if why is not None:
+            raise bad_value(op, "engine", engine, f"it cannot run: {why}", "leave engine= away for one that can")
+        reasons = {other.name: "another engine was asked for" for other in ENGINES if other is not chosen}
+    else:
+        chosen, reasons = _first_that_can(task, plan, x)
+    if _explaining.get():
+        raise Explained(Choice(op, chosen.name, MappingProxyType(_all_reasons(task, plan, x, chosen, reasons))))
+    return chosen.module(task).run
+
+
+def _named(op: str, engine: object) -> Engine:
+    names = ", ".join(repr(e.name) for e in ENGINES)
+    if not isinstance(engine, str):
+        raise bad_type(op, "engine", engine, "the name of an engine is wanted", f"pass None or one of {names}")
+    if engine not in _BY_NAME:
+        raise bad_value(op, "engine", engine, "there is no such engine", f"pass None or one of {names}")
+    return _BY_NAME[engine]
+
+
+def _first_that_can(task: str, plan: object, x: Array) -> tuple[Engine, dict[str, str]]:
+    reasons = {}
+    for engine in ENGINES:
+        why = engine.supports(task, plan, x)
+        if why is None:
+            return engine, reasons
+        reasons[engine.name] = why
+    raise AssertionError("the portable engine takes everything")
+
+
+def _all_reasons(
+    task: str, plan: object, x: Array, chosen: Engine, reasons: dict[str, str]
+) -> dict[str, str]:
+    """A reason for every engine but the chosen one, those asked after it included."""
+    result = {}
+    for engine in ENGINES:
+        if engine is not chosen:
+            own = engine.supports(task, plan, x)
+            result[engine.name] = own or reasons.get(engine.name) or f"the {chosen.name} engine comes first"
+    return result
+
+
+def explain(function: Callable[..., object], *args: object, **kwargs: object) -> Choice:
+    """Say which engine would run a call, and why each other would not; nothing is computed.
+
+    Parameters
+    ----------
+    function : callable
+        A function or layer of this package.
+    *args, **kwargs
+        What it would be called with.
+
+    Returns
+    -------
+    Choice
+        `engine`, `reasons`; prints as text.
+
+    Raises
+    ------
+    TypeError
+        `function` is none of this package's ops.
+    ValueError, TypeError, IndexError
+        What the call itself would raise for its arguments.
+
+    Examples
+    --------
+    >>> import numpy as np, upsample
+    >>> upsample.explain(upsample.pixel_shuffle, np.zeros((4, 1, 1)), 2).engine
+    'portable'
+    """
+    try:
+        with _explaining_block():
+            function(*args, **kwargs)
+    except Explained as explained:
+        return explained.choice
+    name = getattr(function, "__name__", type(function).__name__)
+    raise bad_type("explain", "function", name, "it runs no op", "pass a function or a layer of upsample")

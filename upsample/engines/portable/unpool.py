@@ -1,0 +1,200 @@
+"""Max-unpooling by the Array API alone, as a gather.
+
+Each output position asks the cells whose windows cover it, phase by phase (`upsample.plans.window.phases`): the last
+cell in row-major order that names the position wins, so "last" needs no write order. That takes indices that lie in
+their own windows; where some do not (those of a pool of another dilation, say), cells are sorted by their targets
+instead, stably, and each position finds the last of its run.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+
+from upsample import arrays
+from upsample.arrays import Array
+from upsample.engines.portable.phases import interleave, shifted
+from upsample.engines.portable.results import deliver, scalar
+from upsample.errors import bad_index, bad_value
+from upsample.plans.window import UnpoolPlan, phases
+
+__all__ = ["run"]
+
+_SORTED_POSITIONS = 1 << 22
+"""Output positions that the sorting path looks up at once; bounds its temporaries to some 100 MB."""
+
+
+def run(xp: ModuleType, plan: UnpoolPlan, x: Array, indices: Array, out: Array | None, op: str) -> Array:
+    """Return the unpooled array; raises IndexError for a bad index, ValueError for a duplicate under "error"."""
+    where = arrays.astype(xp, indices, arrays.index_dtype(xp))
+    look = plan.check_indices and not arrays.is_abstract(indices) and not arrays.is_abstract(x)
+    if look and 0 not in x.shape:
+        _check_range(xp, plan, where, op)
+        if plan.duplicates == "error":
+            _check_duplicates(xp, plan, where, op)
+    values = arrays.astype(xp, x, getattr(xp, _sum_dtype(plan, x)))
+    if plan.local_indices:
+        window = math.prod(axis.kernel for axis in plan.axes)
+        where = xp.where(where < 0, where + window, where)
+    elif plan.check_indices and not look:  # abstract values: indices may lie anywhere
+        return deliver(arrays.astype(xp, _sorted(xp, plan, values, where), x.dtype), out)
+    result, everything_fits = _gathered(xp, plan, values, where, count=look and not plan.local_indices)
+    if not everything_fits:
+        result = _sorted(xp, plan, values, where)
+    return deliver(arrays.astype(xp, result, x.dtype), out)
+
+
+def _sum_dtype(plan: UnpoolPlan, x: Array) -> str:
+    name = arrays.dtype_name(x)
+    return "float32" if plan.duplicates == "sum" and name in ("float16", "bfloat16") else name
+
+
+def _gathered(xp: ModuleType, plan: UnpoolPlan, values: Any, where: Any, count: bool) -> tuple[Any, bool]:
+    """Ask the covering cells; also say whether every index was in its window, when asked to `count`."""
+    split = [phases(axis) for axis in plan.axes]
+    nothing = scalar(xp, 0, values)
+    hit = None
+    parts = {}
+    for corner in itertools.product(*split):
+        total = None
+        for taps in itertools.product(*(range(len(phase.taps)) for phase in corner)):
+            named = where == _target(xp, plan, where, tuple(p.taps[t] for p, t in zip(corner, taps, strict=True)))
+            if count:
+                hit = named if hit is None else xp.logical_or(hit, named)
+            moves = [(phase.cells[t], phase.count) for phase, t in zip(corner, taps, strict=True)]
+            value = shifted(xp, xp.where(named, values, nothing), moves)
+            if total is None:
+                total = value
+            elif plan.duplicates == "sum":
+                total = total + value
+            else:
+                total = xp.where(shifted(xp, named, moves), value, total)
+        if total is None:  # no tap lands on this phase: the stride is larger than the kernel
+            total = xp.broadcast_to(nothing, (*values.shape[: -len(corner)], *(phase.count for phase in corner)))
+        parts[tuple(phase.start for phase in corner)] = total
+    result = interleave(xp, parts, plan.axes)
+    return result, hit is None or arrays.all_true(xp.all(hit))
+
+
+def _target(xp: ModuleType, plan: UnpoolPlan, where: Any, taps: tuple[int, ...]) -> Any:
+    """The index by which each cell names tap `taps` of its window; -1, which none names, in the padding."""
+    if plan.local_indices:
+        return scalar(xp, _flat(taps, tuple(axis.kernel for axis in plan.axes)), where)
+    target = np.zeros((1,) * len(plan.axes), dtype=np.int64)
+    inside = np.ones_like(target, dtype=bool)
+    for place, (axis, tap) in enumerate(zip(plan.axes, taps, strict=True)):
+        column = (1,) * place + (-1,) + (1,) * (len(plan.axes) - place - 1)
+        position = axis.positions(tap).reshape(column)
+        target = target * axis.large + position
+        inside = inside & (position >= 0) & (position < axis.large)
+    return arrays.from_table(xp, np.where(inside, target, -1), where, arrays.index_dtype(xp))
+
+
+def _flat(place: tuple[int, ...], shape: tuple[int, ...]) -> int:
+    result = 0
+    for p, n in zip(place, shape, strict=True):
+        result = result * n + p
+    return result
+
+
+def _sorted(xp: ModuleType, plan: UnpoolPlan, values: Any, where: Any) -> Any:
+    """Unpool indices that may lie anywhere in the plane, planes in blocks that bound the temporaries."""
+    spatial = len(plan.axes)
+    lead = values.shape[:-spatial]
+    positions = math.prod(plan.large_shape)
+    cells = math.prod(plan.small_shape)
+    values = xp.reshape(values, (-1, cells))
+    where = xp.reshape(where, (-1, cells))
+    step = max(1, _SORTED_POSITIONS // positions)
+    blocks = [
+        _sorted_block(xp, plan, values[p : p + step, :], where[p : p + step, :], positions)
+        for p in range(0, math.prod(lead), step)
+    ]
+    result = blocks[0] if len(blocks) == 1 else xp.concat(blocks, axis=0)
+    return xp.reshape(result, (*lead, *plan.large_shape))
+
+
+def _sorted_block(xp: ModuleType, plan: UnpoolPlan, values: Any, where: Any, positions: int) -> Any:
+    planes = values.shape[0]
+    everywhere = planes * positions
+    integer = arrays.index_dtype(xp)
+    base = arrays.from_table(xp, np.arange(planes)[:, None] * positions, where, integer)
+    inside = xp.logical_and(where >= 0, where < positions)
+    key = xp.reshape(xp.where(inside, where + base, scalar(xp, everywhere, where)), (-1,))
+    order = xp.argsort(key, stable=True)
+    key = xp.take(key, order, axis=0)
+    value = xp.take(xp.reshape(values, (-1,)), order, axis=0)
+    if plan.duplicates == "sum":
+        value = _sums_of_runs(xp, key, value)
+    target = arrays.from_table(xp, np.arange(everywhere), where, integer)
+    last = arrays.astype(xp, xp.searchsorted(key, target, side="right"), integer) - 1
+    found = xp.where(last < 0, scalar(xp, 0, last), last)
+    named = xp.logical_and(last >= 0, xp.take(key, found, axis=0) == target)
+    result = xp.where(named, xp.take(value, found, axis=0), scalar(xp, 0, value))
+    return xp.reshape(result, (planes, positions))
+
+
+def _sums_of_runs(xp: ModuleType, key: Any, value: Any) -> Any:
+    """Leave each run's sum at its end, added in one fixed order (Hillis and Steele's scan, 1986)."""
+    reach = 1
+    while reach < key.shape[0]:
+        same = key[reach:] == key[:-reach]
+        value = xp.concat(
+            [value[:reach], value[reach:] + xp.where(same, value[:-reach], scalar(xp, 0, value))], axis=0
+        )
+        reach *= 2
+    return value
+
+
+def _check_range(xp: ModuleType, plan: UnpoolPlan, where: Any, op: str) -> None:
+    size = math.prod((axis.kernel if plan.local_indices else axis.large) for axis in plan.axes)
+    least = -size if plan.local_indices else 0
+    bad = xp.logical_or(where < least, where >= size)
+    if not arrays.all_true(xp.any(bad)):
+        return
+    place, value = _first(xp, bad, where)
+    of = "window" if plan.local_indices else "output plane"
+    shape = tuple(axis.kernel for axis in plan.axes) if plan.local_indices else plan.large_shape
+    raise bad_index(
+        op,
+        f"indices[{', '.join(map(str, place))}]",
+        value,
+        f"the {of} {shape} has indices {least} to {size - 1}",
+        "pass the indices of the pooling that made the input"
+        if plan.local_indices
+        else "pass the indices of the pooling that made the input, and its input's size as output_size=",
+    )
+
+
+def _check_duplicates(xp: ModuleType, plan: UnpoolPlan, where: Any, op: str) -> None:
+    spatial = len(plan.axes)
+    cells = math.prod(plan.small_shape)
+    flat = xp.reshape(where, (-1, cells))
+    order = xp.argsort(flat, axis=-1, stable=True)
+    ordered = xp.sort(flat, axis=-1)
+    repeated = ordered[:, 1:] == ordered[:, :-1]
+    if not arrays.all_true(xp.any(repeated)):
+        return
+    planes = xp.reshape(repeated, (-1,))
+    plane = int(xp.argmax(arrays.astype(xp, planes, xp.uint8))) // (cells - 1)
+    later = xp.where(repeated[plane, :], order[plane, 1:], scalar(xp, cells, order))
+    cell = int(xp.min(later))
+    place = np.unravel_index(plane * cells + cell, where.shape)
+    assert spatial <= len(place)
+    raise bad_value(
+        op,
+        f"indices[{', '.join(str(int(p)) for p in place)}]",
+        int(flat[plane, cell]),
+        "an earlier cell of the same plane names that position too and duplicates='error'",
+        "pass duplicates='last' or 'sum'",
+    )
+
+
+def _first(xp: ModuleType, bad: Any, where: Any) -> tuple[tuple[int, ...], int]:
+    flat = int(xp.argmax(arrays.astype(xp, xp.reshape(bad, (-1,)), xp.uint8)))
+    place = tuple(int(p) for p in np.unravel_index(flat, where.shape))
+    return place, int(xp.reshape(where, (-1,))[flat])

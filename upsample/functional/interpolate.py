@@ -1,0 +1,374 @@
+"""torch.nn.functional.interpolate and its deprecated forerunners."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from types import MappingProxyType
+
+import numpy as np
+
+from upsample import arrays
+from upsample.arguments import check_dtype, check_rank, flag, integers, numbers
+from upsample.arrays import Array, ArrayT
+from upsample.errors import Raw, bad_type, bad_value
+from upsample.ops.resize import resize
+from upsample.plans.resize import AxisRule, ResizePlan, Rounding, identity
+
+__all__ = ["interpolate", "upsample", "upsample_bilinear", "upsample_nearest"]
+
+_LINEAR = arrays.FLOATING | arrays.COMPLEX
+
+
+@dataclass(frozen=True, slots=True)
+class _Mode:
+    """What torch allows for a mode, and the method behind it."""
+
+    method: str
+    ranks: tuple[int, ...]
+    dtypes: frozenset[str]
+    corners: bool = False
+    antialias: bool = False
+
+
+_MODES: Mapping[str, _Mode] = MappingProxyType(
+    {
+        "nearest": _Mode("nearest", (3, 4, 5), arrays.MOVABLE),
+        "nearest-exact": _Mode("nearest-exact", (3, 4, 5), arrays.MOVABLE),
+        "area": _Mode("area", (3, 4, 5), _LINEAR),
+        "linear": _Mode("linear", (3,), _LINEAR, corners=True),
+        "bilinear": _Mode("linear", (4,), _LINEAR | {"uint8"}, corners=True, antialias=True),
+        "trilinear": _Mode("linear", (5,), _LINEAR, corners=True),
+        "bicubic": _Mode("cubic", (4,), _LINEAR | {"uint8"}, corners=True, antialias=True),
+        "lanczos": _Mode("lanczos", (4,), _LINEAR | {"uint8"}, antialias=True),
+    }
+)
+
+
+def interpolate(
+    input: ArrayT,
+    size: int | Sequence[int] | None = None,
+    scale_factor: float | Sequence[float] | None = None,
+    mode: str = "nearest",
+    align_corners: bool | None = None,
+    recompute_scale_factor: bool | None = None,
+    antialias: bool = False,
+    *,
+    out: Array | None = None,
+    engine: str | None = None,
+) -> ArrayT:
+    r"""Resample the spatial axes to a size or by a factor, as ``torch.nn.functional.interpolate`` does.
+
+    Parameters
+    ----------
+    input : array
+        ``[N, C, W]``, ``[N, C, H, W]`` or ``[N, C, D, H, W]``; only N may be 0. Real floating or complex; uint8 for
+        bilinear, bicubic and lanczos; any dtype for nearest and nearest-exact.
+    size : int or sequence of int, optional
+        Output size: one for all spatial axes, or one each.
+    scale_factor : float or sequence of float, optional
+        Output size over input size; the output size is ``floor(n * scale_factor)``. Exactly one of `size` and
+        `scale_factor` must be given.
+    mode : str
+        ``"nearest"``, ``"nearest-exact"``, ``"area"``; ``"linear"`` (3-D input), ``"bilinear"``, ``"bicubic"``,
+        ``"lanczos"`` (4-D), ``"trilinear"`` (5-D).
+    align_corners : bool, optional
+        For linear, bilinear, bicubic and trilinear: whether the centres of the corner samples of both grids meet,
+        instead of the corners of their cells. None is False.
+    recompute_scale_factor : bool, optional
+        Whether coordinates use the ratio of the sizes instead of `scale_factor` itself, which differ where
+        ``n * scale_factor`` is no integer.
+    antialias : bool
+        Widen the filter when shrinking, as Pillow does (bilinear, bicubic and lanczos; lanczos needs it).
+    out : array, optional
+        Receives the result: its shape and dtype, no memory shared with `input`.
+    engine : str, optional
+        Forces an engine: ``"portable"``, ``"cpu"`` or ``"cuda"``.
+
+    Returns
+    -------
+    array
+        ``[N, C, *size]``, of the library, dtype and device of `input`. uint8 rounds and clamps after each axis, the
+        last axis first.
+
+    Raises
+    ------
+    ValueError
+        Wrong rank for the mode, both or neither of `size` and `scale_factor`, a size below 1, a scale that is not
+        finite, `align_corners` or `antialias` with a mode that has none, a result past what memory can address.
+    TypeError
+        Another dtype or type, or mixed libraries.
+
+    Notes
+    -----
+    With :math:`s` the input samples an output sample (1 / `scale_factor`, or the ratio of the sizes), output
+    :math:`i` lies at :math:`c = s (i + 1/2) - 1/2`, with aligned corners at :math:`c = i (n - 1) / (o - 1)`. Linear
+    weighs the two nearest samples by :math:`1 - |c - j|`, bicubic the four nearest by Keys' kernel with a = -0.75 (-0.5
+    when antialiased). nearest takes sample :math:`\lfloor s i \rfloor`, nearest-exact :math:`\lfloor s (i + 1/2)
+    \rfloor`. Coordinates are rounded as torch rounds them (float32 for everything but float64). Where torch
+    contradicts itself (its 2-D nearest takes a shortcut that its 1-D nearest does not), the formula holds.
+
+    References
+    ----------
+    https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.interpolate.html
+
+    Examples
+    --------
+    >>> import numpy as np, upsample
+    >>> x = np.asarray([[[0.0, 10.0]]])
+    >>> upsample.interpolate(x, size=4, mode="linear")
+    array([[[ 0. ,  2.5,  7.5, 10. ]]])
+    >>> upsample.interpolate(x, scale_factor=2)
+    array([[[ 0.,  0., 10., 10.]]])
+    """
+    return _interpolate(
+        "interpolate", input, size, scale_factor, mode, align_corners, recompute_scale_factor, antialias, out, engine
+    )
+
+
+def upsample(
+    input: ArrayT,
+    size: int | Sequence[int] | None = None,
+    scale_factor: float | Sequence[float] | None = None,
+    mode: str = "nearest",
+    align_corners: bool | None = None,
+    *,
+    out: Array | None = None,
+    engine: str | None = None,
+) -> ArrayT:
+    """Do as `interpolate` does, under the name that torch has deprecated.
+
+    Parameters
+    ----------
+    input, size, scale_factor, mode, align_corners, out, engine
+        As in `interpolate`.
+
+    Returns
+    -------
+    array
+        As `interpolate` returns.
+
+    Warns
+    -----
+    DeprecationWarning
+        Always, as torch does.
+
+    Examples
+    --------
+    >>> import warnings, numpy as np, upsample
+    >>> with warnings.catch_warnings():
+    ...     warnings.simplefilter("ignore")
+    ...     upsample.upsample(np.asarray([[[1, 2]]]), scale_factor=2)
+    array([[[1, 1, 2, 2]]])
+    """
+    _deprecated("upsample")
+    return _interpolate("upsample", input, size, scale_factor, mode, align_corners, None, False, out, engine)
+
+
+def upsample_nearest(
+    input: ArrayT,
+    size: int | Sequence[int] | None = None,
+    scale_factor: float | Sequence[float] | None = None,
+    *,
+    out: Array | None = None,
+    engine: str | None = None,
+) -> ArrayT:
+    """Do as ``interpolate(mode="nearest")`` does, under the name that torch has deprecated.
+
+    Parameters
+    ----------
+    input, size, scale_factor, out, engine
+        As in `interpolate`.
+
+    Returns
+    -------
+    array
+        As `interpolate` returns.
+
+    Warns
+    -----
+    DeprecationWarning
+        Always, as torch does.
+
+    Examples
+    --------
+    >>> import warnings, numpy as np, upsample
+    >>> with warnings.catch_warnings():
+    ...     warnings.simplefilter("ignore")
+    ...     upsample.upsample_nearest(np.asarray([[[1, 2]]]), size=3)
+    array([[[1, 1, 2]]])
+    """
+    _deprecated("upsample_nearest")
+    return _interpolate("upsample_nearest", input, size, scale_factor, "nearest", None, None, False, out, engine)
+
+
+def upsample_bilinear(
+    input: ArrayT,
+    size: int | Sequence[int] | None = None,
+    scale_factor: float | Sequence[float] | None = None,
+    *,
+    out: Array | None = None,
+    engine: str | None = None,
+) -> ArrayT:
+    """Do as ``interpolate(mode="bilinear", align_corners=True)`` does, under the name that torch has deprecated.
+
+    Parameters
+    ----------
+    input, size, scale_factor, out, engine
+        As in `interpolate`.
+
+    Returns
+    -------
+    array
+        As `interpolate` returns.
+
+    Warns
+    -----
+    DeprecationWarning
+        Always, as torch does.
+
+    Examples
+    --------
+    >>> import warnings, numpy as np, upsample
+    >>> with warnings.catch_warnings():
+    ...     warnings.simplefilter("ignore")
+    ...     upsample.upsample_bilinear(np.asarray([[[[0.0, 10.0]]]]), size=(1, 3))
+    array([[[[ 0.,  5., 10.]]]])
+    """
+    _deprecated("upsample_bilinear")
+    return _interpolate("upsample_bilinear", input, size, scale_factor, "bilinear", True, None, False, out, engine)
+
+
+def _deprecated(name: str) -> None:
+    warnings.warn(f"{name} is deprecated, use interpolate instead", DeprecationWarning, stacklevel=3)
+
+
+def _interpolate(
+    op: str,
+    x: ArrayT,
+    size: object,
+    scale_factor: object,
+    mode: object,
+    align_corners: object,
+    recompute_scale_factor: object,
+    antialias: object,
+    out: Array | None,
+    engine: str | None,
+) -> ArrayT:
+    xp = arrays.namespace(op, {"input": x})
+    name = _mode_name(op, mode)
+    rules = _MODES[name]
+    check_rank(op, "input", x, rules.ranks, "[N, C, *spatial]" + _other_mode(name, x.ndim))
+    dtype = check_dtype(op, "input", x, rules.dtypes, f"convert it; mode {name!r} takes {', '.join(sorted(rules.dtypes))}")
+    spatial = tuple(x.shape[2:])
+    if 0 in x.shape[1:]:
+        raise bad_value(op, "input", Raw(f"<shape {tuple(x.shape)}>"), "only the batch may be empty", "pass samples")
+    corners = _corners(op, name, rules, align_corners)
+    smooth = _antialias(op, name, rules, antialias)
+    recompute = recompute_scale_factor is not None and flag(op, "recompute_scale_factor", recompute_scale_factor)
+    if size is None and scale_factor is None:
+        raise bad_value(op, "size", None, "neither size nor scale_factor is given", "pass one of them")
+    if size is not None and scale_factor is not None:
+        raise bad_value(op, "size", size, "scale_factor is given too", "pass one of them")
+    sizes = scales = None
+    if size is not None:
+        if recompute:
+            raise bad_value(op, "recompute_scale_factor", True, "there is no scale_factor", "leave it away")
+        sizes = integers(op, "size", size, len(spatial), least=1, one_for_all=False)
+    else:
+        scales = numbers(op, "scale_factor", scale_factor, len(spatial))
+    plan = _plan(op, spatial, sizes, scales, rules.method, corners, recompute or name == "area", smooth, dtype)
+    return resize(x, op=op, argument="input", xp=xp, plan=plan, out=out, engine=engine)
+
+
+def _mode_name(op: str, mode: object) -> str:
+    if not isinstance(mode, str):
+        raise bad_type(op, "mode", mode, "a mode's name is wanted", f"pass one of {', '.join(_MODES)}")
+    if mode not in _MODES:
+        raise bad_value(op, "mode", mode, "there is no such mode", f"pass one of {', '.join(_MODES)}")
+    return mode
+
+
+def _other_mode(mode: str, rank: int) -> str:
+    """A hint at the mode of the same method for the rank received."""
+    method = _MODES[mode].method
+    others = [name for name, other in _MODES.items() if other.method == method and rank in other.ranks]
+    return f", or mode={others[0]!r}" if others else f" for mode {mode!r}"
+
+
+def _corners(op: str, mode: str, rules: _Mode, align_corners: object) -> bool:
+    if align_corners is None:
+        return False
+    value = flag(op, "align_corners", align_corners)
+    if not rules.corners and (value or mode != "lanczos"):  # torch lets lanczos have False
+        having = ", ".join(name for name, other in _MODES.items() if other.corners)
+        raise bad_value(op, "align_corners", value, f"mode {mode!r} has none", f"leave it away, or use {having}")
+    return value
+
+
+def _antialias(op: str, mode: str, rules: _Mode, antialias: object) -> bool:
+    value = flag(op, "antialias", antialias)
+    if value and not rules.antialias:
+        having = ", ".join(name for name, other in _MODES.items() if other.antialias)
+        raise bad_value(op, "antialias", True, f"mode {mode!r} has none", f"leave it away, or use {having}")
+    if mode == "lanczos" and not value:
+        raise bad_value(op, "antialias", False, "mode 'lanczos' needs it", "pass antialias=True")
+    return value
+
+
+@lru_cache(maxsize=1024)
+def _plan(
+    op: str,
+    spatial: tuple[int, ...],
+    sizes: tuple[int, ...] | None,
+    scales: tuple[float, ...] | None,
+    method: str,
+    corners: bool,
+    recompute: bool,
+    antialias: bool,
+    dtype: str,
+) -> ResizePlan:
+    """Work out torch's sizes, steps and roundings."""
+    if sizes is None:
+        assert scales is not None
+        sizes = tuple(_scaled(op, n, scale) for n, scale in zip(spatial, scales, strict=True))
+        if recompute:
+            scales = None
+    rounding = _rounding(method, dtype)
+    rules = []
+    for place, (n, o) in enumerate(zip(spatial, sizes, strict=True)):
+        if n == o and (method == "linear" or antialias):
+            rules.append(identity(n))  # whatever the factor, as torch does
+            continue
+        scale = None if scales is None else scales[place]
+        step = (float(n), float(o)) if method == "area" else (_step(n, o, scale, corners, rounding), 1.0)
+        cubic_coeff = -0.5 if antialias else -0.75
+        rules.append(AxisRule(n, o, method, step, corners, antialias, cubic_coeff, rounding))
+    return ResizePlan(tuple(range(2, 2 + len(spatial))), tuple(rules))
+
+
+def _scaled(op: str, n: int, scale: float) -> int:
+    size = n * scale
+    if size < 1.0 or size >= 2.0**63:
+        rule = f"it makes {n} samples into {size:.6g}"
+        raise bad_value(op, "scale_factor", scale, rule, "pass a scale that leaves at least one sample")
+    return int(size)
+
+
+def _rounding(method: str, dtype: str) -> Rounding:
+    if method in ("nearest", "nearest-exact"):
+        return Rounding.PRODUCT_TO_FLOAT32 if dtype == "float64" else Rounding.FLOAT32
+    return Rounding.FLOAT64 if dtype in ("float64", "complex128", "uint8") else Rounding.FLOAT32
+
+
+def _step(n: int, o: int, scale: float | None, corners: bool, rounding: Rounding) -> float:
+    """Input samples per output sample, in the precision in which torch has it."""
+    if corners:
+        n, o, scale = n - 1, o - 1, None
+        if o == 0:
+            return 0.0
+    if rounding is Rounding.FLOAT32:
+        return float(np.float32(n) / np.float32(o) if scale is None else np.float32(1.0 / scale))
+    return n / o if scale is None else 1.0 / scale

@@ -1,0 +1,464 @@
+"""torch.nn.functional's max-pooling, with and without indices."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from types import ModuleType
+from typing import Literal, overload
+
+from upsample import arrays
+from upsample.arguments import IntOrInts, check_dtype, check_rank, flag, integers
+from upsample.arrays import Array, ArrayT
+from upsample.errors import Raw, bad_value
+from upsample.ops.pool import pool
+from upsample.plans.window import PoolPlan, WindowAxis
+
+__all__ = [
+    "max_pool1d",
+    "max_pool1d_with_indices",
+    "max_pool2d",
+    "max_pool2d_with_indices",
+    "max_pool3d",
+    "max_pool3d_with_indices",
+]
+
+
+@overload
+def max_pool2d(
+    input: ArrayT,
+    kernel_size: IntOrInts,
+    stride: IntOrInts | None = None,
+    padding: IntOrInts = 0,
+    dilation: IntOrInts = 1,
+    ceil_mode: bool = False,
+    return_indices: Literal[False] = False,
+    *,
+    out: Array | None = None,
+    engine: str | None = None,
+) -> ArrayT: ...
+@overload
+def max_pool2d(
+    input: ArrayT,
+    kernel_size: IntOrInts,
+    stride: IntOrInts | None = None,
+    padding: IntOrInts = 0,
+    dilation: IntOrInts = 1,
+    ceil_mode: bool = False,
+    *,
+    return_indices: Literal[True],
+    out: tuple[Array, Array] | None = None,
+    engine: str | None = None,
+) -> tuple[ArrayT, ArrayT]: ...
+def max_pool2d(
+    input: ArrayT,
+    kernel_size: IntOrInts,
+    stride: IntOrInts | None = None,
+    padding: IntOrInts = 0,
+    dilation: IntOrInts = 1,
+    ceil_mode: bool = False,
+    return_indices: bool = False,
+    *,
+    out: Array | tuple[Array, Array] | None = None,
+    engine: str | None = None,
+) -> ArrayT | tuple[ArrayT, ArrayT]:
+    """Take the maximum of each window over two spatial axes.
+
+    Parameters
+    ----------
+    input : array
+        ``[N, C, H, W]`` or ``[C, H, W]``; only N may be 0. Real floating, integer or bool.
+    kernel_size : int or sequence of int
+        Window size.
+    stride : int or sequence of int, optional
+        Distance of the windows; None is `kernel_size`.
+    padding : int or sequence of int
+        Positions that never win, on both sides; at most half the window's reach.
+    dilation : int or sequence of int
+        Distance of the elements of a window.
+    ceil_mode : bool
+        Round the number of windows up, so that the last may reach past the padding, if it starts before it.
+    return_indices : bool
+        Also return where in the input plane each maximum lies.
+    out : array or tuple of two arrays, optional
+        Receives the maxima, or with indices the maxima and the indices.
+    engine : str, optional
+        Forces an engine.
+
+    Returns
+    -------
+    maxima : array
+        ``[..., H_out, W_out]``, of the library, dtype and device of `input`. NaN wins.
+    indices : array of int64 (int32 where the library has no int64), only with `return_indices`
+        Flat index of each maximum in its input plane: the first of equal ones, the last of NaNs.
+
+    Raises
+    ------
+    ValueError
+        Wrong rank, an empty axis other than the batch, a window, stride or dilation below 1, padding over half the window,
+        no window that fits, or a window without an element.
+    TypeError
+        A complex dtype, another type, or mixed libraries.
+
+    References
+    ----------
+    https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.max_pool2d.html
+
+    Examples
+    --------
+    >>> import numpy as np, upsample
+    >>> x = np.arange(16.0).reshape(1, 4, 4)
+    >>> upsample.max_pool2d(x, 2, return_indices=True)
+    (array([[[ 5.,  7.],
+            [13., 15.]]]), array([[[ 5,  7],
+            [13, 15]]]))
+    """
+    return _pooled("max_pool2d", 2, input, kernel_size, stride, padding, dilation, ceil_mode, return_indices, out, engine)
+
+
+def max_pool2d_with_indices(
+    input: ArrayT,
+    kernel_size: IntOrInts,
+    stride: IntOrInts | None = None,
+    padding: IntOrInts = 0,
+    dilation: IntOrInts = 1,
+    ceil_mode: bool = False,
+    return_indices: bool = False,
+    *,
+    out: tuple[Array, Array] | None = None,
+    engine: str | None = None,
+) -> tuple[ArrayT, ArrayT]:
+    """Return the maxima and their indices over two spatial axes, whatever `return_indices` says; see `max_pool2d`.
+
+    Parameters
+    ----------
+    input : array
+        ``[N, C, H, W]`` or ``[C, H, W]``; only N may be 0. Real floating, integer or bool.
+    kernel_size, stride, padding, dilation, ceil_mode
+        As in `max_pool2d`.
+    return_indices : bool
+        For the signature's sake only.
+    out : array or tuple of two arrays, optional
+        Receives the maxima, or with indices the maxima and the indices.
+    engine : str, optional
+        Forces an engine.
+
+    Returns
+    -------
+    maxima : array
+        ``[..., H_out, W_out]``.
+    indices : array
+        Flat indices in the input plane.
+
+    Examples
+    --------
+    >>> import numpy as np, upsample
+    >>> x = np.arange(16.0).reshape(1, 4, 4)
+    >>> upsample.max_pool2d_with_indices(x, 2)
+    (array([[[ 5.,  7.],
+            [13., 15.]]]), array([[[ 5,  7],
+            [13, 15]]]))
+    """
+    flag("max_pool2d_with_indices", "return_indices", return_indices)
+    return _pooled("max_pool2d_with_indices", 2, input, kernel_size, stride, padding, dilation, ceil_mode, True, out, engine)  # type: ignore[return-value]
+
+
+@overload
+def max_pool1d(
+    input: ArrayT,
+    kernel_size: IntOrInts,
+    stride: IntOrInts | None = None,
+    padding: IntOrInts = 0,
+    dilation: IntOrInts = 1,
+    ceil_mode: bool = False,
+    return_indices: Literal[False] = False,
+    *,
+    out: Array | None = None,
+    engine: str | None = None,
+) -> ArrayT: ...
+@overload
+def max_pool1d(
+    input: ArrayT,
+    kernel_size: IntOrInts,
+    stride: IntOrInts | None = None,
+    padding: IntOrInts = 0,
+    dilation: IntOrInts = 1,
+    ceil_mode: bool = False,
+    *,
+    return_indices: Literal[True],
+    out: tuple[Array, Array] | None = None,
+    engine: str | None = None,
+) -> tuple[ArrayT, ArrayT]: ...
+def max_pool1d(
+    input: ArrayT,
+    kernel_size: IntOrInts,
+    stride: IntOrInts | None = None,
+    padding: IntOrInts = 0,
+    dilation: IntOrInts = 1,
+    ceil_mode: bool = False,
+    return_indices: bool = False,
+    *,
+    out: Array | tuple[Array, Array] | None = None,
+    engine: str | None = None,
+) -> ArrayT | tuple[ArrayT, ArrayT]:
+    """Take the maximum of each window over one spatial axis; see `max_pool2d`.
+
+    Parameters
+    ----------
+    input : array
+        ``[N, C, L]`` or ``[C, L]``; only N may be 0. Real floating, integer or bool.
+    kernel_size, stride, padding, dilation, ceil_mode
+        As in `max_pool2d`.
+    return_indices : bool
+        Also return where in the input plane each maximum lies.
+    out : array or tuple of two arrays, optional
+        Receives the maxima, or with indices the maxima and the indices.
+    engine : str, optional
+        Forces an engine.
+
+    Returns
+    -------
+    maxima : array
+        ``[..., L_out]``.
+    indices : array, only with `return_indices`
+        Flat indices in the input plane.
+
+    Examples
+    --------
+    >>> import numpy as np, upsample
+    >>> x = np.asarray([[1.0, 3.0, 2.0, 4.0]])
+    >>> upsample.max_pool1d(x, 2)
+    array([[3., 4.]])
+    """
+    return _pooled("max_pool1d", 1, input, kernel_size, stride, padding, dilation, ceil_mode, return_indices, out, engine)
+
+
+def max_pool1d_with_indices(
+    input: ArrayT,
+    kernel_size: IntOrInts,
+    stride: IntOrInts | None = None,
+    padding: IntOrInts = 0,
+    dilation: IntOrInts = 1,
+    ceil_mode: bool = False,
+    return_indices: bool = False,
+    *,
+    out: tuple[Array, Array] | None = None,
+    engine: str | None = None,
+) -> tuple[ArrayT, ArrayT]:
+    """Return the maxima and their indices over one spatial axis, whatever `return_indices` says; see `max_pool2d`.
+
+    Parameters
+    ----------
+    input : array
+        ``[N, C, L]`` or ``[C, L]``; only N may be 0. Real floating, integer or bool.
+    kernel_size, stride, padding, dilation, ceil_mode
+        As in `max_pool2d`.
+    return_indices : bool
+        For the signature's sake only.
+    out : array or tuple of two arrays, optional
+        Receives the maxima, or with indices the maxima and the indices.
+    engine : str, optional
+        Forces an engine.
+
+    Returns
+    -------
+    maxima : array
+        ``[..., L_out]``.
+    indices : array
+        Flat indices in the input plane.
+
+    Examples
+    --------
+    >>> import numpy as np, upsample
+    >>> x = np.asarray([[1.0, 3.0, 2.0, 4.0]])
+    >>> upsample.max_pool1d_with_indices(x, 2)
+    (array([[3., 4.]]), array([[1, 3]]))
+    """
+    flag("max_pool1d_with_indices", "return_indices", return_indices)
+    return _pooled("max_pool1d_with_indices", 1, input, kernel_size, stride, padding, dilation, ceil_mode, True, out, engine)  # type: ignore[return-value]
+
+
+@overload
+def max_pool3d(
+    input: ArrayT,
+    kernel_size: IntOrInts,
+    stride: IntOrInts | None = None,
+    padding: IntOrInts = 0,
+    dilation: IntOrInts = 1,
+    ceil_mode: bool = False,
+    return_indices: Literal[False] = False,
+    *,
+    out: Array | None = None,
+    engine: str | None = None,
+) -> ArrayT: ...
+@overload
+def max_pool3d(
+    input: ArrayT,
+    kernel_size: IntOrInts,
+    stride: IntOrInts | None = None,
+    padding: IntOrInts = 0,
+    dilation: IntOrInts = 1,
+    ceil_mode: bool = False,
+    *,
+    return_indices: Literal[True],
+    out: tuple[Array, Array] | None = None,
+    engine: str | None = None,
+) -> tuple[ArrayT, ArrayT]: ...
+def max_pool3d(
+    input: ArrayT,
+    kernel_size: IntOrInts,
+    stride: IntOrInts | None = None,
+    padding: IntOrInts = 0,
+    dilation: IntOrInts = 1,
+    ceil_mode: bool = False,
+    return_indices: bool = False,
+    *,
+    out: Array | tuple[Array, Array] | None = None,
+    engine: str | None = None,
+) -> ArrayT | tuple[ArrayT, ArrayT]:
+    """Take the maximum of each window over three spatial axes; see `max_pool2d`.
+
+    Parameters
+    ----------
+    input : array
+        ``[N, C, D, H, W]`` or ``[C, D, H, W]``; only N may be 0. Real floating, integer or bool.
+    kernel_size, stride, padding, dilation, ceil_mode
+        As in `max_pool2d`.
+    return_indices : bool
+        Also return where in the input plane each maximum lies.
+    out : array or tuple of two arrays, optional
+        Receives the maxima, or with indices the maxima and the indices.
+    engine : str, optional
+        Forces an engine.
+
+    Returns
+    -------
+    maxima : array
+        ``[..., D_out, H_out, W_out]``.
+    indices : array, only with `return_indices`
+        Flat indices in the input plane.
+
+    Examples
+    --------
+    >>> import numpy as np, upsample
+    >>> x = np.arange(8.0).reshape(1, 2, 2, 2)
+    >>> upsample.max_pool3d(x, 2)
+    array([[[[7.]]]])
+    """
+    return _pooled("max_pool3d", 3, input, kernel_size, stride, padding, dilation, ceil_mode, return_indices, out, engine)
+
+
+def max_pool3d_with_indices(
+    input: ArrayT,
+    kernel_size: IntOrInts,
+    stride: IntOrInts | None = None,
+    padding: IntOrInts = 0,
+    dilation: IntOrInts = 1,
+    ceil_mode: bool = False,
+    return_indices: bool = False,
+    *,
+    out: tuple[Array, Array] | None = None,
+    engine: str | None = None,
+) -> tuple[ArrayT, ArrayT]:
+    """Return the maxima and their indices over three spatial axes, whatever `return_indices` says; see `max_pool2d`.
+
+    Parameters
+    ----------
+    input : array
+        ``[N, C, D, H, W]`` or ``[C, D, H, W]``; only N may be 0. Real floating, integer or bool.
+    kernel_size, stride, padding, dilation, ceil_mode
+        As in `max_pool2d`.
+    return_indices : bool
+        For the signature's sake only.
+    out : array or tuple of two arrays, optional
+        Receives the maxima, or with indices the maxima and the indices.
+    engine : str, optional
+        Forces an engine.
+
+    Returns
+    -------
+    maxima : array
+        ``[..., D_out, H_out, W_out]``.
+    indices : array
+        Flat indices in the input plane.
+
+    Examples
+    --------
+    >>> import numpy as np, upsample
+    >>> x = np.arange(8.0).reshape(1, 2, 2, 2)
+    >>> upsample.max_pool3d_with_indices(x, 2)
+    (array([[[[7.]]]]), array([[[[7]]]]))
+    """
+    flag("max_pool3d_with_indices", "return_indices", return_indices)
+    return _pooled("max_pool3d_with_indices", 3, input, kernel_size, stride, padding, dilation, ceil_mode, True, out, engine)  # type: ignore[return-value]
+
+
+def _pooled(
+    op: str,
+    spatial: int,
+    x: ArrayT,
+    kernel_size: object,
+    stride: object,
+    padding: object,
+    dilation: object,
+    ceil_mode: object,
+    return_indices: object,
+    out: object,
+    engine: str | None,
+) -> ArrayT | tuple[ArrayT, ArrayT]:
+    xp = checked(op, spatial, x)
+    kernel = integers(op, "kernel_size", kernel_size, spatial, least=1)
+    plan = _plan(
+        op,
+        tuple(x.shape[-spatial:]),
+        kernel,
+        kernel if stride is None or stride in ((), []) else integers(op, "stride", stride, spatial, least=1),
+        integers(op, "padding", padding, spatial, least=0),
+        integers(op, "dilation", dilation, spatial, least=1),
+        flag(op, "ceil_mode", ceil_mode),
+    )
+    wanted = flag(op, "return_indices", return_indices)
+    values, indices = pool(
+        x, op=op, argument="input", xp=xp, plan=plan, with_indices=wanted, out=out, engine=engine
+    )
+    return values if indices is None else (values, indices)
+
+
+def checked(op: str, spatial: int, x: Array) -> ModuleType:
+    """Check what every pooling wants of its input, and return its namespace."""
+    xp = arrays.namespace(op, {"input": x})
+    check_rank(op, "input", x, (spatial + 1, spatial + 2), "[N, C, *spatial] or [C, *spatial]")
+    check_dtype(op, "input", x, arrays.MOVABLE - arrays.COMPLEX, "pass real numbers, integers or bools")
+    if 0 in x.shape[x.ndim - spatial - 1 :]:
+        raise bad_value(op, "input", Raw(f"<shape {tuple(x.shape)}>"), "only the batch may be empty", "pass samples")
+    return xp
+
+
+@lru_cache(maxsize=1024)
+def _plan(
+    op: str,
+    large: tuple[int, ...],
+    kernel: tuple[int, ...],
+    stride: tuple[int, ...],
+    padding: tuple[int, ...],
+    dilation: tuple[int, ...],
+    ceil_mode: bool,
+) -> PoolPlan:
+    """Work out torch's number of windows."""
+    axes = []
+    for n, k, s, p, d in zip(large, kernel, stride, padding, dilation, strict=True):
+        reach = d * (k - 1) + 1
+        if p > reach // 2:
+            raise bad_value(op, "padding", padding, f"it is over half the window's reach of {reach}", "pass less")
+        free = n + 2 * p - reach
+        small = (-(-free // s) if ceil_mode else free // s) + 1
+        if ceil_mode and (small - 1) * s >= n + p:  # the last window would start in the padding behind
+            small -= 1
+        if small < 1:
+            rule = f"a window reaches over {reach} positions and there are {n} and {p} of padding on both sides"
+            raise bad_value(op, "kernel_size", kernel, rule, "pass a smaller window or a larger input")
+        axis = WindowAxis(n, small, k, s, p, d)
+        if not axis.every_window_has_an_element():
+            rule = f"with padding {p}, dilation {d} and {n} positions, some window has no element"
+            raise bad_value(op, "dilation", dilation, rule, "pass less padding or dilation")
+        axes.append(axis)
+    return PoolPlan(tuple(axes), local_indices=False, first_nan=False)

@@ -1,0 +1,298 @@
+"""torch.nn.functional's max-unpooling, with a rule for duplicate indices."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import lru_cache
+
+from upsample import arrays
+from upsample.arguments import IntOrInts, check_dtype, check_rank, flag, integers
+from upsample.arrays import Array, ArrayT
+from upsample.errors import Raw, bad_type, bad_value
+from upsample.ops.unpool import unpool
+from upsample.plans.window import UnpoolPlan, WindowAxis
+
+__all__ = ["max_unpool1d", "max_unpool2d", "max_unpool3d"]
+
+_DUPLICATES = ("last", "sum", "error")
+
+
+def max_unpool2d(
+    input: ArrayT,
+    indices: Array,
+    kernel_size: IntOrInts,
+    stride: IntOrInts | None = None,
+    padding: IntOrInts = 0,
+    output_size: Sequence[int] | None = None,
+    *,
+    dilation: IntOrInts = 1,
+    duplicates: str = "last",
+    check_indices: bool = True,
+    out: Array | None = None,
+    engine: str | None = None,
+) -> ArrayT:
+    """Put pooled values back where they came from over two spatial axes, zeros elsewhere.
+
+    Parameters
+    ----------
+    input : array
+        ``[N, C, H, W]`` or ``[C, H, W]``; only N may be 0. Any dtype.
+    indices : array of any integer dtype
+        The shape of `input`: where in its output plane each value goes, as a flat index.
+    kernel_size, stride, padding : int or sequence of int
+        Of the pooling that made `input`; `stride` None is `kernel_size`.
+    output_size : sequence of int, optional
+        Spatial size of the result (or the whole shape, of which only that counts), less than one stride from the
+        default, ``(n - 1) * stride - 2 * padding + dilation * (kernel_size - 1) + 1``: the size of what was pooled.
+    dilation : int or sequence of int
+        Of the pooling that made `input`.
+    duplicates : {"last", "sum", "error"}
+        Where several elements of a plane name one position: the last in row-major order wins, which is what torch
+        does in a single thread; or their sum, as in Chainer; or a ValueError names the first duplicate.
+    check_indices : bool
+        Whether an index outside the plane raises IndexError. Without the check, the caller vouches that every index
+        lies in its own window; one that does not is dropped.
+    out : array, optional
+        Receives the result.
+    engine : str, optional
+        Forces an engine.
+
+    Returns
+    -------
+    array
+        ``[..., *output_size]``, of the library, dtype and device of `input`.
+
+    Raises
+    ------
+    IndexError
+        An index outside the output plane.
+    ValueError
+        Wrong rank or shape, an empty axis other than the batch, an `output_size` that no such pooling has, a
+        duplicate index under ``duplicates="error"``.
+    TypeError
+        An index array of no integer dtype, another type, or mixed libraries.
+
+    Notes
+    -----
+    Under ``jax.jit`` values cannot raise, so that indices are not checked there: one outside the plane is dropped, and
+    ``duplicates="error"`` is the same as "last".
+
+    References
+    ----------
+    https://docs.pytorch.org/docs/stable/generated/torch.nn.MaxUnpool2d.html
+
+    Examples
+    --------
+    >>> import numpy as np, upsample
+    >>> x = np.arange(16.0).reshape(1, 4, 4)
+    >>> maxima, indices = upsample.max_pool2d_with_indices(x, 2)
+    >>> upsample.max_unpool2d(maxima, indices, 2)
+    array([[[ 0.,  0.,  0.,  0.],
+            [ 0.,  5.,  0.,  7.],
+            [ 0.,  0.,  0.,  0.],
+            [ 0., 13.,  0., 15.]]])
+    """
+    return _unpooled(
+        "max_unpool2d",
+        2,
+        input,
+        indices,
+        (kernel_size, stride, padding, dilation),
+        output_size,
+        duplicates,
+        check_indices,
+        out,
+        engine,
+    )
+
+
+def max_unpool1d(
+    input: ArrayT,
+    indices: Array,
+    kernel_size: IntOrInts,
+    stride: IntOrInts | None = None,
+    padding: IntOrInts = 0,
+    output_size: Sequence[int] | None = None,
+    *,
+    dilation: IntOrInts = 1,
+    duplicates: str = "last",
+    check_indices: bool = True,
+    out: Array | None = None,
+    engine: str | None = None,
+) -> ArrayT:
+    """Put pooled values back where they came from over one spatial axis, zeros elsewhere; see `max_unpool2d`.
+
+    Parameters
+    ----------
+    input : array
+        ``[N, C, L]`` or ``[C, L]``; only N may be 0. Any dtype.
+    indices, kernel_size, stride, padding, output_size, dilation, duplicates, check_indices
+        As in `max_unpool2d`.
+    out : array, optional
+        Receives the result.
+    engine : str, optional
+        Forces an engine.
+
+    Returns
+    -------
+    array
+        ``[..., *output_size]``, of the library, dtype and device of `input`.
+
+    Examples
+    --------
+    >>> import numpy as np, upsample
+    >>> upsample.max_unpool1d(np.asarray([[3.0, 4.0]]), np.asarray([[1, 3]]), 2)
+    array([[0., 3., 0., 4.]])
+    """
+    return _unpooled(
+        "max_unpool1d",
+        1,
+        input,
+        indices,
+        (kernel_size, stride, padding, dilation),
+        output_size,
+        duplicates,
+        check_indices,
+        out,
+        engine,
+    )
+
+
+def max_unpool3d(
+    input: ArrayT,
+    indices: Array,
+    kernel_size: IntOrInts,
+    stride: IntOrInts | None = None,
+    padding: IntOrInts = 0,
+    output_size: Sequence[int] | None = None,
+    *,
+    dilation: IntOrInts = 1,
+    duplicates: str = "last",
+    check_indices: bool = True,
+    out: Array | None = None,
+    engine: str | None = None,
+) -> ArrayT:
+    """Put pooled values back where they came from over three spatial axes, zeros elsewhere; see `max_unpool2d`.
+
+    Parameters
+    ----------
+    input : array
+        ``[N, C, D, H, W]`` or ``[C, D, H, W]``; only N may be 0. Any dtype.
+    indices, kernel_size, stride, padding, output_size, dilation, duplicates, check_indices
+        As in `max_unpool2d`.
+    out : array, optional
+        Receives the result.
+    engine : str, optional
+        Forces an engine.
+
+    Returns
+    -------
+    array
+        ``[..., *output_size]``, of the library, dtype and device of `input`.
+
+    Examples
+    --------
+    >>> import numpy as np, upsample
+    >>> upsample.max_unpool3d(np.asarray([[[[7.0]]]]), np.asarray([[[[7]]]]), 2)
+    array([[[[0., 0.],
+             [0., 0.]],
+            [[0., 0.],
+             [0., 7.]]]])
+    """
+    return _unpooled(
+        "max_unpool3d",
+        3,
+        input,
+        indices,
+        (kernel_size, stride, padding, dilation),
+        output_size,
+        duplicates,
+        check_indices,
+        out,
+        engine,
+    )
+
+
+def _unpooled(
+    op: str,
+    spatial: int,
+    x: ArrayT,
+    indices: Array,
+    window: tuple[object, object, object, object],
+    output_size: object,
+    duplicates: object,
+    check_indices: object,
+    out: Array | None,
+    engine: str | None,
+) -> ArrayT:
+    xp = arrays.namespace(op, {"input": x, "indices": indices})
+    check_rank(op, "input", x, (spatial + 1, spatial + 2), "[N, C, *spatial] or [C, *spatial]")
+    dtype = check_dtype(op, "input", x, arrays.MOVABLE, "convert it")
+    check_dtype(op, "indices", indices, arrays.INTEGER, "pass integers, such as max_pool's indices")
+    if 0 in x.shape[x.ndim - spatial - 1 :]:
+        raise bad_value(op, "input", Raw(f"<shape {tuple(x.shape)}>"), "only the batch may be empty", "pass samples")
+    kernel_size, stride, padding, dilation = window
+    kernel = integers(op, "kernel_size", kernel_size, spatial, least=1, one_for_all=False)
+    plan = _plan(
+        op,
+        tuple(x.shape[-spatial:]),
+        kernel,
+        kernel if stride is None else integers(op, "stride", stride, spatial, least=1, one_for_all=False),
+        integers(op, "padding", padding, spatial, least=0, one_for_all=False),
+        integers(op, "dilation", dilation, spatial, least=1, one_for_all=False),
+        _large(op, spatial, output_size),
+        _rule(op, duplicates, dtype),
+        flag(op, "check_indices", check_indices),
+    )
+    return unpool(
+        x, indices, op=op, arguments=("input", "indices"), xp=xp, plan=plan, out=out, engine=engine
+    )
+
+
+def _large(op: str, spatial: int, output_size: object) -> tuple[int, ...] | None:
+    """Return the spatial part of `output_size`; what precedes it is not looked at, as in torch."""
+    if output_size is None:
+        return None
+    if not isinstance(output_size, (list, tuple)):
+        raise bad_type(op, "output_size", output_size, "a sequence is wanted", f"pass a tuple of {spatial} ints")
+    if len(output_size) not in (spatial, spatial + 2):
+        rule = f"it has {len(output_size)} entries"
+        raise bad_value(op, "output_size", output_size, rule, f"pass {spatial}, or {spatial + 2} with batch and channels")
+    return integers(op, "output_size", output_size[-spatial:], spatial, one_for_all=False)
+
+
+def _rule(op: str, duplicates: object, dtype: str) -> str:
+    if not isinstance(duplicates, str):
+        raise bad_type(op, "duplicates", duplicates, "the name of a rule is wanted", f"pass one of {_DUPLICATES}")
+    if duplicates not in _DUPLICATES:
+        raise bad_value(op, "duplicates", duplicates, "there is no such rule", f"pass one of {_DUPLICATES}")
+    if duplicates == "sum" and dtype == "bool":
+        raise bad_type(op, "input", Raw("<dtype bool>"), "bools do not add", "convert it, or pass another duplicates=")
+    return duplicates
+
+
+@lru_cache(maxsize=1024)
+def _plan(
+    op: str,
+    small: tuple[int, ...],
+    kernel: tuple[int, ...],
+    stride: tuple[int, ...],
+    padding: tuple[int, ...],
+    dilation: tuple[int, ...],
+    output_size: tuple[int, ...] | None,
+    duplicates: str,
+    check_indices: bool,
+) -> UnpoolPlan:
+    axes = []
+    for place, (h, k, s, p, d) in enumerate(zip(small, kernel, stride, padding, dilation, strict=True)):
+        large = default = (h - 1) * s - 2 * p + d * (k - 1) + 1
+        if output_size is not None:
+            large = output_size[place]
+            if not default - s < large < default + s:
+                rule = f"on spatial axis {place} it must lie between {default - s} and {default + s}, both excluded"
+                raise bad_value(op, "output_size", output_size, rule, "pass the size of what was pooled")
+        if large < 1:
+            rule = f"with these windows the result would have size {large} on spatial axis {place}"
+            raise bad_value(op, "padding", padding, rule, "pass less padding, or output_size=")
+        axes.append(WindowAxis(large, h, k, s, p, d))
+    return UnpoolPlan(tuple(axes), local_indices=False, duplicates=duplicates, check_indices=check_indices)

@@ -1,0 +1,201 @@
+"""The native dialect: resampling any axes of any array."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import lru_cache
+
+from upsample import arrays
+from upsample.arguments import check_dtype, flag, integer, integers, number, numbers
+from upsample.arrays import Array, ArrayT
+from upsample.errors import Raw, bad_type, bad_value
+from upsample.ops.resize import resize as _run
+from upsample.plans.filters import FILTERS, Weighted
+from upsample.plans.resize import AxisRule, ResizePlan, Rounding, identity
+
+__all__ = ["resize"]
+
+_POINTS = ("nearest", "nearest-exact")
+_DTYPES = arrays.FLOATING | arrays.COMPLEX | {"uint8"}
+
+
+def resize(
+    x: ArrayT,
+    shape: int | Sequence[int] | None = None,
+    *,
+    scale: float | Sequence[float] | None = None,
+    axes: int | Sequence[int] | None = None,
+    mode: str | Sequence[str] = "linear",
+    antialias: bool = False,
+    align_corners: bool = False,
+    cubic_coeff: float = -0.75,
+    out: Array | None = None,
+    engine: str | None = None,
+) -> ArrayT:
+    """Resample any axes of an array, whatever its layout.
+
+    Parameters
+    ----------
+    x : array
+        Any shape. Floating, complex or uint8; any dtype when every mode is nearest or nearest-exact.
+    shape : int or sequence of int, optional
+        Output size of each of `axes`, in their order.
+    scale : float or sequence of float, optional
+        Output size over input size of each of `axes`, in their order: the output size is ``floor(n * scale)``, and
+        coordinates use `scale` itself. Exactly one of `shape` and `scale` must be given.
+    axes : int or sequence of int, optional
+        The axes to resample, negative ones from the end; None is all of them.
+    mode : str or sequence of str
+        One for all axes or one each: ``"nearest"``, ``"nearest-exact"``, ``"linear"``, ``"cubic"``, ``"lanczos"``,
+        ``"area"``.
+    antialias : bool
+        Widen the filter when shrinking, as Pillow does (linear, cubic and lanczos).
+    align_corners : bool
+        Let the centres of the corner samples of both grids meet (linear and cubic).
+    cubic_coeff : float
+        Keys' a: -0.75 as in OpenCV and torch; -0.5, Catmull and Rom's, as in Pillow and in torch's antialias.
+    out : array, optional
+        Receives the result: its shape and dtype, no memory shared with `x`.
+    engine : str, optional
+        Forces an engine.
+
+    Returns
+    -------
+    array
+        Of the library, dtype and device of `x`. uint8 rounds and clamps after each axis, the last axis first.
+
+    Raises
+    ------
+    ValueError
+        Both or neither of `shape` and `scale`, a size below 1, an axis twice or out of range, lengths that differ
+        from that of `axes`, a mode, `antialias` or `align_corners` that does not exist, an empty axis to resample.
+    TypeError
+        Another dtype or type.
+
+    See Also
+    --------
+    upsample.interpolate : torch's version, channels first.
+
+    Notes
+    -----
+    Coordinates are those of half-pixel centres, ``(i + 1/2) * n / o - 1/2``, in float64; nearest takes
+    ``floor(i * n / o)`` and nearest-exact ``floor((i + 1/2) * n / o)``, exactly; area is the mean of the samples in
+    ``[floor(i * n / o), ceil((i + 1) * n / o))``. Beyond the border the edge sample repeats; antialiased filters are cut
+    off there and normalised.
+
+    Examples
+    --------
+    An image, height by width by channels, to twice its size:
+
+    >>> import numpy as np, upsample
+    >>> image = np.zeros((20, 30, 3), dtype=np.uint8)
+    >>> upsample.resize(image, scale=2, axes=(0, 1), mode="cubic").shape
+    (40, 60, 3)
+    >>> upsample.resize(np.asarray([0.0, 10.0]), 4)
+    array([ 0. ,  2.5,  7.5, 10. ])
+    """
+    op = "resize"
+    xp = arrays.namespace(op, {"x": x})
+    places = _axes(op, axes, x.ndim)
+    modes = _modes(op, mode, len(places))
+    points = all(m in _POINTS for m in modes)
+    check_dtype(op, "x", x, arrays.MOVABLE if points else _DTYPES, "convert it, or use mode='nearest'")
+    if shape is None and scale is None:
+        raise bad_value(op, "shape", None, "neither shape nor scale is given", "pass one of them")
+    if shape is not None and scale is not None:
+        raise bad_value(op, "shape", shape, "scale is given too", "pass one of them")
+    count = len(places)
+    sizes = None if shape is None else integers(op, "shape", shape, count, least=1, one_for_all=False)
+    scales = None if scale is None else numbers(op, "scale", scale, count)
+    plan = _plan(
+        op,
+        tuple(x.shape[a] for a in places),
+        places,
+        sizes,
+        scales,
+        modes,
+        flag(op, "antialias", antialias),
+        flag(op, "align_corners", align_corners),
+        number(op, "cubic_coeff", cubic_coeff),
+    )
+    return _run(x, op=op, argument="x", xp=xp, plan=plan, out=out, engine=engine)
+
+
+def _axes(op: str, axes: object, ndim: int) -> tuple[int, ...]:
+    if axes is None:
+        return tuple(range(ndim))
+    given = axes if isinstance(axes, (list, tuple)) else (axes,)
+    places = []
+    for i, axis in enumerate(given):
+        place = integer(op, f"axes[{i}]", axis)
+        if not -ndim <= place < ndim:
+            raise bad_value(op, "axes", axes, f"x has {ndim} axes", f"pass {-ndim} to {ndim - 1}")
+        places.append(place % ndim)
+    if len(set(places)) != len(places):
+        raise bad_value(op, "axes", axes, "one axis is named twice", "name each once")
+    return tuple(places)
+
+
+def _modes(op: str, mode: object, count: int) -> tuple[str, ...]:
+    given = tuple(mode) if isinstance(mode, (list, tuple)) else (mode,) * count
+    known = ", ".join(FILTERS)
+    if len(given) != count:
+        raise bad_value(op, "mode", mode, f"there are {count} axes", f"pass one mode, or {count}")
+    for name in given:
+        if not isinstance(name, str):
+            raise bad_type(op, "mode", mode, "a mode's name is wanted", f"pass one of {known}")
+        if name not in FILTERS:
+            raise bad_value(op, "mode", name, "there is no such mode", f"pass one of {known}")
+    return given  # type: ignore[return-value]
+
+
+@lru_cache(maxsize=1024)
+def _plan(
+    op: str,
+    in_sizes: tuple[int, ...],
+    axes: tuple[int, ...],
+    sizes: tuple[int, ...] | None,
+    scales: tuple[float, ...] | None,
+    modes: tuple[str, ...],
+    antialias: bool,
+    corners: bool,
+    cubic_coeff: float,
+) -> ResizePlan:
+    rules = {}
+    for place, (axis, n, mode) in enumerate(zip(axes, in_sizes, modes, strict=True)):
+        if n == 0:
+            raise bad_value(op, "x", Raw("<an empty axis>"), f"axis {axis} has no samples", "leave it out of axes=")
+        _check_options(op, mode, antialias, corners)
+        scale = None if scales is None else scales[place]
+        o = sizes[place] if sizes is not None else _scaled(op, n, scale)
+        step = (float(n), float(o)) if scale is None or mode == "area" else (1.0, scale)
+        if corners:
+            step = (float(n - 1), float(o - 1)) if o > 1 else (0.0, 1.0)
+        same = n == o and step[0] == step[1] and (scale is None or scale == 1.0)
+        rules[axis] = (
+            identity(n)
+            if same
+            else AxisRule(n, o, mode, step, corners, antialias, cubic_coeff if mode == "cubic" else 0.0, Rounding.FLOAT64)
+        )
+    order = tuple(sorted(rules))
+    return ResizePlan(order, tuple(rules[axis] for axis in order))
+
+
+def _scaled(op: str, n: int, scale: float | None) -> int:
+    assert scale is not None
+    size = n * scale
+    if size < 1.0 or size >= 2.0**63:
+        rule = f"it makes {n} samples into {size:.6g}"
+        raise bad_value(op, "scale", scale, rule, "pass a scale that leaves at least one sample")
+    return int(size)
+
+
+def _check_options(op: str, mode: str, antialias: bool, corners: bool) -> None:
+    method = FILTERS[mode]
+    weighted = isinstance(method, Weighted)
+    if antialias and not weighted:
+        having = ", ".join(name for name, m in FILTERS.items() if isinstance(m, Weighted))
+        raise bad_value(op, "antialias", True, f"mode {mode!r} has none", f"leave it away, or use {having}")
+    if corners and not (isinstance(method, Weighted) and method.knows_corners):
+        having = ", ".join(name for name, m in FILTERS.items() if isinstance(m, Weighted) and m.knows_corners)
+        raise bad_value(op, "align_corners", True, f"mode {mode!r} has none", f"leave it away, or use {having}")

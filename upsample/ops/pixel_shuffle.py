@@ -1,0 +1,23 @@
+"""Depth to space and back."""
+
+from __future__ import annotations
+
+from types import ModuleType
+from typing import cast
+
+from upsample import arrays
+from upsample.arrays import Array, ArrayT
+from upsample.engines import dispatch
+from upsample.plans.shuffle import ShufflePlan
+
+__all__ = ["rearrange"]
+
+
+def rearrange(
+    x: ArrayT, *, op: str, argument: str, xp: ModuleType, plan: ShufflePlan, out: Array | None, engine: str | None
+) -> ArrayT:
+    """Run a shuffle plan; the result is a new array of the namespace, dtype and device of `x`, or `out`."""
+    if out is not None:
+        arrays.check_out(op, out, plan.shape, x.dtype, {argument: x})
+    run = dispatch.choose(op, "pixel_shuffle", plan, x, engine)
+    return cast(ArrayT, run(xp, plan, x, out))

@@ -1,0 +1,47 @@
+"""Resampling of any axes of an array."""
+
+from __future__ import annotations
+
+from types import ModuleType
+from typing import cast
+
+from upsample import arrays
+from upsample.arguments import check_addressable
+from upsample.arrays import Array, ArrayT
+from upsample.engines import dispatch
+from upsample.plans.resize import ResizePlan
+
+__all__ = ["resize"]
+
+
+def resize(
+    x: ArrayT, *, op: str, argument: str, xp: ModuleType, plan: ResizePlan, out: Array | None, engine: str | None
+) -> ArrayT:
+    """Run a resize plan.
+
+    Parameters
+    ----------
+    x : array
+        Any shape that the plan was made for.
+    op, argument : str
+        What the dialect calls the operation and `x`, for errors.
+    xp : module
+        Namespace of `x`.
+    plan : ResizePlan
+        Axes and rules.
+    out : array or None
+        Receives the result.
+    engine : str or None
+        Forces an engine.
+
+    Returns
+    -------
+    array
+        Of the namespace, dtype and device of `x`.
+    """
+    shape = plan.out_shape(x.shape)
+    check_addressable(op, "size", shape, shape, arrays.itemsize(x))
+    if out is not None:
+        arrays.check_out(op, out, shape, x.dtype, {argument: x})
+    run = dispatch.choose(op, "resize", plan, x, engine)
+    return cast(ArrayT, arrays.in_order_of(x, run(xp, plan, arrays.native_order(x), out)))

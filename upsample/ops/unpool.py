@@ -1,0 +1,69 @@
+"""Max-unpooling of the trailing axes of an array."""
+
+from __future__ import annotations
+
+from types import ModuleType
+from typing import cast
+
+from upsample import arrays
+from upsample.arguments import check_addressable
+from upsample.arrays import Array, ArrayT
+from upsample.engines import dispatch
+from upsample.errors import Raw, bad_value
+from upsample.plans.window import UnpoolPlan
+
+__all__ = ["unpool"]
+
+
+def unpool(
+    x: ArrayT,
+    indices: Array,
+    *,
+    op: str,
+    arguments: tuple[str, str],
+    xp: ModuleType,
+    plan: UnpoolPlan,
+    out: Array | None,
+    engine: str | None,
+) -> ArrayT:
+    """Run an unpooling plan.
+
+    Parameters
+    ----------
+    x : array
+        ``[..., *small]``.
+    indices : array of an integer dtype
+        The shape of `x`.
+    op : str
+        What the dialect calls the operation, for errors.
+    arguments : tuple of two str
+        What it calls `x` and `indices`.
+    xp : module
+        Namespace of both.
+    plan : UnpoolPlan
+        Windows, and what indices mean.
+    out : array or None
+        Receives the result.
+    engine : str or None
+        Forces an engine.
+
+    Returns
+    -------
+    array
+        ``[..., *large]``, of the namespace, dtype and device of `x`; zero where no cell lands.
+    """
+    if tuple(indices.shape) != tuple(x.shape):
+        raise bad_value(
+            op,
+            arguments[1],
+            Raw(f"<shape {tuple(indices.shape)}>"),
+            f"{arguments[0]} has the shape {tuple(x.shape)}",
+            "pass one index for each element",
+        )
+    shape = (*x.shape[: x.ndim - len(plan.axes)], *plan.large_shape)
+    check_addressable(op, "output_size", plan.large_shape, shape, arrays.itemsize(x))
+    if out is not None:
+        arrays.check_out(op, out, shape, x.dtype, dict(zip(arguments, (x, indices), strict=True)))
+    run = dispatch.choose(op, "unpool", plan, x, engine)
+    result = run(xp, plan, arrays.native_order(x), arrays.native_order(indices), out, op)
+    return cast(ArrayT, arrays.in_order_of(x, result))

@@ -1,0 +1,93 @@
+"""How each axis of an array is resampled.
+
+Two coordinate maps carry every method; sample ``i`` of the output lies at ``c`` of the input::
+
+    half-pixel        c = (i + 1/2) * step - 1/2     samples are cells; the outer edges of both rows of cells meet
+    aligned corners   c = i * step                   samples are points; the first and last points of both rows meet
+
+    input        |    0    |    1    |    2    |
+    output 6     | 0  | 1  | 2  | 3  | 4  | 5  |     half-pixel, step 3/6
+    output 6          0   1   2   3   4   5          aligned corners, step 2/5
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+
+__all__ = ["AxisRule", "ResizePlan", "Rounding", "identity"]
+
+
+class Rounding(Enum):
+    """In which precision a dialect computes its coordinates: bit parity depends on it."""
+
+    FLOAT64 = "float64"
+    FLOAT32 = "float32"
+    PRODUCT_TO_FLOAT32 = "float64 product, rounded to float32"
+    """torch's nearest on float64 arrays."""
+
+
+@dataclass(frozen=True, slots=True)
+class AxisRule:
+    """All of one axis.
+
+    Attributes
+    ----------
+    in_size, out_size : int
+        Samples.
+    method : str
+        A name of `upsample.plans.filters.FILTERS`.
+    step : tuple of float
+        Input samples per output sample, as a ratio: ``(n, o)`` divides after the product and so is exact where
+        the product is an integer; ``(s, 1.0)`` multiplies by a step that is rounded already.
+    corners : bool
+        Aligned corners instead of half-pixel.
+    antialias : bool
+        Widen the filter by the step where that is over 1.
+    cubic_coeff : float
+        Keys' a, for the cubic method.
+    rounding : Rounding
+        Precision of the coordinates.
+    """
+
+    in_size: int
+    out_size: int
+    method: str
+    step: tuple[float, float]
+    corners: bool
+    antialias: bool
+    cubic_coeff: float
+    rounding: Rounding
+
+    @property
+    def is_identity(self) -> bool:
+        """Whether every output sample is the input sample of its own number."""
+        return self.in_size == self.out_size and self.method == "nearest" and self.step == (1.0, 1.0)
+
+
+def identity(size: int) -> AxisRule:
+    """Return the rule of an axis that stays as it is."""
+    return AxisRule(size, size, "nearest", (1.0, 1.0), False, False, 0.0, Rounding.FLOAT64)
+
+
+@dataclass(frozen=True, slots=True)
+class ResizePlan:
+    """What a resize does: a rule for each resized axis, axes ascending and none twice.
+
+    The last axis is filtered first, as torch does; for uint8, which rounds after each axis, the order shows.
+    """
+
+    axes: tuple[int, ...]
+    rules: tuple[AxisRule, ...]
+
+    def out_shape(self, shape: tuple[int, ...]) -> tuple[int, ...]:
+        """Return the shape of the result for an array of `shape`."""
+        sizes = list(shape)
+        for axis, rule in zip(self.axes, self.rules, strict=True):
+            sizes[axis] = rule.out_size
+        return tuple(sizes)
+
+    @property
+    def only_moves(self) -> bool:
+        """Whether every output is a copy of one input, so that any dtype can be taken."""
+        return all(rule.method in ("nearest", "nearest-exact") for rule in self.rules)

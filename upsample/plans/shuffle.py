@@ -1,0 +1,42 @@
+"""Which axes a pixel shuffle splits, moves and joins.
+
+Space is finer than depth by a factor r on both of its axes; a channel of the coarse side holds one place (i, j) of the
+r × r block of each fine channel c. Two orders are in use::
+
+    CRD (torch)      coarse channel = (c * r + i) * r + j
+    DCR (Chainer)    coarse channel = (i * r + j) * C + c
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+__all__ = ["ShufflePlan", "shuffle", "unshuffle"]
+
+
+@dataclass(frozen=True, slots=True)
+class ShufflePlan:
+    """Reshape to `split`, permute by `order`, reshape to `shape`."""
+
+    split: tuple[int, ...]
+    order: tuple[int, ...]
+    shape: tuple[int, ...]
+
+
+def shuffle(shape: tuple[int, ...], factor: int, channel_first: bool) -> ShufflePlan:
+    """Plan depth to space for ``[*, C r², H, W]``; `channel_first` is the order CRD, else DCR."""
+    *lead, depth, height, width = shape
+    batch, channels = math.prod(lead), depth // factor**2
+    fine = (*lead, channels, height * factor, width * factor)
+    if channel_first:
+        return ShufflePlan((batch, channels, factor, factor, height, width), (0, 1, 4, 2, 5, 3), fine)
+    return ShufflePlan((batch, factor, factor, channels, height, width), (0, 3, 4, 1, 5, 2), fine)
+
+
+def unshuffle(shape: tuple[int, ...], factor: int, channel_first: bool) -> ShufflePlan:
+    """Plan space to depth for ``[*, C, H r, W r]``; `channel_first` is the order CRD, else DCR."""
+    *lead, channels, height, width = shape
+    split = (math.prod(lead), channels, height // factor, factor, width // factor, factor)
+    order = (0, 1, 3, 5, 2, 4) if channel_first else (0, 3, 5, 1, 2, 4)
+    return ShufflePlan(split, order, (*lead, channels * factor**2, height // factor, width // factor))

@@ -1,0 +1,182 @@
+"""Windows: which positions of the large side each cell of the small side covers.
+
+One geometry serves pooling (large to small), unpooling and transposed convolution (small to large). Along an axis,
+tap ``k`` of the window of cell ``i`` lies at position::
+
+    y = i * stride - padding + k * dilation
+
+    stride 2, kernel 3, padding 1      large    . 0 1 2 3 4 .
+                                       cell 0   └─┴─┘
+                                       cell 1       └─┴─┘
+                                       cell 2           └─┴─┘
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+
+__all__ = ["Phase", "PoolPlan", "SpanAxis", "SpreadPlan", "UnpoolPlan", "WindowAxis", "phases"]
+
+_Ints = np.ndarray[Any, np.dtype[np.int64]]
+
+
+@dataclass(frozen=True, slots=True)
+class WindowAxis:
+    """Windows of one size at a fixed stride along one axis.
+
+    Attributes
+    ----------
+    large, small : int
+        Positions, and cells.
+    kernel, stride, padding, dilation : int
+        Of the window, in positions of the large side.
+    """
+
+    large: int
+    small: int
+    kernel: int
+    stride: int
+    padding: int
+    dilation: int
+
+    def positions(self, tap: int) -> _Ints:
+        """Where tap `tap` of each cell lies; outside ``[0, large)`` is padding."""
+        return np.arange(self.small) * self.stride - self.padding + tap * self.dilation
+
+    @property
+    def reach(self) -> int:
+        """Extent of a window: from its first position to one past its last."""
+        return self.dilation * (self.kernel - 1) + 1
+
+    def first_inside(self) -> _Ints:
+        """The first tap of each cell that is no padding (the kernel's size, or more, where all are)."""
+        return -(np.minimum(self.positions(0), 0) // self.dilation)
+
+    def every_window_has_an_element(self) -> bool:
+        """Whether no window lies in the padding with all of its taps."""
+        first = self.positions(0) + self.first_inside() * self.dilation
+        return bool(((self.first_inside() < self.kernel) & (first < self.large)).all())
+
+
+@dataclass(frozen=True, slots=True)
+class SpanAxis:
+    """Adaptive windows along one axis: cell ``i`` covers ``[i * large // small, ceil((i + 1) * large / small))``."""
+
+    large: int
+    small: int
+
+    def first(self) -> _Ints:
+        """The first position of each cell."""
+        return np.arange(self.small) * self.large // self.small
+
+    def count(self) -> _Ints:
+        """How many positions each cell covers."""
+        return -(-(np.arange(self.small) + 1) * self.large // self.small) - self.first()
+
+
+@dataclass(frozen=True, slots=True)
+class PoolPlan:
+    """A max-pooling of the trailing axes.
+
+    Attributes
+    ----------
+    axes : tuple
+        One geometry a spatial axis.
+    local_indices : bool
+        Indices count within the window, padding included (Chainer), not in the input plane (torch).
+    first_nan : bool
+        The first NaN of a window wins (Chainer), not the last (torch).
+    """
+
+    axes: tuple[WindowAxis | SpanAxis, ...]
+    local_indices: bool
+    first_nan: bool
+
+    @property
+    def small_shape(self) -> tuple[int, ...]:
+        """Spatial shape of the result."""
+        return tuple(axis.small for axis in self.axes)
+
+
+@dataclass(frozen=True, slots=True)
+class UnpoolPlan:
+    """A max-unpooling of the trailing axes: one position of each cell's window receives the cell's value.
+
+    Attributes
+    ----------
+    axes : tuple of WindowAxis
+        One geometry a spatial axis.
+    local_indices : bool
+        Indices count within the window, negative ones from its end, and positions in the padding are dropped
+        (Chainer); else they count in the output plane (torch).
+    duplicates : {"last", "sum", "error"}
+        What happens where several cells name one position.
+    check_indices : bool
+        Whether indices are checked; if not, one outside its window is dropped.
+    """
+
+    axes: tuple[WindowAxis, ...]
+    local_indices: bool
+    duplicates: str
+    check_indices: bool
+
+    @property
+    def large_shape(self) -> tuple[int, ...]:
+        """Spatial shape of the result."""
+        return tuple(axis.large for axis in self.axes)
+
+    @property
+    def small_shape(self) -> tuple[int, ...]:
+        """Spatial shape of the input."""
+        return tuple(axis.small for axis in self.axes)
+
+
+@dataclass(frozen=True, slots=True)
+class SpreadPlan:
+    """A transposed convolution: every tap of a cell's window receives its share, and shares add."""
+
+    axes: tuple[WindowAxis, ...]
+    groups: int
+
+    @property
+    def large_shape(self) -> tuple[int, ...]:
+        """Spatial shape of the result."""
+        return tuple(axis.large for axis in self.axes)
+
+
+@dataclass(frozen=True, slots=True)
+class Phase:
+    """The positions of the large side that leave one rest when divided by the stride.
+
+    Position ``start + stride * j`` of the output, for ``j`` in ``[0, count)``, receives tap ``taps[t]`` of cell
+    ``j + cells[t]``, for each ``t``; there is no such cell where that is outside ``[0, small)``. Cells ascend, so
+    that the last one that fits is the last in row-major order.
+    """
+
+    start: int
+    count: int
+    taps: tuple[int, ...]
+    cells: tuple[int, ...]
+
+
+@lru_cache(maxsize=512)
+def phases(axis: WindowAxis) -> tuple[Phase, ...]:
+    """Split the large side by the rest modulo the stride: within a phase, every position has the same taps."""
+    return tuple(_phases(axis))
+
+
+def _phases(axis: WindowAxis) -> Iterator[Phase]:
+    for start in range(min(axis.stride, axis.large)):
+        count = -(-(axis.large - start) // axis.stride)
+        # start + stride * j = stride * i - padding + tap * dilation, so i = j + (start + padding - tap * dilation) / stride
+        fitting = [
+            (tap, (start + axis.padding - tap * axis.dilation) // axis.stride)
+            for tap in reversed(range(axis.kernel))
+            if (start + axis.padding - tap * axis.dilation) % axis.stride == 0
+        ]
+        yield Phase(start, count, tuple(t for t, _ in fitting), tuple(c for _, c in fitting))
