@@ -175,7 +175,9 @@ def _plan(
         rules[axis] = (
             identity(n)
             if same
-            else AxisRule(n, o, mode, step, corners, antialias, cubic_coeff if mode == "cubic" else 0.0, Rounding.FLOAT64)
+            else AxisRule(
+                n, o, mode, step, corners, antialias, cubic_coeff if mode == "cubic" else 0.0, Rounding.FLOAT64
+            )
         )
     order = tuple(sorted(rules))
     return ResizePlan(order, tuple(rules[axis] for axis in order))

@@ -166,9 +166,7 @@ def _first_that_can(task: str, plan: object, x: Array) -> tuple[Engine, dict[str
     raise AssertionError("the portable engine takes everything")
 
 
-def _all_reasons(
-    task: str, plan: object, x: Array, chosen: Engine, reasons: dict[str, str]
-) -> dict[str, str]:
+def _all_reasons(task: str, plan: object, x: Array, chosen: Engine, reasons: dict[str, str]) -> dict[str, str]:
     """A reason for every engine but the chosen one, those asked after it included."""
     result = {}
     for engine in ENGINES:

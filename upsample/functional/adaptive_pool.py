@@ -25,7 +25,7 @@ __all__ = [
 @overload
 def adaptive_max_pool2d(
     input: ArrayT,
-    output_size: int | None | Sequence[int | None],
+    output_size: int | Sequence[int | None] | None,
     return_indices: Literal[False] = False,
     *,
     out: Array | None = None,
@@ -34,7 +34,7 @@ def adaptive_max_pool2d(
 @overload
 def adaptive_max_pool2d(
     input: ArrayT,
-    output_size: int | None | Sequence[int | None],
+    output_size: int | Sequence[int | None] | None,
     return_indices: Literal[True],
     *,
     out: tuple[Array, Array] | None = None,
@@ -42,7 +42,7 @@ def adaptive_max_pool2d(
 ) -> tuple[ArrayT, ArrayT]: ...
 def adaptive_max_pool2d(
     input: ArrayT,
-    output_size: int | None | Sequence[int | None],
+    output_size: int | Sequence[int | None] | None,
     return_indices: bool = False,
     *,
     out: Array | tuple[Array, Array] | None = None,
@@ -95,7 +95,7 @@ def adaptive_max_pool2d(
 
 def adaptive_max_pool2d_with_indices(
     input: ArrayT,
-    output_size: int | None | Sequence[int | None],
+    output_size: int | Sequence[int | None] | None,
     return_indices: bool = False,
     *,
     out: tuple[Array, Array] | None = None,
@@ -139,7 +139,7 @@ def adaptive_max_pool2d_with_indices(
 @overload
 def adaptive_max_pool1d(
     input: ArrayT,
-    output_size: int | None | Sequence[int | None],
+    output_size: int | Sequence[int | None] | None,
     return_indices: Literal[False] = False,
     *,
     out: Array | None = None,
@@ -148,7 +148,7 @@ def adaptive_max_pool1d(
 @overload
 def adaptive_max_pool1d(
     input: ArrayT,
-    output_size: int | None | Sequence[int | None],
+    output_size: int | Sequence[int | None] | None,
     return_indices: Literal[True],
     *,
     out: tuple[Array, Array] | None = None,
@@ -156,7 +156,7 @@ def adaptive_max_pool1d(
 ) -> tuple[ArrayT, ArrayT]: ...
 def adaptive_max_pool1d(
     input: ArrayT,
-    output_size: int | None | Sequence[int | None],
+    output_size: int | Sequence[int | None] | None,
     return_indices: bool = False,
     *,
     out: Array | tuple[Array, Array] | None = None,
@@ -196,7 +196,7 @@ def adaptive_max_pool1d(
 
 def adaptive_max_pool1d_with_indices(
     input: ArrayT,
-    output_size: int | None | Sequence[int | None],
+    output_size: int | Sequence[int | None] | None,
     return_indices: bool = False,
     *,
     out: tuple[Array, Array] | None = None,
@@ -238,7 +238,7 @@ def adaptive_max_pool1d_with_indices(
 @overload
 def adaptive_max_pool3d(
     input: ArrayT,
-    output_size: int | None | Sequence[int | None],
+    output_size: int | Sequence[int | None] | None,
     return_indices: Literal[False] = False,
     *,
     out: Array | None = None,
@@ -247,7 +247,7 @@ def adaptive_max_pool3d(
 @overload
 def adaptive_max_pool3d(
     input: ArrayT,
-    output_size: int | None | Sequence[int | None],
+    output_size: int | Sequence[int | None] | None,
     return_indices: Literal[True],
     *,
     out: tuple[Array, Array] | None = None,
@@ -255,7 +255,7 @@ def adaptive_max_pool3d(
 ) -> tuple[ArrayT, ArrayT]: ...
 def adaptive_max_pool3d(
     input: ArrayT,
-    output_size: int | None | Sequence[int | None],
+    output_size: int | Sequence[int | None] | None,
     return_indices: bool = False,
     *,
     out: Array | tuple[Array, Array] | None = None,
@@ -295,7 +295,7 @@ def adaptive_max_pool3d(
 
 def adaptive_max_pool3d_with_indices(
     input: ArrayT,
-    output_size: int | None | Sequence[int | None],
+    output_size: int | Sequence[int | None] | None,
     return_indices: bool = False,
     *,
     out: tuple[Array, Array] | None = None,
@@ -347,7 +347,5 @@ def _adaptive(
     check_addressable(op, "output_size", small, (*x.shape[:-spatial], *small), 8)
     plan = PoolPlan(tuple(map(SpanAxis, large, small)), local_indices=False, first_nan=False)
     wanted = flag(op, "return_indices", return_indices)
-    values, indices = pool(
-        x, op=op, argument="input", xp=xp, plan=plan, with_indices=wanted, out=out, engine=engine
-    )
+    values, indices = pool(x, op=op, argument="input", xp=xp, plan=plan, with_indices=wanted, out=out, engine=engine)
     return values if indices is None else (values, indices)

@@ -261,7 +261,9 @@ def _interpolate(
     name = _mode_name(op, mode)
     rules = _MODES[name]
     check_rank(op, "input", x, rules.ranks, "[N, C, *spatial]" + _other_mode(name, x.ndim))
-    dtype = check_dtype(op, "input", x, rules.dtypes, f"convert it; mode {name!r} takes {', '.join(sorted(rules.dtypes))}")
+    dtype = check_dtype(
+        op, "input", x, rules.dtypes, f"convert it; mode {name!r} takes {', '.join(sorted(rules.dtypes))}"
+    )
     spatial = tuple(x.shape[2:])
     if 0 in x.shape[1:]:
         raise bad_value(op, "input", Raw(f"<shape {tuple(x.shape)}>"), "only the batch may be empty", "pass samples")

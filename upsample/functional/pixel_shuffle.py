@@ -14,9 +14,7 @@ from upsample.plans.shuffle import shuffle, unshuffle
 __all__ = ["pixel_shuffle", "pixel_unshuffle"]
 
 
-def pixel_shuffle(
-    input: ArrayT, upscale_factor: int, *, out: Array | None = None, engine: str | None = None
-) -> ArrayT:
+def pixel_shuffle(input: ArrayT, upscale_factor: int, *, out: Array | None = None, engine: str | None = None) -> ArrayT:
     """Move blocks of channels into space: ``[*, C r², H, W]`` to ``[*, C, H r, W r]``.
 
     Parameters

@@ -112,7 +112,9 @@ def max_pool2d(
             [13., 15.]]]), array([[[ 5,  7],
             [13, 15]]]))
     """
-    return _pooled("max_pool2d", 2, input, kernel_size, stride, padding, dilation, ceil_mode, return_indices, out, engine)
+    return _pooled(
+        "max_pool2d", 2, input, kernel_size, stride, padding, dilation, ceil_mode, return_indices, out, engine
+    )
 
 
 def max_pool2d_with_indices(
@@ -159,7 +161,9 @@ def max_pool2d_with_indices(
             [13, 15]]]))
     """
     flag("max_pool2d_with_indices", "return_indices", return_indices)
-    return _pooled("max_pool2d_with_indices", 2, input, kernel_size, stride, padding, dilation, ceil_mode, True, out, engine)  # type: ignore[return-value]
+    return _pooled(
+        "max_pool2d_with_indices", 2, input, kernel_size, stride, padding, dilation, ceil_mode, True, out, engine
+    )  # type: ignore[return-value]
 
 
 @overload
@@ -229,7 +233,9 @@ def max_pool1d(
     >>> upsample.max_pool1d(x, 2)
     array([[3., 4.]])
     """
-    return _pooled("max_pool1d", 1, input, kernel_size, stride, padding, dilation, ceil_mode, return_indices, out, engine)
+    return _pooled(
+        "max_pool1d", 1, input, kernel_size, stride, padding, dilation, ceil_mode, return_indices, out, engine
+    )
 
 
 def max_pool1d_with_indices(
@@ -274,7 +280,9 @@ def max_pool1d_with_indices(
     (array([[3., 4.]]), array([[1, 3]]))
     """
     flag("max_pool1d_with_indices", "return_indices", return_indices)
-    return _pooled("max_pool1d_with_indices", 1, input, kernel_size, stride, padding, dilation, ceil_mode, True, out, engine)  # type: ignore[return-value]
+    return _pooled(
+        "max_pool1d_with_indices", 1, input, kernel_size, stride, padding, dilation, ceil_mode, True, out, engine
+    )  # type: ignore[return-value]
 
 
 @overload
@@ -344,7 +352,9 @@ def max_pool3d(
     >>> upsample.max_pool3d(x, 2)
     array([[[[7.]]]])
     """
-    return _pooled("max_pool3d", 3, input, kernel_size, stride, padding, dilation, ceil_mode, return_indices, out, engine)
+    return _pooled(
+        "max_pool3d", 3, input, kernel_size, stride, padding, dilation, ceil_mode, return_indices, out, engine
+    )
 
 
 def max_pool3d_with_indices(
@@ -389,7 +399,9 @@ def max_pool3d_with_indices(
     (array([[[[7.]]]]), array([[[[7]]]]))
     """
     flag("max_pool3d_with_indices", "return_indices", return_indices)
-    return _pooled("max_pool3d_with_indices", 3, input, kernel_size, stride, padding, dilation, ceil_mode, True, out, engine)  # type: ignore[return-value]
+    return _pooled(
+        "max_pool3d_with_indices", 3, input, kernel_size, stride, padding, dilation, ceil_mode, True, out, engine
+    )  # type: ignore[return-value]
 
 
 def _pooled(
@@ -417,9 +429,7 @@ def _pooled(
         flag(op, "ceil_mode", ceil_mode),
     )
     wanted = flag(op, "return_indices", return_indices)
-    values, indices = pool(
-        x, op=op, argument="input", xp=xp, plan=plan, with_indices=wanted, out=out, engine=engine
-    )
+    values, indices = pool(x, op=op, argument="input", xp=xp, plan=plan, with_indices=wanted, out=out, engine=engine)
     return values if indices is None else (values, indices)
 
 

@@ -244,9 +244,7 @@ def _unpooled(
         _rule(op, duplicates, dtype),
         flag(op, "check_indices", check_indices),
     )
-    return unpool(
-        x, indices, op=op, arguments=("input", "indices"), xp=xp, plan=plan, out=out, engine=engine
-    )
+    return unpool(x, indices, op=op, arguments=("input", "indices"), xp=xp, plan=plan, out=out, engine=engine)
 
 
 def _large(op: str, spatial: int, output_size: object) -> tuple[int, ...] | None:
@@ -257,7 +255,9 @@ def _large(op: str, spatial: int, output_size: object) -> tuple[int, ...] | None
         raise bad_type(op, "output_size", output_size, "a sequence is wanted", f"pass a tuple of {spatial} ints")
     if len(output_size) not in (spatial, spatial + 2):
         rule = f"it has {len(output_size)} entries"
-        raise bad_value(op, "output_size", output_size, rule, f"pass {spatial}, or {spatial + 2} with batch and channels")
+        raise bad_value(
+            op, "output_size", output_size, rule, f"pass {spatial}, or {spatial + 2} with batch and channels"
+        )
     return integers(op, "output_size", output_size[-spatial:], spatial, one_for_all=False)
 
 

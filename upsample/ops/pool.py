@@ -6,7 +6,7 @@ from types import ModuleType
 from typing import cast
 
 from upsample import arrays
-from upsample.arrays import Array, ArrayT
+from upsample.arrays import ArrayT
 from upsample.engines import dispatch
 from upsample.errors import Raw, bad_type
 from upsample.plans.window import PoolPlan

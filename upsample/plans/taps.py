@@ -132,7 +132,7 @@ def _coordinates(rule: AxisRule) -> _Reals:
 
 
 def _fused(a: _Reals, b: float, c: float) -> _Reals:
-    """a * b + c rounded once: Dekker's exact product, Knuth's exact sum."""
+    """A * b + c rounded once: Dekker's exact product, Knuth's exact sum."""
     splitter = 2.0**27 + 1.0
     a_high = a * splitter - (a * splitter - a)
     b_high = b * splitter - (b * splitter - b)

@@ -25,9 +25,7 @@ def _spread(
     """y[n, o, stride*h - padding + dilation*t] += x[n, c, h] * weight[c, o, t]; c runs over o's group."""
     sizes, kernel = x.shape[2:], weight.shape[2:]
     if x.shape[1] != weight.shape[0] or groups < 1 or x.shape[1] % groups:
-        raise ValueError(
-            f"{x.shape[1]} channels, a weight for {weight.shape[0]} and {groups} groups do not fit"
-        )
+        raise ValueError(f"{x.shape[1]} channels, a weight for {weight.shape[0]} and {groups} groups do not fit")
     if min(outputs) < 0:
         raise ValueError(f"the output would have the size {tuple(outputs)}")
     arrays = (x, weight) if bias is None else (x, weight, bias)

@@ -368,9 +368,7 @@ def resize(
         raise ValueError(f"resize: no resizing of axes {axes!r} of {x.shape} to {tuple(sizes)}")
 
     y = x.copy() if all(kind.startswith("nearest") for kind in modes) else _wide(x)
-    for axis, o, kind, factor in sorted(
-        zip(where, sizes, modes, scales, strict=True), reverse=True, key=_axis
-    ):
+    for axis, o, kind, factor in sorted(zip(where, sizes, modes, scales, strict=True), reverse=True, key=_axis):
         n = x.shape[axis]
         step = _step(n, o, factor, align_corners)
         coordinates = [_coordinate(i, step, align_corners) for i in range(o)]

@@ -87,15 +87,10 @@ def _add_over_windows(
     outputs: Sequence[int],
 ) -> Array:
     """Add each value to all of its window, or to the position that `indexes` names; then cut the padding."""
-    full = [
-        max(s * (h - 1) + k, p + o)
-        for h, k, s, p, o in zip(x.shape[2:], kernel, step, pads, outputs, strict=True)
-    ]
+    full = [max(s * (h - 1) + k, p + o) for h, k, s, p, o in zip(x.shape[2:], kernel, step, pads, outputs, strict=True)]
     y = np.zeros((*x.shape[:2], *full), _wide(x))
     for number, tap in enumerate(itertools.product(*map(range, kernel))):
-        where = tuple(
-            slice(t, t + s * (h - 1) + 1, s) for t, s, h in zip(tap, step, x.shape[2:], strict=True)
-        )
+        where = tuple(slice(t, t + s * (h - 1) + 1, s) for t, s, h in zip(tap, step, x.shape[2:], strict=True))
         part = x if indexes is None else np.where(indexes == number, x, 0)
         with np.errstate(invalid="ignore", over="ignore"):
             y[:, :, *where] += part

@@ -64,9 +64,7 @@ def _blocks(batch: int, each: int, shares_of_one: int) -> Iterator[tuple[slice, 
             yield slice(n, n + images), slice(m, m + step)
 
 
-def _spread(
-    xp: ModuleType, plan: SpreadPlan, cells: Any, taps: Any, added: Any, small: tuple[int, ...]
-) -> Any:
+def _spread(xp: ModuleType, plan: SpreadPlan, cells: Any, taps: Any, added: Any, small: tuple[int, ...]) -> Any:
     """Spread ``cells [n, g, c, L]`` with ``taps [g, K, m, c]`` and add ``added [g, m]``: ``[n, g, m, *large]``."""
     groups, kernel, each, channels = taps.shape
     rows = xp.reshape(taps, (groups, kernel * each, channels))

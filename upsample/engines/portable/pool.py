@@ -61,9 +61,7 @@ def _reduce(
     return best, place
 
 
-def _place(
-    xp: ModuleType, plan: PoolPlan, window: _Window, values: Any, indices: Any, weight: int, tap: int
-) -> Any:
+def _place(xp: ModuleType, plan: PoolPlan, window: _Window, values: Any, indices: Any, weight: int, tap: int) -> Any:
     """The index of tap `tap` of every window, given those of the axes behind this one."""
     table = np.full(window.geometry.small, tap) if plan.local_indices else window.positions(tap)
     place = window.along(arrays.from_table(xp, table * weight, values, arrays.index_dtype(xp)))

@@ -143,9 +143,7 @@ def _sums_of_runs(xp: ModuleType, key: Any, value: Any) -> Any:
     reach = 1
     while reach < key.shape[0]:
         same = key[reach:] == key[:-reach]
-        value = xp.concat(
-            [value[:reach], value[reach:] + xp.where(same, value[:-reach], scalar(xp, 0, value))], axis=0
-        )
+        value = xp.concat([value[:reach], value[reach:] + xp.where(same, value[:-reach], scalar(xp, 0, value))], axis=0)
         reach *= 2
     return value
 
