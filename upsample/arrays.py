@@ -36,6 +36,7 @@ __all__ = [
     "namespace",
     "native_order",
     "split_complex",
+    "take",
 ]
 
 Table: TypeAlias = np.ndarray[Any, np.dtype[Any]]
@@ -158,7 +159,8 @@ def device_of(x: object) -> object:
 
 
 @lru_cache(maxsize=256)
-def _name_of_dtype(dtype: object) -> str:
+def _name_of_dtype(_: type, dtype: object) -> str:
+    # The type is part of the key, so that the cache never compares dtypes of two libraries.
     name = getattr(dtype, "name", None)  # NumPy's, CuPy's, JAX's, ml_dtypes'
     if not isinstance(name, str):
         name = str(dtype).split(".")[-1]  # "torch.float32", "array_api_strict.float32"
@@ -167,7 +169,7 @@ def _name_of_dtype(dtype: object) -> str:
 
 def dtype_name(x: Array) -> str:
     """Return the standard's name of an array's dtype, such as "float32" or "bfloat16", of either byte order."""
-    return _name_of_dtype(x.dtype)
+    return _name_of_dtype(type(x.dtype), x.dtype)
 
 
 def accumulator(name: str) -> str:
@@ -184,7 +186,16 @@ def from_table(xp: ModuleType, table: Table, like: Array, dtype: Any = None) -> 
     """Make an array beside `like` out of a plan's NumPy table (never cached: a table made under a trace poisons)."""
     if xp is np:
         return np.asarray(table, dtype=dtype)
+    if not table.flags.writeable:  # torch would share its memory, and warns
+        table = table.copy()
     return xp.asarray(table, dtype=dtype, device=device_of(like))
+
+
+def take(xp: ModuleType, x: Array, table: Table, axis: int) -> Any:
+    """Gather along an axis by a plan's table of indices."""
+    # A Dask index array that holds a single 0 is taken for a slice by Dask 2026.8, with another shape.
+    index = table if library(xp) == "dask" else from_table(xp, table, x)
+    return xp.take(x, index, axis=axis)
 
 
 def index_dtype(xp: ModuleType) -> Any:
@@ -274,7 +285,7 @@ def check_out(op: str, out: object, shape: tuple[int, ...], dtype: Any, inputs: 
     array = cast(Array, out)
     if array.dtype != dtype:
         raise bad_type(
-            op, "out", Raw(f"<dtype {dtype_name(array)}>"), f"the result is {dtype}", "make out= of that dtype"
+            op, "out", Raw(f"<dtype {dtype_name(array)}>"), f"the result is {getattr(dtype, '__name__', dtype)}", "make out= of that dtype"
         )
     if tuple(array.shape) != shape:
         raise bad_value(
@@ -320,7 +331,7 @@ def _byte_steps(x: Any) -> tuple[int, ...]:
 
 
 def _overlaps_itself(x: Array) -> bool:
-    return any(n > 1 and step == 0 for n, step in zip(x.shape, _byte_steps(x), strict=False))
+    return 0 not in x.shape and any(n > 1 and step == 0 for n, step in zip(x.shape, _byte_steps(x), strict=False))
 
 
 def _may_overlap(a: Array, b: Array) -> bool:

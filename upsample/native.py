@@ -80,8 +80,8 @@ def resize(
     -----
     Coordinates are those of half-pixel centres, ``(i + 1/2) * n / o - 1/2``, in float64; nearest takes
     ``floor(i * n / o)`` and nearest-exact ``floor((i + 1/2) * n / o)``, exactly; area is the mean of the samples in
-    ``[floor(i * n / o), ceil((i + 1) * n / o))``. Beyond the border the edge sample repeats; antialiased filters are cut
-    off there and normalised.
+    ``[floor(i * n / o), ceil((i + 1) * n / o))``. Beyond the border the edge sample repeats; antialiased filters are
+    cut off there and normalised.
 
     Examples
     --------

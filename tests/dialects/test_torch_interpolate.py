@@ -120,9 +120,7 @@ REACH_REQUESTS = {
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize(("mode", "rank", "antialias"), live.INTERPOLATE_MODES)
-def test_nan_and_infinity_reach_what_they_reach_in_torch(
-    mode: str, rank: int, antialias: bool, dtype: str
-) -> None:
+def test_nan_and_infinity_reach_what_they_reach_in_torch(mode: str, rank: int, antialias: bool, dtype: str) -> None:
     """One NaN, inf or -inf at each position in turn (one a batch item)."""
     batches = list(live.special_batches((1, *REACH_SPATIAL[rank]), dtype))
     cases = [
@@ -142,9 +140,7 @@ def test_nan_and_infinity_reach_what_they_reach_in_torch(
 
 @pytest.mark.parametrize("special", [np.nan, np.inf, -np.inf])
 @pytest.mark.parametrize(("mode", "rank", "antialias"), live.INTERPOLATE_MODES)
-def test_nan_alone_in_a_batch_stays_in_its_plane(
-    mode: str, rank: int, antialias: bool, special: float
-) -> None:
+def test_nan_alone_in_a_batch_stays_in_its_plane(mode: str, rank: int, antialias: bool, special: float) -> None:
     x = live.values((2, 3, *REACH_SPATIAL[rank]), "float32", seed=6)
     x[(1, 0, *(n // 2 for n in REACH_SPATIAL[rank]))] = special
     keywords = {"scale_factor": 1.37, "mode": mode, "antialias": antialias}
@@ -163,9 +159,7 @@ def test_the_formula_for_nearest_is_torchs_away_from_the_shortcut(mode: str, ran
     for shape, keywords in live.interpolate_cases(mode, rank, False):
         if not live.takes_shortcut(shape, keywords):
             x = live.values(shape, dtype, seed=4)
-            live.assert_same_bits(
-                live.nearest_by_formula(x, keywords), live.call("interpolate", x, **keywords)
-            )
+            live.assert_same_bits(live.nearest_by_formula(x, keywords), live.call("interpolate", x, **keywords))
             checked += 1
     assert checked >= 50
 
@@ -204,6 +198,23 @@ def test_torch_contradicts_itself_between_1d_and_2d_nearest_of_one_size() -> Non
     assert live.call("interpolate", two, scale_factor=(1.0, 1.05)).ravel().tolist() == [0, 1, 2, 3]
     assert upsample.interpolate(one, scale_factor=1.05).ravel().tolist() == formula
     assert upsample.interpolate(two, scale_factor=(1.0, 1.05)).ravel().tolist() == formula
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("mode", ["bilinear", "bicubic", "lanczos"])
+def test_torch_contradicts_itself_in_antialias_to_width_1(mode: str, dtype: str) -> None:
+    """To width 1, torch's antialias repeats its first row; of the transpose it gives the right result.
+
+    Ours is the same either way. (Every test here compares with torch by way of the transpose in this case.)
+    """
+    x = (np.arange(8.0) ** 2).reshape(1, 1, 4, 2).astype(dtype)
+    keywords = {"mode": mode, "antialias": True}
+    tall = live.call("interpolate", x, size=(2, 1), **keywords)
+    wide = live.call("interpolate", x.swapaxes(2, 3), size=(1, 2), **keywords).swapaxes(2, 3)
+    assert tall[0, 0, 0, 0] == tall[0, 0, 1, 0]
+    assert np.abs(tall - wide).max() > 10
+    ours = upsample.interpolate(x, size=(2, 1), **keywords)
+    live.assert_float_agrees(ours, wide, wide, live.largest(x))
 
 
 def test_bicubic_resamples_where_a_factor_leaves_the_size_alone_and_linear_does_not() -> None:

@@ -21,9 +21,7 @@ WINDOWS = {
 
 def default_size(rank: int, window: tuple) -> tuple[int, ...]:
     kernel, stride, padding = (live.per_axis(w, rank) for w in (window[0], window[1] or window[0], window[2]))
-    return tuple(
-        (n - 1) * s + k - 2 * p for n, k, s, p in zip(SPATIAL[rank], kernel, stride, padding, strict=True)
-    )
+    return tuple((n - 1) * s + k - 2 * p for n, k, s, p in zip(SPATIAL[rank], kernel, stride, padding, strict=True))
 
 
 def output_sizes(rank: int, window: tuple) -> list[tuple[int, ...] | None]:

@@ -1,4 +1,4 @@
-"""The references give what Chainer 7.8.1 gave: its recorded results, within the rounding that it shows itself."""
+"""The references give the recorded results of Chainer 7.8.1, within the rounding that it shows itself."""
 
 import functools
 import importlib.util

@@ -75,17 +75,25 @@ def test_smooth_modes(spatial, mode, align_corners):
         close(reference.interpolate(x, **kwargs), of_torch("interpolate", x, **kwargs))
 
 
-@pytest.mark.parametrize("align_corners", [False, True])
-@pytest.mark.parametrize("mode", ["bilinear", "bicubic", "lanczos"])
+ANTIALIASED = [(mode, align) for mode in ("bilinear", "bicubic") for align in (False, True)] + [("lanczos", None)]
+
+
+@pytest.mark.parametrize(("mode", "align_corners"), ANTIALIASED)
 def test_antialias(mode, align_corners):
-    if mode == "lanczos" and align_corners:
-        align_corners = None  # torch has no lanczos with align_corners=True
     x = draw((1, 2, 13, 9))
-    sizes = [(13, 9), (4, 9), (13, 20), (2, 5), (30, 3), (1, 1), (12, 8)]
-    factors = [(0.3, 0.77), (1.05, 0.5), (2.2, 1.05), 0.2, (0.97, 1.6)]
+    sizes = [(13, 9), (4, 9), (13, 20), (2, 5), (30, 3), (1, 1), (12, 8), (13, 1)]
+    factors = [(0.3, 0.77), (1.05, 0.5), (2.2, 1.05), 0.25, (0.97, 1.6)]
     for goal in [{"size": s} for s in sizes] + [{"scale_factor": f} for f in factors]:
         kwargs = {"mode": mode, "align_corners": align_corners, "antialias": True, **goal}
         close(reference.interpolate(x, **kwargs), of_torch("interpolate", x, **kwargs))
+
+
+@pytest.mark.parametrize("mode", ["bilinear", "bicubic", "lanczos"])
+def test_antialias_to_one_column(mode):
+    """torch 2.13 repeats the first row when it antialiases floats to a width of 1; to a height of 1 it is right."""
+    x = draw((1, 2, 13, 9))
+    want = of_torch("interpolate", x.swapaxes(2, 3), size=(1, 4), mode=mode, antialias=True).swapaxes(2, 3)
+    close(reference.interpolate(x, size=(4, 1), mode=mode, antialias=True), want)
 
 
 @pytest.mark.parametrize("dtype", ["float16", "float32", "float64", "uint8"])
@@ -95,6 +103,8 @@ def test_nearest_bit_for_bit(spatial, mode, dtype):
     x = draw((2, 3, *SPACES[spatial]), dtype)
     for goal in goals(spatial):
         kwargs = {"mode": mode, **goal}
+        if spatial == 2 and mode == "nearest" and "size" not in goal and not goal["recompute_scale_factor"]:
+            continue  # torch's shortcut for small planes: see below
         same(reference.interpolate(x, **kwargs), of_torch("interpolate", x, **kwargs))
 
 
@@ -113,6 +123,12 @@ def test_nearest_coordinates_of_many_sizes(mode, dtype):
         same(reference.interpolate(x, mode=mode, **goal), of_torch("interpolate", x, mode=mode, **goal))
 
 
+def test_nearest_with_scales_in_a_plane_without_shortcut():
+    x = draw((1, 2, 60, 70), "float32")
+    for factor in (1.05, (2.017, 0.55), 2, (1.3, 1.05), 1.016):
+        same(reference.interpolate(x, scale_factor=factor), of_torch("interpolate", x, scale_factor=factor))
+
+
 def test_nearest_without_the_shortcut_of_small_planes():
     """n=4, factor 2.17: torch's 2-d nearest takes i//2 (a shortcut), its 1-d nearest and the reference do not."""
     x = np.arange(4.0, dtype=np.float32).reshape(1, 1, 1, 4)
@@ -123,27 +139,33 @@ def test_nearest_without_the_shortcut_of_small_planes():
 
 @pytest.mark.parametrize("channels", [1, 3, 4])
 @pytest.mark.parametrize(
-    ("mode", "antialias"),
-    [("bilinear", False), ("bicubic", False), ("bilinear", True), ("bicubic", True), ("lanczos", True)],
+    ("mode", "antialias", "levels"),
+    [
+        ("bilinear", False, 1),
+        ("bilinear", True, 1),
+        # torch rounds the weights to 15 bits: the level that the first pass is off by then weighs more than 1
+        ("bicubic", False, 2),
+        ("bicubic", True, 2),
+        ("lanczos", True, 2),
+    ],
 )
-def test_uint8_within_one_level(mode, antialias, channels):
+def test_uint8(mode, antialias, levels, channels):
     x = draw((2, channels, 9, 14), "uint8")
-    for goal in [{"size": s} for s in [(9, 14), (20, 33), (4, 14), (3, 5), (18, 6)]] + [
-        {"scale_factor": 1.7}
-    ]:
+    sizes = [{"size": s} for s in [(9, 14), (20, 33), (4, 14), (3, 5), (18, 6), (4, 1)]]
+    for goal in [*sizes, {"scale_factor": 1.7}]:
         kwargs = {"mode": mode, "antialias": antialias, **goal}
         got, want = reference.interpolate(x, **kwargs), of_torch("interpolate", x, **kwargs)
         assert got.dtype == want.dtype == np.uint8
-        assert np.abs(got.astype(int) - want).max() <= 1, kwargs
+        off = np.abs(got.astype(int) - want)
+        assert off.max() <= levels, kwargs
+        assert (off == 0).mean() > 0.9, kwargs
 
 
 def test_uint8_rounds_after_each_axis():
     """A single pass in float64 is many levels off in bicubic: torch clamps between the passes."""
     x = (255 * (np.indices((8, 8)).sum(0) % 2)).astype("uint8")[None, None]
     want = of_torch("interpolate", x, size=(19, 19), mode="bicubic").astype(int)
-    once = np.clip(
-        np.floor(reference.interpolate(x.astype(float), size=(19, 19), mode="bicubic") + 0.5), 0, 255
-    )
+    once = np.clip(np.floor(reference.interpolate(x.astype(float), size=(19, 19), mode="bicubic") + 0.5), 0, 255)
     twice = reference.interpolate(x, size=(19, 19), mode="bicubic")
     assert np.abs(twice - want).max() <= 1
     assert np.abs(once - want).max() > 5
@@ -156,9 +178,7 @@ def test_nan_and_infinity_spread_as_in_torch(mode, size):
     want = of_torch("interpolate", x, size=size, mode=mode)
     np.testing.assert_allclose(reference.interpolate(x, size=size, mode=mode), want, rtol=1e-12)
     want = of_torch("interpolate", x[:, :, 0], size=size[1], mode="linear")
-    np.testing.assert_allclose(
-        reference.interpolate(x[:, :, 0], size=size[1], mode="linear"), want, rtol=1e-12
-    )
+    np.testing.assert_allclose(reference.interpolate(x[:, :, 0], size=size[1], mode="linear"), want, rtol=1e-12)
 
 
 @pytest.mark.parametrize(
@@ -196,9 +216,7 @@ def test_max_pool(spatial):
     for kernel, stride, padding, dilation, ceil in windows(spatial):
         if padding and kernel == 1:
             continue
-        pad = tuple(
-            min(padding, k // 2) for k in (kernel if isinstance(kernel, tuple) else (kernel,) * spatial)
-        )
+        pad = tuple(min(padding, k // 2) for k in (kernel if isinstance(kernel, tuple) else (kernel,) * spatial))
         for x in (tie((2, 2, *SPACES[spatial])), draw((2, 2, *SPACES[spatial]))):
             x[0, 0].flat[[1, 2, 5]] = np.nan
             x[1].flat[[0, 3]] = -np.inf
@@ -229,15 +247,11 @@ def test_max_pool_takes_the_last_nan_and_the_first_maximum():
     assert np.isnan(values.numpy()).all()
 
 
-@pytest.mark.parametrize(
-    ("shape", "size"), [((7,), (3,)), ((5, 8), (2, 3)), ((5, 8), (7, 8)), ((3, 5, 4), (2, 1, 6))]
-)
+@pytest.mark.parametrize(("shape", "size"), [((7,), (3,)), ((5, 8), (2, 3)), ((5, 8), (7, 8)), ((3, 5, 4), (2, 1, 6))])
 def test_adaptive_max_pool(shape, size):
     x = tie((2, 3, *shape))
     x[0].flat[[1, 2, 9]] = np.nan
-    values, indices = getattr(F, f"adaptive_max_pool{len(size)}d")(
-        torch.from_numpy(x), size, return_indices=True
-    )
+    values, indices = getattr(F, f"adaptive_max_pool{len(size)}d")(torch.from_numpy(x), size, return_indices=True)
     ours = reference.adaptive_max_pool(x, size)
     same(ours[0], values.numpy())
     same(ours[1], indices.numpy())
@@ -246,7 +260,7 @@ def test_adaptive_max_pool(shape, size):
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("spatial", [1, 2, 3])
 def test_max_unpool_with_duplicates(spatial, dtype):
-    """Random indices within a 2, 2, ... window's output plane; most planes have duplicates: the last one stays."""
+    """Random indices, so many of them twice: the last value stays."""
     size = tuple(2 * n for n in SPACES[spatial])
     x = draw((2, 3, *SPACES[spatial]), dtype)
     indices = np.random.default_rng(2).integers(0, np.prod(size) // 4, x.shape)
@@ -254,9 +268,9 @@ def test_max_unpool_with_duplicates(spatial, dtype):
     want = of_torch(f"max_unpool{spatial}d", x, torch.from_numpy(indices), **kwargs)
     same(reference.max_unpool(x, indices, size), want)
     summed = reference.max_unpool(x, indices, size, duplicates="sum")
-    np.testing.assert_allclose(
-        summed.sum((-1, -2)), x.astype(float).sum((-1, -2)) if spatial == 2 else summed.sum((-1, -2))
-    )
+    added = np.zeros((6, np.prod(size)))
+    np.add.at(added, (np.arange(6)[:, None], indices.reshape(6, -1)), x.reshape(6, -1))
+    np.testing.assert_allclose(summed, added.reshape(summed.shape), rtol=0, atol=1e-12)
     assert (summed != want).any()
 
 
@@ -274,9 +288,7 @@ def test_max_unpool_refuses_an_index_outside(index):
 def test_conv_transpose(spatial, groups):
     x = draw((2, 4, *(3, 4, 2)[:spatial]))
     weight, bias = draw((4, 3, *(3, 2, 4)[:spatial]), seed=1), draw(3 * groups, seed=2)
-    for stride, padding, dilation, extra in itertools.product(
-        [1, (2, 3, 1)[:spatial]], [0, 1], [1, 2], [0, 1]
-    ):
+    for stride, padding, dilation, extra in itertools.product([1, (2, 3, 1)[:spatial]], [0, 1], [1, 2], [0, 1]):
         if extra and stride == dilation == 1:
             continue  # torch wants output_padding below the stride or the dilation
         if extra and dilation == 1:

@@ -157,7 +157,7 @@ def _named(op: str, engine: object) -> Engine:
 
 
 def _first_that_can(task: str, plan: object, x: Array) -> tuple[Engine, dict[str, str]]:
-    reasons = {}
+    reasons: dict[str, str] = {}
     for engine in ENGINES:
         why = engine.supports(task, plan, x)
         if why is None:

@@ -8,7 +8,7 @@ from typing import Literal, overload
 from upsample.arguments import check_addressable, flag, integers
 from upsample.arrays import Array, ArrayT
 from upsample.errors import bad_value
-from upsample.functional.pool import checked
+from upsample.functional.pool import both, checked, one_or_both
 from upsample.ops.pool import pool
 from upsample.plans.window import PoolPlan, SpanAxis
 
@@ -90,7 +90,7 @@ def adaptive_max_pool2d(
             [13., 15.]]]), array([[[ 5,  7],
             [13, 15]]]))
     """
-    return _adaptive("adaptive_max_pool2d", 2, input, output_size, return_indices, out, engine)
+    return one_or_both(_adaptive("adaptive_max_pool2d", 2, input, output_size, return_indices, out, engine))
 
 
 def adaptive_max_pool2d_with_indices(
@@ -101,7 +101,7 @@ def adaptive_max_pool2d_with_indices(
     out: tuple[Array, Array] | None = None,
     engine: str | None = None,
 ) -> tuple[ArrayT, ArrayT]:
-    """Return the maxima and their indices over two spatial axes, whatever `return_indices` says; see `adaptive_max_pool2d`.
+    """Return maxima and indices over two spatial axes, whatever `return_indices` says; see `adaptive_max_pool2d`.
 
     Parameters
     ----------
@@ -133,7 +133,7 @@ def adaptive_max_pool2d_with_indices(
             [13, 15]]]))
     """
     flag("adaptive_max_pool2d_with_indices", "return_indices", return_indices)
-    return _adaptive("adaptive_max_pool2d_with_indices", 2, input, output_size, True, out, engine)  # type: ignore[return-value]
+    return both(_adaptive("adaptive_max_pool2d_with_indices", 2, input, output_size, True, out, engine))
 
 
 @overload
@@ -191,7 +191,7 @@ def adaptive_max_pool1d(
     >>> upsample.adaptive_max_pool1d(x, 2)
     array([[3., 4.]])
     """
-    return _adaptive("adaptive_max_pool1d", 1, input, output_size, return_indices, out, engine)
+    return one_or_both(_adaptive("adaptive_max_pool1d", 1, input, output_size, return_indices, out, engine))
 
 
 def adaptive_max_pool1d_with_indices(
@@ -202,7 +202,7 @@ def adaptive_max_pool1d_with_indices(
     out: tuple[Array, Array] | None = None,
     engine: str | None = None,
 ) -> tuple[ArrayT, ArrayT]:
-    """Return the maxima and their indices over one spatial axis, whatever `return_indices` says; see `adaptive_max_pool2d`.
+    """Return maxima and indices over one spatial axis, whatever `return_indices` says; see `adaptive_max_pool2d`.
 
     Parameters
     ----------
@@ -232,7 +232,7 @@ def adaptive_max_pool1d_with_indices(
     (array([[3., 4.]]), array([[1, 3]]))
     """
     flag("adaptive_max_pool1d_with_indices", "return_indices", return_indices)
-    return _adaptive("adaptive_max_pool1d_with_indices", 1, input, output_size, True, out, engine)  # type: ignore[return-value]
+    return both(_adaptive("adaptive_max_pool1d_with_indices", 1, input, output_size, True, out, engine))
 
 
 @overload
@@ -290,7 +290,7 @@ def adaptive_max_pool3d(
     >>> upsample.adaptive_max_pool3d(x, 1)
     array([[[[7.]]]])
     """
-    return _adaptive("adaptive_max_pool3d", 3, input, output_size, return_indices, out, engine)
+    return one_or_both(_adaptive("adaptive_max_pool3d", 3, input, output_size, return_indices, out, engine))
 
 
 def adaptive_max_pool3d_with_indices(
@@ -301,7 +301,7 @@ def adaptive_max_pool3d_with_indices(
     out: tuple[Array, Array] | None = None,
     engine: str | None = None,
 ) -> tuple[ArrayT, ArrayT]:
-    """Return the maxima and their indices over three spatial axes, whatever `return_indices` says; see `adaptive_max_pool2d`.
+    """Return maxima and indices over three spatial axes, whatever `return_indices` says; see `adaptive_max_pool2d`.
 
     Parameters
     ----------
@@ -331,12 +331,12 @@ def adaptive_max_pool3d_with_indices(
     (array([[[[7.]]]]), array([[[[7]]]]))
     """
     flag("adaptive_max_pool3d_with_indices", "return_indices", return_indices)
-    return _adaptive("adaptive_max_pool3d_with_indices", 3, input, output_size, True, out, engine)  # type: ignore[return-value]
+    return both(_adaptive("adaptive_max_pool3d_with_indices", 3, input, output_size, True, out, engine))
 
 
 def _adaptive(
     op: str, spatial: int, x: ArrayT, output_size: object, return_indices: object, out: object, engine: str | None
-) -> ArrayT | tuple[ArrayT, ArrayT]:
+) -> tuple[ArrayT, ArrayT | None]:
     xp = checked(op, spatial, x)
     large = tuple(x.shape[-spatial:])
     if isinstance(output_size, (list, tuple)):
@@ -347,5 +347,4 @@ def _adaptive(
     check_addressable(op, "output_size", small, (*x.shape[:-spatial], *small), 8)
     plan = PoolPlan(tuple(map(SpanAxis, large, small)), local_indices=False, first_nan=False)
     wanted = flag(op, "return_indices", return_indices)
-    values, indices = pool(x, op=op, argument="input", xp=xp, plan=plan, with_indices=wanted, out=out, engine=engine)
-    return values if indices is None else (values, indices)
+    return pool(x, op=op, argument="input", xp=xp, plan=plan, with_indices=wanted, out=out, engine=engine)

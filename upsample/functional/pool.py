@@ -94,8 +94,8 @@ def max_pool2d(
     Raises
     ------
     ValueError
-        Wrong rank, an empty axis other than the batch, a window, stride or dilation below 1, padding over half the window,
-        no window that fits, or a window without an element.
+        Wrong rank, an empty axis other than the batch, a window, stride or dilation below 1, padding over half the
+        window, no window that fits, or a window without an element.
     TypeError
         A complex dtype, another type, or mixed libraries.
 
@@ -112,8 +112,8 @@ def max_pool2d(
             [13., 15.]]]), array([[[ 5,  7],
             [13, 15]]]))
     """
-    return _pooled(
-        "max_pool2d", 2, input, kernel_size, stride, padding, dilation, ceil_mode, return_indices, out, engine
+    return one_or_both(
+        _pooled("max_pool2d", 2, input, kernel_size, stride, padding, dilation, ceil_mode, return_indices, out, engine)
     )
 
 
@@ -129,7 +129,7 @@ def max_pool2d_with_indices(
     out: tuple[Array, Array] | None = None,
     engine: str | None = None,
 ) -> tuple[ArrayT, ArrayT]:
-    """Return the maxima and their indices over two spatial axes, whatever `return_indices` says; see `max_pool2d`.
+    """Return maxima and indices over two spatial axes, whatever `return_indices` says; see `max_pool2d`.
 
     Parameters
     ----------
@@ -161,9 +161,11 @@ def max_pool2d_with_indices(
             [13, 15]]]))
     """
     flag("max_pool2d_with_indices", "return_indices", return_indices)
-    return _pooled(
-        "max_pool2d_with_indices", 2, input, kernel_size, stride, padding, dilation, ceil_mode, True, out, engine
-    )  # type: ignore[return-value]
+    return both(
+        _pooled(
+            "max_pool2d_with_indices", 2, input, kernel_size, stride, padding, dilation, ceil_mode, True, out, engine
+        )
+    )
 
 
 @overload
@@ -233,8 +235,8 @@ def max_pool1d(
     >>> upsample.max_pool1d(x, 2)
     array([[3., 4.]])
     """
-    return _pooled(
-        "max_pool1d", 1, input, kernel_size, stride, padding, dilation, ceil_mode, return_indices, out, engine
+    return one_or_both(
+        _pooled("max_pool1d", 1, input, kernel_size, stride, padding, dilation, ceil_mode, return_indices, out, engine)
     )
 
 
@@ -250,7 +252,7 @@ def max_pool1d_with_indices(
     out: tuple[Array, Array] | None = None,
     engine: str | None = None,
 ) -> tuple[ArrayT, ArrayT]:
-    """Return the maxima and their indices over one spatial axis, whatever `return_indices` says; see `max_pool2d`.
+    """Return maxima and indices over one spatial axis, whatever `return_indices` says; see `max_pool2d`.
 
     Parameters
     ----------
@@ -280,9 +282,11 @@ def max_pool1d_with_indices(
     (array([[3., 4.]]), array([[1, 3]]))
     """
     flag("max_pool1d_with_indices", "return_indices", return_indices)
-    return _pooled(
-        "max_pool1d_with_indices", 1, input, kernel_size, stride, padding, dilation, ceil_mode, True, out, engine
-    )  # type: ignore[return-value]
+    return both(
+        _pooled(
+            "max_pool1d_with_indices", 1, input, kernel_size, stride, padding, dilation, ceil_mode, True, out, engine
+        )
+    )
 
 
 @overload
@@ -352,8 +356,8 @@ def max_pool3d(
     >>> upsample.max_pool3d(x, 2)
     array([[[[7.]]]])
     """
-    return _pooled(
-        "max_pool3d", 3, input, kernel_size, stride, padding, dilation, ceil_mode, return_indices, out, engine
+    return one_or_both(
+        _pooled("max_pool3d", 3, input, kernel_size, stride, padding, dilation, ceil_mode, return_indices, out, engine)
     )
 
 
@@ -369,7 +373,7 @@ def max_pool3d_with_indices(
     out: tuple[Array, Array] | None = None,
     engine: str | None = None,
 ) -> tuple[ArrayT, ArrayT]:
-    """Return the maxima and their indices over three spatial axes, whatever `return_indices` says; see `max_pool2d`.
+    """Return maxima and indices over three spatial axes, whatever `return_indices` says; see `max_pool2d`.
 
     Parameters
     ----------
@@ -399,9 +403,11 @@ def max_pool3d_with_indices(
     (array([[[[7.]]]]), array([[[[7]]]]))
     """
     flag("max_pool3d_with_indices", "return_indices", return_indices)
-    return _pooled(
-        "max_pool3d_with_indices", 3, input, kernel_size, stride, padding, dilation, ceil_mode, True, out, engine
-    )  # type: ignore[return-value]
+    return both(
+        _pooled(
+            "max_pool3d_with_indices", 3, input, kernel_size, stride, padding, dilation, ceil_mode, True, out, engine
+        )
+    )
 
 
 def _pooled(
@@ -416,7 +422,7 @@ def _pooled(
     return_indices: object,
     out: object,
     engine: str | None,
-) -> ArrayT | tuple[ArrayT, ArrayT]:
+) -> tuple[ArrayT, ArrayT | None]:
     xp = checked(op, spatial, x)
     kernel = integers(op, "kernel_size", kernel_size, spatial, least=1)
     plan = _plan(
@@ -429,8 +435,20 @@ def _pooled(
         flag(op, "ceil_mode", ceil_mode),
     )
     wanted = flag(op, "return_indices", return_indices)
-    values, indices = pool(x, op=op, argument="input", xp=xp, plan=plan, with_indices=wanted, out=out, engine=engine)
+    return pool(x, op=op, argument="input", xp=xp, plan=plan, with_indices=wanted, out=out, engine=engine)
+
+
+def one_or_both(pair: tuple[ArrayT, ArrayT | None]) -> ArrayT | tuple[ArrayT, ArrayT]:
+    """Return the maxima alone where no indices were made."""
+    values, indices = pair
     return values if indices is None else (values, indices)
+
+
+def both(pair: tuple[ArrayT, ArrayT | None]) -> tuple[ArrayT, ArrayT]:
+    """Return the maxima and the indices, which were made."""
+    values, indices = pair
+    assert indices is not None
+    return values, indices
 
 
 def checked(op: str, spatial: int, x: Array) -> ModuleType:

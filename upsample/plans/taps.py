@@ -22,7 +22,7 @@ from upsample.plans.resize import AxisRule, Rounding
 __all__ = ["Taps", "taps"]
 
 _Ints = np.ndarray[Any, np.dtype[np.int64]]
-_Reals = np.ndarray[Any, np.dtype[np.float64]]
+_Reals = np.ndarray[Any, np.dtype[Any]]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -79,6 +79,7 @@ def taps(rule: AxisRule) -> Taps:
 def _point(rule: AxisRule, method: Point) -> Taps:
     position = np.arange(rule.out_size) + method.anchor
     numerator, denominator = rule.step
+    source: _Reals
     if rule.rounding is Rounding.FLOAT32:
         source = (position.astype(np.float32) * np.float32(numerator)).astype(np.float64)
     elif rule.rounding is Rounding.PRODUCT_TO_FLOAT32:
@@ -151,7 +152,7 @@ def _antialiased(rule: AxisRule, method: Weighted) -> Taps:
     Source: torch's ``_compute_indices_min_size_weights_aa`` (aten/src/ATen/native/cpu/UpSampleKernel.cpp), with
     its mixture of float32 and float64 where the dialect asks for float32.
     """
-    real = np.float32 if rule.rounding is Rounding.FLOAT32 else np.float64
+    real: Any = np.float32 if rule.rounding is Rounding.FLOAT32 else np.float64
     step = real(rule.step[0]) / real(rule.step[1])
     wide = step >= 1.0
     support = real(method.support) * step if wide else real(method.support)

@@ -173,7 +173,7 @@ def phases(axis: WindowAxis) -> tuple[Phase, ...]:
 def _phases(axis: WindowAxis) -> Iterator[Phase]:
     for start in range(min(axis.stride, axis.large)):
         count = -(-(axis.large - start) // axis.stride)
-        # start + stride * j = stride * i - padding + tap * dilation, so i = j + (start + padding - tap * dilation) / stride
+        # start + stride * j = stride * i - padding + tap * dilation, solved for i - j
         fitting = [
             (tap, (start + axis.padding - tap * axis.dilation) // axis.stride)
             for tap in reversed(range(axis.kernel))

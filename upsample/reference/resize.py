@@ -108,7 +108,6 @@ def _antialias_taps(n: int, o: int, step: float, support: float, weight: Filter)
         centre = (i + 0.5) * step  # in a frame in which input j covers [j, j + 1)
         first = max(int(centre - reach + 0.5), 0)
         end = min(int(centre + reach + 0.5), n)
-        end = min(end, first + 2 * math.ceil(reach) + 1)
         weights = [weight((j + 0.5 - centre) / stretch) for j in range(first, end)]
         total = sum(weights)
         taps.append([(j, w / total) for j, w in zip(range(first, end), weights, strict=True)])
@@ -172,9 +171,12 @@ def _weigh(x: Array, axis: int, taps: Taps) -> Array:
 
 def _average(x: Array, axis: int, windows: list[tuple[int, int]]) -> Array:
     """The means of the slices `windows` along `axis`, in float64."""
-    dtype = np.complex128 if x.dtype.kind == "c" else np.float64
-    inputs = np.moveaxis(x, axis, 0).astype(dtype)
-    outputs = np.empty((len(windows), *inputs.shape[1:]), dtype)
+    if x.dtype.kind == "c":
+        y = np.empty(_with_size(x.shape, axis, len(windows)), np.complex128)
+        y.real, y.imag = _average(x.real, axis, windows), _average(x.imag, axis, windows)
+        return y
+    inputs = np.moveaxis(x, axis, 0).astype(np.float64)
+    outputs = np.empty((len(windows), *inputs.shape[1:]))
     with np.errstate(invalid="ignore", over="ignore"):
         for i, (start, end) in enumerate(windows):
             outputs[i] = inputs[start:end].sum(axis=0) / (end - start)

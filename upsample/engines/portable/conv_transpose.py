@@ -30,7 +30,7 @@ def run(xp: ModuleType, plan: SpreadPlan, x: Array, weight: Array, bias: Array |
     batch, channels, each = x.shape[0], x.shape[1] // groups, weight.shape[1]
     shape = (batch, groups * each, *plan.large_shape)
     if 0 in shape:
-        return out if out is not None else empty(xp, shape, x)  # type: ignore[no-any-return]
+        return deliver(empty(xp, shape, x), out)
     accumulator = getattr(xp, arrays.accumulator(arrays.dtype_name(x)))
     cells = xp.reshape(arrays.astype(xp, x, accumulator), (batch, groups, channels, -1))
     taps = xp.reshape(arrays.astype(xp, weight, accumulator), (groups, channels, each, -1))
@@ -61,7 +61,7 @@ def _blocks(batch: int, each: int, shares_of_one: int) -> Iterator[tuple[slice, 
     step = each if at_once >= each else at_once
     for n in range(0, batch, images):
         for m in range(0, each, step):
-            yield slice(n, n + images), slice(m, m + step)
+            yield slice(n, min(n + images, batch)), slice(m, min(m + step, each))
 
 
 def _spread(xp: ModuleType, plan: SpreadPlan, cells: Any, taps: Any, added: Any, small: tuple[int, ...]) -> Any:

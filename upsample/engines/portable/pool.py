@@ -71,14 +71,14 @@ def _place(xp: ModuleType, plan: PoolPlan, window: _Window, values: Any, indices
 
 
 def _first_place(xp: ModuleType, plan: PoolPlan, window: _Window, values: Any, indices: Any, weight: int) -> Any:
-    """The index of a window with nothing above the padding: its first element's (Chainer: its start, padding or not)."""
+    """The index of a window with nothing above the padding: its first element's (Chainer: its very start)."""
     if plan.local_indices:
         return scalar(xp, 0, _place(xp, plan, window, values, indices, weight, 0))
     first = window.first_inside()
     place = window.along(arrays.from_table(xp, first * weight, values, arrays.index_dtype(xp)))
     if indices is None:
         return place
-    return place + xp.take(indices, arrays.from_table(xp, first, values), axis=window.axis)
+    return place + arrays.take(xp, indices, first, window.axis)
 
 
 def _wins(xp: ModuleType, candidate: Any, best: Any, first_nan: bool) -> Any:
@@ -124,7 +124,7 @@ class _Window:
         """Tap `tap` of every window, `padding` outside."""
         g = self.geometry
         if not isinstance(g, WindowAxis):
-            return self.xp.take(x, arrays.from_table(self.xp, self.positions(tap), x), axis=self.axis)
+            return arrays.take(self.xp, x, self.positions(tap), self.axis)
         start = tap * g.dilation - g.padding
         low = max(0, -(start // g.stride))  # the first cell whose tap is inside
         high = max(low, min(g.small, (g.large - 1 - start) // g.stride + 1))

@@ -39,7 +39,7 @@ def run(xp: ModuleType, plan: ResizePlan, x: Array, out: Array | None) -> Array:
     """Resample `x` as the plan says; fills and returns `out` where it is given."""
     shape = plan.out_shape(x.shape)
     if 0 in shape:
-        return out if out is not None else empty(xp, shape, x)  # type: ignore[no-any-return]
+        return deliver(empty(xp, shape, x), out)
     active = [(a, r) for a, r in zip(plan.axes, plan.rules, strict=True) if not r.is_identity]
     if not active:
         return deliver(xp.asarray(x, copy=True) if out is None else x, out)
@@ -54,7 +54,7 @@ def run(xp: ModuleType, plan: ResizePlan, x: Array, out: Array | None) -> Array:
 def _gathered(xp: ModuleType, x: Array, active: _Active) -> Array:
     """Copy one input to each output, the axes that shrink most first."""
     for axis, rule in sorted(active, key=lambda item: item[1].out_size / item[1].in_size):
-        x = xp.take(x, arrays.from_table(xp, taps(rule).first, x), axis=axis)
+        x = arrays.take(xp, x, taps(rule).first, axis)
     return x
 
 
@@ -115,10 +115,11 @@ class _Kernel:
         planes_step, rows_step = _tile_size(self.layout)
         planes, rows = self.layout.out_shape[:2]
         for p in range(0, planes, planes_step):
-            part = source[p : p + planes_step, ...]
+            upto = min(p + planes_step, planes)
+            part = source[p:upto, ...]
             for r in range(0, rows, rows_step):
                 end = min(r + rows_step, rows)
-                yield slice(p, p + planes_step), slice(r, end), self.filtered(part, r, end)
+                yield slice(p, upto), slice(r, end), self.filtered(part, r, end)
 
     def filtered(self, part: Any, begin: int, end: int) -> Any:
         """Filter planes to rows ``[begin, end)`` of the result."""
@@ -144,7 +145,7 @@ class _Kernel:
 
     def _cut(self, part: Any, begin: int, end: int) -> tuple[int, Any]:
         """Return the input rows that rows ``[begin, end)`` are made of, and the number of the first."""
-        axis, rule = self.layout.active[0]
+        _, rule = self.layout.active[0]
         table = taps(rule)
         low = int(table.first[begin])
         high = int((table.first[begin:end] + table.count[begin:end]).max())
@@ -177,7 +178,7 @@ class _Kernel:
         total = None
         for tap in range(int(count.max())):
             index = first + np.minimum(tap, count - 1)
-            share = xp.take(tile, arrays.from_table(xp, index, tile), axis=axis)
+            share = arrays.take(xp, tile, index, axis)
             share = share * arrays.from_table(xp, weight[:, tap].reshape(column), tile, self.accumulator)
             if not (tap < count).all():
                 inside = arrays.from_table(xp, (tap < count).reshape(column), tile)

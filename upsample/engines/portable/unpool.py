@@ -36,21 +36,18 @@ def run(xp: ModuleType, plan: UnpoolPlan, x: Array, indices: Array, out: Array |
         _check_range(xp, plan, where, op)
         if plan.duplicates == "error":
             _check_duplicates(xp, plan, where, op)
-    values = arrays.astype(xp, x, getattr(xp, _sum_dtype(plan, x)))
+    values = x
+    if plan.duplicates == "sum" and arrays.dtype_name(x) in ("float16", "bfloat16"):
+        values = xp.astype(x, xp.float32)
     if plan.local_indices:
         window = math.prod(axis.kernel for axis in plan.axes)
-        where = xp.where(where < 0, where + window, where)
+        where = xp.where(where < scalar(xp, 0, where), where + window, where)
     elif plan.check_indices and not look:  # abstract values: indices may lie anywhere
         return deliver(arrays.astype(xp, _sorted(xp, plan, values, where), x.dtype), out)
     result, everything_fits = _gathered(xp, plan, values, where, count=look and not plan.local_indices)
     if not everything_fits:
         result = _sorted(xp, plan, values, where)
     return deliver(arrays.astype(xp, result, x.dtype), out)
-
-
-def _sum_dtype(plan: UnpoolPlan, x: Array) -> str:
-    name = arrays.dtype_name(x)
-    return "float32" if plan.duplicates == "sum" and name in ("float16", "bfloat16") else name
 
 
 def _gathered(xp: ModuleType, plan: UnpoolPlan, values: Any, where: Any, count: bool) -> tuple[Any, bool]:
@@ -109,11 +106,10 @@ def _sorted(xp: ModuleType, plan: UnpoolPlan, values: Any, where: Any) -> Any:
     cells = math.prod(plan.small_shape)
     values = xp.reshape(values, (-1, cells))
     where = xp.reshape(where, (-1, cells))
+    planes = math.prod(lead)
     step = max(1, _SORTED_POSITIONS // positions)
-    blocks = [
-        _sorted_block(xp, plan, values[p : p + step, :], where[p : p + step, :], positions)
-        for p in range(0, math.prod(lead), step)
-    ]
+    cuts = [slice(p, min(p + step, planes)) for p in range(0, planes, step)]
+    blocks = [_sorted_block(xp, plan, values[cut, :], where[cut, :], positions) for cut in cuts]
     result = blocks[0] if len(blocks) == 1 else xp.concat(blocks, axis=0)
     return xp.reshape(result, (*lead, *plan.large_shape))
 

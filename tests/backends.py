@@ -1,0 +1,145 @@
+"""Ways of holding an array: libraries, and NumPy arrays that are read-only, strided, reversed or of the other order."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pytest
+
+MODULES = {"strict": "array_api_strict", "dask": "dask.array"}
+"""What a name is imported as, where that differs."""
+
+
+@dataclass(frozen=True)
+class Backend:
+    """A library, or a kind of NumPy array.
+
+    Attributes
+    ----------
+    name : str
+        As in test ids.
+    make : callable
+        From a NumPy array.
+    back : callable
+        To a NumPy array.
+    mutable : bool
+        Whether `out=` can be given.
+    """
+
+    name: str
+    make: Callable[[np.ndarray], Any]
+    back: Callable[[Any], np.ndarray]
+    mutable: bool = True
+
+    def __repr__(self) -> str:
+        return self.name
+
+
+def _readonly(x: np.ndarray) -> np.ndarray:
+    x = x.copy()
+    x.flags.writeable = False
+    return x
+
+
+def _strided(x: np.ndarray) -> np.ndarray:
+    """Every second element, on every axis, of a larger array of garbage."""
+    large = np.full([2 * n + 1 for n in x.shape], 77).astype(x.dtype)
+    view = large[tuple(slice(0, 2 * n, 2) for n in x.shape)]
+    view[...] = x
+    return view
+
+
+def _reversed(x: np.ndarray) -> np.ndarray:
+    """Negative strides on every axis."""
+    back = tuple(slice(None, None, -1) for _ in x.shape)
+    return x[back].copy()[back]
+
+
+def _transposed(x: np.ndarray) -> np.ndarray:
+    return np.asfortranarray(x)
+
+
+def _swapped(x: np.ndarray) -> np.ndarray:
+    return x.astype(x.dtype.newbyteorder("<" if sys.byteorder == "big" else ">"))
+
+
+def _numpy_kind(name: str, make: Callable[[np.ndarray], np.ndarray]) -> Backend:
+    return Backend(name, make, np.asarray)
+
+
+def _strict() -> Backend:
+    xp = _module("array_api_strict")
+    return Backend("strict", lambda x: xp.asarray(x.copy()), lambda x: np.from_dlpack(x).copy())
+
+
+def _torch() -> Backend:
+    torch = _module("torch")
+    torch.set_num_threads(1)
+
+    def make(x: np.ndarray) -> Any:
+        if x.dtype.name == "bfloat16":
+            return torch.from_numpy(x.view(np.int16).copy()).view(torch.bfloat16)
+        return torch.from_numpy(np.ascontiguousarray(x).copy())
+
+    def back(x: Any) -> np.ndarray:
+        if x.dtype == torch.bfloat16:
+            return x.view(torch.int16).numpy().view(_module("ml_dtypes").bfloat16)
+        return x.numpy()
+
+    return Backend("torch", make, back)
+
+
+def _jax() -> Backend:
+    jnp = _module("jax.numpy")
+    _module("jax").config.update("jax_enable_x64", True)
+    return Backend("jax", jnp.asarray, np.asarray, mutable=False)
+
+
+def _dask() -> Backend:
+    array = _module("dask.array")
+    return Backend("dask", lambda x: array.from_array(x, chunks=3), lambda x: x.compute(), mutable=False)
+
+
+def _cupy() -> Backend:
+    cupy = _module("cupy")
+    try:
+        devices = cupy.cuda.runtime.getDeviceCount()
+    except cupy.cuda.runtime.CUDARuntimeError as error:
+        pytest.skip(f"CuPy is installed but no CUDA device answers: {error}")
+    if devices == 0:
+        pytest.skip("CuPy is installed but there is no CUDA device")
+    return Backend("cupy", cupy.asarray, cupy.asnumpy)
+
+
+def _module(name: str) -> Any:
+    """Import, or skip with a reason in words."""
+    try:
+        return importlib.import_module(name)
+    except ImportError as error:
+        pytest.skip(f"{name} is not installed: {error}")
+
+
+_KINDS: dict[str, Callable[[], Backend]] = {
+    "numpy": lambda: _numpy_kind("numpy", np.ascontiguousarray),
+    "readonly": lambda: _numpy_kind("readonly", _readonly),
+    "strided": lambda: _numpy_kind("strided", _strided),
+    "reversed": lambda: _numpy_kind("reversed", _reversed),
+    "fortran": lambda: _numpy_kind("fortran", _transposed),
+    "swapped": lambda: _numpy_kind("swapped", _swapped),
+    "strict": _strict,
+    "torch": _torch,
+    "jax": _jax,
+    "dask": _dask,
+    "cupy": _cupy,
+}
+NAMES = tuple(_KINDS)
+
+
+def get(name: str) -> Backend:
+    """Return a backend, or skip where its library is absent."""
+    return _KINDS[name]()
