@@ -26,6 +26,7 @@ __all__ = [
     "can_assign",
     "check_out",
     "device_of",
+    "double",
     "dtype_name",
     "from_table",
     "in_order_of",
@@ -173,8 +174,13 @@ def dtype_name(x: Array) -> str:
 
 
 def accumulator(name: str) -> str:
-    """Return the dtype in which sums of dtype `name` are made: float32 for the half precisions and for uint8."""
-    return "float32" if name in ("float16", "bfloat16", "uint8") else name
+    """Return the dtype in which sums of dtype `name` are made: float32 for the half precisions."""
+    return "float32" if name in ("float16", "bfloat16") else name
+
+
+def double(xp: ModuleType) -> Any:
+    """Return the dtype float64, or float32 where the library (JAX by default) has no float64."""
+    return xp.__array_namespace_info__().default_dtypes()["real floating"] if library(xp) == "jax" else xp.float64
 
 
 def astype(xp: ModuleType, x: ArrayT, dtype: Any) -> ArrayT:
@@ -285,7 +291,11 @@ def check_out(op: str, out: object, shape: tuple[int, ...], dtype: Any, inputs: 
     array = cast(Array, out)
     if array.dtype != dtype:
         raise bad_type(
-            op, "out", Raw(f"<dtype {dtype_name(array)}>"), f"the result is {getattr(dtype, '__name__', dtype)}", "make out= of that dtype"
+            op,
+            "out",
+            Raw(f"<dtype {dtype_name(array)}>"),
+            f"the result is {getattr(dtype, '__name__', dtype)}",
+            "make out= of that dtype",
         )
     if tuple(array.shape) != shape:
         raise bad_value(

@@ -151,7 +151,7 @@ def draw(image: Pixels, detail: tuple[int, int], path: str | Path) -> None:
     def write(x: int, y: int, text: str, size: float, colour: str, weight: str = "normal") -> None:
         figure.text(x / width, 1 - y / height, text, size=size, color=colour, weight=weight, va="baseline")
 
-    write(MARGIN, 54, "What the modes do", 20, INK, "bold")
+    write(MARGIN, 54, "upsample: what the modes do", 20, INK, "bold")
     for number, (heading, panels) in enumerate(rows):
         top = TITLE + number * (HEADING + LABEL + PANEL + GAP)
         write(MARGIN, top + 28, heading, 13, FAINT)
@@ -176,7 +176,7 @@ def _enlarged(image: Pixels, detail: tuple[int, int]) -> tuple[str, Panels]:
         for mode in ("nearest", "bilinear", "bicubic", "lanczos"):
             yield mode, _pixels(upsample.interpolate(crop, size=(PANEL, PANEL), mode=mode, antialias=mode == "lanczos"))
 
-    return f"interpolate, {PANEL // DETAIL} times as large: the {DETAIL} × {DETAIL} marked pixels", panels()
+    return f"Enlarged {PANEL // DETAIL} times: the {DETAIL} × {DETAIL} marked pixels", panels()
 
 
 def _shrunk(image: Pixels) -> tuple[str, Panels]:
@@ -195,7 +195,8 @@ def _shrunk(image: Pixels) -> tuple[str, Panels]:
             small = upsample.interpolate(square, size=(side, side), mode=mode, antialias=antialias)
             yield mode + (", antialias" if antialias else ""), _pixels(small)
 
-    return f"interpolate, 8 times as small: {8 * side} × {8 * side} pixels to {side} × {side}", panels()
+    heading = f"Shrunk 8 times, {8 * side} × {8 * side} to {side} × {side}: the first two skip pixels, the others weigh all"
+    return heading, panels()
 
 
 def _pooled(image: Pixels, detail: tuple[int, int]) -> tuple[str, Panels]:
@@ -203,33 +204,35 @@ def _pooled(image: Pixels, detail: tuple[int, int]) -> tuple[str, Panels]:
     size = crop.shape[2:]
 
     def panels() -> Panels:
-        values, indices = upsample.max_pool2d_with_indices(crop, 3, 2, 1)
         yield "the crop", _pixels(crop)
-        yield "max_pool2d, k3 s2 p1", _pixels(values)
+        grey = np.repeat(crop.mean(axis=1, keepdims=True), 3, axis=1)  # else each channel has its maxima elsewhere
+        values, indices = upsample.max_pool2d_with_indices(grey, 3, 2, 1)
         for rule in ("last", "sum"):
             back = upsample.max_unpool2d(values, indices, 3, 2, 1, output_size=size, duplicates=rule)
-            yield f"max_unpool2d, {rule}", _pixels(back)
-        yield "chainer.unpooling_2d, k2 s2", _pixels(chainer.unpooling_2d(values, 2, 2, outsize=size))
+            yield f"max_unpool2d, k3 s2, {rule}, ÷ 2", _pixels(back / 2)
+        for kernel, overlaps in ((2, 1), (3, 4)):
+            values = upsample.max_pool2d(crop, kernel, 2, kernel // 3)
+            back = chainer.unpooling_2d(values, kernel, 2, kernel // 3, size, False)
+            yield f"chainer.unpooling_2d, k{kernel} s2" + f", ÷ {overlaps}" * (kernel == 3), _pixels(back / overlaps)
 
-    return f"pooling {size[0]} × {size[1]} pixels to half, and back", panels()
+    return f"Max-pooled {size[0]} × {size[1]} to half, and back: at the maxima, or over whole windows (overlaps add)", panels()
 
 
 def _spread(image: Pixels, detail: tuple[int, int]) -> tuple[str, Panels]:
     crop = _crop(image, detail, 2 * DETAIL)
 
     def panels() -> Panels:
-        deep = upsample.pixel_unshuffle(crop, 2)
         half = upsample.interpolate(crop, scale_factor=0.5, mode="area")
-        yield "area, half", _pixels(half)
-        weight = bilinear_weight(3, 2)
-        yield "conv_transpose2d, bilinear", _pixels(upsample.conv_transpose2d(half, weight, None, 2, 1, 0, 3))
-        quarters = np.asarray(deep).reshape(3, 2, 2, DETAIL, DETAIL)
-        mosaic = quarters.transpose(0, 1, 3, 2, 4).reshape(1, 3, 2 * DETAIL, 2 * DETAIL)
-        yield "pixel_unshuffle, 4 images", _pixels(mosaic)
+        yield "half the size", _pixels(half)
+        spread = upsample.conv_transpose2d(half, bilinear_weight(3, 2), None, 2, 1, 0, 3)
+        yield "conv_transpose2d, k4 s2 p1", _pixels(spread)
+        deep = upsample.pixel_unshuffle(crop, 2)
+        mosaic = deep.reshape(3, 2, 2, DETAIL, DETAIL).transpose(0, 1, 3, 2, 4).reshape(crop.shape)
+        yield "pixel_unshuffle: 4 images", _pixels(mosaic)
         yield "pixel_shuffle of them", _pixels(upsample.pixel_shuffle(deep, 2))
         yield "chainer.depth2space of them", _pixels(chainer.depth2space(deep, 2))
 
-    return "from few pixels with weights, and from channels", panels()
+    return "Spread with bilinear weights; moved into channels and back (Chainer orders the channels otherwise)", panels()
 
 
 def _crop(image: Pixels, corner: tuple[int, int], side: int) -> Pixels:

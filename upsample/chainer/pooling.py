@@ -330,9 +330,7 @@ def _pooled(
     with_indices = flag(op, "return_indices", return_indices)
     window = window_of(op, spatial, ksize, stride, pad)
     plan = _plan(op, tuple(x.shape[2:]), window, flag(op, "cover_all", cover_all))
-    values, indices = pool(
-        x, op=op, argument="x", xp=xp, plan=plan, with_indices=with_indices, out=out, engine=engine
-    )
+    values, indices = pool(x, op=op, argument="x", xp=xp, plan=plan, with_indices=with_indices, out=out, engine=engine)
     return values if indices is None else (values, indices)
 
 

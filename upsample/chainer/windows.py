@@ -102,7 +102,7 @@ def large_size(op: str, outsize: Holed | None, place: int, default: int, least: 
     if wanted is None:
         if default < 1:
             rule = f"spatial axis {place} would have size {default}"
-            raise bad_value(op, "outsize", outsize, rule, "pass less pad, or a positive outsize that these windows have")
+            raise bad_value(op, "outsize", outsize, rule, "pass less pad, or the positive size of what was pooled")
         return default
     if not max(least, 1) <= wanted <= most:
         rule = f"spatial axis {place} can have size {max(least, 1)} to {most} with these windows"

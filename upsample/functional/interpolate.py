@@ -341,7 +341,7 @@ def _plan(
     rounding = _rounding(method, dtype)
     rules = []
     for place, (n, o) in enumerate(zip(spatial, sizes, strict=True)):
-        if n == o and (method == "linear" or antialias):
+        if n == o and (method == "linear" or antialias or dtype == "uint8"):
             rules.append(identity(n))  # whatever the factor, as torch does
             continue
         scale = None if scales is None else scales[place]

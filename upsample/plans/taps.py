@@ -19,7 +19,7 @@ import numpy as np
 from upsample.plans.filters import FILTERS, Mean, Point, Weighted
 from upsample.plans.resize import AxisRule, Rounding
 
-__all__ = ["Taps", "taps"]
+__all__ = ["FixedPoint", "Taps", "fixed_point", "taps"]
 
 _Ints = np.ndarray[Any, np.dtype[np.int64]]
 _Reals = np.ndarray[Any, np.dtype[Any]]
@@ -74,6 +74,41 @@ def taps(rule: AxisRule) -> Taps:
     for array in (table.first, table.count, table.weight):
         array.flags.writeable = False
     return table
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class FixedPoint:
+    """A table for uint8: its weights are multiples of a power of two, so that sums are exact.
+
+    Attributes
+    ----------
+    table : Taps
+        With the rounded weights.
+    fits_float32 : bool
+        Whether the sums are exact in float32 already.
+    """
+
+    table: Taps
+    fits_float32: bool
+
+
+@lru_cache(maxsize=512)
+def fixed_point(rule: AxisRule) -> FixedPoint:
+    """Round the weights of an axis to the binary fractions of torch's uint8 arithmetic.
+
+    They are multiples of 2**-p, where p is the largest precision, at most 22, in which the largest of them fits 16
+    bits with its sign. Source: torch's ``_compute_index_ranges_int16_weights``
+    (aten/src/ATen/native/cpu/UpSampleKernel.cpp).
+    """
+    table = taps(rule)
+    largest = float(table.weight.max())
+    one = 2.0 ** max(p for p in range(23) if int(0.5 + largest * 2.0**p) < 2**15)
+    scaled = table.weight * one
+    scaled = np.trunc(scaled + np.copysign(0.5, scaled))
+    weight = scaled / one
+    weight.flags.writeable = False
+    fits = 255.0 * np.abs(scaled).sum(axis=1).max() + one / 2 < 2.0**24
+    return FixedPoint(Taps(table.first, table.count, weight), bool(fits))
 
 
 def _point(rule: AxisRule, method: Point) -> Taps:

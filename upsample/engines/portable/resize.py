@@ -21,7 +21,7 @@ from upsample import arrays
 from upsample.arrays import Array, Table
 from upsample.engines.portable.results import deliver, empty, scalar
 from upsample.plans.resize import AxisRule, ResizePlan
-from upsample.plans.taps import Taps, taps
+from upsample.plans.taps import Taps, fixed_point, taps
 
 __all__ = ["run"]
 
@@ -88,8 +88,7 @@ def _filtered(xp: ModuleType, x: Array, active: _Active, out: Array | None) -> A
     shape = list(x.shape)
     for axis, rule in active:
         shape[axis] = rule.out_size
-    name = arrays.dtype_name(x)
-    kernel = _Kernel(xp, layout, getattr(xp, arrays.accumulator(name)), saturate=name == "uint8")
+    kernel = _Kernel(xp, layout, _accumulator(xp, x, active), saturate=arrays.dtype_name(x) == "uint8")
     source = xp.reshape(x, layout.shape)
     if not arrays.can_assign(xp, x):
         whole = kernel.tap_by_tap if arrays.library(xp) in ("jax", "dask") else kernel.filtered
@@ -99,6 +98,14 @@ def _filtered(xp: ModuleType, x: Array, active: _Active, out: Array | None) -> A
     for planes, rows, tile in kernel.tiles(source):
         result[planes, rows, ...] = arrays.astype(xp, tile, x.dtype)
     return deliver(xp.reshape(result, tuple(shape)), out)
+
+
+def _accumulator(xp: ModuleType, x: Array, active: _Active) -> Any:
+    """The dtype in which sums are made; for uint8 one in which they are exact, where there is one."""
+    name = arrays.dtype_name(x)
+    if name != "uint8":
+        return getattr(xp, arrays.accumulator(name))
+    return xp.float32 if all(fixed_point(rule).fits_float32 for _, rule in active) else arrays.double(xp)
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,7 +147,7 @@ class _Kernel:
     def _taps_of(self, tile: Any, begin: int, end: int, low: int) -> Any:
         for axis, rule in reversed(self.layout.active):
             rows = (begin, end, low) if axis == 1 else (0, rule.out_size, 0)
-            tile = self._round(self._weigh(tile, axis, taps(rule), *rows))
+            tile = self._round(self._weigh(tile, axis, _table(rule, self.saturate), *rows))
         return tile
 
     def _cut(self, part: Any, begin: int, end: int) -> tuple[int, Any]:
@@ -160,7 +167,7 @@ class _Kernel:
         if not last:
             tile = self.xp.reshape(tile, (*shape[: axis + 1], -1))
         pieces = []
-        for band in _bands(rule, begin, end):
+        for band in _bands(rule, self.saturate, begin, end):
             matrix = arrays.from_table(self.xp, band.matrix, tile, self.accumulator)
             cut = (slice(None),) * axis + (slice(band.low - low, band.high - low), ...)
             piece = tile[cut]
@@ -193,6 +200,10 @@ class _Kernel:
         return self.xp.clip(self.xp.floor(tile + 0.5), 0.0, 255.0)
 
 
+def _table(rule: AxisRule, saturate: bool) -> Taps:
+    return fixed_point(rule).table if saturate else taps(rule)
+
+
 def _tile_size(layout: _Canonical) -> tuple[int, int]:
     """Planes and rows of the result a tile: several small planes, or a strip of a large one."""
     item = 4
@@ -217,9 +228,9 @@ class _Band:
 
 
 @lru_cache(maxsize=256)
-def _bands(rule: AxisRule, begin: int, end: int) -> tuple[_Band, ...]:
+def _bands(rule: AxisRule, saturate: bool, begin: int, end: int) -> tuple[_Band, ...]:
     """Cut rows ``[begin, end)`` of the tap matrix, transposed, into dense blocks."""
-    table = taps(rule)
+    table = _table(rule, saturate)
     step = end - begin if max(rule.in_size, rule.out_size) <= _DENSE else _BAND
     return tuple(_band(table, b, min(b + step, end)) for b in range(begin, end, step))
 

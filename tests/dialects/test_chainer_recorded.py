@@ -1,0 +1,145 @@
+"""upsample.chainer gives what Chainer 7.8.1 gave, and rejects what it rejected: its recorded calls."""
+
+import functools
+import importlib.util
+from collections import Counter
+from pathlib import Path
+from types import ModuleType
+
+import numpy as np
+import pytest
+
+from upsample import chainer
+
+FOLDER = Path(__file__).parents[1] / "conformance"
+RECORDED = str(FOLDER / "chainer_open")
+
+# op: (calls that Chainer carried out, calls that it rejected), quirks not counted
+COUNTS = {
+    "deconvolution_1d": (49, 31),
+    "deconvolution_2d": (289, 68),
+    "deconvolution_3d": (37, 21),
+    "deconvolution_nd": (154, 48),
+    "depth2space": (49, 6),
+    "max_pooling_1d": (47, 23),
+    "max_pooling_2d": (317, 43),
+    "max_pooling_3d": (38, 15),
+    "max_pooling_nd": (165, 36),
+    "resize_images": (239, 13),
+    "space2depth": (53, 6),
+    "unpooling_1d": (38, 8),
+    "unpooling_2d": (215, 23),
+    "unpooling_3d": (32, 8),
+    "unpooling_nd": (156, 7),
+    "upsampling_2d": (464, 79),
+}
+
+
+@functools.cache
+def golden_io() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("golden_io", FOLDER / "golden_io.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@functools.cache
+def recorded() -> list:
+    return golden_io().load(RECORDED)
+
+
+@functools.cache
+def rejected() -> list:
+    return golden_io().load_errors(RECORDED)
+
+
+def difference(got: np.ndarray, want: np.ndarray, tolerance: float) -> str | None:
+    if type(got) is not np.ndarray or got.shape != want.shape or got.dtype != want.dtype:
+        return f"is {type(got).__name__} {got.dtype}{got.shape}, not {want.dtype}{want.shape}"
+    if want.dtype.kind != "f":
+        return None if np.array_equal(got, want) else "differs"
+    got, want = got.astype(np.float64), want.astype(np.float64)
+    with np.errstate(invalid="ignore"):
+        near = np.abs(got - want) <= tolerance
+    same = near | (got == want) | (np.isnan(got) & np.isnan(want))
+    return None if same.all() else f"differs by up to {np.nanmax(np.abs(got - want)[~same])}, tolerance {tolerance}"
+
+
+def complaints(case) -> list[str]:
+    """What is wrong with our result of a call that Chainer carried out."""
+    before = [a.tobytes() for a in case.args]
+    try:
+        result = getattr(chainer, case.op)(*case.args, **case.kwargs)
+    except Exception as error:
+        return [f"{case}: raised {error!r}"]
+    got = dict(zip(("y", "indexes"), result, strict=True)) if isinstance(result, tuple) else {"y": result}
+    if got.keys() != case.outputs.keys():
+        return [f"{case}: returned {sorted(got)}, not {sorted(case.outputs)}"]
+    wrong = {name: difference(got[name], want, case.tolerance(name)) for name, want in case.outputs.items()}
+    found = [f"{case}: {name} {why}" for name, why in wrong.items() if why]
+    if before != [a.tobytes() for a in case.args]:
+        found.append(f"{case}: an argument was changed")
+    return found
+
+
+def complaint_about_rejection(call) -> str | None:
+    """What is wrong with how we reject a call."""
+    try:
+        getattr(chainer, call.op)(*call.args, **call.kwargs)
+    except (ValueError, TypeError, IndexError) as error:
+        if type(error) not in (ValueError, TypeError, IndexError) or not str(error).startswith(call.op):
+            return f"{call}: raised {error!r}"
+        return None
+    except Exception as error:
+        return f"{call}: raised {error!r}"
+    return f"{call}: raised nothing; Chainer {call.error['type']}: {call.error['message']}"
+
+
+@pytest.mark.parametrize("op", COUNTS)
+def test_results_are_chainers(op: str) -> None:
+    cases = [case for case in recorded() if case.op == op and not case.quirk]
+    assert len(cases) == COUNTS[op][0]
+    found = [complaint for case in cases for complaint in complaints(case)]
+    assert not found, f"{len(found)} complaints:\n" + "\n".join(found[:10])
+
+
+@pytest.mark.parametrize("op", COUNTS)
+def test_what_chainer_rejects_is_rejected(op: str) -> None:
+    calls = [call for call in rejected() if call.op == op and not call.quirk]
+    assert len(calls) == COUNTS[op][1]
+    found = [complaint for call in calls if (complaint := complaint_about_rejection(call))]
+    assert not found, f"{len(found)} complaints:\n" + "\n".join(found[:10])
+
+
+def test_every_recorded_op_is_there() -> None:
+    assert {case.op for case in recorded()} == set(COUNTS) == set(chainer.__all__)
+
+
+def test_quirks() -> None:
+    """Not compared: Chainer's oddities, which we may do otherwise, but never with another kind of error."""
+    seen = Counter[str]()
+    for case in [*recorded(), *rejected()]:
+        if case.quirk:
+            try:
+                getattr(chainer, case.op)(*case.args, **case.kwargs)
+                seen["accepted"] += 1
+            except (ValueError, TypeError, IndexError) as error:
+                assert str(error).startswith(case.op)
+                seen["rejected"] += 1
+    pytest.skip(f"{seen.total()} quirks of Chainer are not compared; of these, here {dict(seen)}")
+
+
+class TestTheCheckItself:
+    """A wrong result would be seen."""
+
+    def test_a_wrong_value(self) -> None:
+        want = np.asarray([1.0, np.nan, np.inf])
+        assert difference(want.copy(), want, 0.0) is None
+        assert difference(np.asarray([1.0, np.nan, -np.inf]), want, 0.0)
+        assert difference(np.asarray([1.0, 0.0, np.inf]), want, 0.0)
+        assert difference(np.asarray([1.0 + 1e-9, np.nan, np.inf]), want, 0.0)
+
+    def test_a_wrong_shape_or_dtype(self) -> None:
+        assert difference(np.zeros((1, 2)), np.zeros(2), 0.0)
+        assert difference(np.zeros(2, np.float32), np.zeros(2), 0.0)
+        assert difference(np.zeros(2, np.int32), np.zeros(2, np.int64), 0.0)
