@@ -8,6 +8,7 @@ array-api-compat through ``sys.modules``, so that none is ever imported here.
 from __future__ import annotations
 
 import sys
+from collections.abc import Hashable
 from functools import lru_cache
 from types import ModuleType
 from typing import Any, Protocol, TypeAlias, TypeVar, cast, runtime_checkable
@@ -25,6 +26,7 @@ __all__ = [
     "astype",
     "can_assign",
     "check_out",
+    "copied",
     "device_of",
     "double",
     "dtype_name",
@@ -160,7 +162,7 @@ def device_of(x: object) -> object:
 
 
 @lru_cache(maxsize=256)
-def _name_of_dtype(_: type, dtype: object) -> str:
+def _name_of_dtype(_: type, dtype: Hashable) -> str:
     # The type is part of the key, so that the cache never compares dtypes of two libraries.
     name = getattr(dtype, "name", None)  # NumPy's, CuPy's, JAX's, ml_dtypes'
     if not isinstance(name, str):
@@ -195,6 +197,11 @@ def from_table(xp: ModuleType, table: Table, like: Array, dtype: Any = None) -> 
     if not table.flags.writeable:  # torch would share its memory, and warns
         table = table.copy()
     return xp.asarray(table, dtype=dtype, device=device_of(like))
+
+
+def copied(xp: ModuleType, x: Any) -> Any:
+    """Return a new array of the same values."""
+    return x.clone() if library(xp) == "torch" else xp.asarray(x, copy=True)
 
 
 def take(xp: ModuleType, x: Array, table: Table, axis: int) -> Any:

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
+import sys
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import partial
-from pathlib import Path
+from importlib import import_module
+from types import ModuleType
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps
 from rich import box
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
@@ -21,76 +21,15 @@ import upsample
 from upsample import chainer, gallery, reference
 from upsample.engines.dispatch import ENGINES
 
-__all__ = ["Case", "DemoError", "Row", "cases", "demo", "load", "measure", "table"]
+__all__ = ["Case", "Row", "cases", "coordinates", "demo", "exact", "levels", "measure", "sums", "table"]
 
 Pixels = NDArray[Any]
+Options = dict[str, Any]
 
-LARGEST = 512
-"""Side of the crop that the demo works on, so that the reference's loops stay within seconds."""
-SMALLEST = 32
-WIDE = 124
-"""Columns of a terminal on which every row of the table fits on one line."""
-
-
-class DemoError(Exception):
-    """What the user can mend, in one line."""
-
-
-# The image.
-
-
-def load(path: str | Path | None) -> tuple[Pixels, tuple[int, int] | None]:
-    """Return the image to work on, cut to its centre, and where its most telling detail is.
-
-    Parameters
-    ----------
-    path : str or Path, optional
-        Any image file that Pillow opens; None is scikit-image's photograph of Eileen Collins.
-
-    Returns
-    -------
-    image : array
-        ``[H, W, 3]``, uint8; sides that 4 divides, at most 512.
-    detail : (int, int), optional
-        Row and column of the middle of an eye, of scikit-image's photograph only.
-
-    Raises
-    ------
-    DemoError
-        No such file, no image, or one of fewer than 32 by 32 pixels.
-    """
-    if path is None:
-        from skimage import data
-
-        return np.asarray(data.astronaut()), (102, 203)
-    try:
-        with Image.open(path) as opened:
-            pixels = _rgb(ImageOps.exif_transpose(opened))
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-        why = getattr(error, "strerror", None) or "Pillow finds no image in it"
-        raise DemoError(f"cannot read {str(path)!r}: {why}") from error
-    height, width = (min(side // 4 * 4, LARGEST) for side in pixels.shape[:2])
-    if min(height, width) < SMALLEST:
-        size = f"{pixels.shape[1]}x{pixels.shape[0]}"
-        raise DemoError(f"{str(path)!r} has {size} pixels; the demo needs at least {SMALLEST}x{SMALLEST}")
-    top, left = (pixels.shape[0] - height) // 2, (pixels.shape[1] - width) // 2
-    return np.ascontiguousarray(pixels[top : top + height, left : left + width]), None
-
-
-def _rgb(image: Image.Image) -> Pixels:
-    """Convert any mode: over white where it is transparent, stretched to 0..255 where its samples are wider."""
-    if image.mode == "F" or image.mode.startswith("I"):
-        wide = np.nan_to_num(np.asarray(image).astype(np.float64))
-        low, high = float(wide.min()), float(wide.max())
-        grey = np.rint((wide - low) * (255 / (high - low or 1.0))).astype(np.uint8)
-        return np.repeat(grey[:, :, None], 3, axis=2)
-    if image.has_transparency_data:
-        over = image.convert("RGBA")
-        image = Image.alpha_composite(Image.new("RGBA", over.size, "white"), over)
-    return np.asarray(image.convert("RGB"))
-
-
-# What is run.
+LEGEND = (
+    "Tolerance: 0 where values only move; 64 roundings of the largest value where they are added, and n * 2^-23 of it on "
+    "each axis of n where torch rounds coordinates to float32; one level an axis in uint8."
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,21 +42,20 @@ class Case:
         The operation.
     label : str
         Its options, for people.
-    arrays : tuple of array
-        What is passed by position.
-    options : dict
-        What is passed by name.
-    want : callable
-        Computes the reference's result; a tuple where the operation returns one.
+    arrays, options : tuple of array, dict
+        What is passed by position, and by name.
+    reference, theirs : callable, dict
+        The reference of the operation, and what that is passed by name, after the same arrays.
     allowed : callable
-        ``allowed(x, want)``: the tolerance, from the input and the reference's result.
+        ``allowed(x, want)``: the tolerance, from the first input and the reference's first result.
     """
 
     function: Callable[..., Any]
     label: str
     arrays: tuple[Pixels, ...]
-    options: dict[str, Any]
-    want: Callable[[], Any]
+    options: Options
+    reference: Callable[..., Any]
+    theirs: Options
     allowed: Callable[[Pixels, Pixels], float]
 
     @property
@@ -133,12 +71,9 @@ def exact(_x: Pixels, _want: Pixels) -> float:
 
 
 def sums(x: Pixels, want: Pixels) -> float:
-    """Allow 64 roundings of the largest value: a sum of some dozen products, each rounded a few times.
-
-    float16 is summed in float32 and rounded once: half an ulp, and one for the tie.
-    """
-    largest = max(1.0, float(np.abs(want).max()))
-    return float(np.finfo(x.dtype).eps) * largest * (1 if x.dtype == np.float16 else 64)
+    """Allow 64 roundings: some dozen products, each rounded a few times (float16 is summed in float32: one)."""
+    ulp = float(np.finfo(x.dtype).eps) * max(1.0, float(np.abs(want).max()))
+    return ulp if x.dtype == np.float16 else 64 * ulp
 
 
 def coordinates(x: Pixels, want: Pixels) -> float:
@@ -148,19 +83,13 @@ def coordinates(x: Pixels, want: Pixels) -> float:
     all, on each axis. Neighbours differ by no more than the largest value, so that the result moves by no more than
     that share of it.
     """
-    n, axes = max(x.shape[2:]), x.ndim - 2
-    return sums(x, want) + axes * n * float(np.finfo(np.float32).eps) * float(np.abs(x).max())
+    samples: int = (x.ndim - 2) * max(x.shape[2:])
+    return sums(x, want) + samples * float(np.finfo(np.float32).eps) * float(np.abs(x).max())
 
 
 def levels(_x: Pixels, _want: Pixels) -> float:
-    """Allow one level: uint8 rounds after each axis, and a tie falls either way."""
-    return 1.0
-
-
-LEGEND = (
-    "tolerance: 0 where values only move; 64 roundings of the largest value where they are summed;",
-    "n·2⁻²³ more on each axis where torch rounds its coordinates to float32; one level in uint8.",
-)
+    """Allow one level on each of two axes: uint8 rounds after each, and half a level falls either way."""
+    return 2.0
 
 
 def cases(image: Pixels) -> list[Case]:
@@ -169,7 +98,7 @@ def cases(image: Pixels) -> list[Case]:
     Parameters
     ----------
     image : array
-        ``[H, W, 3]``, uint8, as `load` returns it.
+        ``[H, W, 3]``, uint8, as `gallery.load` returns it.
 
     Returns
     -------
@@ -181,15 +110,14 @@ def cases(image: Pixels) -> list[Case]:
     size, room = min(image.shape[:2]) // 4, min(image.shape[:2]) * 3 // 4
     crops = [x[0, :, d : d + size, d : d + size] for d in np.linspace(0, room, 8).astype(int)]
     volume = np.ascontiguousarray(np.stack(crops, axis=1)[None])  # [1, 3, 8, size, size]
-    whole = [*_interpolated(x, signals, volume), *_resized(image), *_pooled(x, signals, volume)]
-    return [*whole, *_spread(x, signals, volume), *_shuffled(x), *_chainer(x)]
+    torch_like = [*_interpolated(x, signals, volume), *_pooled(x, signals, volume), *_spread(x, signals, volume)]
+    return [*torch_like, *_shuffled(x), *_resized(image), *_chainer(x)]
 
 
 def _interpolated(x: Pixels, signals: Pixels, volume: Pixels) -> Iterator[Case]:
     half, byte = x.astype(np.float16), np.rint(x * 255).astype(np.uint8)
-    smooth: dict[str, Any] = {"antialias": True}
-    corners: dict[str, Any] = {"align_corners": True}
-    table: list[tuple[Pixels, str, tuple[float, ...], dict[str, Any]]] = [
+    smooth, corners = {"antialias": True}, {"align_corners": True}
+    todo: tuple[tuple[Pixels, str, tuple[float, ...], Options], ...] = (
         (x, "nearest", (2, 1.37, 0.5), {}),
         (x, "nearest-exact", (1.37, 0.5), {}),
         (x, "bilinear", (2, 1.37, 0.5), {}),
@@ -208,33 +136,31 @@ def _interpolated(x: Pixels, signals: Pixels, volume: Pixels) -> Iterator[Case]:
         (byte, "bicubic", (0.5,), smooth),
         (signals, "linear", (1.37,), {}),
         (volume, "trilinear", (1.37,), {}),
-    ]
-    for a, mode, factors, more in table:
+    )
+    for a, mode, factors, more in todo:
         for factor in factors:
             options = {"scale_factor": factor, "mode": mode, **more}
-            label = ", ".join([f"{mode} ×{factor}", *more])
             allowed = exact if mode.startswith("nearest") else sums if mode == "area" else coordinates
             allowed = levels if a is byte and allowed is coordinates else allowed
-            yield Case(
-                upsample.interpolate, label, (a,), options, partial(reference.interpolate, a, **options), allowed
-            )
+            label = ", ".join([f"{mode} ×{factor}", *more])
+            yield Case(upsample.interpolate, label, (a,), options, reference.interpolate, options, allowed)
 
 
 def _resized(image: Pixels) -> Iterator[Case]:
     real = image.astype(np.float32) / np.float32(255)
-    height, width = image.shape[:2]
-    small = (height * 3 // 8, width * 3 // 8)
-    for a, label, options in (
+    small = tuple(n * 3 // 8 for n in image.shape[:2])
+    todo: tuple[tuple[Pixels, str, Options], ...] = (
         (image, "linear ×1.5", {"scale": 1.5, "mode": "linear"}),
         (image, "cubic ×3/8, antialias", {"shape": small, "mode": "cubic", "antialias": True, "cubic_coeff": -0.5}),
         (real, "nearest ×1.5", {"scale": 1.5, "mode": "nearest"}),
         (real, "cubic ×1.5", {"scale": 1.5, "mode": "cubic"}),
         (real, "lanczos ×3/8, antialias", {"shape": small, "mode": "lanczos", "antialias": True}),
-        (real, "area and linear", {"shape": small, "mode": ("area", "linear")}),
-    ):
-        given: dict[str, Any] = {"shape": None, **options, "axes": (0, 1)}
+        (real, "area and linear ×3/8", {"shape": small, "mode": ("area", "linear")}),
+    )
+    for a, label, options in todo:
+        given = {"shape": None, **options, "axes": (0, 1)}
         allowed = levels if a is image else exact if options["mode"] == "nearest" else sums
-        yield Case(upsample.resize, f"HWC, {label}", (a,), given, partial(reference.resize, a, **given), allowed)
+        yield Case(upsample.resize, f"HWC, {label}", (a,), given, reference.resize, given, allowed)
 
 
 def _pooled(x: Pixels, signals: Pixels, volume: Pixels) -> Iterator[Case]:
@@ -243,104 +169,231 @@ def _pooled(x: Pixels, signals: Pixels, volume: Pixels) -> Iterator[Case]:
     unpools = (upsample.max_unpool1d, upsample.max_unpool2d, upsample.max_unpool3d)
     adaptive = (upsample.adaptive_max_pool1d, upsample.adaptive_max_pool2d, upsample.adaptive_max_pool3d)
     again: list[Case] = []
-    for a, window, label in (
-        (x, (2, 2, 0), "2/2"),
-        (x, (3, 2, 1), "3/2/1"),
-        (half, (3, 2, 1), "3/2/1"),
-        (byte, (2, 2, 0), "2/2"),
-        (signals, (3, 2, 1), "3/2/1"),
-        (volume, (2, 2, 0), "2/2"),
-    ):
-        spatial = a.ndim - 2
-        options: dict[str, Any] = dict(zip(("kernel_size", "stride", "padding"), window, strict=True))
-        want = partial(reference.max_pool, a, **options, spatial=spatial)
-        yield Case(
-            pools[spatial - 1], f"{label}, indices", (a,), {**options, "return_indices": True}, want, exact
-        )
-        values, indices = reference.max_pool(a, **options, spatial=spatial)
-        size = a.shape[2:]
-        for rule in ("last", "sum") if window == (3, 2, 1) and a is x else ("last",):
-            more = {**options, "output_size": size, "duplicates": rule}
-            back = partial(reference.max_unpool, values, indices, size, "sum" if rule == "sum" else "last")
-            rules = sums if rule == "sum" else exact
-            again.append(Case(unpools[spatial - 1], f"{label}, {rule}", (values, indices), more, back, rules))
-    for a in (x, signals, volume):
-        size = tuple(n * 2 // 7 for n in a.shape[2:])
-        options = {"output_size": size, "return_indices": True}
-        yield Case(
-            adaptive[a.ndim - 3], "×2/7, indices", (a,), options, partial(reference.adaptive_max_pool, a, size), exact
-        )
+    for a, k, p in ((x, 2, 0), (x, 3, 1), (half, 3, 1), (byte, 2, 0), (signals, 3, 1), (volume, 2, 0)):
+        spatial, size = a.ndim - 2, a.shape[2:]
+        label, options = f"k{k} s2 p{p}, ", {"kernel_size": k, "stride": 2, "padding": p}
+        given, theirs = {**options, "return_indices": True}, {**options, "spatial": spatial}
+        yield Case(pools[spatial - 1], label + "indices", (a,), given, reference.max_pool, theirs, exact)
+        pooled = reference.max_pool(a, k, 2, p, spatial=spatial)
+        for rule in ("last", "sum") if a is x else ("last",):
+            theirs = {"output_size": size, "duplicates": rule}
+            allowed = sums if rule == "sum" and k > 2 else exact  # windows of k2 s2 do not overlap
+            back = unpools[spatial - 1], label + rule, pooled, {**options, **theirs}
+            again.append(Case(*back, reference.max_unpool, theirs, allowed))
+    for a in (signals, x, volume):
+        theirs = {"output_size": tuple(n * 2 // 7 for n in a.shape[2:])}
+        call = adaptive[a.ndim - 3], "×2/7, indices", (a,), {**theirs, "return_indices": True}
+        yield Case(*call, reference.adaptive_max_pool, theirs, exact)
     yield from again
-
-
-def bilinear_weight(channels: int, spatial: int) -> Pixels:
-    """Return the weight with which a transposed convolution of stride 2 and padding 1 interpolates linearly.
-
-    Parameters
-    ----------
-    channels : int
-        As many groups are needed.
-    spatial : int
-        Number of spatial axes.
-
-    Returns
-    -------
-    array
-        ``[channels, 1, 4, ...]``, float32: outer products of 1/4, 3/4, 3/4, 1/4.
-    """
-    side = np.asarray([0.25, 0.75, 0.75, 0.25], dtype=np.float32)
-    window = np.ones((), dtype=np.float32)
-    for _ in range(spatial):
-        window = window[..., None] * side
-    return np.ascontiguousarray(np.broadcast_to(window, (channels, 1, *window.shape)))
 
 
 def _spread(x: Pixels, signals: Pixels, volume: Pixels) -> Iterator[Case]:
     functions = (upsample.conv_transpose1d, upsample.conv_transpose2d, upsample.conv_transpose3d)
+    options: Options
     for a in (x, x.astype(np.float16), signals, volume):
-        weight = bilinear_weight(a.shape[1], a.ndim - 2).astype(a.dtype)
-        options = {"stride": 2, "padding": 1, "groups": a.shape[1]}
-        want = partial(reference.conv_transpose, a, weight, **options)
-        yield Case(functions[a.ndim - 3], "bilinear 4/2/1, groups", (a, weight), options, want, sums)
-    small = np.ascontiguousarray(x[:, :, ::4, ::4])
-    random = np.random.default_rng(0)
-    weight, bias = (random.standard_normal(s).astype(np.float32) for s in ((3, 8, 3, 3), (8,)))
-    options = {"stride": 2, "padding": 1, "output_padding": 1, "dilation": 2}
-    want = partial(reference.conv_transpose, small, weight, bias, **options)
-    yield Case(upsample.conv_transpose2d, "3 to 8 channels 3/2/1", (small, weight, bias), options, want, sums)
+        weight = gallery.bilinear_weight(a.shape[1], a.ndim - 2).astype(a.dtype)
+        function, options = functions[a.ndim - 3], {"stride": 2, "padding": 1, "groups": a.shape[1]}
+        label = "linear k4 s2 p1, groups"
+        yield Case(function, label, (a, weight), options, reference.conv_transpose, options, sums)
+    small, random = np.ascontiguousarray(x[:, :, ::4, ::4]), np.random.default_rng(0)
+    weight, bias = (random.standard_normal(shape).astype(np.float32) for shape in ((3, 8, 3, 3), (8,)))
+    arrays, options = (small, weight, bias), {"stride": 2, "padding": 1, "output_padding": 1, "dilation": 2}
+    label = "dense k3 s2 p1 d2, bias"
+    yield Case(upsample.conv_transpose2d, label, arrays, options, reference.conv_transpose, options, sums)
 
 
 def _shuffled(x: Pixels) -> Iterator[Case]:
+    up, down, theirs = {"upscale_factor": 2}, {"downscale_factor": 2}, {"r": 2}
     for a in (x, np.rint(x * 255).astype(np.uint8)):
         deep = reference.pixel_unshuffle(a, 2)
-        down, up = partial(reference.pixel_unshuffle, a, 2), partial(reference.pixel_shuffle, deep, 2)
-        yield Case(upsample.pixel_unshuffle, "2", (a,), {"downscale_factor": 2}, down, exact)
-        yield Case(upsample.pixel_shuffle, "2", (deep,), {"upscale_factor": 2}, up, exact)
+        yield Case(upsample.pixel_unshuffle, "r = 2", (a,), down, reference.pixel_unshuffle, theirs, exact)
+        yield Case(upsample.pixel_shuffle, "r = 2", (deep,), up, reference.pixel_shuffle, theirs, exact)
 
 
 def _chainer(x: Pixels) -> Iterator[Case]:
-    for window, label in (((2, 2, 0), "2/2"), ((3, 2, 1), "3/2/1")):
-        options: dict[str, Any] = dict(zip(("ksize", "stride", "pad"), window, strict=True))
-        want = partial(reference.chainer_max_pooling, x, **options)
-        indices = {**options, "return_indices": True}
-        yield Case(chainer.max_pooling_2d, f"{label}, indices", (x,), indices, want, exact)
-        values, local = reference.chainer_max_pooling(x, **options)
-        options |= {"outsize": x.shape[2:]}
-        allowed = exact if window == (2, 2, 0) else sums
-        back = partial(reference.chainer_upsampling, values, local, **options)
-        yield Case(chainer.upsampling_2d, label, (values, local), options, back, allowed)
-        fill = partial(reference.chainer_unpooling, values, **options)
-        yield Case(chainer.unpooling_2d, label, (values,), options, fill, allowed)
-    weight = bilinear_weight(3, 2)
-    options = {"stride": 2, "pad": 1, "groups": 3}
-    want = partial(reference.chainer_deconvolution, x, weight, **options)
-    yield Case(chainer.deconvolution_2d, "bilinear 4/2/1, groups", (x, weight), options, want, sums)
+    options: Options
+    for k, p in ((2, 0), (3, 1)):
+        label, options = f"k{k} s2 p{p}", {"ksize": k, "stride": 2, "pad": p}
+        call = chainer.max_pooling_2d, label + ", indices", (x,), {**options, "return_indices": True}
+        yield Case(*call, reference.chainer_max_pooling, options, exact)
+        pooled, options = reference.chainer_max_pooling(x, k, 2, p), {**options, "outsize": x.shape[2:]}
+        allowed = exact if k == 2 else sums  # where windows overlap, Chainer adds
+        yield Case(chainer.upsampling_2d, label, pooled, options, reference.chainer_upsampling, options, allowed)
+        yield Case(chainer.unpooling_2d, label, pooled[:1], options, reference.chainer_unpooling, options, allowed)
+    arrays, options = (x, gallery.bilinear_weight(3, 2)), {"stride": 2, "pad": 1, "groups": 3}
+    back = chainer.deconvolution_2d, "linear k4 s2 p1, groups", arrays, options
+    yield Case(*back, reference.chainer_deconvolution, options, sums)
     size = tuple(int(n * 1.37) for n in x.shape[2:])
-    for mode, corners in (("bilinear", True), ("bilinear", False), ("nearest", False)):
-        options = {"output_shape": size, "mode": mode, "align_corners": corners}
-        label = f"{mode} ×1.37" + (", align_corners" if corners else "")
-        want = partial(reference.chainer_resize_images, x, **options)
-        yield Case(chainer.resize_images, label, (x,), options, want, exact if mode == "nearest" else coordinates)
-    deep = reference.space2depth(x, 2)
-    yield Case(chainer.space2depth, "2", (x,), {"r": 2}, partial(reference.space2depth, x, 2), exact)
-    yield Case(chainer.depth2space, "2", (deep,), {"r": 2}, partial(reference.depth2space, deep, 2), exact)
+    for mode, corners, allowed in (("bilinear", True, sums), ("bilinear", False, sums), ("nearest", False, exact)):
+        options = {"output_shape": size, "mode": mode, "align_corners": corners}  # Chainer's coordinates are float64
+        label = f"{mode} ×1.37" + ", corners" * corners
+        yield Case(chainer.resize_images, label, (x,), options, reference.chainer_resize_images, options, allowed)
+    deep, options = reference.space2depth(x, 2), {"r": 2}
+    yield Case(chainer.space2depth, "r = 2", (x,), options, reference.space2depth, options, exact)
+    yield Case(chainer.depth2space, "r = 2", (deep,), options, reference.depth2space, options, exact)
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A case that has run.
+
+    Attributes
+    ----------
+    case, engine : Case, str
+        What ran, and where.
+    shape : tuple of int
+        Of the first output.
+    seconds, moved : float, int
+        The best of a few warm runs; the bytes of all inputs and outputs.
+    deviation, tolerance : float
+        The largest deviation from the reference, over all outputs, and what is allowed.
+    """
+
+    case: Case
+    engine: str
+    shape: tuple[int, ...]
+    seconds: float
+    moved: int
+    deviation: float
+    tolerance: float
+
+    @property
+    def agrees(self) -> bool:
+        """Whether the deviation is within its tolerance; NaN is not."""
+        return self.deviation <= self.tolerance
+
+
+def measure(case: Case, engine: str | None, cupy: ModuleType | None) -> Row | None:
+    """Run a case, time it and compare it with the reference.
+
+    Parameters
+    ----------
+    case : Case
+        What to run.
+    engine : str, optional
+        Forces an engine.
+    cupy : module, optional
+        CuPy, to run on its arrays; None is NumPy.
+
+    Returns
+    -------
+    Row, optional
+        None where the engine asked for cannot run this case.
+    """
+    inputs = case.arrays if cupy is None else tuple(cupy.asarray(a) for a in case.arrays)
+    x, options, best, spent = case.arrays[0], {**case.options, "engine": engine}, float("inf"), 0.0
+    upsample.explain(case.function, *inputs, **case.options)
+    try:
+        chosen = upsample.explain(case.function, *inputs, **options).engine
+    except ValueError:  # only the engine is new in this call
+        return None
+    for warm in range(6):
+        start = time.perf_counter()
+        got = case.function(*inputs, **options)
+        if cupy is not None:
+            cupy.cuda.runtime.deviceSynchronize()
+        took = time.perf_counter() - start
+        if warm:
+            best, spent = min(best, took), spent + took
+        if spent > 0.1:
+            break
+    wanted = case.reference(*case.arrays, **case.theirs)
+    got, wanted = (r if isinstance(r, tuple) else (r,) for r in (got, wanted))
+    outputs: list[Pixels] = [a if cupy is None else cupy.asnumpy(a) for a in got]
+    deviation = max(_deviation(g, w) for g, w in zip(outputs, wanted, strict=True))
+    if outputs[0].dtype != x.dtype:
+        deviation = float("inf")
+    moved = sum(a.nbytes for a in (*case.arrays, *outputs))
+    return Row(case, chosen, outputs[0].shape, best, moved, deviation, case.allowed(x, wanted[0]))
+
+
+def _deviation(got: Pixels, want: Pixels) -> float:
+    """The largest difference; infinite between shapes."""
+    if got.shape != want.shape:
+        return float("inf")
+    return float(np.abs(got.astype(np.float64) - want.astype(np.float64)).max())
+
+
+def table(rows: list[Row], lines: int) -> Table:
+    """Lay the rows out for a terminal.
+
+    Parameters
+    ----------
+    rows : list of Row
+        What ran.
+    lines : {1, 2}
+        How many lines a row takes; with two, every column holds two values, and 80 columns are enough.
+
+    Returns
+    -------
+    rich.table.Table
+        One row each, in their order.
+    """
+    heads = ["operation", "options", "input", "output", "dtype", "engine", "ms", "GB/s", "deviation", "tolerance"]
+    result = Table(box=box.SIMPLE_HEAD, show_edge=False, padding=(0, 1, 0, 0))
+    for place in range(0, len(heads), lines):
+        side: Any = "right" if place >= 6 else "left"
+        result.add_column("\n".join(heads[place : place + lines]), justify=side, overflow="fold", no_wrap=place > 0)
+    result.add_column("", no_wrap=True)
+    for row in rows:
+        x, speed = row.case.arrays[0], row.moved / row.seconds / 1e9
+        shapes = ["×".join(map(str, shape)) for shape in (x.shape, row.shape)]
+        cells = [row.case.name, row.case.label, *shapes, x.dtype.name, row.engine, f"{row.seconds * 1e3:.2f}"]
+        cells += [f"{speed:.2f}", *(f"{v:.1e}" if v % 1 else f"{v:.0f}" for v in (row.deviation, row.tolerance))]
+        stacked = ["\n".join(cells[place : place + lines]) for place in range(0, len(cells), lines)]
+        result.add_row(*stacked, "ok" if row.agrees else "OFF", style=None if row.agrees else "bold red")
+    return result
+
+
+def demo(path: str | None, output: str, engine: str | None) -> int:
+    """Run every operation on an image, print what came out, and draw the gallery.
+
+    Parameters
+    ----------
+    path : str, optional
+        The image; None is scikit-image's photograph.
+    output : str
+        Where the gallery's PNG goes.
+    engine : str, optional
+        Forces an engine.
+
+    Returns
+    -------
+    int
+        0; 1 if a result deviates by more than its tolerance; 2 if an argument is at fault.
+    """
+    why = {e.name: e.unusable() for e in ENGINES}
+    try:
+        if engine is not None and why[engine] is not None:
+            raise gallery.ImageError(f"the {engine} engine cannot run here: {why[engine]}")
+        image, detail = gallery.load(path)
+        gallery.draw(image, detail, output)  # first, so that a path that cannot be written is known at once
+    except (gallery.ImageError, OSError) as error:
+        print(f"upsample demo: {error}", file=sys.stderr)
+        return 2
+    on_gpu = engine in (None, "cuda") and why["cuda"] is None
+    todo = cases(image)
+    rows = _run(todo, engine, import_module("cupy") if on_gpu else None)
+    console = Console(highlight=False)
+    wide = table(rows, 1)
+    needed = console.measure(wide, options=console.options.update(width=1000)).maximum
+    console.print(wide if needed <= console.width else table(rows, 2))
+    console.print(LEGEND, style="dim")
+    off, left = sum(not row.agrees for row in rows), len(todo) - len(rows)
+    verdict = f"{off} of {len(rows)} rows deviate from" if off else f"all {len(rows)} rows agree with"
+    skipped = f"; {left} more are not for the {engine} engine" if left else ""
+    console.print(f"Wrote {output}; {verdict} the float64 reference{skipped}.", markup=False, soft_wrap=True)
+    return 1 if off else 0
+
+
+def _run(todo: list[Case], engine: str | None, cupy: ModuleType | None) -> list[Row]:
+    """Measure all cases, with a bar on a terminal's stderr."""
+    console = Console(stderr=True)
+    columns = (BarColumn(), MofNCompleteColumn(), TextColumn("{task.description}"))
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
+        bar, rows = progress.add_task("", total=len(todo)), []
+        for case in todo:
+            progress.update(bar, description=f"{case.name} {case.label}")
+            rows.append(measure(case, engine, cupy))
+            progress.advance(bar)
+    return [row for row in rows if row is not None]

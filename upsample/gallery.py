@@ -176,7 +176,7 @@ def _enlarged(image: Pixels, detail: tuple[int, int]) -> tuple[str, Panels]:
         for mode in ("nearest", "bilinear", "bicubic", "lanczos"):
             yield mode, _pixels(upsample.interpolate(crop, size=(PANEL, PANEL), mode=mode, antialias=mode == "lanczos"))
 
-    return f"Enlarged {PANEL // DETAIL} times: the {DETAIL} × {DETAIL} marked pixels", panels()
+    return f"interpolate, enlarged {PANEL // DETAIL} times: the {DETAIL} × {DETAIL} marked pixels", panels()
 
 
 def _shrunk(image: Pixels) -> tuple[str, Panels]:
@@ -195,8 +195,8 @@ def _shrunk(image: Pixels) -> tuple[str, Panels]:
             small = upsample.interpolate(square, size=(side, side), mode=mode, antialias=antialias)
             yield mode + (", antialias" if antialias else ""), _pixels(small)
 
-    heading = f"Shrunk 8 times, {8 * side} × {8 * side} to {side} × {side}: the first two skip pixels, the others weigh all"
-    return heading, panels()
+    sizes = f"{8 * side} × {8 * side} to {side} × {side}"
+    return f"interpolate, shrunk 8 times, {sizes}: the first two skip pixels, the others weigh all", panels()
 
 
 def _pooled(image: Pixels, detail: tuple[int, int]) -> tuple[str, Panels]:
@@ -215,7 +215,8 @@ def _pooled(image: Pixels, detail: tuple[int, int]) -> tuple[str, Panels]:
             back = chainer.unpooling_2d(values, kernel, 2, kernel // 3, size, False)
             yield f"chainer.unpooling_2d, k{kernel} s2" + f", ÷ {overlaps}" * (kernel == 3), _pixels(back / overlaps)
 
-    return f"Max-pooled {size[0]} × {size[1]} to half, and back: at the maxima, or over whole windows (overlaps add)", panels()
+    way = f"Max-pooled {size[0]} × {size[1]} to half, and back"
+    return f"{way}: at the maxima, or over whole windows; overlaps add (÷: shown darker)", panels()
 
 
 def _spread(image: Pixels, detail: tuple[int, int]) -> tuple[str, Panels]:
@@ -232,15 +233,16 @@ def _spread(image: Pixels, detail: tuple[int, int]) -> tuple[str, Panels]:
         yield "pixel_shuffle of them", _pixels(upsample.pixel_shuffle(deep, 2))
         yield "chainer.depth2space of them", _pixels(chainer.depth2space(deep, 2))
 
-    return "Spread with bilinear weights; moved into channels and back (Chainer orders the channels otherwise)", panels()
+    return (
+        "Spread with bilinear weights; moved into channels and back (Chainer orders the channels otherwise)",
+        panels(),
+    )
 
 
 def _crop(image: Pixels, corner: tuple[int, int], side: int) -> Pixels:
     """``[1, 3, side, side]``, float32, around the marked detail, as far as the image reaches."""
     grow = (side - DETAIL) // 2 if side == 2 * DETAIL else 0
-    top, left = (
-        min(max(c - grow, 0), max(n - side, 0)) for c, n in zip(corner, image.shape[:2], strict=True)
-    )
+    top, left = (min(max(c - grow, 0), max(n - side, 0)) for c, n in zip(corner, image.shape[:2], strict=True))
     part = image[top : top + side, left : left + side].astype(np.float32) / np.float32(255)
     part = np.pad(part, ((0, side - part.shape[0]), (0, side - part.shape[1]), (0, 0)), mode="edge")
     return np.ascontiguousarray(part.transpose(2, 0, 1)[None])

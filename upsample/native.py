@@ -118,7 +118,7 @@ def resize(
         flag(op, "align_corners", align_corners),
         number(op, "cubic_coeff", cubic_coeff),
     )
-    return _run(x, op=op, argument="x", xp=xp, plan=plan, out=out, engine=engine)
+    return _run(x, op=op, arguments=("x", "shape"), xp=xp, plan=plan, out=out, engine=engine)
 
 
 def _axes(op: str, axes: object, ndim: int) -> tuple[int, ...]:

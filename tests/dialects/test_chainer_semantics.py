@@ -10,7 +10,6 @@ from upsample import chainer
 X = np.asarray([[[[1.0, 2.0], [3.0, 4.0]]]])
 INF, NAN = np.inf, np.nan
 
-WINDOW = "stride=None, pad=0, {} cover_all=True"
 SIGNATURES = {
     "max_pooling": "x, ksize, stride=None, pad=0, cover_all=True, return_indices=False",
     "unpooling": "x, ksize, stride=None, pad=0, outsize=None, cover_all=True",

@@ -89,7 +89,7 @@ def resize_images(
         raise bad_type(op, "output_shape", output_shape, "a sequence is wanted", "pass a tuple (height, width)")
     large = integers(op, "output_shape", output_shape, 2, least=1, one_for_all=False)
     plan = _plan(tuple(x.shape[2:]), large, _method(op, mode), flag(op, "align_corners", align_corners))
-    return resize(x, op=op, argument="x", xp=xp, plan=plan, out=out, engine=engine)
+    return resize(x, op=op, arguments=("x", "output_shape"), xp=xp, plan=plan, out=out, engine=engine)
 
 
 def _method(op: str, mode: object) -> str:

@@ -320,7 +320,7 @@ def upsampling_2d(
         indexes = arrays.astype(xp, indexes, arrays.index_dtype(xp))
     axes = _axes_of(op, x, 2, (ksize, stride, pad), outsize, cover_all)
     plan = UnpoolPlan(axes, local_indices=True, duplicates="sum", check_indices=True)
-    return unpool(x, indexes, op=op, arguments=("x", "indexes"), xp=xp, plan=plan, out=out, engine=engine)
+    return unpool(x, indexes, op=op, arguments=("x", "indexes", "outsize"), xp=xp, plan=plan, out=out, engine=engine)
 
 
 def _spread(

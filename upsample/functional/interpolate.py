@@ -282,7 +282,7 @@ def _interpolate(
     else:
         scales = numbers(op, "scale_factor", scale_factor, len(spatial))
     plan = _plan(op, spatial, sizes, scales, rules.method, corners, recompute or name == "area", smooth, dtype)
-    return resize(x, op=op, argument="input", xp=xp, plan=plan, out=out, engine=engine)
+    return resize(x, op=op, arguments=("input", "size"), xp=xp, plan=plan, out=out, engine=engine)
 
 
 def _mode_name(op: str, mode: object) -> str:

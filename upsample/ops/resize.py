@@ -15,7 +15,14 @@ __all__ = ["resize"]
 
 
 def resize(
-    x: ArrayT, *, op: str, argument: str, xp: ModuleType, plan: ResizePlan, out: Array | None, engine: str | None
+    x: ArrayT,
+    *,
+    op: str,
+    arguments: tuple[str, str],
+    xp: ModuleType,
+    plan: ResizePlan,
+    out: Array | None,
+    engine: str | None,
 ) -> ArrayT:
     """Run a resize plan.
 
@@ -23,8 +30,10 @@ def resize(
     ----------
     x : array
         Any shape that the plan was made for.
-    op, argument : str
-        What the dialect calls the operation and `x`, for errors.
+    op : str
+        What the dialect calls the operation, for errors.
+    arguments : tuple of two str
+        What it calls `x` and the size of the result.
     xp : module
         Namespace of `x`.
     plan : ResizePlan
@@ -40,8 +49,8 @@ def resize(
         Of the namespace, dtype and device of `x`.
     """
     shape = plan.out_shape(x.shape)
-    check_addressable(op, "size", shape, shape, arrays.itemsize(x))
+    check_addressable(op, arguments[1], shape, shape, arrays.itemsize(x))
     if out is not None:
-        arrays.check_out(op, out, shape, x.dtype, {argument: x})
+        arrays.check_out(op, out, shape, x.dtype, {arguments[0]: x})
     run = dispatch.choose(op, "resize", plan, x, engine)
     return cast(ArrayT, arrays.in_order_of(x, run(xp, plan, arrays.native_order(x), out)))

@@ -20,7 +20,7 @@ def unpool(
     indices: Array,
     *,
     op: str,
-    arguments: tuple[str, str],
+    arguments: tuple[str, str, str],
     xp: ModuleType,
     plan: UnpoolPlan,
     out: Array | None,
@@ -36,8 +36,8 @@ def unpool(
         The shape of `x`.
     op : str
         What the dialect calls the operation, for errors.
-    arguments : tuple of two str
-        What it calls `x` and `indices`.
+    arguments : tuple of three str
+        What it calls `x`, `indices` and the size of the result.
     xp : module
         Namespace of both.
     plan : UnpoolPlan
@@ -61,9 +61,9 @@ def unpool(
             "pass one index for each element",
         )
     shape = (*x.shape[: x.ndim - len(plan.axes)], *plan.large_shape)
-    check_addressable(op, "output_size", plan.large_shape, shape, arrays.itemsize(x))
+    check_addressable(op, arguments[2], plan.large_shape, shape, arrays.itemsize(x))
     if out is not None:
-        arrays.check_out(op, out, shape, x.dtype, dict(zip(arguments, (x, indices), strict=True)))
+        arrays.check_out(op, out, shape, x.dtype, {arguments[0]: x, arguments[1]: indices})
     run = dispatch.choose(op, "unpool", plan, x, engine)
-    result = run(xp, plan, arrays.native_order(x), arrays.native_order(indices), out, op)
+    result = run(xp, plan, arrays.native_order(x), arrays.native_order(indices), out, (op, arguments[1]))
     return cast(ArrayT, arrays.in_order_of(x, result))

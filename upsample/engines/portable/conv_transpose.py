@@ -15,7 +15,7 @@ from typing import Any
 from upsample import arrays
 from upsample.arrays import Array
 from upsample.engines.portable.phases import interleave, shifted
-from upsample.engines.portable.results import deliver, empty, scalar
+from upsample.engines.portable.results import deliver, empty, quiet, scalar
 from upsample.plans.window import SpreadPlan, phases
 
 __all__ = ["run"]
@@ -24,6 +24,7 @@ _SHARES_BYTES = 1 << 25
 """Bytes of shares made at once, where the result can be written piece by piece."""
 
 
+@quiet
 def run(xp: ModuleType, plan: SpreadPlan, x: Array, weight: Array, bias: Array | None, out: Array | None) -> Array:
     """Return the transposed convolution of ``x [N, C, *small]`` with ``weight [C, M / groups, *kernel]``."""
     groups, kernel = plan.groups, weight.shape[2:]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from types import ModuleType
 
-from upsample.arrays import Array
+from upsample.arrays import Array, copied
 from upsample.engines.portable.results import deliver
 from upsample.plans.shuffle import ShufflePlan
 
@@ -16,5 +16,5 @@ def run(xp: ModuleType, plan: ShufflePlan, x: Array, out: Array | None) -> Array
     result = xp.reshape(x, plan.split)
     result = xp.permute_dims(result, plan.order)
     if out is None:
-        result = xp.asarray(result, copy=True)
+        result = copied(xp, result)
     return deliver(xp.reshape(result, plan.shape), out)

@@ -126,7 +126,7 @@ class _Window:
         if not isinstance(g, WindowAxis):
             return arrays.take(self.xp, x, self.positions(tap), self.axis)
         start = tap * g.dilation - g.padding
-        low = max(0, -(start // g.stride))  # the first cell whose tap is inside
+        low = min(g.small, max(0, -(start // g.stride)))  # the first cell whose tap is inside
         high = max(low, min(g.small, (g.large - 1 - start) // g.stride + 1))
         begin = start + low * g.stride
         cut = (slice(None),) * self.axis + (slice(begin, begin + (high - low - 1) * g.stride + 1, g.stride), ...)

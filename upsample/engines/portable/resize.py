@@ -19,7 +19,7 @@ import numpy as np
 
 from upsample import arrays
 from upsample.arrays import Array, Table
-from upsample.engines.portable.results import deliver, empty, scalar
+from upsample.engines.portable.results import deliver, empty, quiet, scalar
 from upsample.plans.resize import AxisRule, ResizePlan
 from upsample.plans.taps import Taps, fixed_point, taps
 
@@ -35,6 +35,7 @@ _DENSE = 64
 """Up to this many samples, in and out, an axis is one dense matrix."""
 
 
+@quiet
 def run(xp: ModuleType, plan: ResizePlan, x: Array, out: Array | None) -> Array:
     """Resample `x` as the plan says; fills and returns `out` where it is given."""
     shape = plan.out_shape(x.shape)
@@ -42,7 +43,7 @@ def run(xp: ModuleType, plan: ResizePlan, x: Array, out: Array | None) -> Array:
         return deliver(empty(xp, shape, x), out)
     active = [(a, r) for a, r in zip(plan.axes, plan.rules, strict=True) if not r.is_identity]
     if not active:
-        return deliver(xp.asarray(x, copy=True) if out is None else x, out)
+        return deliver(arrays.copied(xp, x) if out is None else x, out)
     if plan.only_moves:
         return deliver(_gathered(xp, x, active), out)
     if arrays.dtype_name(x) in arrays.COMPLEX:

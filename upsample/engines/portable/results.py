@@ -5,10 +5,15 @@ from __future__ import annotations
 from types import ModuleType
 from typing import Any
 
+import numpy as np
+
 from upsample import arrays
 from upsample.arrays import Array
 
-__all__ = ["deliver", "empty", "scalar"]
+__all__ = ["deliver", "empty", "quiet", "scalar"]
+
+quiet = np.errstate(invalid="ignore", over="ignore")
+"""Decorates a `run`: NumPy would warn of infinities and NaN that are in the input, as no other library does."""
 
 
 def deliver(result: Array, out: Array | None) -> Array:

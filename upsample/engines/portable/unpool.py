@@ -18,7 +18,7 @@ import numpy as np
 from upsample import arrays
 from upsample.arrays import Array
 from upsample.engines.portable.phases import interleave, shifted
-from upsample.engines.portable.results import deliver, scalar
+from upsample.engines.portable.results import deliver, empty, quiet, scalar
 from upsample.errors import bad_index, bad_value
 from upsample.plans.window import UnpoolPlan, phases
 
@@ -28,14 +28,17 @@ _SORTED_POSITIONS = 1 << 22
 """Output positions that the sorting path looks up at once; bounds its temporaries to some 100 MB."""
 
 
-def run(xp: ModuleType, plan: UnpoolPlan, x: Array, indices: Array, out: Array | None, op: str) -> Array:
+@quiet
+def run(xp: ModuleType, plan: UnpoolPlan, x: Array, indices: Array, out: Array | None, names: tuple[str, str]) -> Array:
     """Return the unpooled array; raises IndexError for a bad index, ValueError for a duplicate under "error"."""
+    if 0 in x.shape:
+        return deliver(empty(xp, (*x.shape[: x.ndim - len(plan.axes)], *plan.large_shape), x), out)
     where = arrays.astype(xp, indices, arrays.index_dtype(xp))
     look = plan.check_indices and not arrays.is_abstract(indices) and not arrays.is_abstract(x)
-    if look and 0 not in x.shape:
-        _check_range(xp, plan, where, op)
+    if look:
+        _check_range(xp, plan, where, names)
         if plan.duplicates == "error":
-            _check_duplicates(xp, plan, where, op)
+            _check_duplicates(xp, plan, where, names)
     values = x
     if plan.duplicates == "sum" and arrays.dtype_name(x) in ("float16", "bfloat16"):
         values = xp.astype(x, xp.float32)
@@ -144,7 +147,7 @@ def _sums_of_runs(xp: ModuleType, key: Any, value: Any) -> Any:
     return value
 
 
-def _check_range(xp: ModuleType, plan: UnpoolPlan, where: Any, op: str) -> None:
+def _check_range(xp: ModuleType, plan: UnpoolPlan, where: Any, names: tuple[str, str]) -> None:
     size = math.prod((axis.kernel if plan.local_indices else axis.large) for axis in plan.axes)
     least = -size if plan.local_indices else 0
     bad = xp.logical_or(where < least, where >= size)
@@ -154,8 +157,8 @@ def _check_range(xp: ModuleType, plan: UnpoolPlan, where: Any, op: str) -> None:
     of = "window" if plan.local_indices else "output plane"
     shape = tuple(axis.kernel for axis in plan.axes) if plan.local_indices else plan.large_shape
     raise bad_index(
-        op,
-        f"indices[{', '.join(map(str, place))}]",
+        names[0],
+        f"{names[1]}[{', '.join(map(str, place))}]",
         value,
         f"the {of} {shape} has indices {least} to {size - 1}",
         "pass the indices of the pooling that made the input"
@@ -164,7 +167,7 @@ def _check_range(xp: ModuleType, plan: UnpoolPlan, where: Any, op: str) -> None:
     )
 
 
-def _check_duplicates(xp: ModuleType, plan: UnpoolPlan, where: Any, op: str) -> None:
+def _check_duplicates(xp: ModuleType, plan: UnpoolPlan, where: Any, names: tuple[str, str]) -> None:
     spatial = len(plan.axes)
     cells = math.prod(plan.small_shape)
     flat = xp.reshape(where, (-1, cells))
@@ -180,8 +183,8 @@ def _check_duplicates(xp: ModuleType, plan: UnpoolPlan, where: Any, op: str) -> 
     place = np.unravel_index(plane * cells + cell, where.shape)
     assert spatial <= len(place)
     raise bad_value(
-        op,
-        f"indices[{', '.join(str(int(p)) for p in place)}]",
+        names[0],
+        f"{names[1]}[{', '.join(str(int(p)) for p in place)}]",
         int(flat[plane, cell]),
         "an earlier cell of the same plane names that position too and duplicates='error'",
         "pass duplicates='last' or 'sum'",
