@@ -81,7 +81,7 @@ def namespace(op: str, arrays: dict[str, object]) -> ModuleType:
     op : str
         The operation, for the error.
     arrays : dict
-        Name of each argument and its array, the leading one first; an argument that is None is not looked at.
+        Name of each argument and its array, the leading one first.
 
     Returns
     -------
@@ -94,10 +94,9 @@ def namespace(op: str, arrays: dict[str, object]) -> ModuleType:
         When an argument is no array, is an array type that would lose something (a mask, matrix rules), or when
         libraries or devices are mixed.
     """
-    if all(type(x) is np.ndarray for x in arrays.values() if x is not None):
+    if all(type(x) is np.ndarray for x in arrays.values()):
         return np
-    present = {name: x for name, x in arrays.items() if x is not None}
-    found = {name: _namespace_of(op, name, x) for name, x in present.items()}
+    found = {name: _namespace_of(op, name, x) for name, x in arrays.items()}
     first = next(iter(found))
     for name, xp in found.items():
         if xp is not found[first]:
@@ -108,7 +107,7 @@ def namespace(op: str, arrays: dict[str, object]) -> ModuleType:
                 f"{first} is an array of {library(found[first])} and all arrays must be of one library",
                 "convert one of them",
             )
-        here, there = device_of(present[name]), device_of(present[first])
+        here, there = device_of(arrays[name]), device_of(arrays[first])
         if here != there:
             raise bad_type(
                 op,
@@ -162,8 +161,8 @@ def device_of(x: object) -> object:
 
 
 @lru_cache(maxsize=256)
-def _name_of_dtype(_: type, dtype: Hashable) -> str:
-    # The type is part of the key, so that the cache never compares dtypes of two libraries.
+def _name_of_dtype(_: str, dtype: Hashable) -> str:
+    # Their library is part of the key, so that the cache never compares dtypes of two of them.
     name = getattr(dtype, "name", None)  # NumPy's, CuPy's, JAX's, ml_dtypes'
     if not isinstance(name, str):
         name = str(dtype).split(".")[-1]  # "torch.float32", "array_api_strict.float32"
@@ -172,7 +171,7 @@ def _name_of_dtype(_: type, dtype: Hashable) -> str:
 
 def dtype_name(x: Array) -> str:
     """Return the standard's name of an array's dtype, such as "float32" or "bfloat16", of either byte order."""
-    return _name_of_dtype(type(x.dtype), x.dtype)
+    return _name_of_dtype(type(x.dtype).__module__, x.dtype)
 
 
 def accumulator(name: str) -> str:
@@ -319,7 +318,7 @@ def check_out(op: str, out: object, shape: tuple[int, ...], dtype: Any, inputs: 
             op, "out", Raw("<array>"), "several of its elements share memory", "pass an array that owns its elements"
         )
     for other_name, other in inputs.items():
-        if other is not None and _may_overlap(array, cast(Array, other)):
+        if _may_overlap(array, cast(Array, other)):
             raise bad_value(
                 op, "out", Raw("<array>"), f"it shares memory with {other_name}", "pass an array of its own memory"
             )

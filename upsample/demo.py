@@ -27,8 +27,8 @@ Pixels = NDArray[Any]
 Options = dict[str, Any]
 
 LEGEND = (
-    "Tolerance: 0 where values only move; 64 roundings of the largest value where they are added, and n * 2^-23 of it on "
-    "each axis of n where torch rounds coordinates to float32; one level an axis in uint8."
+    "Tolerance: 0 where values only move; 64 roundings of the largest value where they are added, and n * 2^-23 of it "
+    "on each axis of n where torch rounds coordinates to float32; one level an axis in uint8."
 )
 
 

@@ -172,7 +172,7 @@ class Layer:
         array([[[1., 1.]]], dtype=float32)
         """
         op = f"{type(self).__name__}.load_state_dict"
-        if not isinstance(state_dict, Mapping):
+        if not isinstance(cast(object, state_dict), Mapping):
             rule = "a mapping of names to arrays is wanted"
             raise bad_type(op, "state_dict", Raw(f"<{type(state_dict).__name__}>"), rule, "pass a dict")
         own = self.state_dict()
@@ -215,15 +215,15 @@ def _converted(op: str, name: str, value: Any, like: Any) -> Any:
 
 
 def _to_numpy(xp: ModuleType, x: Any) -> arrays.Table:
-    """A copy in NumPy, C-contiguous and in this machine's byte order; bfloat16, which has no common form, as float32."""
+    """A copy in NumPy, contiguous and in this machine's byte order; bfloat16, which DLPack loses, as float32."""
     if arrays.dtype_name(x) == "bfloat16":
         x = xp.astype(x, xp.float32)
     name = arrays.library(xp)
     if name == "torch":
-        x = x.detach().cpu()
+        x = x.detach().cpu().resolve_conj().resolve_neg().numpy()
     elif name == "cupy":
         x = x.get()
-    return arrays.native_order(np.array(x, order="C"))
+    return arrays.native_order(np.array(np.asarray(x), order="C"))
 
 
 def _as_given(op: str, argument: str, value: object, count: int, least: int) -> int | tuple[int, ...]:
@@ -1097,13 +1097,12 @@ def _namespace(op: str, xp: object) -> ModuleType:
 
 def _dtype(op: str, xp: ModuleType, dtype: object) -> Any:
     """An empty array of a dtype that is given by itself or by name."""
-    name = "float32" if dtype is None else dtype
+    name: Any = "float32" if dtype is None else dtype
     remedy = "pass a floating or complex dtype of the library, such as 'float32'"
     try:
-        found = name
-        if isinstance(name, str):
-            found = getattr(xp, name) if hasattr(xp, name) and name in _WEIGHTS else np.dtype(name)
-        empty = xp.empty((0,), dtype=found)
+        if isinstance(name, str):  # NumPy knows a name such as bfloat16 where it is registered, and has no attribute
+            name = np.dtype(name) if arrays.library(xp) in ("numpy", "cupy") else getattr(xp, name)
+        empty = xp.empty((0,), dtype=name)
     except (AttributeError, TypeError, ValueError):
         raise bad_type(op, "dtype", dtype, f"{arrays.library(xp)} has no such dtype", remedy) from None
     check_dtype(op, "dtype", empty, _WEIGHTS, remedy)

@@ -269,7 +269,7 @@ def _spread(
     out: Array | None,
     engine: str | None,
 ) -> ArrayT:
-    xp = arrays.namespace(op, {"x": x, "W": weight, "b": bias})
+    xp = arrays.namespace(op, {"x": x, "W": weight} | ({} if bias is None else {"b": bias}))
     spatial = spatial_axes(op, x, rank)
     check_rank(op, "W", weight, (x.ndim,), "[C, M / groups, *kernel], as many axes as x has")
     _check_dtypes(op, x, weight, bias)
@@ -341,7 +341,7 @@ def _in_one_dtype(
     rounds = wide.dtype != x.dtype
     if rounds and out is not None:
         shape = (x.shape[0], weight.shape[1] * plan.groups, *plan.large_shape)
-        arrays.check_out(op, out, shape, x.dtype, {"x": x, "W": weight, "b": bias})
+        arrays.check_out(op, out, shape, x.dtype, {"x": x, "W": weight} | ({} if bias is None else {"b": bias}))
     result = conv_transpose(
         wide,
         weight,

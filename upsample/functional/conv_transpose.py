@@ -212,7 +212,7 @@ def _spread(
     out: Array | None,
     engine: str | None,
 ) -> ArrayT:
-    xp = arrays.namespace(op, {"input": x, "weight": weight, "bias": bias})
+    xp = arrays.namespace(op, {"input": x, "weight": weight} | ({} if bias is None else {"bias": bias}))
     check_rank(op, "input", x, (spatial + 1, spatial + 2), "[N, C, *spatial] or [C, *spatial]")
     check_rank(op, "weight", weight, (spatial + 2,), "[C, M / groups, *kernel]")
     _check_dtypes(op, x, weight, bias)
@@ -246,14 +246,12 @@ def _spread(
 
 
 def _check_dtypes(op: str, x: Array, weight: Array, bias: Array | None) -> None:
-    """Torch lets a bias be of another floating dtype and no more."""
     name = check_dtype(op, "input", x, _DTYPES, "pass floating, complex or int64 numbers")
     other = check_dtype(op, "weight", weight, _DTYPES, "pass the dtype of input")
     if other != name:
         raise bad_type(op, "weight", Raw(f"<dtype {other}>"), f"input is {name}", "convert one of them")
     if bias is not None:
-        allowed = arrays.FLOATING if name in arrays.FLOATING else {name}
-        check_dtype(op, "bias", bias, allowed, "pass the dtype of input")
+        check_dtype(op, "bias", bias, {name}, f"pass {name}, the dtype of input")
 
 
 def _check_channels(op: str, channels: int, weight: Array, bias: Array | None, groups: int) -> None:

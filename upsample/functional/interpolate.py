@@ -341,10 +341,13 @@ def _plan(
     rounding = _rounding(method, dtype)
     rules = []
     for place, (n, o) in enumerate(zip(spatial, sizes, strict=True)):
-        if n == o and (method == "linear" or antialias or dtype == "uint8"):
+        scale = None if scales is None else scales[place]
+        if n == o and (antialias or (dtype == "uint8" and method in ("linear", "cubic"))):
             rules.append(identity(n))  # whatever the factor, as torch does
             continue
-        scale = None if scales is None else scales[place]
+        if n == o and method == "linear":
+            rules.append(AxisRule(n, o, method, (1.0, 1.0), True, False, 0.0, rounding))
+            continue
         step = (float(n), float(o)) if method == "area" else (_step(n, o, scale, corners, rounding), 1.0)
         cubic_coeff = -0.5 if antialias else -0.75
         rules.append(AxisRule(n, o, method, step, corners, antialias, cubic_coeff, rounding))
@@ -360,9 +363,10 @@ def _scaled(op: str, n: int, scale: float) -> int:
 
 
 def _rounding(method: str, dtype: str) -> Rounding:
-    if method in ("nearest", "nearest-exact"):
-        return Rounding.PRODUCT_TO_FLOAT32 if dtype == "float64" else Rounding.FLOAT32
-    return Rounding.FLOAT64 if dtype in ("float64", "complex128", "uint8") else Rounding.FLOAT32
+    points = method in ("nearest", "nearest-exact")
+    if dtype == "float64" or (dtype == "complex128" and not points):
+        return Rounding.FLOAT64_FLOORF
+    return Rounding.FLOAT64 if dtype == "uint8" and not points else Rounding.FLOAT32
 
 
 def _step(n: int, o: int, scale: float | None, corners: bool, rounding: Rounding) -> float:

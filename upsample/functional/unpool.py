@@ -244,7 +244,9 @@ def _unpooled(
         _rule(op, duplicates, dtype),
         flag(op, "check_indices", check_indices),
     )
-    return unpool(x, indices, op=op, arguments=("input", "indices", "output_size"), xp=xp, plan=plan, out=out, engine=engine)
+    return unpool(
+        x, indices, op=op, arguments=("input", "indices", "output_size"), xp=xp, plan=plan, out=out, engine=engine
+    )
 
 
 def _large(op: str, spatial: int, output_size: object) -> tuple[int, ...] | None:

@@ -31,7 +31,7 @@ def conv_transpose(
     Parameters
     ----------
     x : array
-        ``[N, C, *small]``.
+        ``[N, C, *small]``, or without N.
     weight : array
         ``[C, M / groups, *kernel]``.
     bias : array or None
@@ -52,12 +52,21 @@ def conv_transpose(
     Returns
     -------
     array
-        ``[N, M, *large]``, of the namespace, dtype and device of `x`.
+        ``[N, M, *large]``, or without N, of the namespace, dtype and device of `x`.
     """
-    shape = (x.shape[0], weight.shape[1] * plan.groups, *plan.large_shape)
+    spatial = len(plan.axes)
+    shape = (*x.shape[: x.ndim - spatial - 1], weight.shape[1] * plan.groups, *plan.large_shape)
     check_addressable(op, arguments[0], x.shape, shape, arrays.itemsize(x))
+    given = (x, weight) if bias is None else (x, weight, bias)
     if out is not None:
-        arrays.check_out(op, out, shape, x.dtype, dict(zip(arguments, (x, weight, bias), strict=True)))
+        arrays.check_out(op, out, shape, x.dtype, dict(zip(arguments, given, strict=False)))
     run = dispatch.choose(op, "conv_transpose", plan, x, engine)
-    native = (arrays.native_order(x), arrays.native_order(weight), None if bias is None else arrays.native_order(bias))
-    return cast(ArrayT, arrays.in_order_of(x, run(xp, plan, *native, out)))
+    batched = x.ndim == spatial + 2
+    native = [arrays.native_order(a) for a in given]
+    source, target = native[0], out
+    if not batched:
+        source, target = native[0][None, ...], None if out is None else out[None, ...]
+    result = run(xp, plan, source, native[1], None if bias is None else native[2], target)
+    if batched:
+        return cast(ArrayT, arrays.in_order_of(x, result))
+    return cast(ArrayT, arrays.in_order_of(x, result[0, ...]) if out is None else out)

@@ -15,7 +15,7 @@ import numpy as np
 
 __all__ = ["FILTERS", "Mean", "Method", "Point", "Weighted"]
 
-_Reals: TypeAlias = np.ndarray[Any, np.dtype[np.float64]]
+_Reals: TypeAlias = np.ndarray[Any, np.dtype[Any]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +39,8 @@ class Weighted:
     support : int
         Distance from which on the weight is zero.
     weight : callable
-        ``weight(distance, coefficient)``, for distances of either sign; only cubic uses the coefficient.
+        ``weight(distance, coefficient)``, for distances of either sign, in their precision; only cubic uses the
+        coefficient.
     knows_corners : bool
         Whether ``align_corners`` has a meaning.
     stops_at_edge : bool
@@ -64,7 +65,7 @@ def _cubic(distance: _Reals, a: float) -> _Reals:
     """Keys' cubic convolution (1981), https://doi.org/10.1109/TASSP.1981.1163711."""
     x = np.abs(distance)
     near = ((a + 2.0) * x - (a + 3.0)) * x * x + 1.0
-    far = (((x - 5.0) * x + 8.0) * x - 4.0) * a
+    far = ((a * x - 5.0 * a) * x + 8.0 * a) * x - 4.0 * a
     return np.where(x < 1.0, near, np.where(x < 2.0, far, 0.0))
 
 

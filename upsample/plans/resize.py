@@ -23,8 +23,8 @@ class Rounding(Enum):
 
     FLOAT64 = "float64"
     FLOAT32 = "float32"
-    PRODUCT_TO_FLOAT32 = "float64 product, rounded to float32"
-    """torch's nearest on float64 arrays."""
+    FLOAT64_FLOORF = "float64, but floored by way of float32"
+    """torch on float64 arrays: its floorf rounds a coordinate just under a whole number up to it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +62,12 @@ class AxisRule:
     @property
     def is_identity(self) -> bool:
         """Whether every output sample is the input sample of its own number."""
-        return self.in_size == self.out_size and self.method == "nearest" and self.step == (1.0, 1.0)
+        return self.keeps_samples and self.method == "nearest"
+
+    @property
+    def keeps_samples(self) -> bool:
+        """Whether sizes and step leave every sample where it is."""
+        return self.in_size == self.out_size and self.step == (1.0, 1.0)
 
 
 def identity(size: int) -> AxisRule:

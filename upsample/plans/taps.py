@@ -10,7 +10,7 @@ A tap of weight zero inside the run counts: NaN times zero is NaN, there as in t
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
 
@@ -21,6 +21,7 @@ from upsample.plans.resize import AxisRule, Rounding
 
 __all__ = ["FixedPoint", "Taps", "fixed_point", "taps"]
 
+_Bools = np.ndarray[Any, np.dtype[np.bool_]]
 _Ints = np.ndarray[Any, np.dtype[np.int64]]
 _Reals = np.ndarray[Any, np.dtype[Any]]
 
@@ -37,11 +38,17 @@ class Taps:
         How many inputs, from there on.
     weight : ndarray of float64, shape (out_size, longest)
         Their weights; zero from `count` on.
+    mixed_first, mixed_last : ndarray of bool, shape (out_size,)
+        Whether taps of several signs, or of weight zero and another, were merged into the first or the last one:
+        an infinity there makes the output NaN, since torch, which merges nothing, adds infinities of both signs
+        or multiplies one by zero.
     """
 
     first: _Ints
     count: _Ints
     weight: _Reals
+    mixed_first: _Bools
+    mixed_last: _Bools
 
     @property
     def longest(self) -> int:
@@ -49,14 +56,11 @@ class Taps:
         return int(self.weight.shape[1])
 
     @property
-    def one_each(self) -> bool:
-        """Whether each output copies one input."""
-        return self.longest == 1 and bool((self.weight == 1.0).all())
-
-    @property
-    def even(self) -> bool:
-        """Whether every output has the same number of taps."""
-        return bool((self.count == self.longest).all())
+    def is_copy(self) -> bool:
+        """Whether every output is the input of its own number."""
+        return self.longest == 1 and bool(
+            (self.first == np.arange(len(self.first))).all() and (self.weight == 1.0).all()
+        )
 
 
 @lru_cache(maxsize=512)
@@ -71,9 +75,14 @@ def taps(rule: AxisRule) -> Taps:
         table = _antialiased(rule, method)
     else:
         table = _weighted(rule, method)
-    for array in (table.first, table.count, table.weight):
+    for array in (table.first, table.count, table.weight, table.mixed_first, table.mixed_last):
         array.flags.writeable = False
     return table
+
+
+def _unmerged(first: _Ints, count: _Ints, weight: _Reals) -> Taps:
+    """A table into which no tap was merged."""
+    return Taps(first, count, weight, np.zeros(len(first), dtype=bool), np.zeros(len(first), dtype=bool))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -108,7 +117,7 @@ def fixed_point(rule: AxisRule) -> FixedPoint:
     weight = scaled / one
     weight.flags.writeable = False
     fits = 255.0 * np.abs(scaled).sum(axis=1).max() + one / 2 < 2.0**24
-    return FixedPoint(Taps(table.first, table.count, weight), bool(fits))
+    return FixedPoint(replace(table, weight=weight), bool(fits))
 
 
 def _point(rule: AxisRule, method: Point) -> Taps:
@@ -117,12 +126,12 @@ def _point(rule: AxisRule, method: Point) -> Taps:
     source: _Reals
     if rule.rounding is Rounding.FLOAT32:
         source = (position.astype(np.float32) * np.float32(numerator)).astype(np.float64)
-    elif rule.rounding is Rounding.PRODUCT_TO_FLOAT32:
+    elif rule.rounding is Rounding.FLOAT64_FLOORF:
         source = (position * numerator).astype(np.float32).astype(np.float64)
     else:
         source = position * numerator / denominator
     first = np.minimum(np.floor(source).astype(np.int64), rule.in_size - 1)
-    return Taps(first, np.ones_like(first), np.ones((rule.out_size, 1)))
+    return _unmerged(first, np.ones_like(first), np.ones((rule.out_size, 1)))
 
 
 def _mean(rule: AxisRule) -> Taps:
@@ -130,25 +139,42 @@ def _mean(rule: AxisRule) -> Taps:
     first = position * rule.in_size // rule.out_size
     count = -(-(position + 1) * rule.in_size // rule.out_size) - first
     inside = np.arange(count.max()) < count[:, None]
-    return Taps(first, count, inside / count[:, None])
+    return _unmerged(first, count, inside / count[:, None])
 
 
 def _weighted(rule: AxisRule, method: Weighted) -> Taps:
     source = _coordinates(rule)
+    last = rule.in_size - 1
+    offsets = np.arange(1 - method.support, method.support + 1)
     if method.stops_at_edge:
         source = np.maximum(source, 0.0)
-    last = rule.in_size - 1
-    nearest = np.minimum(np.floor(source).astype(np.int64), last)
-    offsets = np.arange(1 - method.support, method.support + 1)
-    weight = method.weight(np.clip(source - nearest, 0.0, 1.0)[:, None] - offsets, rule.cubic_coeff)
+        if rule.keeps_samples:  # torch takes each sample twice, with the weights 1 and 0
+            offsets = np.zeros(2, dtype=np.int64)
+    whole = source.astype(np.float32) if rule.rounding is Rounding.FLOAT64_FLOORF else source
+    nearest = np.minimum(np.floor(whole).astype(np.int64), last)
+    within = np.clip(source - nearest, 0.0, 1.0)[:, None]
+    if rule.rounding is Rounding.FLOAT32:  # so that the weights that are zero in torch are zero here
+        within = within.astype(np.float32)
+    places = np.arange(1 - method.support, method.support + 1, dtype=within.dtype)
+    weight = method.weight(within - places, rule.cubic_coeff).astype(np.float64)
     if method.support > 2:  # linear and cubic sum to 1 as they are
         weight = weight / weight.sum(axis=1, keepdims=True)
-    index = np.clip(nearest[:, None] + offsets, 0, last)
+    return _merged(np.clip(nearest[:, None] + offsets, 0, last), weight)
+
+
+def _merged(index: _Ints, weight: _Reals) -> Taps:
+    """Merge the taps that a border has clamped to one input; `index` ascends along its last axis."""
     first = index[:, 0].copy()
     count = index[:, -1] - first + 1
-    merged = np.zeros((rule.out_size, int(count.max())))
-    np.add.at(merged, (np.arange(rule.out_size)[:, None], index - first[:, None]), weight)
-    return Taps(first, count, merged)
+    merged = np.zeros((len(first), int(count.max())))
+    np.add.at(merged, (np.arange(len(first))[:, None], index - first[:, None]), weight)
+
+    def disagree(place: _Ints) -> _Bools:
+        """Whether the taps merged into this input do not all have one sign, zero being a third."""
+        signs = np.where(index == place[:, None], np.sign(weight), np.nan)
+        return np.asarray(np.nanmin(signs, axis=1) != np.nanmax(signs, axis=1))
+
+    return Taps(first, count, merged, disagree(first), disagree(index[:, -1]) & (count > 1))
 
 
 def _coordinates(rule: AxisRule) -> _Reals:
@@ -159,16 +185,15 @@ def _coordinates(rule: AxisRule) -> _Reals:
     numerator, denominator = rule.step
     position = np.arange(rule.out_size) + (0.0 if rule.corners else 0.5)
     shift = 0.0 if rule.corners else -0.5
-    if denominator != 1.0:
-        return position * numerator / denominator + shift
     if rule.rounding is Rounding.FLOAT32:  # the product of two float32 is exact in float64
-        step = float(np.float32(numerator))
-        return (position.astype(np.float32).astype(np.float64) * step + shift).astype(np.float32).astype(np.float64)
-    return _fused(position, numerator, shift)
+        return (position * numerator + shift).astype(np.float32).astype(np.float64)
+    if rule.rounding is Rounding.FLOAT64_FLOORF:
+        return _fused(position, numerator, shift)
+    return position * numerator / denominator + shift
 
 
 def _fused(a: _Reals, b: float, c: float) -> _Reals:
-    """A * b + c rounded once: Dekker's exact product, Knuth's exact sum."""
+    """a * b + c rounded once: Dekker's exact product, Knuth's exact sum."""
     splitter = 2.0**27 + 1.0
     a_high = a * splitter - (a * splitter - a)
     b_high = b * splitter - (b * splitter - b)
@@ -199,7 +224,7 @@ def _antialiased(rule: AxisRule, method: Weighted) -> Taps:
     count = np.clip(end - first, 1, longest_allowed)
     index = np.arange(int(count.max()))
     distance = ((first[:, None] + index).astype(real) - center[:, None]).astype(np.float64) + 0.5
-    weight = method.weight((distance * float(squeeze)).astype(real).astype(np.float64), rule.cubic_coeff)
+    weight = method.weight((distance * float(squeeze)).astype(real), rule.cubic_coeff).astype(np.float64)
     weight = np.where(index < count[:, None], weight, 0.0)
     total = weight.sum(axis=1, keepdims=True)
-    return Taps(first, count, weight / np.where(total == 0.0, 1.0, total))
+    return _unmerged(first, count, weight / np.where(total == 0.0, 1.0, total))

@@ -13,12 +13,13 @@ import numpy as np
 
 from upsample import arrays
 from upsample.arrays import Array, Table
-from upsample.engines.portable.results import deliver, scalar
+from upsample.engines.portable.results import deliver, quiet, scalar
 from upsample.plans.window import PoolPlan, SpanAxis, WindowAxis
 
 __all__ = ["run"]
 
 
+@quiet
 def run(
     xp: ModuleType, plan: PoolPlan, x: Array, out: tuple[Array | None, Array | None], with_indices: bool
 ) -> tuple[Array, Array | None]:

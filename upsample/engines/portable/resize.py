@@ -134,6 +134,8 @@ class _Kernel:
         low, part = self._cut(part, begin, end)
         tile = part
         for axis, rule in reversed(self.layout.active):
+            if rule.keeps_samples and taps(rule).is_copy:
+                continue
             rows = (begin, end, low) if axis == 1 else (0, rule.out_size, 0)
             tile = self._round(self._multiply(tile, axis, rule, *rows))
         if arrays.all_true(self.xp.all(self.xp.isfinite(tile))):
@@ -192,6 +194,13 @@ class _Kernel:
                 inside = arrays.from_table(xp, (tap < count).reshape(column), tile)
                 share = xp.where(inside, share, scalar(xp, 0.0, share))
             total = share if total is None else total + share
+        for merged, place in ((table.mixed_first, first), (table.mixed_last, first + count - 1)):
+            mixed = merged[begin:end]
+            if mixed.any():  # infinity times zero is NaN; anything finite adds nothing
+                again = arrays.take(xp, tile, place, axis) * scalar(xp, 0.0, tile)
+                total = total + xp.where(
+                    arrays.from_table(xp, mixed.reshape(column), tile), again, scalar(xp, 0.0, tile)
+                )
         return total
 
     def _round(self, tile: Any) -> Any:
