@@ -108,7 +108,7 @@ def namespace(op: str, arrays: dict[str, object]) -> ModuleType:
                 "convert one of them",
             )
         here, there = device_of(arrays[name]), device_of(arrays[first])
-        if here != there:
+        if None not in (here, there) and here != there:
             raise bad_type(
                 op,
                 name,

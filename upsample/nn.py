@@ -17,7 +17,7 @@ import numpy as np
 from upsample import arrays
 from upsample.arguments import IntOrInts, NumberOrNumbers, check_dtype, check_rank, flag, integer, integers, numbers
 from upsample.arrays import Array, ArrayT
-from upsample.engines.dispatch import _named as check_engine
+from upsample.engines.dispatch import named as check_engine
 from upsample.errors import Raw, bad_type, bad_value
 from upsample.functional import (
     adaptive_max_pool1d,
@@ -36,10 +36,8 @@ from upsample.functional import (
     pixel_shuffle,
     pixel_unshuffle,
 )
-from upsample.functional.interpolate import _MODES as MODES
-from upsample.functional.interpolate import _corners as check_corners
-from upsample.functional.interpolate import _mode_name as check_mode
-from upsample.functional.unpool import _rule as check_duplicates
+from upsample.functional.interpolate import MODES, check_corners, check_mode
+from upsample.functional.unpool import check_duplicates
 
 __all__ = [
     "AdaptiveMaxPool1d",

@@ -135,7 +135,7 @@ def choose(op: str, task: str, plan: object, x: Array, engine: str | None) -> An
         `engine` is no engine, or one that cannot do this.
     """
     if engine is not None:
-        chosen = _named(op, engine)
+        chosen = named(op, engine)
         why = chosen.supports(task, plan, x)
         if why is not None:
             raise bad_value(op, "engine", engine, f"it cannot run: {why}", "leave engine= away for one that can")
@@ -147,7 +147,8 @@ def choose(op: str, task: str, plan: object, x: Array, engine: str | None) -> An
     return chosen.module(task).run
 
 
-def _named(op: str, engine: object) -> Engine:
+def named(op: str, engine: object) -> Engine:
+    """Return the engine of a name; TypeError for no text, ValueError for a name that none has."""
     names = ", ".join(repr(e.name) for e in ENGINES)
     if not isinstance(engine, str):
         raise bad_type(op, "engine", engine, "the name of an engine is wanted", f"pass None or one of {names}")

@@ -33,7 +33,7 @@ class _Mode:
     antialias: bool = False
 
 
-_MODES: Mapping[str, _Mode] = MappingProxyType(
+MODES: Mapping[str, _Mode] = MappingProxyType(
     {
         "nearest": _Mode("nearest", (3, 4, 5), arrays.MOVABLE),
         "nearest-exact": _Mode("nearest-exact", (3, 4, 5), arrays.MOVABLE),
@@ -258,8 +258,8 @@ def _interpolate(
     engine: str | None,
 ) -> ArrayT:
     xp = arrays.namespace(op, {"input": x})
-    name = _mode_name(op, mode)
-    rules = _MODES[name]
+    name = check_mode(op, mode)
+    rules = MODES[name]
     check_rank(op, "input", x, rules.ranks, "[N, C, *spatial]" + _other_mode(name, x.ndim))
     dtype = check_dtype(
         op, "input", x, rules.dtypes, f"convert it; mode {name!r} takes {', '.join(sorted(rules.dtypes))}"
@@ -267,7 +267,7 @@ def _interpolate(
     spatial = tuple(x.shape[2:])
     if 0 in x.shape[1:]:
         raise bad_value(op, "input", Raw(f"<shape {tuple(x.shape)}>"), "only the batch may be empty", "pass samples")
-    corners = _corners(op, name, rules, align_corners)
+    corners = check_corners(op, name, rules, align_corners)
     smooth = _antialias(op, name, rules, antialias)
     recompute = recompute_scale_factor is not None and flag(op, "recompute_scale_factor", recompute_scale_factor)
     if size is None and scale_factor is None:
@@ -285,27 +285,29 @@ def _interpolate(
     return resize(x, op=op, arguments=("input", "size"), xp=xp, plan=plan, out=out, engine=engine)
 
 
-def _mode_name(op: str, mode: object) -> str:
+def check_mode(op: str, mode: object) -> str:
+    """Return the name of a mode that there is."""
     if not isinstance(mode, str):
-        raise bad_type(op, "mode", mode, "a mode's name is wanted", f"pass one of {', '.join(_MODES)}")
-    if mode not in _MODES:
-        raise bad_value(op, "mode", mode, "there is no such mode", f"pass one of {', '.join(_MODES)}")
+        raise bad_type(op, "mode", mode, "a mode's name is wanted", f"pass one of {', '.join(MODES)}")
+    if mode not in MODES:
+        raise bad_value(op, "mode", mode, "there is no such mode", f"pass one of {', '.join(MODES)}")
     return mode
 
 
 def _other_mode(mode: str, rank: int) -> str:
     """A hint at the mode of the same method for the rank received."""
-    method = _MODES[mode].method
-    others = [name for name, other in _MODES.items() if other.method == method and rank in other.ranks]
+    method = MODES[mode].method
+    others = [name for name, other in MODES.items() if other.method == method and rank in other.ranks]
     return f", or mode={others[0]!r}" if others else f" for mode {mode!r}"
 
 
-def _corners(op: str, mode: str, rules: _Mode, align_corners: object) -> bool:
+def check_corners(op: str, mode: str, rules: _Mode, align_corners: object) -> bool:
+    """Return whether corners are aligned; None is False, and not every mode may be asked."""
     if align_corners is None:
         return False
     value = flag(op, "align_corners", align_corners)
     if not rules.corners and (value or mode != "lanczos"):  # torch lets lanczos have False
-        having = ", ".join(name for name, other in _MODES.items() if other.corners)
+        having = ", ".join(name for name, other in MODES.items() if other.corners)
         raise bad_value(op, "align_corners", value, f"mode {mode!r} has none", f"leave it away, or use {having}")
     return value
 
@@ -313,7 +315,7 @@ def _corners(op: str, mode: str, rules: _Mode, align_corners: object) -> bool:
 def _antialias(op: str, mode: str, rules: _Mode, antialias: object) -> bool:
     value = flag(op, "antialias", antialias)
     if value and not rules.antialias:
-        having = ", ".join(name for name, other in _MODES.items() if other.antialias)
+        having = ", ".join(name for name, other in MODES.items() if other.antialias)
         raise bad_value(op, "antialias", True, f"mode {mode!r} has none", f"leave it away, or use {having}")
     if mode == "lanczos" and not value:
         raise bad_value(op, "antialias", False, "mode 'lanczos' needs it", "pass antialias=True")

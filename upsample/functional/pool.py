@@ -429,7 +429,9 @@ def _pooled(
         op,
         tuple(x.shape[-spatial:]),
         kernel,
-        kernel if stride is None or stride in ((), []) else integers(op, "stride", stride, spatial, least=1),
+        kernel
+        if stride is None or (isinstance(stride, (list, tuple)) and not stride)
+        else integers(op, "stride", stride, spatial, least=1),
         integers(op, "padding", padding, spatial, least=0),
         integers(op, "dilation", dilation, spatial, least=1),
         flag(op, "ceil_mode", ceil_mode),

@@ -241,7 +241,7 @@ def _unpooled(
         integers(op, "padding", padding, spatial, least=0, one_for_all=False),
         integers(op, "dilation", dilation, spatial, least=1, one_for_all=False),
         _large(op, spatial, output_size),
-        _rule(op, duplicates, dtype),
+        check_duplicates(op, duplicates, dtype),
         flag(op, "check_indices", check_indices),
     )
     return unpool(
@@ -263,7 +263,8 @@ def _large(op: str, spatial: int, output_size: object) -> tuple[int, ...] | None
     return integers(op, "output_size", output_size[-spatial:], spatial, one_for_all=False)
 
 
-def _rule(op: str, duplicates: object, dtype: str) -> str:
+def check_duplicates(op: str, duplicates: object, dtype: str) -> str:
+    """Return the rule for duplicate indices."""
     if not isinstance(duplicates, str):
         raise bad_type(op, "duplicates", duplicates, "the name of a rule is wanted", f"pass one of {_DUPLICATES}")
     if duplicates not in _DUPLICATES:

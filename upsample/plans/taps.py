@@ -152,11 +152,10 @@ def _weighted(rule: AxisRule, method: Weighted) -> Taps:
             offsets = np.zeros(2, dtype=np.int64)
     whole = source.astype(np.float32) if rule.rounding is Rounding.FLOAT64_FLOORF else source
     nearest = np.minimum(np.floor(whole).astype(np.int64), last)
-    within = np.clip(source - nearest, 0.0, 1.0)[:, None]
-    if rule.rounding is Rounding.FLOAT32:  # so that the weights that are zero in torch are zero here
-        within = within.astype(np.float32)
-    places = np.arange(1 - method.support, method.support + 1, dtype=within.dtype)
-    weight = method.weight(within - places, rule.cubic_coeff).astype(np.float64)
+    distance = np.clip(source - nearest, 0.0, 1.0)[:, None] - np.arange(1 - method.support, method.support + 1)
+    if rule.rounding is Rounding.FLOAT32 and method.support > 1:  # as torch does; weights that vanish there vanish here
+        distance = distance.astype(np.float32)
+    weight = method.weight(distance, rule.cubic_coeff).astype(np.float64)
     if method.support > 2:  # linear and cubic sum to 1 as they are
         weight = weight / weight.sum(axis=1, keepdims=True)
     return _merged(np.clip(nearest[:, None] + offsets, 0, last), weight)
@@ -193,7 +192,7 @@ def _coordinates(rule: AxisRule) -> _Reals:
 
 
 def _fused(a: _Reals, b: float, c: float) -> _Reals:
-    """a * b + c rounded once: Dekker's exact product, Knuth's exact sum."""
+    """A * b + c rounded once: Dekker's exact product, Knuth's exact sum."""
     splitter = 2.0**27 + 1.0
     a_high = a * splitter - (a * splitter - a)
     b_high = b * splitter - (b * splitter - b)
