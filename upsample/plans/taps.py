@@ -27,7 +27,9 @@ _Reals = np.ndarray[Any, np.dtype[Any]]
 
 
 _KEPT = 1 << 16
-"""Outputs up to which an axis' table is cached: some megabytes."""
+"""Outputs up to which an axis' whole table is cached: some megabytes."""
+_PART = 1 << 18
+"""Outputs of a longer axis up to which a part of its table is cached: some ten megabytes."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -71,10 +73,15 @@ def taps(rule: AxisRule) -> Taps:
 
 
 def taps_between(rule: AxisRule, begin: int, end: int) -> Taps:
-    """Return the table of outputs ``[begin, end)``; that of a long axis is not kept, so ask for a part of it."""
+    """Return the table of outputs ``[begin, end)``; ask for parts of a long axis, of which only a few are kept."""
     if rule.out_size > _KEPT:
-        return _expanded(rule, begin, end)
+        return _part(rule, begin, end) if end - begin <= _PART else _expanded(rule, begin, end)
     return _whole(rule) if (begin, end) == (0, rule.out_size) else _whole(rule).rows(begin, end)
+
+
+@lru_cache(maxsize=8)
+def _part(rule: AxisRule, begin: int, end: int) -> Taps:
+    return _expanded(rule, begin, end)
 
 
 @lru_cache(maxsize=256)
