@@ -6,6 +6,7 @@ the maximum, at that row's first place; likewise the first or the last NaN.
 
 from __future__ import annotations
 
+import math
 from types import ModuleType
 from typing import Any
 
@@ -13,7 +14,7 @@ import numpy as np
 
 from upsample import arrays
 from upsample.arrays import Array, Table
-from upsample.engines.portable.results import deliver, quiet, scalar
+from upsample.engines.portable.results import deliver, empty, plane_cuts, quiet, scalar
 from upsample.plans.window import PoolPlan, SpanAxis, WindowAxis
 
 __all__ = ["run"]
@@ -24,72 +25,97 @@ def run(
     xp: ModuleType, plan: PoolPlan, x: Array, out: tuple[Array | None, Array | None], with_indices: bool
 ) -> tuple[Array, Array | None]:
     """Return the maxima of the windows, and their indices when they are asked for."""
-    spatial = len(plan.axes)
-    values: Any = xp.astype(x, xp.uint8) if arrays.dtype_name(x) == "bool" else x
-    indices: Any = None
-    for place in reversed(range(spatial)):
-        geometry = plan.axes[place]
-        axis = x.ndim - spatial + place
-        later = plan.axes[place + 1 :]
-        weight = _prod(g.kernel if isinstance(g, WindowAxis) and plan.local_indices else g.large for g in later)
-        values, indices = _reduce(xp, plan, values, indices, axis, geometry, weight if with_indices else 0)
-    values = deliver(arrays.astype(xp, values, x.dtype), out[0])
-    return values, None if indices is None else deliver(indices, out[1])
-
-
-def _prod(sizes: Any) -> int:
-    return int(np.prod([1, *sizes], dtype=np.int64))
-
-
-def _reduce(
-    xp: ModuleType, plan: PoolPlan, values: Any, indices: Any, axis: int, geometry: WindowAxis | SpanAxis, weight: int
-) -> tuple[Any, Any]:
-    """Reduce one axis; `weight` is what one step along it adds to an index, 0 where no indices are wanted."""
-    window = _Window(xp, geometry, axis, values.ndim)
-    lowest = _lowest(xp, values)
-    best = window.candidates(values, 0, lowest)
-    place = None
-    if weight:  # padding never wins, not even as the first
-        wins = _wins(xp, best, lowest, plan.first_nan)
-        first = _first_place(xp, plan, window, values, indices, weight)
-        place = xp.where(wins, _place(xp, plan, window, values, indices, weight, 0), first)
-    for tap in range(1, window.taps):
-        candidate = window.candidates(values, tap, lowest)
-        wins = _wins(xp, candidate, best, plan.first_nan)
-        best = xp.where(wins, candidate, best)
-        if weight:
-            place = xp.where(wins, _place(xp, plan, window, values, indices, weight, tap), place)
-    return best, place
-
-
-def _place(xp: ModuleType, plan: PoolPlan, window: _Window, values: Any, indices: Any, weight: int, tap: int) -> Any:
-    """The index of tap `tap` of every window, given those of the axes behind this one."""
-    table = np.full(window.geometry.small, tap) if plan.local_indices else window.positions(tap)
-    place = window.along(arrays.from_table(xp, table * weight, values, arrays.index_dtype(xp)))
+    lead = x.shape[: x.ndim - len(plan.axes)]
+    shape = (*lead, *plan.small_shape)
+    if 0 in shape:
+        nothing = xp.empty(shape, dtype=arrays.index_dtype(xp), device=arrays.device_of(x)) if with_indices else None
+        return deliver(empty(xp, shape, x), out[0]), nothing if nothing is None else deliver(nothing, out[1])
+    pooling = _Pooling(xp, plan, with_indices)
+    source = xp.reshape(x, (math.prod(lead), *(axis.large for axis in plan.axes)))
+    if arrays.dtype_name(x) == "bool":
+        source = xp.astype(source, xp.uint8)
+    values, indices = pooling.whole(source) if not arrays.can_assign(xp, x) else _by_planes(pooling, source)
+    values = deliver(arrays.astype(xp, xp.reshape(values, shape), x.dtype), out[0])
     if indices is None:
-        return place
-    return place + window.candidates(indices, tap, scalar(xp, 0, indices))
+        return values, None
+    indices = arrays.astype(xp, xp.reshape(indices, shape), arrays.index_dtype(xp))
+    return values, deliver(indices, out[1])
 
 
-def _first_place(xp: ModuleType, plan: PoolPlan, window: _Window, values: Any, indices: Any, weight: int) -> Any:
-    """The index of a window with nothing above the padding: its first element's (Chainer: its very start)."""
-    if plan.local_indices:
-        return scalar(xp, 0, _place(xp, plan, window, values, indices, weight, 0))
-    first = window.first_inside()
-    place = window.along(arrays.from_table(xp, first * weight, values, arrays.index_dtype(xp)))
-    if indices is None:
-        return place
-    return place + arrays.take(xp, indices, first, window.axis)
+def _by_planes(pooling: _Pooling, source: Any) -> tuple[Any, Any]:
+    """Pool a few planes at a time, so that the temporaries stay in the cache."""
+    xp, plan = pooling.xp, pooling.plan
+    shape = (source.shape[0], *plan.small_shape)
+    values = empty(xp, shape, source)
+    indices = (
+        xp.empty(shape, dtype=arrays.index_dtype(xp), device=arrays.device_of(source)) if pooling.indexed else None
+    )
+    for cut in plane_cuts(source):
+        values[cut, ...], places = pooling.whole(source[cut, ...])
+        if indices is not None:
+            indices[cut, ...] = arrays.astype(xp, places, indices.dtype)
+    return values, indices
 
 
-def _wins(xp: ModuleType, candidate: Any, best: Any, first_nan: bool) -> Any:
-    larger = candidate > best
-    if arrays.dtype_name(candidate) not in arrays.FLOATING:
-        return larger
-    nan = xp.isnan(candidate)
-    if first_nan:
-        nan = xp.logical_and(nan, xp.logical_not(xp.isnan(best)))
-    return xp.logical_or(larger, nan)
+class _Pooling:
+    """Pools ``[planes, *large]`` arrays: one axis after the other."""
+
+    def __init__(self, xp: ModuleType, plan: PoolPlan, indexed: bool) -> None:
+        self.xp, self.plan, self.indexed = xp, plan, indexed
+        largest = math.prod(self._extent(axis) for axis in plan.axes)
+        self.integer = xp.int32 if largest < 2**31 else arrays.index_dtype(xp)  # half the traffic
+
+    def _extent(self, axis: WindowAxis | SpanAxis) -> int:
+        """What an index counts along an axis: taps of the window, or positions of the plane."""
+        return axis.kernel if isinstance(axis, WindowAxis) and self.plan.local_indices else axis.large
+
+    def whole(self, values: Any) -> tuple[Any, Any]:
+        """Return the maxima and their places, the last axis first."""
+        places, weight = None, 1
+        for axis, geometry in reversed(list(enumerate(self.plan.axes, start=1))):
+            values, places = self._reduce(_Window(self.xp, geometry, axis, values.ndim), values, places, weight)
+            weight *= self._extent(geometry)
+        return values, places
+
+    def _reduce(self, window: _Window, values: Any, places: Any, weight: int) -> tuple[Any, Any]:
+        """Reduce one axis; `weight` is what one step along it adds to an index."""
+        lowest = _lowest(self.xp, values)
+        best = window.candidates(values, 0, lowest)
+        place = None
+        if self.indexed:  # padding never wins, not even as the first
+            first = self._first_place(window, values, places, weight)
+            place = self.xp.where(self._wins(best, lowest), self._place(window, values, places, weight, 0), first)
+        for tap in range(1, window.taps):
+            candidate = window.candidates(values, tap, lowest)
+            wins = self._wins(candidate, best)
+            best = self.xp.where(wins, candidate, best)
+            if self.indexed:
+                place = self.xp.where(wins, self._place(window, values, places, weight, tap), place)
+        return best, place
+
+    def _place(self, window: _Window, values: Any, places: Any, weight: int, tap: int) -> Any:
+        """The index of tap `tap` of every window, given those of the axes behind this one."""
+        table = np.full(window.geometry.small, tap) if self.plan.local_indices else window.positions(tap)
+        place = window.along(arrays.from_table(self.xp, table * weight, values, self.integer))
+        return place if places is None else place + window.candidates(places, tap, scalar(self.xp, 0, places))
+
+    def _first_place(self, window: _Window, values: Any, places: Any, weight: int) -> Any:
+        """The index of a window with nothing above the padding: its first element's (Chainer: its very start)."""
+        if self.plan.local_indices:
+            return self.xp.zeros_like(self._place(window, values, places, weight, 0))
+        first = window.first_inside()
+        place = window.along(arrays.from_table(self.xp, first * weight, values, self.integer))
+        return place if places is None else place + arrays.take(self.xp, places, first, window.axis)
+
+    def _wins(self, candidate: Any, best: Any) -> Any:
+        """Whether a candidate replaces the best so far, which came before it."""
+        larger = candidate > best
+        if arrays.dtype_name(candidate) not in arrays.FLOATING:
+            return larger
+        nan = self.xp.isnan(candidate)
+        if self.plan.first_nan:
+            nan = self.xp.logical_and(nan, self.xp.logical_not(self.xp.isnan(best)))
+        return self.xp.logical_or(larger, nan)
 
 
 def _lowest(xp: ModuleType, values: Any) -> Any:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Iterator
 from types import ModuleType
 from typing import Any
 
@@ -10,7 +12,10 @@ import numpy as np
 from upsample import arrays
 from upsample.arrays import Array
 
-__all__ = ["deliver", "empty", "quiet", "scalar"]
+__all__ = ["deliver", "empty", "plane_cuts", "quiet", "scalar"]
+
+_BLOCK_BYTES = 1 << 19
+"""Bytes of planes at a time: with the handful of temporaries that an op makes of them, they stay in the cache."""
 
 quiet = np.errstate(invalid="ignore", over="ignore")
 """Decorates a `run`: NumPy would warn of infinities and NaN that are in the input, as no other library does."""
@@ -23,6 +28,14 @@ def deliver(result: Array, out: Array | None) -> Array:
     target: Any = out
     target[...] = result
     return out
+
+
+def plane_cuts(planes: Any) -> Iterator[slice]:
+    """Cut ``[planes, ...]`` into a few planes at a time."""
+    count = planes.shape[0]
+    step = max(1, _BLOCK_BYTES // max(1, math.prod(planes.shape[1:]) * arrays.itemsize(planes)))
+    for begin in range(0, count, step):
+        yield slice(begin, min(begin + step, count))
 
 
 def empty(xp: ModuleType, shape: tuple[int, ...], like: Array) -> Any:
