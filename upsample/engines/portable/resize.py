@@ -31,6 +31,8 @@ _TILE_BYTES = 1 << 20
 """About half of a core's second-level cache: a tile, its filtered rows and its result fit together."""
 _BAND = 32
 """Outputs a dense block: wide enough for the matrix product, narrow enough that few zeros are multiplied."""
+_ONE_THREAD = 1 << 18
+"""Products up to which OpenBLAS stays on one thread: waking others for a block costs more than they save."""
 _FEW_ROWS = 4
 """Below so many rows a matrix product has too little to do a block, and gathering is faster."""
 _DENSE = 64
@@ -176,12 +178,19 @@ class _Kernel:
         for band in _bands(rule, self.saturate, begin, end):
             matrix = arrays.from_table(self.xp, band.matrix, tile, self.accumulator)
             cut = (slice(None),) * axis + (slice(band.low - low, band.high - low), ...)
-            piece = tile[cut]
-            pieces.append(
-                self.xp.matmul(piece, matrix) if last else self.xp.matmul(self.xp.permute_dims(matrix, (1, 0)), piece)
-            )
+            pieces.append(self.xp.matmul(tile[cut], matrix) if last else self._columns(matrix, tile[cut]))
         result = pieces[0] if len(pieces) == 1 else self.xp.concat(pieces, axis=axis)
         return result if last else self.xp.reshape(result, (*shape[:axis], end - begin, *shape[axis + 1 :]))
+
+    def _columns(self, matrix: Any, piece: Any) -> Any:
+        """Multiply from the left, a few columns at a time."""
+        left = self.xp.permute_dims(matrix, (1, 0))
+        columns = piece.shape[-1]
+        step = max(1, _ONE_THREAD // math.prod(matrix.shape))
+        if columns <= step:
+            return self.xp.matmul(left, piece)
+        cuts = [slice(c, min(c + step, columns)) for c in range(0, columns, step)]
+        return self.xp.concat([self.xp.matmul(left, piece[..., cut]) for cut in cuts], axis=-1)
 
     def _weigh(self, tile: Any, axis: int, rule: AxisRule, begin: int, end: int, low: int) -> Any:
         """Filter one axis by a sum over taps, each a gather."""
