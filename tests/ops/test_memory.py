@@ -1,0 +1,139 @@
+"""How much memory a call takes beside its arrays; NumPy reports every byte of its own to tracemalloc."""
+
+from __future__ import annotations
+
+import gc
+import tracemalloc
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+import upsample
+
+MIB = 1 << 20
+
+
+def zeros(*shape: int, dtype: str = "float32") -> np.ndarray:
+    """An array whose pages exist: zeros that are only promised would be filled under the measurement."""
+    return np.full(shape, 0.5 if np.dtype(dtype).kind == "f" else 5, dtype=dtype)
+
+
+def at_most(call: Callable[[], np.ndarray]) -> tuple[np.ndarray, int]:
+    """The result, and the most bytes that were held at once during the call, the result's included."""
+    gc.collect()
+    tracemalloc.start()
+    try:
+        result = call()
+        return result, tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+
+def check_resize(x: np.ndarray, call: Callable[[], np.ndarray], tiles: int = 0) -> None:
+    """Held at once, the input and the output included: less than three inputs and the output, and `tiles` bytes."""
+    result, peak = at_most(call)
+    held = x.nbytes + peak
+    allowed = 3 * x.nbytes + result.nbytes + tiles
+    over = (held - x.nbytes - result.nbytes) / MIB
+    assert held < allowed, f"{held / MIB:.1f} MiB, allowed {allowed / MIB:.1f}: temporaries of {over:.1f} MiB"
+
+
+def test_the_measurement_sees_numpy() -> None:
+    result, peak = at_most(lambda: zeros(256, 1024)[::2].copy())
+    assert result.nbytes == MIB // 2
+    assert 1.5 * MIB <= peak < 1.6 * MIB
+
+
+@pytest.mark.parametrize("mode", ["bilinear", "bicubic"])
+def test_three_planes_of_4096_squared(mode: str) -> None:
+    x = zeros(1, 3, 4096, 4096)
+    check_resize(x, lambda: upsample.interpolate(x, scale_factor=2, mode=mode))
+
+
+@pytest.mark.parametrize("mode", ["nearest", "nearest-exact", "area", "bilinear", "bicubic", "lanczos"])
+def test_three_planes_of_1024_squared(mode: str) -> None:
+    x = zeros(1, 3, 1024, 1024)
+    check_resize(x, lambda: upsample.interpolate(x, scale_factor=2, mode=mode, antialias=mode == "lanczos"))
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "float16", "float64"])
+def test_other_dtypes(dtype: str) -> None:
+    x = zeros(1, 3, 1024, 1024, dtype=dtype)
+    check_resize(x, lambda: upsample.interpolate(x, scale_factor=2, mode="bicubic"))
+
+
+def test_channels_last() -> None:
+    x = zeros(1024, 1024, 3)
+    check_resize(x, lambda: upsample.resize(x, scale=2, axes=(0, 1), mode="cubic"))
+
+
+def test_views() -> None:
+    large = zeros(1, 3, 1024, 2048)
+    x = large[:, :, ::-1, ::2]
+    check_resize(x, lambda: upsample.interpolate(x, scale_factor=2, mode="bicubic"))
+
+
+def test_nan_costs_a_tile() -> None:
+    x = zeros(1, 3, 1024, 1024)
+    x[0, 1, 500, 500] = np.nan
+    check_resize(x, lambda: upsample.interpolate(x, scale_factor=2, mode="bicubic"))
+
+
+@pytest.mark.xfail(strict=True, reason="a filtered result is made apart and then copied into out=")
+def test_out_is_filled_in_place() -> None:
+    x, out = zeros(1, 3, 1024, 1024), zeros(1, 3, 2048, 2048)
+    _, peak = at_most(lambda: upsample.interpolate(x, scale_factor=2, mode="bicubic", out=out))
+    assert peak < 2 * x.nbytes, f"temporaries of {peak / MIB:.1f} MiB beside input and out="
+
+
+THIRTY_TWO_ROWS = pytest.mark.xfail(
+    strict=True, reason="a tile is 32 outputs of the first axis, however large they are"
+)
+MANY_ROWS = pytest.mark.xfail(strict=True, reason="the dense bands of a long first axis are larger than its image")
+
+
+@pytest.mark.parametrize(
+    ("shape", "mode"),
+    [
+        pytest.param((1, 1, 64, 96, 128), "trilinear", id="volume"),
+        pytest.param((1, 1, 8, 512, 512), "trilinear", id="thin volume", marks=THIRTY_TWO_ROWS),
+        pytest.param((1, 1, 16, 1 << 17), "bilinear", id="wide image", marks=THIRTY_TWO_ROWS),
+        pytest.param((1, 1, 1 << 17, 16), "bilinear", id="tall image", marks=MANY_ROWS),
+    ],
+)
+def test_uncommon_shapes(shape: tuple[int, ...], mode: str) -> None:
+    x = zeros(*shape)
+    check_resize(x, lambda: upsample.interpolate(x, scale_factor=2, mode=mode), tiles=16 * MIB)
+
+
+@pytest.mark.parametrize("mode", ["bilinear", "bicubic", "lanczos"])
+@pytest.mark.parametrize("size", [1024, 2048])
+def test_shrinking_takes_little(mode: str, size: int) -> None:
+    """Temporaries are of a tile's size, whatever the image's: no float64 copy, no whole pass of rows."""
+    x = zeros(1, 3, size, size)
+    result, peak = at_most(lambda: upsample.interpolate(x, scale_factor=0.5, mode=mode, antialias=True))
+    assert peak - result.nbytes < 8 * MIB, f"temporaries of {(peak - result.nbytes) / MIB:.1f} MiB"
+
+
+@pytest.mark.parametrize(("weight", "groups"), [((64, 64, 4, 4), 1), ((64, 1, 4, 4), 64)], ids=repr)
+def test_transposed_convolution(weight: tuple[int, ...], groups: int) -> None:
+    x, w = zeros(8, 64, 128, 128), zeros(*weight)
+    options: dict[str, Any] = dict(stride=2, padding=1, groups=groups)
+    result, peak = at_most(lambda: upsample.conv_transpose2d(x, w, **options))
+    assert result.shape == (8, 64, 256, 256)
+    assert peak - result.nbytes < 128 * MIB, f"temporaries of {(peak - result.nbytes) / MIB:.1f} MiB"
+
+
+def test_pools_and_shuffles_take_a_few_inputs() -> None:
+    x = zeros(4, 64, 128, 128)
+    calls: list[tuple[Callable[[], Any], float]] = [
+        (lambda: upsample.max_pool2d(x, 2), 2.0),
+        (lambda: upsample.max_unpool2d(x, np.broadcast_to(grid, x.shape), 2), 8.0),
+        (lambda: upsample.pixel_shuffle(x, 2), 1.0),
+    ]
+    grid = np.arange(128)[:, None] * 2 * 256 + 2 * np.arange(128)
+    for call, inputs in calls:
+        result, peak = at_most(call)
+        assert peak - result.nbytes < inputs * x.nbytes + MIB
