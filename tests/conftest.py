@@ -14,12 +14,19 @@ import pytest
 REQUIRED = frozenset(filter(None, os.environ.get("UPSAMPLE_TEST_REQUIRE", "").split(",")))
 
 
+def _required_but_absent(reason: str) -> list[str]:
+    """The required libraries that a skip's reason says are not there."""
+    if "not installed" not in reason and "could not import" not in reason:
+        return []
+    return [name for name in sorted(REQUIRED) if name in reason or backends.MODULES.get(name, name) in reason]
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]):
     report = yield
     if report.skipped and isinstance(report.longrepr, tuple) and not hasattr(report, "wasxfail"):
         reason = str(report.longrepr[2])
-        missing = [name for name in REQUIRED if backends.MODULES.get(name, name) in reason]
+        missing = _required_but_absent(reason)
         if missing:
             report.outcome = "failed"
             report.longrepr = f"skipped, though {', '.join(missing)} is required here: {reason}"
@@ -31,7 +38,7 @@ def pytest_make_collect_report(collector: pytest.Collector):
     report = yield
     if report.skipped:
         reason = str(report.longrepr)
-        missing = [name for name in REQUIRED if backends.MODULES.get(name, name) in reason]
+        missing = _required_but_absent(reason)
         if missing:
             report.outcome = "failed"
             report.longrepr = f"skipped, though {', '.join(missing)} is required here: {reason}"

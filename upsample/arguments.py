@@ -8,8 +8,11 @@ from __future__ import annotations
 import math
 import operator
 from collections.abc import Collection, Sequence
-from typing import SupportsIndex, TypeAlias
+from typing import SupportsIndex, TypeAlias, cast
 
+import numpy as np
+
+from upsample import arrays
 from upsample.arrays import Array, dtype_name
 from upsample.errors import Raw, bad_type, bad_value
 
@@ -30,7 +33,8 @@ IntOrInts: TypeAlias = int | Sequence[int]
 NumberOrNumbers: TypeAlias = float | Sequence[float]
 
 _ADDRESSABLE = 2**63 - 1
-_INT_RANGE = 2**63
+_LONGEST = 2**48
+"""No axis has so many positions; products of two such numbers are still exact where they are made."""
 
 
 def integer(op: str, argument: str, value: object, *, least: int | None = None) -> int:
@@ -43,8 +47,8 @@ def integer(op: str, argument: str, value: object, *, least: int | None = None) 
         raise bad_type(op, argument, value, "an integer is wanted", "pass an int") from None
     if least is not None and result < least:
         raise bad_value(op, argument, value, f"it must be at least {least}", f"pass {least} or more")
-    if not -_INT_RANGE <= result < _INT_RANGE:
-        raise bad_value(op, argument, value, "it does not fit 64 bits", "pass a smaller number")
+    if abs(result) > _LONGEST:
+        raise bad_value(op, argument, value, "it is past what memory can address", "pass a smaller number")
     return result
 
 
@@ -64,17 +68,26 @@ def integers(
 
 def number(op: str, argument: str, value: object) -> float:
     """Return a finite float; bool and text are a TypeError, NaN and infinity a ValueError."""
-    if isinstance(value, (bool, str, bytes)):
-        raise bad_type(op, argument, value, "a number is wanted", "pass a float")
     try:
-        result = float(value)  # type: ignore[arg-type]
-    except OverflowError:
-        raise bad_value(op, argument, value, "it must be finite", "pass a finite number") from None
+        result = float(value) if _is_real(value) else None  # type: ignore[arg-type]
+    except OverflowError:  # an int past the largest float
+        result = math.inf
     except (TypeError, ValueError):
-        raise bad_type(op, argument, value, "a number is wanted", "pass a float") from None
+        result = None
+    if result is None:
+        raise bad_type(op, argument, value, "a number is wanted", "pass a float")
     if not math.isfinite(result):
         raise bad_value(op, argument, value, "it must be finite", "pass a finite number")
     return result
+
+
+def _is_real(value: object) -> bool:
+    """Whether `float` may be asked: it would parse text, and drop an imaginary part or a mask with a warning."""
+    if isinstance(value, (bool, str, bytes, bytearray, np.ma.MaskedArray)):
+        return False
+    if hasattr(value, "dtype"):
+        return getattr(value, "ndim", 1) == 0 and dtype_name(cast(Array, value)) in arrays.FLOATING | arrays.INTEGER
+    return True
 
 
 def numbers(op: str, argument: str, value: object, count: int) -> tuple[float, ...]:

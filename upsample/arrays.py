@@ -34,6 +34,7 @@ __all__ = [
     "in_order_of",
     "index_dtype",
     "is_abstract",
+    "is_contiguous",
     "itemsize",
     "library",
     "namespace",
@@ -258,6 +259,14 @@ def can_assign(xp: ModuleType, *arrays: Array | None) -> bool:
 def all_true(condition: Array) -> bool:
     """Return one bool; computes on the device and, for Dask, now."""
     return bool(condition)
+
+
+def is_contiguous(x: Any) -> bool:
+    """Say whether another shape of the array is a view of it; False where its library does not tell."""
+    flags = getattr(x, "flags", None)
+    if flags is not None:  # NumPy, CuPy
+        return bool(flags.c_contiguous)
+    return bool(x.is_contiguous()) if hasattr(x, "is_contiguous") else False
 
 
 def split_complex(xp: ModuleType, x: Array) -> tuple[Any, Any]:

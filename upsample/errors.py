@@ -32,7 +32,10 @@ def _message(op: str, argument: str, value: object, rule: str, remedy: str) -> s
 
 def _shown(value: object) -> str:
     """A short repr; a Raw string stands as it is, so that a message can say ``dtype int32``."""
-    text = value if isinstance(value, Raw) else repr(value)
+    try:
+        text = value if isinstance(value, Raw) else repr(value)
+    except Exception:  # an int of thousands of digits, an object whose repr fails
+        text = f"<{type(value).__name__}>"
     return text if len(text) <= _LONGEST_VALUE else text[: _LONGEST_VALUE - 1] + "…"
 
 

@@ -15,6 +15,7 @@ from upsample.plans.resize import AxisRule, ResizePlan, Rounding, identity
 
 __all__ = ["resize"]
 
+_LARGEST_COEFFICIENT = 100.0
 _POINTS = ("nearest", "nearest-exact")
 _DTYPES = arrays.FLOATING | arrays.COMPLEX | {"uint8"}
 
@@ -116,9 +117,17 @@ def resize(
         modes,
         flag(op, "antialias", antialias),
         flag(op, "align_corners", align_corners),
-        number(op, "cubic_coeff", cubic_coeff),
+        _coefficient(op, cubic_coeff),
     )
     return _run(x, op=op, arguments=("x", "shape"), xp=xp, plan=plan, out=out, engine=engine)
+
+
+def _coefficient(op: str, cubic_coeff: object) -> float:
+    value = number(op, "cubic_coeff", cubic_coeff)
+    if abs(value) > _LARGEST_COEFFICIENT:
+        rule = f"Keys' a lies between -1 and 0, and past ±{_LARGEST_COEFFICIENT} nothing of the image is left"
+        raise bad_value(op, "cubic_coeff", cubic_coeff, rule, "pass -0.75 or -0.5")
+    return value
 
 
 def _axes(op: str, axes: object, ndim: int) -> tuple[int, ...]:

@@ -9,7 +9,7 @@ from types import ModuleType
 from typing import Any, cast
 
 from upsample import arrays
-from upsample.arguments import IntOrInts, check_dtype, check_rank, flag
+from upsample.arguments import IntOrInts, check_addressable, check_dtype, check_rank, flag
 from upsample.arrays import Array, ArrayT
 from upsample.chainer.windows import (
     Holed,
@@ -21,6 +21,7 @@ from upsample.chainer.windows import (
     spatial_axes,
     window_of,
 )
+from upsample.errors import bad_value
 from upsample.ops.conv_transpose import conv_transpose
 from upsample.ops.unpool import unpool
 from upsample.plans.window import SpreadPlan, UnpoolPlan, WindowAxis
@@ -319,6 +320,8 @@ def upsampling_2d(
     if check_dtype(op, "indexes", indexes, allowed, "pass integers, such as max_pooling_2d's indexes") == "bool":
         indexes = arrays.astype(xp, indexes, arrays.index_dtype(xp))
     axes = _axes_of(op, x, 2, (ksize, stride, pad), outsize, cover_all)
+    if math.prod(axis.kernel for axis in axes) >= 2**63:
+        raise bad_value(op, "ksize", ksize, "its places do not fit a 64-bit index", "pass a smaller window")
     plan = UnpoolPlan(axes, local_indices=True, duplicates="sum", check_indices=True)
     return unpool(x, indexes, op=op, arguments=("x", "indexes", "outsize"), xp=xp, plan=plan, out=out, engine=engine)
 
@@ -340,14 +343,17 @@ def _spread(
     axes = _axes_of(op, x, spatial, window, outsize, cover_all)
     batch, channels, *small = x.shape
     shape = (batch, channels, *(axis.large for axis in axes))
+    check_addressable(op, "outsize", shape[2:], shape, arrays.itemsize(x))
+    axes = tuple(axis.trimmed() for axis in axes)  # the weights are as many as the taps
     planes = (math.prod((batch, channels)), 1)
     target = None
     if out is not None:
         arrays.check_out(op, out, shape, x.dtype, {"x": x})
         target = _view(xp, out, (*planes, *shape[2:]))
+    one = xp.ones((1,) * x.ndim, dtype=x.dtype, device=arrays.device_of(x))
     result = conv_transpose(
         xp.reshape(x, (*planes, *small)),
-        xp.ones((1, 1, *(axis.kernel for axis in axes)), dtype=x.dtype, device=arrays.device_of(x)),
+        xp.broadcast_to(one, (1, 1, *(axis.kernel for axis in axes))),
         None,
         op=op,
         arguments=("x", "W", "b"),

@@ -6,6 +6,7 @@ from types import ModuleType
 from typing import cast
 
 from upsample import arrays
+from upsample.arguments import check_addressable
 from upsample.arrays import Array, ArrayT
 from upsample.engines import dispatch
 from upsample.plans.shuffle import ShufflePlan
@@ -17,6 +18,7 @@ def rearrange(
     x: ArrayT, *, op: str, argument: str, xp: ModuleType, plan: ShufflePlan, out: Array | None, engine: str | None
 ) -> ArrayT:
     """Run a shuffle plan; the result is a new array of the namespace, dtype and device of `x`, or `out`."""
+    check_addressable(op, argument, tuple(x.shape), plan.shape, arrays.itemsize(x))
     if out is not None:
         arrays.check_out(op, out, plan.shape, x.dtype, {argument: x})
     run = dispatch.choose(op, "pixel_shuffle", plan, x, engine)

@@ -6,6 +6,7 @@ from types import ModuleType
 from typing import cast
 
 from upsample import arrays
+from upsample.arguments import check_addressable
 from upsample.arrays import ArrayT
 from upsample.engines import dispatch
 from upsample.errors import Raw, bad_type
@@ -52,6 +53,7 @@ def pool(
         The same shape.
     """
     shape = (*x.shape[: x.ndim - len(plan.axes)], *plan.small_shape)
+    check_addressable(op, argument, tuple(x.shape), shape, 8)  # the indices are the larger result
     pair: tuple[object, object] = (None, None)
     if out is not None:
         pair = _pair(op, out, with_indices)

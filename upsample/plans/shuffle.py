@@ -23,6 +23,12 @@ class ShufflePlan:
     order: tuple[int, ...]
     shape: tuple[int, ...]
 
+    @property
+    def moves_nothing(self) -> bool:
+        """Whether elements stay in the order in which they lie."""
+        kept = [axis for axis in self.order if self.split[axis] != 1]
+        return kept == sorted(kept) or 0 in self.split
+
 
 def shuffle(shape: tuple[int, ...], factor: int, channel_first: bool) -> ShufflePlan:
     """Plan depth to space for ``[*, C r², H, W]``; `channel_first` is the order CRD, else DCR."""

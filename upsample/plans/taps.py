@@ -75,12 +75,17 @@ def taps(rule: AxisRule) -> Taps:
 def taps_between(rule: AxisRule, begin: int, end: int) -> Taps:
     """Return the table of outputs ``[begin, end)``; ask for parts of a long axis, of which only a few are kept."""
     if rule.out_size > _KEPT:
-        return _part(rule, begin, end) if end - begin <= _PART else _expanded(rule, begin, end)
+        return (_part if end - begin <= _PART else _long_part)(rule, begin, end)
     return _whole(rule) if (begin, end) == (0, rule.out_size) else _whole(rule).rows(begin, end)
 
 
 @lru_cache(maxsize=8)
 def _part(rule: AxisRule, begin: int, end: int) -> Taps:
+    return _expanded(rule, begin, end)
+
+
+@lru_cache(maxsize=1)
+def _long_part(rule: AxisRule, begin: int, end: int) -> Taps:
     return _expanded(rule, begin, end)
 
 
@@ -155,7 +160,7 @@ def _point(rule: AxisRule, method: Point, output: _Ints) -> Taps:
     else:
         source = position * numerator / denominator
     first = np.minimum(np.floor(source).astype(np.int64), rule.in_size - 1)
-    return _unmerged(first, np.ones_like(first), np.ones((rule.out_size, 1)))
+    return _unmerged(first, np.ones_like(first), np.ones((len(output), 1)))
 
 
 def _mean(rule: AxisRule, output: _Ints) -> Taps:

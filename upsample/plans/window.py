@@ -13,8 +13,9 @@ tap ``k`` of the window of cell ``i`` lies at position::
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
 
@@ -53,12 +54,26 @@ class WindowAxis:
         """Extent of a window: from its first position to one past its last."""
         return self.dilation * (self.kernel - 1) + 1
 
+    def useful_taps(self) -> range:
+        """The taps between the first and the last that is no padding for some cell, however large the window is."""
+        low = -(((self.small - 1) * self.stride - self.padding) // self.dilation)
+        high = (self.padding + self.large - 1) // self.dilation
+        return range(max(low, 0), min(high, self.kernel - 1) + 1)
+
+    def trimmed(self) -> WindowAxis:
+        """Return the same windows without the taps that are padding for every cell; the padding may be negative."""
+        useful = self.useful_taps() or range(1)
+        return replace(self, kernel=len(useful), padding=self.padding - useful.start * self.dilation)
+
     def first_inside(self) -> _Ints:
         """The first tap of each cell that is no padding (the kernel's size, or more, where all are)."""
         return -(np.minimum(self.positions(0), 0) // self.dilation)
 
     def every_window_has_an_element(self) -> bool:
         """Whether no window lies in the padding with all of its taps."""
+        starts_inside = (self.small - 1) * self.stride - self.padding < self.large
+        if self.dilation <= self.large and 2 * self.padding <= self.reach and starts_inside:
+            return True  # no window steps over the input, ends before it or starts behind it
         first = self.positions(0) + self.first_inside() * self.dilation
         return bool(((self.first_inside() < self.kernel) & (first < self.large)).all())
 
@@ -171,12 +186,16 @@ def phases(axis: WindowAxis) -> tuple[Phase, ...]:
 
 
 def _phases(axis: WindowAxis) -> Iterator[Phase]:
+    common = math.gcd(axis.dilation, axis.stride)
+    apart = axis.stride // common  # between the taps of one phase
+    useful = axis.useful_taps()
     for start in range(min(axis.stride, axis.large)):
         count = -(-(axis.large - start) // axis.stride)
-        # start + stride * j = stride * i - padding + tap * dilation, solved for i - j
-        fitting = [
-            (tap, (start + axis.padding - tap * axis.dilation) // axis.stride)
-            for tap in reversed(range(axis.kernel))
-            if (start + axis.padding - tap * axis.dilation) % axis.stride == 0
-        ]
-        yield Phase(start, count, tuple(t for t, _ in fitting), tuple(c for _, c in fitting))
+        # start + stride * j = stride * i - padding + tap * dilation, solved for tap (modulo the stride) and i - j
+        offset = start + axis.padding
+        taps: tuple[int, ...] = ()
+        if offset % common == 0:
+            one = offset // common * pow(axis.dilation // common, -1, apart) % apart if apart > 1 else 0
+            begin = useful.start + (one - useful.start) % apart
+            taps = tuple(reversed(range(begin, useful.stop, apart)))
+        yield Phase(start, count, taps, tuple((offset - tap * axis.dilation) // axis.stride for tap in taps))

@@ -15,7 +15,7 @@ from typing import Any
 from upsample import arrays
 from upsample.arrays import Array
 from upsample.engines.portable.phases import interleave, shifted
-from upsample.engines.portable.results import deliver, empty, quiet, scalar
+from upsample.engines.portable.results import Target, deliver, empty, quiet, scalar
 from upsample.plans.window import SpreadPlan, phases
 
 __all__ = ["run"]
@@ -41,7 +41,7 @@ def run(xp: ModuleType, plan: SpreadPlan, x: Array, weight: Array, bias: Array |
     if not arrays.can_assign(xp, x, weight, bias):
         whole = _spread(xp, plan, cells, taps, added, small)
         return deliver(xp.reshape(arrays.astype(xp, whole, x.dtype), shape), out)
-    result = empty(xp, (batch, groups, each, *plan.large_shape), x)
+    target = Target(xp, (batch, groups, each, *plan.large_shape), x, out)
     for images, outputs in _blocks(batch, each, groups * math.prod(kernel) * math.prod(small)):
         piece = _spread(
             xp,
@@ -51,8 +51,8 @@ def run(xp: ModuleType, plan: SpreadPlan, x: Array, weight: Array, bias: Array |
             None if added is None else added[:, outputs],
             small,
         )
-        result[images, :, outputs, ...] = arrays.astype(xp, piece, x.dtype)
-    return deliver(xp.reshape(result, shape), out)
+        target.array[images, :, outputs, ...] = arrays.astype(xp, piece, x.dtype)
+    return target.finished(shape)
 
 
 def _blocks(batch: int, each: int, shares_of_one: int) -> Iterator[tuple[slice, slice]]:

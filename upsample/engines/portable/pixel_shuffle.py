@@ -13,8 +13,7 @@ __all__ = ["run"]
 
 def run(xp: ModuleType, plan: ShufflePlan, x: Array, out: Array | None) -> Array:
     """Return `x` rearranged; never a view of it."""
-    result = xp.reshape(x, plan.split)
-    result = xp.permute_dims(result, plan.order)
-    if out is None:
-        result = copied(xp, result)
-    return deliver(xp.reshape(result, plan.shape), out)
+    moved = xp.permute_dims(xp.reshape(x, plan.split), plan.order)
+    if out is None and plan.moves_nothing:  # else the reshape copies
+        moved = copied(xp, moved)
+    return deliver(xp.reshape(moved, plan.shape), out)

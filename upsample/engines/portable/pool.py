@@ -14,7 +14,7 @@ import numpy as np
 
 from upsample import arrays
 from upsample.arrays import Array, Table
-from upsample.engines.portable.results import deliver, empty, plane_cuts, quiet, scalar
+from upsample.engines.portable.results import Target, deliver, empty, plane_cuts, quiet, scalar
 from upsample.plans.window import PoolPlan, SpanAxis, WindowAxis
 
 __all__ = ["run"]
@@ -34,27 +34,30 @@ def run(
     source = xp.reshape(x, (math.prod(lead), *(axis.large for axis in plan.axes)))
     if arrays.dtype_name(x) == "bool":
         source = xp.astype(source, xp.uint8)
-    values, indices = pooling.whole(source) if not arrays.can_assign(xp, x) else _by_planes(pooling, source)
+    if arrays.can_assign(xp, x):
+        return _by_planes(pooling, source, x, out, shape)
+    values, indices = pooling.whole(source)
     values = deliver(arrays.astype(xp, xp.reshape(values, shape), x.dtype), out[0])
     if indices is None:
         return values, None
-    indices = arrays.astype(xp, xp.reshape(indices, shape), arrays.index_dtype(xp))
-    return values, deliver(indices, out[1])
+    return values, deliver(arrays.astype(xp, xp.reshape(indices, shape), arrays.index_dtype(xp)), out[1])
 
 
-def _by_planes(pooling: _Pooling, source: Any) -> tuple[Any, Any]:
+def _by_planes(
+    pooling: _Pooling, source: Any, x: Array, out: tuple[Array | None, Array | None], shape: tuple[int, ...]
+) -> tuple[Array, Array | None]:
     """Pool a few planes at a time, so that the temporaries stay in the cache."""
-    xp, plan = pooling.xp, pooling.plan
-    shape = (source.shape[0], *plan.small_shape)
-    values = empty(xp, shape, source)
-    indices = (
-        xp.empty(shape, dtype=arrays.index_dtype(xp), device=arrays.device_of(source)) if pooling.indexed else None
-    )
+    xp = pooling.xp
+    blocked = (source.shape[0], *pooling.plan.small_shape)
+    values = Target(xp, blocked, x, out[0])
+    integers = xp.empty((0,), dtype=arrays.index_dtype(xp), device=arrays.device_of(x))
+    indices = Target(xp, blocked, integers, out[1]) if pooling.indexed else None
     for cut in plane_cuts(source):
-        values[cut, ...], places = pooling.whole(source[cut, ...])
+        maxima, places = pooling.whole(source[cut, ...])
+        values.array[cut, ...] = arrays.astype(xp, maxima, x.dtype)
         if indices is not None:
-            indices[cut, ...] = arrays.astype(xp, places, indices.dtype)
-    return values, indices
+            indices.array[cut, ...] = arrays.astype(xp, places, integers.dtype)
+    return values.finished(shape), None if indices is None else indices.finished(shape)
 
 
 class _Pooling:
@@ -80,12 +83,14 @@ class _Pooling:
     def _reduce(self, window: _Window, values: Any, places: Any, weight: int) -> tuple[Any, Any]:
         """Reduce one axis; `weight` is what one step along it adds to an index."""
         lowest = _lowest(self.xp, values)
-        best = window.candidates(values, 0, lowest)
+        best = window.candidates(values, window.taps[0], lowest)
         place = None
         if self.indexed:  # padding never wins, not even as the first
             first = self._first_place(window, values, places, weight)
-            place = self.xp.where(self._wins(best, lowest), self._place(window, values, places, weight, 0), first)
-        for tap in range(1, window.taps):
+            place = self.xp.where(
+                self._wins(best, lowest), self._place(window, values, places, weight, window.taps[0]), first
+            )
+        for tap in window.taps[1:]:
             candidate = window.candidates(values, tap, lowest)
             wins = self._wins(candidate, best)
             best = self.xp.where(wins, candidate, best)
@@ -102,7 +107,7 @@ class _Pooling:
     def _first_place(self, window: _Window, values: Any, places: Any, weight: int) -> Any:
         """The index of a window with nothing above the padding: its first element's (Chainer: its very start)."""
         if self.plan.local_indices:
-            return self.xp.zeros_like(self._place(window, values, places, weight, 0))
+            return self.xp.zeros_like(self._place(window, values, places, weight, window.taps[0]))
         first = window.first_inside()
         place = window.along(arrays.from_table(self.xp, first * weight, values, self.integer))
         return place if places is None else place + arrays.take(self.xp, places, first, window.axis)
@@ -131,7 +136,10 @@ class _Window:
 
     def __init__(self, xp: ModuleType, geometry: WindowAxis | SpanAxis, axis: int, ndim: int) -> None:
         self.xp, self.geometry, self.axis, self.ndim = xp, geometry, axis, ndim
-        self.taps = geometry.kernel if isinstance(geometry, WindowAxis) else int(geometry.count().max(initial=1))
+        if isinstance(geometry, WindowAxis):
+            self.taps = geometry.useful_taps() or range(1)  # at least one, though it be padding everywhere
+        else:
+            self.taps = range(int(geometry.count().max(initial=1)))
 
     def positions(self, tap: int) -> Table:
         """Where tap `tap` of each cell lies; a shorter window repeats its last position."""

@@ -19,9 +19,9 @@ import numpy as np
 
 from upsample import arrays
 from upsample.arrays import Array, Table
-from upsample.engines.portable.results import deliver, empty, quiet, scalar
+from upsample.engines.portable.results import Target, deliver, empty, quiet, scalar
 from upsample.plans.resize import AxisRule, ResizePlan
-from upsample.plans.taps import Taps, fixed_point, taps, taps_between
+from upsample.plans.taps import Taps, fixed_point, taps_between
 
 __all__ = ["run"]
 
@@ -35,6 +35,8 @@ _ONE_THREAD = 1 << 18
 """Products up to which OpenBLAS stays on one thread: waking others for a block costs more than they save."""
 _FEW_ROWS = 4
 """Below so many rows a matrix product has too little to do a block, and gathering is faster."""
+_LONG = 1 << 16
+"""Outputs of an axis past which it is filtered by gathering: its dense blocks would outweigh the image."""
 _DENSE = 64
 """Up to this many samples, in and out, an axis is one dense matrix."""
 
@@ -48,19 +50,10 @@ def run(xp: ModuleType, plan: ResizePlan, x: Array, out: Array | None) -> Array:
     active = [(a, r) for a, r in zip(plan.axes, plan.rules, strict=True) if not r.is_identity]
     if not active:
         return deliver(arrays.copied(xp, x) if out is None else x, out)
-    if plan.only_moves:
-        return deliver(_gathered(xp, x, active), out)
-    if arrays.dtype_name(x) in arrays.COMPLEX:
+    if arrays.dtype_name(x) in arrays.COMPLEX and not plan.only_moves:
         real, imag = (_filtered(xp, part, active, None) for part in arrays.split_complex(xp, x))
         return deliver(arrays.join_complex(xp, real, imag, x.dtype), out)
     return _filtered(xp, x, active, out)
-
-
-def _gathered(xp: ModuleType, x: Array, active: _Active) -> Array:
-    """Copy one input to each output, the axes that shrink most first."""
-    for axis, rule in sorted(active, key=lambda item: item[1].out_size / item[1].in_size):
-        x = arrays.take(xp, x, taps(rule).first, axis)
-    return x
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,16 +86,18 @@ def _filtered(xp: ModuleType, x: Array, active: _Active, out: Array | None) -> A
     shape = list(x.shape)
     for axis, rule in active:
         shape[axis] = rule.out_size
-    kernel = _Kernel(xp, layout, _accumulator(xp, x, active), saturate=arrays.dtype_name(x) == "uint8")
+    moves = all(rule.method in ("nearest", "nearest-exact") for _, rule in active)
+    accumulator = x.dtype if moves else _accumulator(xp, x, active)
+    kernel = _Kernel(xp, layout, accumulator, moves, saturate=not moves and arrays.dtype_name(x) == "uint8")
     source = xp.reshape(x, layout.shape)
     if not arrays.can_assign(xp, x):
         whole = kernel.tap_by_tap if arrays.library(xp) in ("jax", "dask") else kernel.filtered
         tile = whole(source, 0, layout.out_shape[1])
         return deliver(xp.reshape(arrays.astype(xp, tile, x.dtype), tuple(shape)), out)
-    result: Any = empty(xp, layout.out_shape, x)
+    target = Target(xp, layout.out_shape, x, out)
     for planes, rows, tile in kernel.tiles(source):
-        result[planes, rows, ...] = arrays.astype(xp, tile, x.dtype)
-    return deliver(xp.reshape(result, tuple(shape)), out)
+        target.array[planes, rows, ...] = arrays.astype(xp, tile, x.dtype)
+    return target.finished(tuple(shape))
 
 
 def _accumulator(xp: ModuleType, x: Array, active: _Active) -> Any:
@@ -120,11 +115,14 @@ class _Kernel:
     xp: ModuleType
     layout: _Canonical
     accumulator: Any
+    moves: bool
     saturate: bool
 
     def tiles(self, source: Any) -> Iterator[tuple[slice, slice, Any]]:
         """Yield the planes and rows of the result that a tile fills, and the tile."""
-        planes_step, rows_step = _tile_size(self.layout)
+        planes_step, rows_step = _tile_size(
+            self.layout, arrays.itemsize(source) if self.moves else max(4, arrays.itemsize(source))
+        )
         planes, rows = self.layout.out_shape[:2]
         for p in range(0, planes, planes_step):
             upto = min(p + planes_step, planes)
@@ -135,6 +133,8 @@ class _Kernel:
 
     def filtered(self, part: Any, begin: int, end: int) -> Any:
         """Filter planes to rows ``[begin, end)`` of the result."""
+        if self.moves:
+            return self.tap_by_tap(part, begin, end)
         low, part = self._cut(part, begin, end)
         tile = part
         for axis, rule in reversed(self.layout.active):
@@ -170,7 +170,7 @@ class _Kernel:
         """Filter one axis by its bands; the tile's first sample on it is `low`."""
         last = axis == tile.ndim - 1
         shape = tile.shape
-        if last and math.prod(shape[:-1]) < _FEW_ROWS and rule.out_size > _DENSE:
+        if rule.out_size > _LONG or (last and math.prod(shape[:-1]) < _FEW_ROWS and rule.out_size > _DENSE):
             return self._weigh(tile, axis, rule, begin, end, low)
         if not last:
             tile = self.xp.reshape(tile, (*shape[: axis + 1], -1))
@@ -196,6 +196,8 @@ class _Kernel:
         """Filter one axis by a sum over taps, each a gather."""
         xp, table = self.xp, _table(rule, self.saturate, begin, end)
         first, count, weight = table.first - low, table.count, table.weight
+        if self.moves:
+            return arrays.take(xp, tile, first, axis)
         column = (1,) * axis + (end - begin,) + (1,) * (tile.ndim - axis - 1)
         total = None
         for tap in range(int(count.max())):
@@ -225,9 +227,8 @@ def _table(rule: AxisRule, saturate: bool, begin: int, end: int) -> Taps:
     return fixed_point(rule).table.rows(begin, end) if saturate else taps_between(rule, begin, end)
 
 
-def _tile_size(layout: _Canonical) -> tuple[int, int]:
+def _tile_size(layout: _Canonical, item: int) -> tuple[int, int]:
     """Planes and rows of the result a tile: several small planes, or a strip of a large one."""
-    item = 4
     larger = [max(pair) for pair in zip(layout.shape, layout.out_shape, strict=True)]
     row = math.prod(larger[2:]) * item
     plane = larger[1] * row
@@ -236,7 +237,7 @@ def _tile_size(layout: _Canonical) -> tuple[int, int]:
     rule = layout.active[0][1]
     input_rows_each = max(1.0, rule.in_size / rule.out_size)
     rows = int(_TILE_BYTES / (row * input_rows_each))
-    return 1, max(_BAND, rows // _BAND * _BAND)
+    return 1, rows // _BAND * _BAND if rows >= _BAND else max(rows, 1)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -248,7 +249,7 @@ class _Band:
     matrix: Table
 
 
-@lru_cache(maxsize=256)
+@lru_cache(maxsize=64)
 def _bands(rule: AxisRule, saturate: bool, begin: int, end: int) -> tuple[_Band, ...]:
     """Cut rows ``[begin, end)`` of the tap matrix, transposed, into dense blocks."""
     table = _table(rule, saturate, begin, end)

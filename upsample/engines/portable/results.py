@@ -12,7 +12,7 @@ import numpy as np
 from upsample import arrays
 from upsample.arrays import Array
 
-__all__ = ["deliver", "empty", "plane_cuts", "quiet", "scalar"]
+__all__ = ["Target", "deliver", "empty", "plane_cuts", "quiet", "scalar"]
 
 _BLOCK_BYTES = 1 << 19
 """Bytes of planes at a time: with the handful of temporaries that an op makes of them, they stay in the cache."""
@@ -28,6 +28,27 @@ def deliver(result: Array, out: Array | None) -> Array:
     target: Any = out
     target[...] = result
     return out
+
+
+class Target:
+    """Where a result is written piece by piece: a new array, or `out` itself under another shape.
+
+    Attributes
+    ----------
+    array : array
+        Of the shape in which the engine works.
+    """
+
+    def __init__(self, xp: ModuleType, shape: tuple[int, ...], like: Array, out: Array | None) -> None:
+        self._xp, self._out = xp, out
+        self._in_place = out is not None and arrays.is_contiguous(out)
+        self.array: Any = xp.reshape(out, shape) if self._in_place else empty(xp, shape, like)
+
+    def finished(self, shape: tuple[int, ...]) -> Array:
+        """Return the result in its own shape, or `out`, which then holds it."""
+        if self._in_place and self._out is not None:
+            return self._out
+        return deliver(self._xp.reshape(self.array, shape), self._out)
 
 
 def plane_cuts(planes: Any) -> Iterator[slice]:

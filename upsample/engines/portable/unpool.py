@@ -18,7 +18,7 @@ import numpy as np
 from upsample import arrays
 from upsample.arrays import Array
 from upsample.engines.portable.phases import interleave, shifted
-from upsample.engines.portable.results import deliver, empty, plane_cuts, quiet, scalar
+from upsample.engines.portable.results import Target, deliver, empty, plane_cuts, quiet, scalar
 from upsample.errors import bad_index, bad_value
 from upsample.plans.window import UnpoolPlan, phases
 
@@ -42,10 +42,10 @@ def run(xp: ModuleType, plan: UnpoolPlan, x: Array, indices: Array, out: Array |
     where = xp.reshape(indices, values.shape)
     if not arrays.can_assign(xp, x):
         return deliver(xp.reshape(_unpooled(xp, plan, values, where, look), shape), out)
-    result = empty(xp, (values.shape[0], *plan.large_shape), x)
+    target = Target(xp, (values.shape[0], *plan.large_shape), x, out)
     for cut in plane_cuts(where):
-        result[cut, ...] = _unpooled(xp, plan, values[cut, ...], where[cut, ...], look)
-    return deliver(xp.reshape(result, shape), out)
+        target.array[cut, ...] = _unpooled(xp, plan, values[cut, ...], where[cut, ...], look)
+    return target.finished(shape)
 
 
 def _unpooled(xp: ModuleType, plan: UnpoolPlan, x: Any, indices: Any, look: bool) -> Any:
@@ -67,7 +67,8 @@ def _unpooled(xp: ModuleType, plan: UnpoolPlan, x: Any, indices: Any, look: bool
 
 def _integer(xp: ModuleType, plan: UnpoolPlan) -> Any:
     """The dtype in which checked indices are compared: 32 bits where they suffice, half the traffic."""
-    return xp.int32 if plan.check_indices and math.prod(plan.large_shape) < 2**31 else arrays.index_dtype(xp)
+    indexed = math.prod(axis.kernel if plan.local_indices else axis.large for axis in plan.axes)
+    return xp.int32 if plan.check_indices and indexed < 2**31 else arrays.index_dtype(xp)
 
 
 def _gathered(xp: ModuleType, plan: UnpoolPlan, values: Any, where: Any, count: bool) -> tuple[Any, bool]:
@@ -94,7 +95,7 @@ def _gathered(xp: ModuleType, plan: UnpoolPlan, values: Any, where: Any, count: 
             total = xp.broadcast_to(nothing, (*values.shape[: -len(corner)], *(phase.count for phase in corner)))
         parts[tuple(phase.start for phase in corner)] = total
     result = interleave(xp, parts, plan.axes)
-    return result, hit is None or arrays.all_true(xp.all(hit))
+    return result, not count or (hit is not None and arrays.all_true(xp.all(hit)))
 
 
 def _target(xp: ModuleType, plan: UnpoolPlan, where: Any, taps: tuple[int, ...]) -> Any:
