@@ -62,12 +62,13 @@ class AxisRule:
     @property
     def is_identity(self) -> bool:
         """Whether every output sample is the input sample of its own number."""
-        return self.keeps_samples and self.method == "nearest"
+        return self.copies and self.method == "nearest"
 
     @property
-    def keeps_samples(self) -> bool:
-        """Whether sizes and step leave every sample where it is."""
-        return self.in_size == self.out_size and self.step == (1.0, 1.0)
+    def copies(self) -> bool:
+        """The same but for infinities, which torch's linear turns into NaN even where nothing is resampled."""
+        same = self.in_size == self.out_size and self.step == (1.0, 1.0)
+        return same and self.method in ("nearest", "linear") and not self.antialias
 
 
 def identity(size: int) -> AxisRule:

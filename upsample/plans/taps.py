@@ -19,11 +19,17 @@ import numpy as np
 from upsample.plans.filters import FILTERS, Mean, Point, Weighted
 from upsample.plans.resize import AxisRule, Rounding
 
-__all__ = ["FixedPoint", "Taps", "fixed_point", "taps"]
+__all__ = ["FixedPoint", "Taps", "fixed_point", "taps", "taps_between"]
 
 _Bools = np.ndarray[Any, np.dtype[np.bool_]]
 _Ints = np.ndarray[Any, np.dtype[np.int64]]
 _Reals = np.ndarray[Any, np.dtype[Any]]
+
+
+_KEPT = 1 << 16
+"""Outputs up to which an axis' whole table is cached: some megabytes."""
+_PART = 1 << 18
+"""Outputs of a longer axis up to which a part of its table is cached: some ten megabytes."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -55,26 +61,44 @@ class Taps:
         """Taps of the output that has most."""
         return int(self.weight.shape[1])
 
-    @property
-    def is_copy(self) -> bool:
-        """Whether every output is the input of its own number."""
-        return self.longest == 1 and bool(
-            (self.first == np.arange(len(self.first))).all() and (self.weight == 1.0).all()
-        )
+    def rows(self, begin: int, end: int) -> Taps:
+        """Return the table of outputs ``[begin, end)``, as views."""
+        cut = slice(begin, end)
+        return Taps(self.first[cut], self.count[cut], self.weight[cut], self.mixed_first[cut], self.mixed_last[cut])
 
 
-@lru_cache(maxsize=512)
 def taps(rule: AxisRule) -> Taps:
     """Expand a rule into its table."""
-    method = FILTERS[rule.method]
+    return taps_between(rule, 0, rule.out_size)
+
+
+def taps_between(rule: AxisRule, begin: int, end: int) -> Taps:
+    """Return the table of outputs ``[begin, end)``; ask for parts of a long axis, of which only a few are kept."""
+    if rule.out_size > _KEPT:
+        return _part(rule, begin, end) if end - begin <= _PART else _expanded(rule, begin, end)
+    return _whole(rule) if (begin, end) == (0, rule.out_size) else _whole(rule).rows(begin, end)
+
+
+@lru_cache(maxsize=8)
+def _part(rule: AxisRule, begin: int, end: int) -> Taps:
+    return _expanded(rule, begin, end)
+
+
+@lru_cache(maxsize=256)
+def _whole(rule: AxisRule) -> Taps:
+    return _expanded(rule, 0, rule.out_size)
+
+
+def _expanded(rule: AxisRule, begin: int, end: int) -> Taps:
+    method, output = FILTERS[rule.method], np.arange(begin, end)
     if isinstance(method, Point):
-        table = _point(rule, method)
+        table = _point(rule, method, output)
     elif isinstance(method, Mean):
-        table = _mean(rule)
+        table = _mean(rule, output)
     elif rule.antialias:
-        table = _antialiased(rule, method)
+        table = _antialiased(rule, method, output)
     else:
-        table = _weighted(rule, method)
+        table = _weighted(rule, method, output)
     for array in (table.first, table.count, table.weight, table.mixed_first, table.mixed_last):
         array.flags.writeable = False
     return table
@@ -101,7 +125,7 @@ class FixedPoint:
     fits_float32: bool
 
 
-@lru_cache(maxsize=512)
+@lru_cache(maxsize=64)
 def fixed_point(rule: AxisRule) -> FixedPoint:
     """Round the weights of an axis to the binary fractions of torch's uint8 arithmetic.
 
@@ -120,8 +144,8 @@ def fixed_point(rule: AxisRule) -> FixedPoint:
     return FixedPoint(replace(table, weight=weight), bool(fits))
 
 
-def _point(rule: AxisRule, method: Point) -> Taps:
-    position = np.arange(rule.out_size) + method.anchor
+def _point(rule: AxisRule, method: Point, output: _Ints) -> Taps:
+    position = output + method.anchor
     numerator, denominator = rule.step
     source: _Reals
     if rule.rounding is Rounding.FLOAT32:
@@ -134,55 +158,64 @@ def _point(rule: AxisRule, method: Point) -> Taps:
     return _unmerged(first, np.ones_like(first), np.ones((rule.out_size, 1)))
 
 
-def _mean(rule: AxisRule) -> Taps:
-    position = np.arange(rule.out_size)
-    first = position * rule.in_size // rule.out_size
-    count = -(-(position + 1) * rule.in_size // rule.out_size) - first
+def _mean(rule: AxisRule, output: _Ints) -> Taps:
+    first = output * rule.in_size // rule.out_size
+    count = -(-(output + 1) * rule.in_size // rule.out_size) - first
     inside = np.arange(count.max()) < count[:, None]
     return _unmerged(first, count, inside / count[:, None])
 
 
-def _weighted(rule: AxisRule, method: Weighted) -> Taps:
-    source = _coordinates(rule)
+def _weighted(rule: AxisRule, method: Weighted, output: _Ints) -> Taps:
+    source = _coordinates(rule, output)
     last = rule.in_size - 1
     offsets = np.arange(1 - method.support, method.support + 1)
     if method.stops_at_edge:
         source = np.maximum(source, 0.0)
-        if rule.keeps_samples:  # torch takes each sample twice, with the weights 1 and 0
-            offsets = np.zeros(2, dtype=np.int64)
     whole = source.astype(np.float32) if rule.rounding is Rounding.FLOAT64_FLOORF else source
     nearest = np.minimum(np.floor(whole).astype(np.int64), last)
-    distance = np.clip(source - nearest, 0.0, 1.0)[:, None] - np.arange(1 - method.support, method.support + 1)
+    distance = np.clip(source - nearest, 0.0, 1.0)[:, None] - offsets
     if rule.rounding is Rounding.FLOAT32 and method.support > 1:  # as torch does; weights that vanish there vanish here
         distance = distance.astype(np.float32)
     weight = method.weight(distance, rule.cubic_coeff).astype(np.float64)
     if method.support > 2:  # linear and cubic sum to 1 as they are
         weight = weight / weight.sum(axis=1, keepdims=True)
-    return _merged(np.clip(nearest[:, None] + offsets, 0, last), weight)
+    if rule.copies:  # torch takes each sample twice, with the weights 1 and 0
+        offsets = np.zeros_like(offsets)
+    return _clamped(nearest[:, None] + offsets, weight, last)
 
 
-def _merged(index: _Ints, weight: _Reals) -> Taps:
-    """Merge the taps that a border has clamped to one input; `index` ascends along its last axis."""
-    first = index[:, 0].copy()
-    count = index[:, -1] - first + 1
-    merged = np.zeros((len(first), int(count.max())))
-    np.add.at(merged, (np.arange(len(first))[:, None], index - first[:, None]), weight)
+def _clamped(index: _Ints, weight: _Reals, last: int) -> Taps:
+    """Clamp taps to ``[0, last]`` and merge those that then lie on one input; `index` ascends along its last axis."""
+    kept = np.clip(index, 0, last)
+    first, final = kept[:, 0].copy(), kept[:, -1]
+    count = final - first + 1
+    merged = np.zeros((len(first), int(count.max(initial=1))))
+    mixed_first, mixed_last = np.zeros((2, len(first)), dtype=bool)
+    apart = count == index.shape[1]
+    if apart.any():  # all but a few at the border, where the axis is no shorter than the filter
+        merged[apart] = weight[apart]
+    if not apart.all():
+        border = np.flatnonzero(~apart)
+        kept, few = kept[border], weight[border]
+        np.add.at(merged, (border[:, None], kept - first[border, None]), few)
+        mixed_first[border] = _disagree(kept == first[border, None], few)
+        mixed_last[border] = _disagree(kept == final[border, None], few) & (count[border] > 1)
+    return Taps(first, count, merged, mixed_first, mixed_last)
 
-    def disagree(place: _Ints) -> _Bools:
-        """Whether the taps merged into this input do not all have one sign, zero being a third."""
-        signs = np.where(index == place[:, None], np.sign(weight), np.nan)
-        return np.asarray(np.nanmin(signs, axis=1) != np.nanmax(signs, axis=1))
 
-    return Taps(first, count, merged, disagree(first), disagree(index[:, -1]) & (count > 1))
+def _disagree(merged: _Bools, weight: _Reals) -> _Bools:
+    """Whether the merged taps of an output do not all have one sign, zero being a third."""
+    signs = np.where(merged, np.sign(weight), np.nan)
+    return np.asarray(np.nanmin(signs, axis=1) != np.nanmax(signs, axis=1))
 
 
-def _coordinates(rule: AxisRule) -> _Reals:
+def _coordinates(rule: AxisRule, output: _Ints) -> _Reals:
     """Where each output's centre lies among the inputs.
 
     torch's compiled code uses one fused multiply-add for ``(i + 1/2) * step - 1/2``; so does this.
     """
     numerator, denominator = rule.step
-    position = np.arange(rule.out_size) + (0.0 if rule.corners else 0.5)
+    position = output + (0.0 if rule.corners else 0.5)
     shift = 0.0 if rule.corners else -0.5
     if rule.rounding is Rounding.FLOAT32:  # the product of two float32 is exact in float64
         return (position * numerator + shift).astype(np.float32).astype(np.float64)
@@ -205,7 +238,7 @@ def _fused(a: _Reals, b: float, c: float) -> _Reals:
     return total + (total_error + product_error)
 
 
-def _antialiased(rule: AxisRule, method: Weighted) -> Taps:
+def _antialiased(rule: AxisRule, method: Weighted, output: _Ints) -> Taps:
     """Pillow's method as torch has it: the filter, as wide as the step, cut off at the border and normalised.
 
     Source: torch's ``_compute_indices_min_size_weights_aa`` (aten/src/ATen/native/cpu/UpSampleKernel.cpp), with
@@ -216,7 +249,7 @@ def _antialiased(rule: AxisRule, method: Weighted) -> Taps:
     wide = step >= 1.0
     support = real(method.support) * step if wide else real(method.support)
     squeeze = real(1.0) / step if wide else real(1.0)
-    center = (float(step) * (np.arange(rule.out_size) + 0.5)).astype(real)
+    center = (float(step) * (output + 0.5)).astype(real)
     first = np.maximum(((center - support).astype(np.float64) + 0.5).astype(np.int64), 0)
     end = np.minimum(((center + support).astype(np.float64) + 0.5).astype(np.int64), rule.in_size)
     longest_allowed = int(np.ceil(support)) * 2 + 1

@@ -21,7 +21,7 @@ from upsample import arrays
 from upsample.arrays import Array, Table
 from upsample.engines.portable.results import deliver, empty, quiet, scalar
 from upsample.plans.resize import AxisRule, ResizePlan
-from upsample.plans.taps import Taps, fixed_point, taps
+from upsample.plans.taps import Taps, fixed_point, taps, taps_between
 
 __all__ = ["run"]
 
@@ -31,6 +31,8 @@ _TILE_BYTES = 1 << 20
 """About half of a core's second-level cache: a tile, its filtered rows and its result fit together."""
 _BAND = 32
 """Outputs a dense block: wide enough for the matrix product, narrow enough that few zeros are multiplied."""
+_FEW_ROWS = 4
+"""Below so many rows a matrix product has too little to do a block, and gathering is faster."""
 _DENSE = 64
 """Up to this many samples, in and out, an axis is one dense matrix."""
 
@@ -134,7 +136,7 @@ class _Kernel:
         low, part = self._cut(part, begin, end)
         tile = part
         for axis, rule in reversed(self.layout.active):
-            if rule.keeps_samples and taps(rule).is_copy:
+            if rule.copies:
                 continue
             rows = (begin, end, low) if axis == 1 else (0, rule.out_size, 0)
             tile = self._round(self._multiply(tile, axis, rule, *rows))
@@ -150,15 +152,14 @@ class _Kernel:
     def _taps_of(self, tile: Any, begin: int, end: int, low: int) -> Any:
         for axis, rule in reversed(self.layout.active):
             rows = (begin, end, low) if axis == 1 else (0, rule.out_size, 0)
-            tile = self._round(self._weigh(tile, axis, _table(rule, self.saturate), *rows))
+            tile = self._round(self._weigh(tile, axis, rule, *rows))
         return tile
 
     def _cut(self, part: Any, begin: int, end: int) -> tuple[int, Any]:
         """Return the input rows that rows ``[begin, end)`` are made of, and the number of the first."""
         _, rule = self.layout.active[0]
-        table = taps(rule)
-        low = int(table.first[begin])
-        high = int((table.first[begin:end] + table.count[begin:end]).max())
+        table = taps_between(rule, begin, end)
+        low, high = int(table.first[0]), int((table.first + table.count).max())
         if (low, high) != (0, rule.in_size):
             part = part[:, low:high, ...]
         return low, arrays.astype(self.xp, part, self.accumulator)
@@ -167,6 +168,8 @@ class _Kernel:
         """Filter one axis by its bands; the tile's first sample on it is `low`."""
         last = axis == tile.ndim - 1
         shape = tile.shape
+        if last and math.prod(shape[:-1]) < _FEW_ROWS and rule.out_size > _DENSE:
+            return self._weigh(tile, axis, rule, begin, end, low)
         if not last:
             tile = self.xp.reshape(tile, (*shape[: axis + 1], -1))
         pieces = []
@@ -180,10 +183,10 @@ class _Kernel:
         result = pieces[0] if len(pieces) == 1 else self.xp.concat(pieces, axis=axis)
         return result if last else self.xp.reshape(result, (*shape[:axis], end - begin, *shape[axis + 1 :]))
 
-    def _weigh(self, tile: Any, axis: int, table: Taps, begin: int, end: int, low: int) -> Any:
+    def _weigh(self, tile: Any, axis: int, rule: AxisRule, begin: int, end: int, low: int) -> Any:
         """Filter one axis by a sum over taps, each a gather."""
-        xp = self.xp
-        first, count, weight = table.first[begin:end] - low, table.count[begin:end], table.weight[begin:end]
+        xp, table = self.xp, _table(rule, self.saturate, begin, end)
+        first, count, weight = table.first - low, table.count, table.weight
         column = (1,) * axis + (end - begin,) + (1,) * (tile.ndim - axis - 1)
         total = None
         for tap in range(int(count.max())):
@@ -194,8 +197,7 @@ class _Kernel:
                 inside = arrays.from_table(xp, (tap < count).reshape(column), tile)
                 share = xp.where(inside, share, scalar(xp, 0.0, share))
             total = share if total is None else total + share
-        for merged, place in ((table.mixed_first, first), (table.mixed_last, first + count - 1)):
-            mixed = merged[begin:end]
+        for mixed, place in ((table.mixed_first, first), (table.mixed_last, first + count - 1)):
             if mixed.any():  # infinity times zero is NaN; anything finite adds nothing
                 again = arrays.take(xp, tile, place, axis) * scalar(xp, 0.0, tile)
                 total = total + xp.where(
@@ -210,8 +212,8 @@ class _Kernel:
         return self.xp.clip(self.xp.floor(tile + 0.5), 0.0, 255.0)
 
 
-def _table(rule: AxisRule, saturate: bool) -> Taps:
-    return fixed_point(rule).table if saturate else taps(rule)
+def _table(rule: AxisRule, saturate: bool, begin: int, end: int) -> Taps:
+    return fixed_point(rule).table.rows(begin, end) if saturate else taps_between(rule, begin, end)
 
 
 def _tile_size(layout: _Canonical) -> tuple[int, int]:
@@ -240,15 +242,15 @@ class _Band:
 @lru_cache(maxsize=256)
 def _bands(rule: AxisRule, saturate: bool, begin: int, end: int) -> tuple[_Band, ...]:
     """Cut rows ``[begin, end)`` of the tap matrix, transposed, into dense blocks."""
-    table = _table(rule, saturate)
+    table = _table(rule, saturate, begin, end)
     step = end - begin if max(rule.in_size, rule.out_size) <= _DENSE else _BAND
-    return tuple(_band(table, b, min(b + step, end)) for b in range(begin, end, step))
+    return tuple(_band(table.rows(b, min(b + step, end - begin))) for b in range(0, end - begin, step))
 
 
-def _band(table: Taps, begin: int, end: int) -> _Band:
-    first, count, weight = table.first[begin:end], table.count[begin:end], table.weight[begin:end]
+def _band(table: Taps) -> _Band:
+    first, count, weight = table.first, table.count, table.weight
     low, high = int(first.min()), int((first + count).max())
-    matrix = np.zeros((high - low, end - begin))
+    matrix = np.zeros((high - low, len(first)))
     output, tap = np.nonzero(np.arange(table.longest) < count[:, None])
     matrix[first[output] - low + tap, output] = weight[output, tap]
     return _Band(low, high, matrix)

@@ -1,0 +1,154 @@
+"""torch.nn's max-unpooling layers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from upsample.arguments import IntOrInts, flag, integers
+from upsample.arrays import Array, ArrayT
+from upsample.functional.unpool import check_duplicates, max_unpool1d, max_unpool2d, max_unpool3d
+from upsample.nn.layer import Layer
+
+__all__ = ["MaxUnpool1d", "MaxUnpool2d", "MaxUnpool3d"]
+
+
+class _MaxUnpool(Layer):
+    """What the max-unpoolings over one, two and three axes share."""
+
+    _spatial: ClassVar[int]
+    _function: ClassVar[Callable[..., Any]]
+
+    def __init__(
+        self,
+        kernel_size: IntOrInts,
+        stride: IntOrInts | None = None,
+        padding: IntOrInts = 0,
+        *,
+        dilation: IntOrInts = 1,
+        duplicates: str = "last",
+        check_indices: bool = True,
+        engine: str | None = None,
+    ) -> None:
+        super().__init__(engine=engine)
+        op, n = type(self).__name__, self._spatial
+        kernel = self.kernel_size = integers(op, "kernel_size", kernel_size, n, least=1, one_for_all=False)
+        self.stride = kernel if stride is None else integers(op, "stride", stride, n, least=1, one_for_all=False)
+        self.padding = integers(op, "padding", padding, n, least=0, one_for_all=False)
+        self.dilation = integers(op, "dilation", dilation, n, least=1, one_for_all=False)
+        self.duplicates = check_duplicates(op, duplicates, "float32")
+        self.check_indices = flag(op, "check_indices", check_indices)
+
+    def forward(self, input: ArrayT, indices: Array, output_size: Sequence[int] | None = None) -> ArrayT:
+        """Put the values of `input` where `indices` say, in a result of `output_size`."""
+        result: ArrayT = self._function(
+            input,
+            indices,
+            self.kernel_size,
+            self.stride,
+            self.padding,
+            output_size,
+            dilation=self.dilation,
+            duplicates=self.duplicates,
+            check_indices=self.check_indices,
+            engine=self.engine,
+        )
+        return result
+
+    if TYPE_CHECKING:
+        __call__ = forward
+
+    def extra_repr(self) -> str:
+        shown = f"kernel_size={self.kernel_size}, stride={self.stride}, padding={self.padding}"
+        if any(d != 1 for d in self.dilation):
+            shown += f", dilation={self.dilation}"
+        if self.duplicates != "last":
+            shown += f", duplicates={self.duplicates!r}"
+        return shown if self.check_indices else f"{shown}, check_indices=False"
+
+
+class MaxUnpool2d(_MaxUnpool):
+    """Put pooled values back where they came from over two spatial axes; see `upsample.max_unpool2d`.
+
+    Parameters
+    ----------
+    kernel_size, stride, padding : int or sequence of int
+        Of the pooling that made the input; `stride` None is `kernel_size`.
+    dilation : int or sequence of int
+        Of the pooling that made the input.
+    duplicates : {"last", "sum", "error"}
+        What becomes of several values for one position.
+    check_indices : bool
+        Whether an index outside the plane raises IndexError.
+    engine : str, optional
+        Forces an engine.
+
+    Raises
+    ------
+    ValueError
+        A window, stride or dilation below 1, negative padding, a sequence of another length, another rule.
+    TypeError
+        Another type.
+
+    See Also
+    --------
+    upsample.max_unpool2d : The function.
+
+    References
+    ----------
+    https://docs.pytorch.org/docs/stable/generated/torch.nn.MaxUnpool2d.html
+
+    Examples
+    --------
+    >>> import numpy as np, upsample
+    >>> pool = upsample.nn.MaxPool2d(2, return_indices=True)
+    >>> unpool = upsample.nn.MaxUnpool2d(2)
+    >>> unpool
+    MaxUnpool2d(kernel_size=(2, 2), stride=(2, 2), padding=(0, 0))
+    >>> unpool(*pool(np.arange(16.0).reshape(1, 4, 4)))
+    array([[[ 0.,  0.,  0.,  0.],
+            [ 0.,  5.,  0.,  7.],
+            [ 0.,  0.,  0.,  0.],
+            [ 0., 13.,  0., 15.]]])
+    """
+
+    _spatial = 2
+    _function = staticmethod(max_unpool2d)
+
+
+class MaxUnpool1d(_MaxUnpool):
+    """Put pooled values back where they came from over one spatial axis; see `MaxUnpool2d`.
+
+    Parameters
+    ----------
+    kernel_size, stride, padding, dilation, duplicates, check_indices, engine
+        As in `MaxUnpool2d`.
+
+    Examples
+    --------
+    >>> import numpy as np, upsample
+    >>> upsample.nn.MaxUnpool1d(2)(np.asarray([[3.0, 4.0]]), np.asarray([[1, 3]]), output_size=(5,))
+    array([[0., 3., 0., 4., 0.]])
+    """
+
+    _spatial = 1
+    _function = staticmethod(max_unpool1d)
+
+
+class MaxUnpool3d(_MaxUnpool):
+    """Put pooled values back where they came from over three spatial axes; see `MaxUnpool2d`.
+
+    Parameters
+    ----------
+    kernel_size, stride, padding, dilation, duplicates, check_indices, engine
+        As in `MaxUnpool2d`.
+
+    Examples
+    --------
+    >>> import numpy as np, upsample
+    >>> upsample.nn.MaxUnpool3d((1, 1, 2))(np.asarray([[[[7.0]]]]), np.asarray([[[[1]]]]))
+    array([[[[0., 7.]]]])
+    """
+
+    _spatial = 3
+    _function = staticmethod(max_unpool3d)
