@@ -1,0 +1,55 @@
+"""pytest finds `bench_*` here, knows ``--quick``, and writes down the machine."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+if str(ROOT) not in sys.path:
+    sys.path.insert(0, str(ROOT))
+
+SPOILERS = ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--quick", action="store_true", help="benchmarks: one round of next to no data, to see it work")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    set_ = [name for name in SPOILERS if name in os.environ]
+    if set_:
+        raise pytest.UsageError(
+            f"{' and '.join(set_)} in the environment can halve NumPy's matrix product: unset, or "
+            "run `python -m benchmarks run NAME`, which does"
+        )
+    config.addinivalue_line("python_files", "bench_*.py")
+    config.addinivalue_line("python_functions", "bench_*")
+
+
+@pytest.fixture
+def quick(request: pytest.FixtureRequest) -> bool:
+    return bool(request.config.getoption("--quick"))
+
+
+def pytest_benchmark_update_machine_info(config: pytest.Config, machine_info: dict[str, Any]) -> None:
+    from benchmarks import machine
+
+    machine_info.clear()
+    machine_info.update(machine.about(), quick=bool(config.getoption("--quick")))
+
+
+def pytest_benchmark_update_json(config: pytest.Config, benchmarks: list[Any], output_json: dict[str, Any]) -> None:
+    """Keep what the report needs: no raw rounds, rounded numbers."""
+    for entry in output_json["benchmarks"]:
+        entry["stats"] = {
+            key: float(f"{value:.6g}") if isinstance(value, float) else value
+            for key, value in entry["stats"].items()
+            if key in ("min", "max", "mean", "stddev", "median", "iqr", "rounds", "iterations")
+        }
+        for key in ("params", "param", "options", "fullname", "group"):
+            entry.pop(key, None)

@@ -1,0 +1,45 @@
+"""Where it was measured: processor, BLAS, threads, versions, load."""
+
+from __future__ import annotations
+
+import os
+import platform
+from importlib import metadata
+from typing import Any
+
+import numpy  # noqa: F401  # loads its BLAS, which threadpoolctl then sees
+from threadpoolctl import threadpool_info
+
+from upsample import info
+from upsample.engines.cpu import threads
+
+PACKAGES = ("numpy", "numba", "torch", "opencv-python-headless", "opencv-python", "pillow", "scikit-image", "scipy")
+
+
+def about() -> dict[str, Any]:
+    """Processor, cores, threads, BLAS, versions and the load when asked."""
+    return {
+        "cpu": info.cpu(),
+        "system": f"{platform.system()} {platform.release()}",
+        "python": platform.python_version(),
+        "threads": threads.number(),
+        "blas": sorted({_blas(pool) for pool in threadpool_info() if _of_numpy(pool)}),
+        "versions": {name: version for name in PACKAGES if (version := _version(name))},
+        "load": [round(value, 2) for value in os.getloadavg()] if hasattr(os, "getloadavg") else [],
+    }
+
+
+def _of_numpy(pool: dict[str, Any]) -> bool:
+    return pool["user_api"] == "blas" and "scipy.libs" not in pool["filepath"]
+
+
+def _blas(pool: dict[str, Any]) -> str:
+    kernel = pool.get("architecture") or "unknown kernel"
+    return f"{pool['internal_api']} {pool['version']}, {kernel}, {pool['num_threads']} threads"
+
+
+def _version(name: str) -> str | None:
+    try:
+        return metadata.version(name)
+    except metadata.PackageNotFoundError:
+        return None
