@@ -134,7 +134,7 @@ class _Work:
         made = np.empty(target.shape, dtype=np.float32) if self.half else target
         write = add if self.plan.duplicates == "sum" else place
         step = g.cells if planes > 1 else _BLOCK
-        bad = False
+        bad: Any = False
         for cell in range(plane0 * g.cells, plane1 * g.cells, step * planes):
             cut = slice(cell, min(cell + step * planes, plane1 * g.cells))
             where, values = self._targets(cut), self.values[cut]
@@ -144,7 +144,7 @@ class _Work:
         if self.half:
             with np.errstate(over="ignore"):
                 target[:] = made
-        return bad
+        return bool(bad)
 
     def _targets(self, cut: slice) -> _A:
         """Positions in planes that the cells of a cut name."""
@@ -165,7 +165,7 @@ def _check(plan: UnpoolPlan, g: _Geometry, where: _A, flat: _A, names: tuple[str
     def outside(_plane0: int, _plane1: int, begin: int, end: int) -> bool:
         part = flat[begin:end]
         part = part if part.dtype == np.int64 else frozen(part.astype(np.int64))
-        return any_outside(part, g.allowed.start, len(g.allowed))
+        return bool(any_outside(part, g.allowed.start, len(g.allowed)))
 
     if _each(outside, 1, flat.size, 4 * _BLOCK):
         _raise_range(plan, where, names)
@@ -173,7 +173,7 @@ def _check(plan: UnpoolPlan, g: _Geometry, where: _A, flat: _A, names: tuple[str
     def twice(plane0: int, plane1: int, begin: int, end: int) -> bool:
         part = flat[plane0 * g.cells : plane1 * g.cells]
         part = part if part.dtype == np.int64 else frozen(part.astype(np.int64))
-        return any_twice(part, plane1 - plane0, begin, np.empty(max(end - begin, 0), dtype=np.uint8))
+        return bool(any_twice(part, plane1 - plane0, begin, np.empty(max(end - begin, 0), dtype=np.uint8)))
 
     if plan.duplicates != "error":
         return
