@@ -23,17 +23,15 @@ def about() -> dict[str, Any]:
         "system": f"{platform.system()} {platform.release()}",
         "python": platform.python_version(),
         "threads": threads.number(),
-        "blas": sorted({_blas(pool) for pool in threadpool_info() if _of_numpy(pool)}),
+        "blas": _blas(info.numpy_pool(threadpool_info())),
         "versions": {name: version for name in PACKAGES if (version := _version(name))},
         "load": [round(value, 2) for value in os.getloadavg()] if hasattr(os, "getloadavg") else [],
     }
 
 
-def _of_numpy(pool: dict[str, Any]) -> bool:
-    return pool["user_api"] == "blas" and "scipy.libs" not in pool["filepath"]
-
-
-def _blas(pool: dict[str, Any]) -> str:
+def _blas(pool: dict[str, Any] | None) -> str:
+    if pool is None:
+        return "unknown"
     kernel = pool.get("architecture") or "unknown kernel"
     return f"{pool['internal_api']} {pool['version']}, {kernel}, {pool['num_threads']} threads"
 

@@ -304,7 +304,8 @@ def test_info_says_why_an_engine_is_not_usable(
 
 
 def _pool(kernel: str, **others: object) -> dict[str, object]:
-    about = {"user_api": "blas", "internal_api": "openblas", "version": "0.3.31", "num_threads": 2, "filepath": "numpy"}
+    about = {"user_api": "blas", "internal_api": "openblas", "version": "0.3.31", "num_threads": 2}
+    about["filepath"] = "/env/site-packages/numpy.libs/libscipy_openblas64_.so"
     return {**about, "architecture": kernel, **others}
 
 
@@ -328,7 +329,11 @@ def test_info_warns_of_a_blas_below_the_processor(
 
     for name in ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE"):
         monkeypatch.delenv(name, raising=False)
-    pools = [_pool("Other", user_api="openmp"), _pool("Other", filepath="x/scipy.libs/y"), _pool(kernel)]
+    pools = [
+        _pool("Other", user_api="openmp"),
+        _pool("Other", filepath="/env/site-packages/scipy.libs/lib.so"),
+        _pool(kernel),
+    ]
     monkeypatch.setitem(sys.modules, "threadpoolctl", SimpleNamespace(threadpool_info=lambda: pools))
     monkeypatch.setattr(info, "_cpuinfo", lambda *keys: flags if "flags" in keys else "")
     said, *warnings = info.blas()
@@ -346,7 +351,8 @@ def test_info_knows_a_blas_that_is_no_openblas_or_cannot_be_asked(monkeypatch: p
     for name in ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setattr(info, "_cpuinfo", lambda *keys: "avx2 fma avx512f avx512bw avx512dq avx512vl")
-    mkl = {"user_api": "blas", "internal_api": "mkl", "version": "2024.2", "num_threads": 2, "filepath": "numpy"}
+    mkl = {"user_api": "blas", "internal_api": "mkl", "version": "2024.2", "num_threads": 2}
+    mkl["filepath"] = "/conda/lib/libmkl_rt.so.2"
     monkeypatch.setitem(sys.modules, "threadpoolctl", SimpleNamespace(threadpool_info=lambda: [mkl]))
     assert info.blas() == ["mkl 2024.2, 2 threads"]
     monkeypatch.setitem(sys.modules, "threadpoolctl", SimpleNamespace(threadpool_info=list))

@@ -104,7 +104,7 @@ def blas() -> list[str]:
         pools = import_module("threadpoolctl").threadpool_info()
     except ImportError:
         return [f"{name} {version} (pip install threadpoolctl to see its kernels and threads)", *warnings]
-    pool = next((p for p in pools if p["user_api"] == "blas" and "scipy.libs" not in p["filepath"]), None)
+    pool = numpy_pool(pools)
     if pool is None:
         return [f"{name} {version}", *warnings]
     kernel = str(pool.get("architecture") or "")
@@ -115,6 +115,14 @@ def blas() -> list[str]:
     ]
     below = _below(kernel) if pool["internal_api"] == "openblas" else None
     return [", ".join(filter(None, words)), *([below] if below else []), *warnings]
+
+
+def numpy_pool(pools: Iterable[dict[str, Any]]) -> dict[str, Any] | None:
+    """Return NumPy's BLAS among threadpoolctl's pools: SciPy's and OpenCV's wheels bring their own, some much older."""
+    found = [("/".join(Path(p["filepath"]).parts[-3:-1]), p) for p in pools if p["user_api"] == "blas"]
+    own = [pool for folder, pool in found if "numpy" in folder]
+    shared = [pool for folder, pool in found if not any(name in folder for name in ("scipy", "opencv", "cv2"))]
+    return next(iter(own + shared), None)
 
 
 def _below(kernel: str) -> str | None:
