@@ -204,14 +204,15 @@ def _method() -> list[str]:
         "waits until its threads sleep, since NumPy's OpenBLAS spins for a tenth of a second after a product and would "
         "slow its rival.",
         "",
-        "*fresh* makes a new result each time, on both sides. *out=* writes into an array that was written before: "
-        "torch by the `out=` of its operators (transposed convolution has none that saves a copy: its fresh result "
-        "stands there). *% of copy bandwidth* is against a copy, by all threads and between arrays written before, "
-        "that reads and writes as many bytes as input and output have together; the three figures are those of the "
-        "three columns before. Other rivals are compared with the fresh result of the first engine. Image libraries get "
-        "one call per plane, or per picture where channels are last. A rival that takes more than a second is timed once. "
-        "OpenCV's uint8 has coarser weights, Pillow's bicubic enlargement another coefficient, and the cubic of "
-        "scikit-image and scipy is a spline: the same job, not the same numbers.",
+        "*fresh* makes a new result each time, on both sides. *out=* writes into an array that was written "
+        "before: torch by the `out=` of its operators (transposed convolution has none that saves a copy: its "
+        "fresh result stands there). *% of copy bandwidth* is against a copy, by all threads and between arrays "
+        "written before, that reads and writes as many bytes as input and output have together; the three figures"
+        " are those of the three columns before. Other rivals are compared with the fresh result of the first "
+        "engine. Image libraries get one call per plane, or per picture where channels are last. A rival that "
+        "takes more than a second is timed once. OpenCV's uint8 has coarser weights, Pillow's bicubic enlargement"
+        " another coefficient, and the cubic of scikit-image and scipy is a spline: the same job, not the same "
+        "numbers.",
         "",
         "Again, on a machine where nothing else runs (a rival that is not installed is left out):",
         "",
