@@ -6,6 +6,7 @@ more than the kernels' calls.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from types import ModuleType
 from typing import Any, TypeAlias
@@ -124,17 +125,31 @@ def _flat(x: _Array, dtype: np.dtype[Any]) -> _Array:
 
 def _run(task: resize_nearest.Move | resize_passes.Filter, src: _Array, dst: _Array) -> None:
     if isinstance(task, resize_nearest.Move):
-        blocks = task.blocks
-        if blocks == 1:
+        if task.blocks == 1:
             task.run(src, dst, 0)
         else:
-            threads.each_block(lambda block: task.run(src, dst, block), blocks)
+            _each(lambda block: task.run(src, dst, block), task.blocks)
         return
     spare: list[list[_Array]] = []
     if task.jobs == 1:
         task.run(src, dst, 0, spare)
     else:
-        threads.each_block(lambda block: task.run(src, dst, block, spare), task.jobs)
+        _each(lambda job: task.run(src, dst, job, spare), task.jobs)
+
+
+def _each(function: Callable[[int], object], blocks: int) -> None:
+    """Run every block, each thread in a part of its own.
+
+    Neighbours share a huge page; two threads that touch a fresh one at once would each clear it.
+    """
+    lanes = min(threads.number(), blocks)
+    base, extra = divmod(blocks, lanes)
+
+    def run(turn: int) -> None:
+        place, lane = divmod(turn, lanes)
+        function(lane * base + min(lane, extra) + place)
+
+    threads.each_block(run, blocks, lanes)
 
 
 def _converted(task: resize_passes.Filter, x: _Array, result: _Array) -> None:
@@ -155,4 +170,4 @@ def _converted(task: resize_passes.Filter, x: _Array, result: _Array) -> None:
         resize_passes.filtered(strip, frozen(part.reshape(-1)), filled.reshape(-1), 0, count, scratch)
         target[planes, a:b, c:d] = filled
 
-    threads.each_block(job, task.jobs)
+    _each(job, task.jobs)

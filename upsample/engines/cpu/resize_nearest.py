@@ -9,7 +9,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from upsample.engines.cpu.compile import frozen, kernel
+from upsample.engines.cpu.compile import kernel
 from upsample.plans.resize import AxisRule, identity
 from upsample.plans.taps import taps
 
@@ -171,12 +171,8 @@ def plan_move(shape: tuple[int, ...], active: list[tuple[int, AxisRule]], itemsi
     else:
         function = _gathered if inner == 1 else _spread
         cuts = range(0, across.out_size, _COLUMNS)
-    pieces = tuple(
-        frozen(
-            np.asarray([len(row), in_rows * across.in_size * inner, wide, inner, c, min(c + _COLUMNS, across.out_size)])
-        )
-        for c in cuts
-    )
+    sizes = [len(row), in_rows * across.in_size * inner, wide, inner]
+    pieces = tuple(np.asarray([*sizes, c, min(c + _COLUMNS, across.out_size)]) for c in cuts)
     rows = math.prod(shape[:first]) * len(row)
     step = max(1, _BLOCK_BYTES // (wide * itemsize))
-    return Move(np.dtype(f"u{itemsize}"), function, rows, step, pieces, frozen(row), frozen(column))
+    return Move(np.dtype(f"u{itemsize}"), function, rows, step, pieces, row, column)

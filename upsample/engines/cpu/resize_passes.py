@@ -204,9 +204,7 @@ class _Geometry:
             steps += [distances[a_step], distances[b_step] if axis > 1 else 0, distances[axis + 1]]
         rule = self.rules[axis]
         function, tables = _kernel(rule, span, self.dtype, inner, source)
-        return Pass(
-            function, s0, d0, before[0], behind[0], outer, (frozen(np.asarray([*steps, size_b, inner])), *tables)
-        )
+        return Pass(function, s0, d0, before[0], behind[0], outer, (np.asarray([*steps, size_b, inner]), *tables))
 
 
 def _reached(rule: AxisRule, begin: int, end: int) -> _Range:
@@ -222,37 +220,29 @@ def _kernel(
     rule: AxisRule, span: _Range, dtype: str, inner: int, source: _Range
 ) -> tuple[Callable[..., None], tuple[Any, ...]]:
     """Choose the kernel for outputs `span` of an axis, and its tables; `source` is what they are made of."""
-    if dtype == "uint8":
-        return _bytes_kernel(rule, span, inner)
-    each = listed(rule, dtype)
-    cut = slice(*span)
+    saturate = dtype == "uint8"
+    kernels: Any = resize_bytes if saturate else resize_float
+    dtype = sums_of(rule) if saturate else dtype
+    each, cut = listed(rule, dtype), slice(*span)
     exact = (each.count[cut], each.index[cut], each.weight[cut])
     if inner >= _FEW:
-        return resize_float.columns, exact
+        return kernels.columns, (shift_of(rule), *exact) if saturate else exact
     run = runs(rule, dtype, inner, *span)
     low, high = source
-    tables = (*exact, run.first, run.weight)
+    tables = (run.first, run.weight)
     whole = inner == 1 and span == (0, rule.out_size) and source == (0, rule.in_size)
+    lead = (shift_of(rule),) if saturate else (high, *exact)
     if whole and rule.out_size == 2 * rule.in_size:
         same = steady(rule, dtype, 2, 1)
         taps = same.weight.shape[1] if same else 0
         if same and taps in (2, 4) and same.start[1] == same.start[0] + 1:
-            function = resize_float.rows_double2 if taps == 2 else resize_float.rows_double4
-            return function, (high, *tables, same.low, same.high, same.start[0], same.weight)
-    if whole and rule.in_size == 2 * rule.out_size:
+            function = kernels.rows_double2 if taps == 2 else kernels.rows_double4
+            return function, (*lead, *tables, same.low, same.high, same.start[0], same.weight)
+    if whole and rule.in_size == 2 * rule.out_size and not saturate:
         same = steady(rule, dtype, 1, 2)
         if same and same.weight.shape[1] % 2 == 0:
-            return resize_float.rows_halved, (high, *tables, same.low, same.high, same.start[0], same.weight)
-    return resize_float.rows, (low, high - low, *tables)
-
-
-def _bytes_kernel(rule: AxisRule, span: _Range, inner: int) -> tuple[Callable[..., None], tuple[Any, ...]]:
-    dtype, shift = sums_of(rule), shift_of(rule)
-    if inner >= _FEW:
-        each, cut = listed(rule, dtype), slice(*span)
-        return resize_bytes.columns, (shift, each.count[cut], each.index[cut], each.weight[cut])
-    run = runs(rule, dtype, inner, *span)
-    return resize_bytes.rows, (shift, run.first, run.weight)
+            return kernels.rows_halved, (*lead, *tables, same.low, same.high, same.start[0], same.weight)
+    return kernels.rows, (*lead, *tables) if saturate else (low, high - low, *exact, *tables)
 
 
 def plan_filter(

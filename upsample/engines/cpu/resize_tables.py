@@ -4,6 +4,9 @@ Two layouts. `Listed` names every tap's input: exact for NaN and infinity too, s
 multiplied by zero appears again with weight zero. `Runs` gives each output as many consecutive inputs as the longest
 has, weights padded with zeros, which vectorises; a padded zero must not meet NaN or infinity, so a kernel falls back
 on `Listed` for a row that has any.
+
+The tables are shared and must not be written, but stay writeable: Numba takes microseconds to recognise a read-only
+array, which is more than a small resize costs.
 """
 
 from __future__ import annotations
@@ -20,11 +23,6 @@ from upsample.plans.taps import Taps, fixed_point, taps
 __all__ = ["Listed", "Runs", "Steady", "listed", "reach", "runs", "shift_of", "steady", "sums_of"]
 
 _Array: TypeAlias = np.ndarray[Any, np.dtype[Any]]
-
-
-def _frozen(*arrays: _Array) -> None:
-    for array in arrays:
-        array.flags.writeable = False
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -131,9 +129,7 @@ def listed(rule: AxisRule, dtype: str) -> Listed:
             index[outputs, count[outputs]] = again[outputs]
             weight[outputs, count[outputs]] = 0
             count = count + flag
-    result = Listed(count.astype(np.int32), index.astype(np.int32), np.ascontiguousarray(weight))
-    _frozen(result.count, result.index, result.weight)
-    return result
+    return Listed(count.astype(np.int32), index.astype(np.int32), np.ascontiguousarray(weight))
 
 
 @lru_cache(maxsize=256)
@@ -150,9 +146,7 @@ def runs(rule: AxisRule, dtype: str, inner: int, begin: int, end: int) -> Runs:
     inside = (source >= 0) & (source < count[:, None])
     moved = np.where(inside, np.take_along_axis(weight, np.clip(source, 0, longest - 1), axis=1), 0)
     spread = (first[:, None] * inner + np.arange(inner)).reshape(-1).astype(np.uint32)
-    result = Runs(spread, np.ascontiguousarray(np.repeat(moved, inner, axis=0).T.astype(weight.dtype)))
-    _frozen(result.first, result.weight)
-    return result
+    return Runs(spread, np.ascontiguousarray(np.repeat(moved, inner, axis=0).T.astype(weight.dtype)))
 
 
 @lru_cache(maxsize=256)
@@ -174,5 +168,4 @@ def steady(rule: AxisRule, dtype: str, period: int, advance: int) -> Steady | No
     if (high - low) * 2 < groups:
         return None
     pattern = np.ascontiguousarray(shaped[middle])
-    _frozen(pattern)
     return Steady(low, high, tuple(int(s) for s in offset[middle]), pattern)
