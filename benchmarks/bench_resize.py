@@ -28,7 +28,8 @@ def job(case: Case) -> Job:
     mode, scale, antialias = case.options["mode"], case.options["scale"], case.options.get("antialias", False)
     x = noise(case)
     size = tuple(int(n * scale) for n in case.shape[2:])
-    ours, options = upsample.interpolate, dict(mode=mode, scale_factor=scale, antialias=antialias)
+    ours: Any = upsample.interpolate
+    options: dict[str, Any] = dict(mode=mode, scale_factor=scale, antialias=antialias)
     shape = (*case.shape[:2], *size)
     if case.channels_last:
         ours, options = upsample.resize, dict(mode=NATIVE.get(mode, mode), scale=scale, axes=(1, 2))

@@ -52,6 +52,9 @@ class Case:
     threads: int | None = None
     quick: bool = field(default=False)
 
+    def goal(self, engine: str, how: str) -> float | None:
+        return None if self.goals is None else self.goals.of(engine, how)
+
     @property
     def id(self) -> str:
         return f"{self.line}, {self.tag}" if self.tag else self.line
@@ -98,7 +101,7 @@ def _resize() -> Iterator[Case]:
         yield from plane("AB", line, Goals(1.4, 1.4, 0.7), first, mode=mode, scale=0.5, antialias=True)
 
     last = "Interpolation, float32, channels last"
-    table = {
+    table: dict[str, dict[str, tuple[float, float, float]]] = {
         "B": {"nearest": (5, 4, 0.5), "bilinear": (8, 7, 1.8), "bicubic": (11, 12, 3.5)},
         "A": {"nearest": (3.5, 0.9, 0.5), "bilinear": (3.5, 0.9, 1), "bicubic": (11, 12, 3.5)},
     }

@@ -99,7 +99,7 @@ def _section(ax: Any, section: str, cases: list[Case], results: Results) -> None
 
 def _bar(ax: Any, y: float, case: Case, way: tuple[str, str], results: Results) -> None:
     """From 1 to the ratio, and the goal as a mark across."""
-    ratio, goal = results.ratio(case, way), case.goals and case.goals.of(*way)
+    ratio, goal = results.ratio(case, way), case.goal(*way)
     if ratio is None:
         return
     ax.barh(y, ratio - 1, left=1, height=BAR * 0.92, color=COLOURS[way], zorder=2)
@@ -118,7 +118,7 @@ def _title(figure: Any, results: Results, height: float) -> None:
     about = f"{results.machine['cpu']}, {results.machine['threads']} threads; {torch}; {results.when}"
     text(0.52, about, fontsize=8.5, color="#55606c")
     handles: list[Any] = [Patch(color=COLOURS[way], label=WORDS[way]) for way in COLOURS]
-    mark = dict(linestyle="none", marker="|", markersize=9, markeredgewidth=1.6)
+    mark: dict[str, Any] = dict(linestyle="none", marker="|", markersize=9, markeredgewidth=1.6)
     handles.append(Line2D([], [], color=INK, label="goal, met", **mark))
     handles.append(Line2D([], [], color="#d0021b", label="goal, not met", **mark))
     where = (0.12 / 9, 1 - 0.8 / height)

@@ -43,7 +43,7 @@ class Results:
 
     def meets(self, case: Case, way: tuple[str, str]) -> bool | None:
         """Whether the goal is met, as the page prints both; None where there is no goal or no figure."""
-        ratio, goal = self.ratio(case, way), case.goals and case.goals.of(*way)
+        ratio, goal = self.ratio(case, way), case.goal(*way)
         return None if ratio is None or goal is None else float(_ratio(ratio)) >= goal
 
 
@@ -130,7 +130,7 @@ def _goals(results: Results, cases: Iterable[Case], way: tuple[str, str]) -> str
     by_goal: dict[float, list[str]] = {}
     for case in cases:
         ratio = results.ratio(case, way)
-        goal = case.goals and case.goals.of(*way)
+        goal = case.goal(*way)
         if goal is None:
             continue
         words = "not measured" if ratio is None else f"{_ratio(ratio)}×"
@@ -147,7 +147,7 @@ def _below(results: Results) -> list[str]:
         for way, words in WAYS.items():
             for case in cases:
                 if results.meets(case, way) is False:
-                    ratio, goal = results.ratio(case, way), case.goals and case.goals.of(*way)
+                    ratio, goal = results.ratio(case, way), case.goal(*way)
                     misses.append(f"{case.tag + ' ' if case.tag else ''}{words} {_ratio(ratio or 0)}× of {goal:g}×")
         if misses:
             lines.append(f"- {line}: {'; '.join(misses)}." + (f" {LIMITS[line]}" if line in LIMITS else ""))
@@ -184,8 +184,8 @@ def _details(results: Results, case: Case) -> list[str]:
     cells.append(" / ".join(percents))
     first = next((f for way in WAYS if (f := results.of(case, way))), None)
     rivals = [] if first is None else [(n, first) for n in OTHERS if n in first["ratios"]]
-    words = [f"{n} {_time(f['rivals'][n])}, {_ratio(f['ratios'][n])}×" for n, f in rivals]
-    return [*cells, "; ".join(words)]
+    others = [f"{n} {_time(f['rivals'][n])}, {_ratio(f['ratios'][n])}×" for n, f in rivals]
+    return [*cells, "; ".join(others)]
 
 
 def _with_torch(results: Results, case: Case, way: tuple[str, str]) -> Mapping[str, Any] | None:
