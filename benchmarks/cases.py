@@ -61,7 +61,7 @@ class Case:
 
     def __str__(self) -> str:
         """The id in ASCII, as pytest shows it."""
-        return self.id.replace("×", "x").replace("→", "-to-").replace(", ", "-").replace(" ", "-")
+        return self.id.replace("×", "x").replace("→", "-to-").replace("=", "").replace(", ", "-").replace(" ", "-")
 
     def small(self) -> Case:
         """The same with next to no data, to see that it works."""
