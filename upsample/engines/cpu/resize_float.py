@@ -14,7 +14,7 @@ import numpy as np
 
 from upsample.engines.cpu.compile import kernel
 
-__all__ = ["columns", "rows", "rows_double2", "rows_double4", "rows_halved"]
+__all__ = ["careful", "columns", "finite", "rows", "rows_double2", "rows_double4", "rows_halved", "some"]
 
 _Array: TypeAlias = np.ndarray[Any, np.dtype[Any]]
 _U: Any = np.uint64
@@ -73,7 +73,8 @@ def columns(
 
 
 @kernel
-def _finite(x: _Array, s: int, n: int) -> bool:
+def finite(x: _Array, s: int, n: int) -> bool:
+    """Say whether there is no NaN and no infinity among `n` values."""
     bad = np.int32(0)  # as wide as a float, or the loop does not vectorise as well
     for j in range(n):
         value = x[s + _U(j)]
@@ -82,9 +83,7 @@ def _finite(x: _Array, s: int, n: int) -> bool:
 
 
 @kernel
-def _careful(
-    src: _Array, s: int, dst: _Array, d: int, inner: int, count: _Array, index: _Array, weight: _Array
-) -> None:
+def careful(src: _Array, s: int, dst: _Array, d: int, inner: int, count: _Array, index: _Array, weight: _Array) -> None:
     """Filter a row tap by tap, so that NaN and infinity reach only what they are a tap of."""
     for o in range(len(count)):
         for i in range(inner):
@@ -95,7 +94,7 @@ def _careful(
 
 
 @kernel
-def _some(
+def some(
     src: _Array, s: int, dst: _Array, d: int, low: int, high: int, inner: int, first: _Array, weight: _Array
 ) -> None:
     """Filter the elements ``[low, high)`` of a row by runs."""
@@ -149,10 +148,10 @@ def rows(
     for place in range(outer * size_b):
         s = _U(s0 + place // size_b * sa + place % size_b * sb)
         d = _U(d0 + place // size_b * da + place % size_b * db)
-        if _finite(src, s + _U(low * inner), in_size * inner):
-            _some(src, s, dst, d, 0, len(first), inner, first, weight)
+        if finite(src, s + _U(low * inner), in_size * inner):
+            some(src, s, dst, d, 0, len(first), inner, first, weight)
         else:
-            _careful(src, s, dst, d, inner, count, index, exact)
+            careful(src, s, dst, d, inner, count, index, exact)
 
 
 @kernel
@@ -180,11 +179,11 @@ def rows_double2(
     for place in range(outer * size_b):
         s = _U(s0 + place // size_b * sa + place % size_b * sb)
         d = _U(d0 + place // size_b * da + place % size_b * db)
-        if not _finite(src, s, in_size * inner):
-            _careful(src, s, dst, d, inner, count, index, exact)
+        if not finite(src, s, in_size * inner):
+            careful(src, s, dst, d, inner, count, index, exact)
             continue
-        _some(src, s, dst, d, 0, 2 * low, inner, first, weight)
-        _some(src, s, dst, d, 2 * high, len(first), inner, first, weight)
+        some(src, s, dst, d, 0, 2 * low, inner, first, weight)
+        some(src, s, dst, d, 2 * high, len(first), inner, first, weight)
         f, g = s + _U(low + start), d + _U(2 * low)
         for j in range(high - low):
             x, y = f + _U(j), g + _U(2 * j)
@@ -218,11 +217,11 @@ def rows_double4(
     for place in range(outer * size_b):
         s = _U(s0 + place // size_b * sa + place % size_b * sb)
         d = _U(d0 + place // size_b * da + place % size_b * db)
-        if not _finite(src, s, in_size * inner):
-            _careful(src, s, dst, d, inner, count, index, exact)
+        if not finite(src, s, in_size * inner):
+            careful(src, s, dst, d, inner, count, index, exact)
             continue
-        _some(src, s, dst, d, 0, 2 * low, inner, first, weight)
-        _some(src, s, dst, d, 2 * high, len(first), inner, first, weight)
+        some(src, s, dst, d, 0, 2 * low, inner, first, weight)
+        some(src, s, dst, d, 2 * high, len(first), inner, first, weight)
         f, g = s + _U(low + start), d + _U(2 * low)
         for j in range(high - low):
             x, y = f + _U(j), g + _U(2 * j)
@@ -255,11 +254,11 @@ def rows_halved(
     for place in range(outer * size_b):
         s = _U(s0 + place // size_b * sa + place % size_b * sb)
         d = _U(d0 + place // size_b * da + place % size_b * db)
-        if not _finite(src, s, in_size * inner):
-            _careful(src, s, dst, d, inner, count, index, exact)
+        if not finite(src, s, in_size * inner):
+            careful(src, s, dst, d, inner, count, index, exact)
             continue
-        _some(src, s, dst, d, 0, low, inner, first, weight)
-        _some(src, s, dst, d, high, len(first), inner, first, weight)
+        some(src, s, dst, d, 0, low, inner, first, weight)
+        some(src, s, dst, d, high, len(first), inner, first, weight)
         g = d + _U(low)
         for t in range(0, phases.shape[1], 2):
             f = s + _U(2 * low + start + t)

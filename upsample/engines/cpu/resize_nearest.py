@@ -61,6 +61,27 @@ def _doubled(src: _Array, dst: _Array, begin: int, end: int, sizes: _Array, row:
 
 
 @kernel
+def _doubled3(src: _Array, dst: _Array, begin: int, end: int, sizes: _Array, row: _Array, column: _Array) -> None:
+    """Store each pixel of three values twice."""
+    rows, in_plane, n = sizes[0], sizes[1], sizes[2]
+    for place in range(begin, end):
+        r, d = place % rows, _U(place * n)
+        if place > begin and r > 0 and row[r] == row[r - 1]:
+            _again(dst, d, _U(n), n)
+            continue
+        s = _U(place // rows * in_plane + row[r])
+        for j in range(n // 6):
+            f, g = s + _U(3 * j), d + _U(6 * j)
+            a, b, c = src[f], src[f + _U(1)], src[f + _U(2)]
+            dst[g] = a
+            dst[g + _U(1)] = b
+            dst[g + _U(2)] = c
+            dst[g + _U(3)] = a
+            dst[g + _U(4)] = b
+            dst[g + _U(5)] = c
+
+
+@kernel
 def _gathered(src: _Array, dst: _Array, begin: int, end: int, sizes: _Array, row: _Array, column: _Array) -> None:
     """Gather single values."""
     rows, in_plane, n, low, high = sizes[0], sizes[1], sizes[2], sizes[4], sizes[5]
@@ -166,8 +187,8 @@ def plan_move(shape: tuple[int, ...], active: list[tuple[int, AxisRule]], itemsi
     cuts: range | list[int] = [0]
     if across.is_identity:
         function, wide = _rows, across.in_size * inner
-    elif inner == 1 and double:
-        function = _doubled
+    elif double and inner in (1, 3):
+        function = _doubled if inner == 1 else _doubled3
     else:
         function = _gathered if inner == 1 else _spread
         cuts = range(0, across.out_size, _COLUMNS)

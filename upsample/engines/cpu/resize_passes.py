@@ -16,7 +16,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from upsample.engines.cpu import resize_bytes, resize_float
+from upsample.engines.cpu import resize_bytes, resize_float, resize_pixels
 from upsample.engines.cpu.compile import frozen
 from upsample.engines.cpu.resize_tables import listed, reach, runs, shift_of, steady, sums_of
 from upsample.plans.resize import AxisRule, identity
@@ -230,19 +230,23 @@ def _kernel(
     run = runs(rule, dtype, inner, *span)
     low, high = source
     tables = (run.first, run.weight)
-    whole = inner == 1 and span == (0, rule.out_size) and source == (0, rule.in_size)
+    whole = span == (0, rule.out_size) and source == (0, rule.in_size)
     lead = (shift_of(rule),) if saturate else (high, *exact)
-    if whole and rule.out_size == 2 * rule.in_size:
+    if inner == 3 and not saturate:
+        kernels = resize_pixels
+    if whole and inner in (1, 1 if saturate else 3) and rule.out_size == 2 * rule.in_size:
         same = steady(rule, dtype, 2, 1)
         taps = same.weight.shape[1] if same else 0
         if same and taps in (2, 4) and same.start[1] == same.start[0] + 1:
             function = kernels.rows_double2 if taps == 2 else kernels.rows_double4
             return function, (*lead, *tables, same.low, same.high, same.start[0], same.weight)
-    if whole and rule.in_size == 2 * rule.out_size and not saturate:
+    if whole and inner == 1 and rule.in_size == 2 * rule.out_size and not saturate:
         same = steady(rule, dtype, 1, 2)
         if same and same.weight.shape[1] % 2 == 0:
             return kernels.rows_halved, (*lead, *tables, same.low, same.high, same.start[0], same.weight)
-    return kernels.rows, (*lead, *tables) if saturate else (low, high - low, *exact, *tables)
+    if saturate:
+        return resize_bytes.rows, (*lead, *tables)
+    return resize_float.rows, (low, high - low, *exact, *tables)
 
 
 def plan_filter(
