@@ -166,7 +166,7 @@ def test_one_signature() -> None:
         function(x, weight, bias, stride=2, engine="cpu")
         function(x, weight, stride=3, engine="cpu")
 
-    for channels, kernel in ((2, conv_transpose_kernels.spread), (8, conv_transpose_kernels.gather)):
+    for channels, kernel in ((2, conv_transpose_kernels.gather), (8, conv_transpose_kernels.gather)):
         call("numpy", channels, 4, 5)
         before = len(kernel.signatures)
         for kind in KINDS:
@@ -174,3 +174,11 @@ def test_one_signature() -> None:
             call(kind, channels, 4, 3)
             call(kind, channels, 2, 3, 4)
         assert len(kernel.signatures) == before
+
+
+def test_axes_that_are_one_object() -> None:
+    axis = WindowAxis(8, 4, 2, 2, 0, 1)
+    for channels in (1, 8):
+        x, weight = noise(1, channels, 4, 4), noise(channels, 2, 2, 2)
+        got = compiled.run(np, SpreadPlan((axis, axis), 1), x, weight, None, None)
+        tolerances.assert_close(got, reference.conv_transpose(x, weight, stride=2), exact=False)

@@ -165,3 +165,10 @@ def test_one_signature() -> None:
         upsample.max_pool2d_with_indices(get(kind).make(noise(1, 2, 20, 11)), 3, 2, 1, engine="cpu")
     upsample.max_pool1d_with_indices(noise(1, 2, 11), 3, 2, 1, engine="cpu", out=None)
     assert len(pool_kernels.pool_indices.signatures) == before
+
+
+def test_axes_that_are_one_object() -> None:
+    axis = WindowAxis(9, 4, 2, 2, 0, 2)
+    plan = PoolPlan((axis, axis), local_indices=False, first_nan=False)
+    x = noise(2, 9, 9)
+    same_bits(compiled.run(np, plan, x, (None, None), True), portable.run(np, plan, x, (None, None), True))

@@ -2,7 +2,7 @@
 
 The product gives every tap of every cell its share, for so many images, output channels and rows of cells at a time
 that the shares stay near the cores; `gather` sums them into rows of the result. With few input channels a product is
-not worth its shares, and `spread` weighs the cells as it sums.
+not worth its shares, and `gather` weighs the cells as it sums.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from upsample import arrays
 from upsample.arrays import Array
 from upsample.engines.cpu import threads
 from upsample.engines.cpu.compile import frozen
-from upsample.engines.cpu.conv_transpose_kernels import AXIS, gather, spread
+from upsample.engines.cpu.conv_transpose_kernels import AXIS, gather
 from upsample.plans.window import SpreadPlan, WindowAxis, phases
 
 __all__ = ["run"]
@@ -85,8 +85,8 @@ def _geometry(plan: SpreadPlan) -> _Geometry:
     numbers: list[int] = []
     tables: list[_A] = []
     place = AXIS * len(axes)
-    for axis in axes:
-        ends, pairs = _phase_pairs(axis) if axis is last else _pairs(axis)
+    for at, axis in enumerate(axes, 1):
+        ends, pairs = _pairs(axis) if at < len(axes) else _phase_pairs(axis)
         numbers += [axis.large, axis.small, axis.kernel, axis.stride, place, place + ends.size]
         tables += [ends, pairs]
         place += ends.size + pairs.size
@@ -148,7 +148,7 @@ def _convolve(plan: SpreadPlan, x: _A, weight: _A, bias: _A | None, result: _A) 
         g,
         np.ascontiguousarray(x).reshape(-1, inputs, g.axes[0].small, g.lines, g.axes[-1].small),
         _ready(weight, accumulator).reshape(groups, inputs, each * g.taps),
-        _no_bias(accumulator) if bias is None else _ready(bias, accumulator),
+        _nothing(accumulator) if bias is None else _ready(bias, accumulator),
         result.reshape(-1),
         accumulator,
         (each, inputs, groups),
@@ -164,7 +164,7 @@ def _ready(x: _A, dtype: np.dtype[Any]) -> _A:
 
 
 @lru_cache(maxsize=8)
-def _no_bias(dtype: np.dtype[Any]) -> _A:
+def _nothing(dtype: np.dtype[Any]) -> _A:
     return frozen(np.empty(0, dtype=dtype))
 
 
@@ -252,7 +252,7 @@ class _Work:
 
                 def make(rows: range, own: bool, result: _A, region: _Region = region, source: _A = source) -> None:
                     piece = self._piece(region, rows, own)
-                    spread(source, weight, self.g.grid, len(self.g.axes) - 1, piece, self.bias, result)
+                    gather(source, weight, self.g.grid, len(self.g.axes) - 1, piece, self.bias, result)
 
                 self._each(make, region, self.counts[1])
 
@@ -288,7 +288,15 @@ class _Work:
         source = frozen(shares).reshape(-1)
 
         def make(rows: range, own: bool, result: _A) -> None:
-            gather(source, self.g.grid, len(self.g.axes) - 1, self._piece(region, rows, own), self.bias, result)
+            gather(
+                source,
+                _nothing(self.dtype),
+                self.g.grid,
+                len(self.g.axes) - 1,
+                self._piece(region, rows, own),
+                self.bias,
+                result,
+            )
 
         self._each(make, region, 1)
 

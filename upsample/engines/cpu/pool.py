@@ -78,7 +78,7 @@ def _geometry(plan: PoolPlan) -> _Geometry:
     for at, axis in ((len(leading), last), *enumerate(leading)):
         weight = math.prod(a.kernel if isinstance(a, WindowAxis) else a.large for a in axes[at + 1 :])
         if isinstance(axis, WindowAxis):
-            step = axis.dilation if axis is last and not plan.local_indices else weight
+            step = axis.dilation if at == len(leading) and not plan.local_indices else weight
             numbers += [axis.large, axis.small, axis.kernel, axis.stride, axis.padding, axis.dilation, step, place]
         else:
             numbers += [axis.large, axis.small, 0, 0, 0, 1, weight, place]
