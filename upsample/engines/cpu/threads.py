@@ -1,8 +1,8 @@
 """A small thread pool for kernels that release the GIL.
 
 The calling thread works too, takes blocks from the same counter as the workers, and looks for signals between blocks:
-a block should stay well under 100 ms. Numba's own threading layers are not used, since they die after a fork, abort when
-two threads call at once, and cost 70 µs after idling. Which thread runs a block never shows in the result.
+a block should stay well under 100 ms. Numba's own threading layers are not used, since they die after a fork, abort
+when two threads call at once, and cost 70 µs after idling. Which thread runs a block never shows in the result.
 """
 
 from __future__ import annotations
@@ -31,8 +31,9 @@ class _Call:
         self.function, self.blocks = function, blocks
         self.next = itertools.count()
         self.error: BaseException | None = None
-        self.helpers = 0
-        self.done = threading.Semaphore(0)
+        self.running = 0
+        self.closed = False
+        self.changed = threading.Condition()
 
     def work(self) -> None:
         """Take blocks until none is left, or another thread failed."""
@@ -43,13 +44,37 @@ class _Call:
             self.function(block)
 
     def help(self) -> None:
-        """Work as a helper: an error is kept for the caller."""
+        """Work as a helper, unless the call is over; an error is kept for the caller."""
+        with self.changed:
+            if self.closed:
+                return
+            self.running += 1
         try:
             self.work()
         except BaseException as error:
             self.error = error
         finally:
-            self.done.release()
+            with self.changed:
+                self.running -= 1
+                self.changed.notify_all()
+
+    def close(self) -> None:
+        """Wait for the helpers that have begun; those still busy with other calls are not waited for.
+
+        An interrupt stops the helpers, too, but none leaves them behind at work.
+        """
+        interrupt = None
+        while True:
+            try:
+                with self.changed:
+                    self.closed = True
+                    while self.running:
+                        self.changed.wait()
+                break
+            except BaseException as error:
+                self.error = interrupt = error
+        if interrupt is not None:
+            raise interrupt
 
 
 class _Pool:
@@ -107,16 +132,15 @@ def each_block(function: Callable[[int], object], blocks: int, threads: int | No
         return
     call = _Call(function, blocks)
     pool = _pool
-    pool.grow(helpers)
-    for _ in range(helpers):
-        pool.calls.put(call)
     try:
+        pool.grow(helpers)
+        for _ in range(helpers):
+            pool.calls.put(call)
         call.work()
     except BaseException as error:
         call.error = error
         raise
     finally:
-        for _ in range(helpers):
-            call.done.acquire()
+        call.close()
     if call.error is not None:
         raise call.error
