@@ -139,6 +139,16 @@ def test_two_infinities_of_both_signs(antialias: bool) -> None:
             same_as_portable(x, size, function=upsample.interpolate, mode=mode, antialias=antialias, exact=False)
 
 
+@pytest.mark.parametrize("inner", [1, 2, 3, 5, 20])
+@pytest.mark.parametrize("size", [(24, 18), (6, 18), (7, 30)])
+def test_infinity_beside_channels(inner: int, size: tuple[int, int]) -> None:
+    for row, column in ((0, 0), (1, 1), (5, 7), (11, 8), (10, 4)):
+        x = noise(12, 9, inner)
+        x[row, column, inner // 2] = np.inf
+        for mode in ("linear", "cubic", "lanczos"):
+            same_as_portable(x, size, axes=(0, 1), mode=mode, exact=False)
+
+
 def test_zeros_keep_their_sign() -> None:
     x = np.full((1, 2, 6, 5), -0.0, dtype=np.float32)
     for mode in ("nearest", "bilinear"):

@@ -49,34 +49,35 @@ def columns(
     kind = weight.dtype.type
     half, places, low, high = kind(1 << shift >> 1), kind(shift), kind(0), kind(255)
     sums = np.empty(n, dtype=weight.dtype)
-    for place in range(outer * size_b):
-        s = s0 + place // size_b * sa + place % size_b * sb
-        for o in range(len(count)):
-            d = _U(d0 + place // size_b * da + place % size_b * db + o * dn)
-            taps = count[o]
-            if taps == 2:
-                a, w = _U(s + index[o, 0] * sn), weight[o, 0]
-                b, v = _U(s + index[o, 1] * sn), weight[o, 1]
-                for j in range(n):
-                    k = _U(j)
-                    total = kind(kind(kind(src[a + k]) * w) + kind(kind(src[b + k]) * v) + half)
-                    dst[d + k] = np.uint8(min(max(kind(total >> places), low), high))
-            elif taps == 4:
-                a, w = _U(s + index[o, 0] * sn), weight[o, 0]
-                b, v = _U(s + index[o, 1] * sn), weight[o, 1]
-                c, u = _U(s + index[o, 2] * sn), weight[o, 2]
-                e, z = _U(s + index[o, 3] * sn), weight[o, 3]
-                for j in range(n):
-                    k = _U(j)
-                    total = kind(kind(kind(src[a + k]) * w) + kind(kind(src[b + k]) * v))
-                    total = kind(total + kind(kind(src[c + k]) * u) + kind(kind(src[e + k]) * z) + half)
-                    dst[d + k] = np.uint8(min(max(kind(total >> places), low), high))
-            else:
-                for j in range(n):
-                    sums[_U(j)] = half
-                _many(src, s, sn, dst, d, taps, index, weight, o, sums)
-                for j in range(n):
-                    dst[d + _U(j)] = np.uint8(min(max(kind(sums[_U(j)] >> places), low), high))
+    for top in range(outer):
+        for mid in range(size_b):
+            s = s0 + top * sa + mid * sb
+            for o in range(len(count)):
+                d = _U(d0 + top * da + mid * db + o * dn)
+                taps = count[o]
+                if taps == 2:
+                    a, w = _U(s + index[o, 0] * sn), weight[o, 0]
+                    b, v = _U(s + index[o, 1] * sn), weight[o, 1]
+                    for j in range(n):
+                        k = _U(j)
+                        total = kind(kind(kind(src[a + k]) * w) + kind(kind(src[b + k]) * v) + half)
+                        dst[d + k] = np.uint8(min(max(kind(total >> places), low), high))
+                elif taps == 4:
+                    a, w = _U(s + index[o, 0] * sn), weight[o, 0]
+                    b, v = _U(s + index[o, 1] * sn), weight[o, 1]
+                    c, u = _U(s + index[o, 2] * sn), weight[o, 2]
+                    e, z = _U(s + index[o, 3] * sn), weight[o, 3]
+                    for j in range(n):
+                        k = _U(j)
+                        total = kind(kind(kind(src[a + k]) * w) + kind(kind(src[b + k]) * v))
+                        total = kind(total + kind(kind(src[c + k]) * u) + kind(kind(src[e + k]) * z) + half)
+                        dst[d + k] = np.uint8(min(max(kind(total >> places), low), high))
+                else:
+                    for j in range(n):
+                        sums[_U(j)] = half
+                    _many(src, s, sn, dst, d, taps, index, weight, o, sums)
+                    for j in range(n):
+                        dst[d + _U(j)] = np.uint8(min(max(kind(sums[_U(j)] >> places), low), high))
 
 
 @kernel
@@ -120,10 +121,11 @@ def rows(
 ) -> None:
     """Filter an axis whose samples are few values, by runs."""
     sa, sb, _, da, db, _, size_b, inner = steps
-    for place in range(outer * size_b):
-        s = _U(s0 + place // size_b * sa + place % size_b * sb)
-        d = _U(d0 + place // size_b * da + place % size_b * db)
-        _some(src, s, dst, d, 0, len(first), inner, shift, first, weight)
+    for top in range(outer):
+        for mid in range(size_b):
+            s = _U(s0 + top * sa + mid * sb)
+            d = _U(d0 + top * da + mid * db)
+            _some(src, s, dst, d, 0, len(first), inner, shift, first, weight)
 
 
 @kernel
@@ -147,19 +149,20 @@ def rows_double2(
     kind = weight.dtype.type
     half, places, least, most = kind(1 << shift >> 1), kind(shift), kind(0), kind(255)
     p, q, r, z = phases[0, 0], phases[0, 1], phases[1, 0], phases[1, 1]
-    for place in range(outer * size_b):
-        s = _U(s0 + place // size_b * sa + place % size_b * sb)
-        d = _U(d0 + place // size_b * da + place % size_b * db)
-        _some(src, s, dst, d, 0, 2 * low, inner, shift, first, weight)
-        _some(src, s, dst, d, 2 * high, len(first), inner, shift, first, weight)
-        f, g = s + _U(low + start), d + _U(2 * low)
-        for j in range(high - low):
-            x, y = f + _U(j), g + _U(2 * j)
-            a, b, c = kind(src[x]), kind(src[x + _U(1)]), kind(src[x + _U(2)])
-            even = kind(kind(kind(a * p) + kind(b * q) + half) >> places)
-            odd = kind(kind(kind(b * r) + kind(c * z) + half) >> places)
-            dst[y] = np.uint8(min(max(even, least), most))
-            dst[y + _U(1)] = np.uint8(min(max(odd, least), most))
+    for top in range(outer):
+        for mid in range(size_b):
+            s = _U(s0 + top * sa + mid * sb)
+            d = _U(d0 + top * da + mid * db)
+            _some(src, s, dst, d, 0, 2 * low, inner, shift, first, weight)
+            _some(src, s, dst, d, 2 * high, len(first), inner, shift, first, weight)
+            f, g = s + _U(low + start), d + _U(2 * low)
+            for j in range(high - low):
+                x, y = f + _U(j), g + _U(2 * j)
+                a, b, c = kind(src[x]), kind(src[x + _U(1)]), kind(src[x + _U(2)])
+                even = kind(kind(kind(a * p) + kind(b * q) + half) >> places)
+                odd = kind(kind(kind(b * r) + kind(c * z) + half) >> places)
+                dst[y] = np.uint8(min(max(even, least), most))
+                dst[y + _U(1)] = np.uint8(min(max(odd, least), most))
 
 
 @kernel
@@ -184,17 +187,18 @@ def rows_double4(
     half, places, least, most = kind(1 << shift >> 1), kind(shift), kind(0), kind(255)
     a0, a1, a2, a3 = phases[0, 0], phases[0, 1], phases[0, 2], phases[0, 3]
     b0, b1, b2, b3 = phases[1, 0], phases[1, 1], phases[1, 2], phases[1, 3]
-    for place in range(outer * size_b):
-        s = _U(s0 + place // size_b * sa + place % size_b * sb)
-        d = _U(d0 + place // size_b * da + place % size_b * db)
-        _some(src, s, dst, d, 0, 2 * low, inner, shift, first, weight)
-        _some(src, s, dst, d, 2 * high, len(first), inner, shift, first, weight)
-        f, g = s + _U(low + start), d + _U(2 * low)
-        for j in range(high - low):
-            x, y = f + _U(j), g + _U(2 * j)
-            k, m, n = kind(src[x + _U(1)]), kind(src[x + _U(2)]), kind(src[x + _U(3)])
-            even = kind(kind(kind(kind(src[x]) * a0) + kind(k * a1)) + kind(kind(m * a2) + kind(n * a3)))
-            odd = kind(kind(kind(k * b0) + kind(m * b1)) + kind(kind(n * b2) + kind(kind(src[x + _U(4)]) * b3)))
-            even, odd = kind(kind(even + half) >> places), kind(kind(odd + half) >> places)
-            dst[y] = np.uint8(min(max(even, least), most))
-            dst[y + _U(1)] = np.uint8(min(max(odd, least), most))
+    for top in range(outer):
+        for mid in range(size_b):
+            s = _U(s0 + top * sa + mid * sb)
+            d = _U(d0 + top * da + mid * db)
+            _some(src, s, dst, d, 0, 2 * low, inner, shift, first, weight)
+            _some(src, s, dst, d, 2 * high, len(first), inner, shift, first, weight)
+            f, g = s + _U(low + start), d + _U(2 * low)
+            for j in range(high - low):
+                x, y = f + _U(j), g + _U(2 * j)
+                k, m, n = kind(src[x + _U(1)]), kind(src[x + _U(2)]), kind(src[x + _U(3)])
+                even = kind(kind(kind(kind(src[x]) * a0) + kind(k * a1)) + kind(kind(m * a2) + kind(n * a3)))
+                odd = kind(kind(kind(k * b0) + kind(m * b1)) + kind(kind(n * b2) + kind(kind(src[x + _U(4)]) * b3)))
+                even, odd = kind(kind(even + half) >> places), kind(kind(odd + half) >> places)
+                dst[y] = np.uint8(min(max(even, least), most))
+                dst[y + _U(1)] = np.uint8(min(max(odd, least), most))

@@ -18,8 +18,8 @@ __all__ = ["Move", "plan_move"]
 _Array: TypeAlias = np.ndarray[Any, np.dtype[Any]]
 _U: Any = np.uint64
 
-_BLOCK_BYTES = 1 << 20
-"""Result a block, where there is no need for less."""
+_BLOCK_BYTES = (1 << 18, 1 << 22)
+"""Of the result a block, at least and at most: an eighth of all between."""
 _STRETCH_BYTES = 256
 """From here on samples are copied whole, as rows are."""
 _COLUMNS = 1 << 20
@@ -195,5 +195,6 @@ def plan_move(shape: tuple[int, ...], active: list[tuple[int, AxisRule]], itemsi
     sizes = [len(row), in_rows * across.in_size * inner, wide, inner]
     pieces = tuple(np.asarray([*sizes, c, min(c + _COLUMNS, across.out_size)]) for c in cuts)
     rows = math.prod(shape[:first]) * len(row)
-    step = max(1, _BLOCK_BYTES // (wide * itemsize))
+    least, most = _BLOCK_BYTES
+    step = max(1, min(max(rows * wide * itemsize // 8, least), most) // (wide * itemsize))
     return Move(np.dtype(f"u{itemsize}"), function, rows, step, pieces, row, column)

@@ -26,7 +26,7 @@ __all__ = ["Filter", "Pass", "Strip", "plan_filter"]
 _Array: TypeAlias = np.ndarray[Any, np.dtype[Any]]
 _Range: TypeAlias = tuple[int, int]
 
-_JOB_BYTES = 3 << 19
+_JOB_BYTES = 1 << 20
 """Of a job's input, scratch arrays and result: they stay in a core's second-level cache."""
 _MOST_BYTES = 8 << 20
 """The same, where a strip cannot be so small."""
@@ -231,7 +231,7 @@ def _kernel(
     low, high = source
     tables = (run.first, run.weight)
     whole = span == (0, rule.out_size) and source == (0, rule.in_size)
-    lead = (shift_of(rule),) if saturate else (high, *exact)
+    lead = (shift_of(rule), *tables) if saturate else exact
     if inner == 3 and not saturate:
         kernels = resize_pixels
     if whole and inner in (1, 1 if saturate else 3) and rule.out_size == 2 * rule.in_size:
@@ -239,13 +239,13 @@ def _kernel(
         taps = same.weight.shape[1] if same else 0
         if same and taps in (2, 4) and same.start[1] == same.start[0] + 1:
             function = kernels.rows_double2 if taps == 2 else kernels.rows_double4
-            return function, (*lead, *tables, same.low, same.high, same.start[0], same.weight)
+            return function, (*lead, same.low, same.high, same.start[0], same.weight)
     if whole and inner == 1 and rule.in_size == 2 * rule.out_size and not saturate:
         same = steady(rule, dtype, 1, 2)
         if same and same.weight.shape[1] % 2 == 0:
-            return kernels.rows_halved, (*lead, *tables, same.low, same.high, same.start[0], same.weight)
+            return kernels.rows_halved, (*lead, same.low, same.high, same.start[0], same.weight)
     if saturate:
-        return resize_bytes.rows, (*lead, *tables)
+        return resize_bytes.rows, lead
     return resize_float.rows, (low, high - low, *exact, *tables)
 
 
