@@ -45,7 +45,7 @@ def _run(name: str, quick: bool, rest: Sequence[str]) -> int:
         print(f"The load of this machine is {load:.2f}: what else runs will show in the figures.", file=sys.stderr)
     command = [sys.executable, "-m", "pytest", str(HERE), f"--benchmark-json={path}", "-q", "-p", "no:cacheprovider"]
     command += ["--benchmark-columns=median,iqr,rounds", "--benchmark-sort=name", "--benchmark-disable-gc"]
-    command += ["--benchmark-time-unit=ms", *(["--quick"] if quick else []), *rest]
+    command += ["--benchmark-time-unit=ms", *map(str, rest), *(["--quick"] if quick else [])]
     return subprocess.run(command, cwd=ROOT, env=environment, check=False).returncode
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 from pathlib import Path
@@ -17,6 +18,7 @@ SPOILERS = ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--again", nargs="+", type=Path, help="benchmarks: only what these JSON files lack, or disturbed")
     parser.addoption("--quick", action="store_true", help="benchmarks: one round of next to no data, to see it work")
 
 
@@ -29,6 +31,17 @@ def pytest_configure(config: pytest.Config) -> None:
         )
     config.addinivalue_line("python_files", "bench_*.py")
     config.addinivalue_line("python_functions", "bench_*")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    files = config.getoption("--again")
+    if files:
+        from benchmarks.machine import CALM
+
+        entries = [entry for path in files for entry in json.loads(path.read_text(encoding="utf-8"))["benchmarks"]]
+        done = {entry["name"] for entry in entries if entry["extra_info"]["disturbed"] <= CALM}
+        config.hook.pytest_deselected(items=[item for item in items if item.name in done])
+        items[:] = [item for item in items if item.name not in done]
 
 
 @pytest.fixture

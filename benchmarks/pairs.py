@@ -9,6 +9,10 @@ Pools of threads disturb each other: after a matrix product NumPy's OpenBLAS wor
 would slow whatever torch does meanwhile (threadpoolctl's limits do not end that; they hold for the next product). So
 before each rival, and before our own call, we wait until no thread of this process works any more (`quiet`).
 
+Other processes disturb more. After a round in which they took some of the processor we wait until they are done, three
+minutes a run at most, and `disturbed`, their share while a case was measured, stays beside its figures: ``run --again``
+measures anew where it is above a twentieth.
+
 "fresh" makes a new result in each call, on both sides. "out" writes into an array that was written before: torch by the
 ``out=`` of its ATen operators; rivals without such a thing make a fresh result.
 
@@ -35,6 +39,7 @@ from threadpoolctl import threadpool_limits
 
 import upsample
 from benchmarks.cases import Case
+from benchmarks.machine import CALM, Others
 from upsample.engines.cpu import threads
 from upsample.engines.dispatch import ENGINES
 
@@ -43,6 +48,8 @@ PAIRS = [pytest.param(*pair, id="-".join(pair)) for pair in (("cpu", "fresh"), (
 
 SHORT = 2e-3
 """A timed sample lasts at least so many seconds; a call that takes less is repeated."""
+PATIENCE = [180.0]
+"""Seconds that this run may still wait for other processes."""
 SLOW = 1.0
 """A rival that takes longer is timed once, in the call that its result is checked with."""
 
@@ -158,8 +165,11 @@ def measure(benchmark: Any, case: Case, job: Job, engine: str, how: str, quick: 
         rivals["copy"] = _Timed(_copy(job.volume, number), [])
         del result
         calls, rounds = _settle(ours, rivals, quick)
-        benchmark.pedantic(_repeat(ours, calls), setup=_alternate(ours, rivals, calls), rounds=rounds)
-    benchmark.extra_info.update(case=case.id, engine=engine, how=how, threads=number, calls=calls)
+        others = Others()
+        before = _alternate(ours, rivals, calls)
+        benchmark.pedantic(_repeat(ours, calls), setup=before if quick else _patient(before), rounds=rounds)
+        share = round(others.share(), 3)
+    benchmark.extra_info.update(case=case.id, engine=engine, how=how, threads=number, calls=calls, disturbed=share)
     if benchmark.stats is not None:  # None under --benchmark-disable
         benchmark.extra_info.update(_figures([t / calls for t in benchmark.stats.stats.data], rivals))
 
@@ -244,6 +254,21 @@ def _alternate(ours: Callable[[], Any], rivals: dict[str, _Timed], calls: int) -
         seconds(ours, calls)
 
     return before
+
+
+def _patient(before: Callable[[], None]) -> Callable[[], None]:
+    """Wait before a round where the one before it was disturbed."""
+    others = [Others()]
+
+    def wait() -> None:
+        while others[0].share() > CALM and PATIENCE[0] > 0:
+            others[0] = Others()
+            time.sleep(0.1)
+            PATIENCE[0] -= 0.1
+        others[0] = Others()
+        before()
+
+    return wait
 
 
 def _repeat(ours: Callable[[], Any], calls: int) -> Callable[[], None]:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.cases import CASES, LIMITS, Case
+from benchmarks.machine import CALM
 from benchmarks.words import ratio as _ratio
 from benchmarks.words import time as _time
 
@@ -63,7 +64,7 @@ def write(files: Sequence[Path], folder: Path) -> int:
 
 
 def read(files: Sequence[Path]) -> list[Results]:
-    """Merge files by machine, the oldest first: a case measured again replaces what was there."""
+    """Merge files by machine: of two figures the less disturbed one holds; of two calm ones the later."""
     loaded = [json.loads(path.read_text(encoding="utf-8")) for path in files]
     machines: dict[str, Results] = {}
     for content in sorted(loaded, key=lambda c: c["datetime"]):
@@ -76,8 +77,10 @@ def read(files: Sequence[Path]) -> list[Results]:
         for entry in content["benchmarks"]:
             extra = entry["extra_info"]
             if "seconds" in extra:
-                figures = {**extra, "rounds": entry["stats"]["rounds"]}
-                result.figures[extra["case"], extra["engine"], extra["how"]] = figures
+                key = extra["case"], extra["engine"], extra["how"]
+                before = result.figures.get(key)
+                if before is None or max(extra["disturbed"], CALM) <= max(before["disturbed"], CALM):
+                    result.figures[key] = {**extra, "rounds": entry["stats"]["rounds"]}
     return sorted((m for m in machines.values() if m.figures), key=lambda m: m.when)
 
 
@@ -96,10 +99,13 @@ def _machine(results: Results) -> list[str]:
     lines = [f"## {about['cpu']}, {results.when}", ""]
     if results.quick:
         lines += ["**A quick run on next to no data: that it works is all that these figures say.**", ""]
+    shares = [figures["disturbed"] for figures in results.figures.values()]
     lines += [
         f"{about['threads']} threads; {about['system']}; Python {about['python']}; {versions}. NumPy's BLAS: "
         f"{about['blas']}. Commit {results.commit}. Load before the run: "
-        f"{', '.join(f'{load:.2f}' for load in results.loads)}.",
+        f"{', '.join(f'{load:.2f}' for load in results.loads)}; other processes took "
+        f"{100 * statistics.median(shares):.1f} % of the processor while a case was measured (median; at most "
+        f"{100 * max(shares):.0f} %).",
         "",
         "Shapes: A (8, 64, 128, 128); B (1, 3, 1080, 1920); C (4, 512, 14, 14); volumes (2, 16, 32, 64, 64).",
         "",

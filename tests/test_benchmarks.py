@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -102,13 +103,15 @@ def test_rounds_alternate_and_each_call_is_warm(monkeypatch: pytest.MonkeyPatch)
     assert all(len(timed.seconds) == 2 for timed in rivals.values())
 
 
-def _measured(path: Path, when: str, cpu: str, ratios: dict[str, float]) -> Path:
+def _measured(path: Path, when: str, cpu: str, ratios: dict[str, float], disturbed: float = 0.0) -> Path:
     """A file as a run writes it: for each way one figure of "bilinear ×2, C"."""
     entries: list[dict[str, Any]] = []
     for way, ratio in ratios.items():
         engine, how = way.split("-")
         extra = dict(case="bilinear ×2, C", engine=engine, how=how, threads=2, calls=1, seconds=0.002)
-        extra |= dict(rivals={"torch": 0.002 * ratio, "copy": 0.001}, ratios={"torch": ratio, "copy": 0.5})
+        extra |= dict(
+            disturbed=disturbed, rivals={"torch": 0.002 * ratio, "copy": 0.001}, ratios={"torch": ratio, "copy": 0.5}
+        )
         entries.append(dict(extra_info=extra | dict(timed_once=[]), stats=dict(rounds=9)))
     about = dict(cpu=cpu, system="Linux", python="3.11", versions={"torch": "2.13"}, blas="openblas", threads=2)
     about |= dict(load=[0.1], quick=False)
@@ -136,6 +139,44 @@ def test_the_page_says_what_is_under_its_goal(tmp_path: Path, monkeypatch: pytes
     assert report.write([new, other, old], tmp_path / "made") == 0
     made = (tmp_path / "made" / "README.md").read_text(encoding="utf-8")
     assert made.index("## one, 2026-01-02") < made.index("## two, 2025-01-01")
+
+
+def test_a_disturbed_figure_replaces_no_calm_one(tmp_path: Path) -> None:
+    from benchmarks import report
+
+    calm = _measured(tmp_path / "a.json", "2026-01-01", "one", {"cpu-fresh": 2.0}, 0.04)
+    disturbed = _measured(tmp_path / "b.json", "2026-01-02", "one", {"cpu-fresh": 3.0, "cpu-out": 3.0}, 0.2)
+    later = _measured(tmp_path / "c.json", "2026-01-03", "one", {"cpu-out": 4.0}, 0.05)
+    (machine,) = report.read([disturbed, later, calm])
+    assert {key[2]: figures["ratios"]["torch"] for key, figures in machine.figures.items()} == {
+        "fresh": 2.0,
+        "out": 4.0,
+    }
+
+
+def test_only_what_was_disturbed_is_measured_again(tmp_path: Path) -> None:
+    names = [f"bench_tiny[tiny-others-max_pool-{way}]" for way in ("cpu-fresh", "cpu-out")]
+    entries = [dict(name=n, extra_info=dict(disturbed=d)) for n, d in zip(names, (0.05, 0.06), strict=True)]
+    path = tmp_path / "before.json"
+    path.write_text(json.dumps(dict(benchmarks=entries)))
+    options = ("--collect-only", "-q", "-k", "max_pool and cpu", "--again", path)
+    told = run("-m", "pytest", "benchmarks/bench_tiny.py", *options)
+    assert told.returncode == 0, told.stdout
+    assert names[0] not in told.stdout
+    assert names[1] in told.stdout
+
+
+def test_other_processes_are_noticed() -> None:
+    from benchmarks.machine import Others
+
+    code = "while True: pass"
+    if not Path("/proc/stat").exists():
+        pytest.skip("only Linux tells what other processes take")
+    others = Others()
+    with subprocess.Popen([sys.executable, "-c", code]) as busy:
+        time.sleep(0.5)
+        busy.kill()
+    assert 0 < others.share() <= 1
 
 
 def test_files_without_figures_make_no_page(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
