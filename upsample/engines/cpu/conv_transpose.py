@@ -1,7 +1,7 @@
 """Transposed convolution: matrix products on BLAS, whose shares compiled loops add up; direct loops for few channels.
 
 The product gives every tap of every cell its share, for so many images, output channels and rows of cells at a time
-that the shares stay near the cores; `gather` sums them into rows of the result. With few input channels a product is
+that the shares stay in the cache of the thread that makes them; `gather` sums them into rows of the result. With few input channels a product is
 not worth its shares, and `gather` weighs the cells as it sums.
 """
 
@@ -27,14 +27,17 @@ __all__ = ["run"]
 
 _A = np.ndarray[Any, Any]
 
-_SHARES = 1 << 23
-"""Bytes of shares that are made at once."""
-_MOST_SHARES = 1 << 25
+_SHARES = 1 << 20
+"""Bytes of shares that a thread makes at once: they stay in its second-level cache."""
+_MOST_SHARES = 1 << 24
 """Bytes of shares of the fewest cells, from which on they are not made at all."""
 _FEW_CHANNELS = 4
 """Input channels of a group up to which no product is made."""
-_PRODUCT_ROWS = 128
+_PRODUCT_ROWS = 64
 """Rows of a product that keep BLAS busy."""
+_SMALL_PRODUCT = 1 << 18
+"""Multiplications of a product that OpenBLAS makes in the thread that asks: its own threads wait for each other, which
+takes long where the cores are busy, and spin afterwards at the cost of all others."""
 _WORK = 1 << 17
 """Sums that a task makes, about."""
 _STAGED = 1 << 22
@@ -159,6 +162,27 @@ def _convolve(plan: SpreadPlan, x: _A, weight: _A, bias: _A | None, result: _A) 
         work.by_products()
 
 
+def _multiply(rows: _A, columns: _A, made: _A) -> None:
+    """Multiply matrices in this thread: as many small products, which one call of NumPy makes."""
+    inner, width = columns.shape
+    column_step = 32 if inner <= 256 else 64
+    row_step = max(1, min(_SMALL_PRODUCT // (inner * column_step), rows.shape[0]))
+    for r0, r1, high in _steps(rows.shape[0], row_step):
+        left = rows[r0:r1].reshape(-1, 1, high, inner)
+        for c0, c1, wide in _steps(width, column_step):
+            right = columns[:, c0:c1].reshape(inner, -1, wide).swapaxes(0, 1)
+            np.matmul(left, right, out=made[r0:r1, c0:c1].reshape(-1, high, right.shape[0], wide).swapaxes(1, 2))
+
+
+def _steps(size: int, step: int) -> Iterator[tuple[int, int, int]]:
+    """Whole steps, from, to and of which size; then the rest as one."""
+    whole = size // step * step
+    if whole:
+        yield 0, whole, step
+    if whole < size:
+        yield whole, size, size - whole
+
+
 def _ready(x: _A, dtype: np.dtype[Any]) -> _A:
     return frozen(np.ascontiguousarray(x, dtype=dtype))
 
@@ -210,32 +234,56 @@ class _Work:
         """How many planes, channels, positions of the first axis and of a phase of the last a block makes."""
         each, large, phase = self.counts[0], self.g.axes[0].large, self.g.phase
         one = self.shares(1, large, phase)
-        if one * min(each, -(-_PRODUCT_ROWS // self.g.taps)) <= _SHARES:
-            channels = min(each, max(1, _SHARES // one))
-            return (max(1, _SHARES // (one * each)) if channels == each else 1), channels, large, phase
+        room = min(_SHARES, max(one * each * self.x.shape[0] // 4, 1 << 17))  # the same for any number of threads
+        if one * min(each, -(-_PRODUCT_ROWS // self.g.taps)) <= room:
+            channels = min(each, max(1, room // one))
+            return (max(1, room // (one * each)) if channels == each else 1), channels, large, phase
         channels = min(each, -(-_PRODUCT_ROWS // self.g.taps))
         ys, js = (large, phase) if large > 1 else (1, phase)
-        while self.shares(channels, ys, js) > _SHARES and ys > 1:
+        while self.shares(channels, ys, js) > room and ys > 1:
             ys = -(-ys // 2)
         if large == 1 and len(self.g.axes) == 2:
-            while self.shares(channels, ys, js) > _SHARES and js > 1024:
+            while self.shares(channels, ys, js) > room and js > 1024:
                 js = -(-js // 2)
         while self.shares(channels, ys, js) > _MOST_SHARES and channels > 1:
             channels = -(-channels // 2)
         return 1, channels, ys, js
 
     def by_products(self) -> None:
-        """Make blocks of shares on BLAS, and let the threads add each up."""
+        """Make blocks of shares and add each up, in one thread."""
         planes, channels, ys, js = self.block()
-        each = self.counts[0]
-        for plane in range(0, self.x.shape[0], planes):
-            some = range(plane, min(plane + planes, self.x.shape[0]))
-            for y, j in self._cuts(ys, js):
-                whole = _Region(some, range(each), y, j)
-                cells = self._cells(whole)
-                for m in range(0, each, channels):
-                    region = _Region(some, range(m, min(m + channels, each)), y, j)
-                    self._add_up(region, self._shares(region, cells))
+        each, count = self.counts[0], self.x.shape[0]
+        regions = [
+            _Region(range(plane, min(plane + planes, count)), range(m, min(m + channels, each)), y, j)
+            for plane in range(0, count, planes)
+            for y, j in self._cuts(ys, js)
+            for m in range(0, each, channels)
+        ]
+        weight = np.ascontiguousarray(self.weight.swapaxes(1, 2))
+        threads.each_block(lambda number: self._make(regions[number], weight), len(regions))
+
+    def _make(self, region: _Region, weight: _A) -> None:
+        with np.errstate(invalid="ignore", over="ignore"):  # each thread has its own
+            source = frozen(self._shares(region, weight)).reshape(-1)
+
+        def make(rows: range, own: bool, result: _A) -> None:
+            piece = self._piece(region, rows, own)
+            gather(source, _nothing(self.dtype), self.g.grid, len(self.g.axes) - 1, piece, self.bias, result)
+
+        rows = range(len(region.planes) * len(region.channels) * len(region.y) * self.g.rows)
+        if self.result.dtype != self.dtype:
+            self._round(make, region, rows)
+        else:
+            make(rows, False, self.result)
+
+    def _shares(self, region: _Region, weight: _A) -> _A:
+        """The products of cells and taps, ``[planes, channels, taps, cells]``."""
+        cells, taps = self._cells(region), self.g.taps
+        made = np.empty((cells.shape[0], len(region.channels) * taps, cells.shape[2]), dtype=self.dtype)
+        cut = slice(region.channels.start * taps, region.channels.stop * taps)
+        for place, plane in enumerate(region.planes):
+            _multiply(weight[plane % self.counts[2], cut], cells[place], made[place])
+        return made
 
     def direct(self) -> None:
         """Weigh and add without shares; halves are converted some planes, or some rows of one, at a time."""
@@ -274,31 +322,6 @@ class _Work:
         low, high, left, right = self._bounds(region)
         part = self.x[region.planes.start : region.planes.stop, :, low:high, :, left:right]
         return np.asarray(part, dtype=self.dtype).reshape(part.shape[0], part.shape[1], -1)
-
-    def _shares(self, region: _Region, cells: _A) -> _A:
-        """The products of cells and taps, ``[planes, channels, taps, cells]``."""
-        taps = self.g.taps
-        made = np.empty((len(region.planes), len(region.channels) * taps, cells.shape[2]), dtype=self.dtype)
-        cut = slice(region.channels.start * taps, region.channels.stop * taps)
-        for place, plane in enumerate(region.planes):
-            np.matmul(self.weight[plane % self.counts[2], :, cut].T, cells[place], out=made[place])
-        return made
-
-    def _add_up(self, region: _Region, shares: _A) -> None:
-        source = frozen(shares).reshape(-1)
-
-        def make(rows: range, own: bool, result: _A) -> None:
-            gather(
-                source,
-                _nothing(self.dtype),
-                self.g.grid,
-                len(self.g.axes) - 1,
-                self._piece(region, rows, own),
-                self.bias,
-                result,
-            )
-
-        self._each(make, region, 1)
 
     def _piece(self, region: _Region, rows: range, own: bool) -> tuple[int, ...]:
         low, high, left, right = self._bounds(region)
