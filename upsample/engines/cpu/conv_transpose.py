@@ -1,8 +1,8 @@
 """Transposed convolution: matrix products on BLAS, whose shares compiled loops add up; direct loops for few channels.
 
 The product gives every tap of every cell its share, for so many images, output channels and rows of cells at a time
-that the shares stay in the cache of the thread that makes them; `gather` sums them into rows of the result. With few input channels a product is
-not worth its shares, and `gather` weighs the cells as it sums.
+that the shares stay in the cache of the thread that makes them; `gather` sums them into rows of the result. With few
+input channels a product is not worth its shares, and `gather` weighs the cells as it sums.
 """
 
 from __future__ import annotations
