@@ -112,11 +112,25 @@ def _calls(draw: st.DrawFn) -> tuple[np.ndarray, dict[str, Any]]:
     return x, options
 
 
-@given(_calls())
-@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-def test_any_call(call: tuple[np.ndarray, dict[str, Any]]) -> None:
+@given(_calls(), st.sampled_from([300, 3000, 1 << 20]))
+@settings(max_examples=500, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+def test_any_call(call: tuple[np.ndarray, dict[str, Any]], job: int) -> None:
+    from upsample.engines.cpu import resize, resize_passes
+
     x, options = call
-    same_as_portable(x, exact=options["mode"] in POINTS, **options)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(resize, "_works", {})
+        for name, value in dict(_JOB_BYTES=job, _MOST_BYTES=job, _STRIP=4).items():
+            patch.setattr(resize_passes, name, value)
+        same_as_portable(x, exact=options["mode"] in POINTS, **options)
+
+
+def test_inputs_that_no_output_is_made_of() -> None:
+    for shape in ((1, 1, 10, 10), (2, 3, 30, 11), (1, 1, 12, 12, 12)):
+        for n in (1, 2, 3):
+            mode = "bilinear" if len(shape) == 4 else "trilinear"
+            size = (n,) * (len(shape) - 2)
+            same_as_portable(noise(*shape), size, function=upsample.interpolate, mode=mode, exact=False)
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])

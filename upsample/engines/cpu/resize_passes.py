@@ -203,7 +203,8 @@ class _Geometry:
         for distances in (before, behind):
             steps += [distances[a_step], distances[b_step] if axis > 1 else 0, distances[axis + 1]]
         rule = self.rules[axis]
-        function, tables = _kernel(rule, span, self.dtype, inner, source)
+        packed = before[axis + 1] == behind[axis + 1] == inner
+        function, tables = _kernel(rule, span, self.dtype, inner, packed, source)
         return Pass(function, s0, d0, before[0], behind[0], outer, (np.asarray([*steps, size_b, inner]), *tables))
 
 
@@ -217,15 +218,18 @@ def _steps(sizes: list[int], inner: int) -> list[int]:
 
 
 def _kernel(
-    rule: AxisRule, span: _Range, dtype: str, inner: int, source: _Range
+    rule: AxisRule, span: _Range, dtype: str, inner: int, packed: bool, source: _Range
 ) -> tuple[Callable[..., None], tuple[Any, ...]]:
-    """Choose the kernel for outputs `span` of an axis, and its tables; `source` is what they are made of."""
+    """Choose the kernel for outputs `span` of an axis, and its tables.
+
+    `packed` says whether samples lie side by side, as the kernels for rows want it; `source` what they are made of.
+    """
     saturate = dtype == "uint8"
     kernels: Any = resize_bytes if saturate else resize_float
     dtype = sums_of(rule) if saturate else dtype
     each, cut = listed(rule, dtype), slice(*span)
     exact = (each.count[cut], each.index[cut], each.weight[cut])
-    if inner >= _FEW:
+    if inner >= _FEW or not packed:
         return kernels.columns, (shift_of(rule), *exact) if saturate else exact
     run = runs(rule, dtype, inner, *span)
     low, high = source
