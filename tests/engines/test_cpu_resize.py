@@ -125,12 +125,18 @@ def test_any_call(call: tuple[np.ndarray, dict[str, Any]], job: int) -> None:
         same_as_portable(x, exact=options["mode"] in POINTS, **options)
 
 
-def test_inputs_that_no_output_is_made_of() -> None:
-    for shape in ((1, 1, 10, 10), (2, 3, 30, 11), (1, 1, 12, 12, 12)):
-        for n in (1, 2, 3):
-            mode = "bilinear" if len(shape) == 4 else "trilinear"
-            size = (n,) * (len(shape) - 2)
-            same_as_portable(noise(*shape), size, function=upsample.interpolate, mode=mode, exact=False)
+@pytest.mark.parametrize("dtype", ["float32", "uint8", "float16"])
+def test_inputs_that_no_output_is_made_of(dtype: str) -> None:
+    for shape in ((1, 1, 10, 10), (2, 3, 30, 11), (3, 12, 12, 12)):
+        for size in (1, 2, 3):
+            for last in (1, 5, 40):
+                sizes = (size,) * (len(shape) - 2) + (last,)
+                for mode in ("linear", "cubic"):
+                    axes = tuple(range(1, len(shape)))
+                    same_as_portable(values(dtype, *shape), sizes, axes=axes, mode=mode, exact=False)
+    x = values(dtype, 3, 50, 40)
+    for scale in (1.02, 1.37, 2.17, 0.73):
+        same_as_portable(x, scale=scale, axes=(1, 2), mode="cubic", exact=False)
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])

@@ -162,6 +162,8 @@ class _Geometry:
         """Lay out the part of the result that `target` names."""
         n = len(self.rules)
         source = [_reached(rule, *t) for rule, t in zip(self.rules, target, strict=False)]
+        if target[0] == (0, self.rules[0].out_size):  # whole planes, so that the rows of several are equally far apart
+            source[0] = (0, self.rules[0].in_size)
         now = [high - low for low, high in source] + [rule.in_size for rule in self.rules[2:]]
         after = [high - low for low, high in target[:n]] + [rule.out_size for rule in self.rules[2:]]
         order = self.order()
