@@ -92,7 +92,7 @@ def test_equals_portable(plan: PoolPlan, dtype: str, with_indices: bool, seed: i
     x = values(dtype, (2, 1, *(axis.large for axis in plan.axes)), seed)
     with pytest.MonkeyPatch.context() as patch:
         if small_blocks:  # cuts in rows and columns, and rows that share a place in the kernel's memory
-            for name, size in (("_BLOCK", 30), ("_TILE", 3), ("_KEPT", 6)):
+            for name, size in (("_BLOCK", 30), ("_TILE", 3), ("_KEPT", 6), ("_FEW_TAPS", 6)):
                 patch.setattr(compiled, name, size)
             compiled._geometry.cache_clear()
         got = compiled.run(np, plan, x, (None, None), with_indices)
@@ -156,15 +156,19 @@ def test_out(dtype: str, layout: str) -> None:
         np.testing.assert_array_equal(g, w)
 
 
-def test_one_signature() -> None:
+@pytest.mark.parametrize("few", [0, 16])
+def test_one_signature(monkeypatch: pytest.MonkeyPatch, few: int) -> None:
     """Read-only, strided and writeable inputs of any size share one compiled signature."""
-    x = noise(2, 3, 9, 8)
-    upsample.max_pool2d_with_indices(x, 2, engine="cpu")
-    before = len(pool_kernels.pool_indices.signatures)
+    monkeypatch.setattr(compiled, "_FEW_TAPS", few)
+    compiled._geometry.cache_clear()
+    kernel = pool_kernels.pool_taps if few else pool_kernels.pool_indices
+    upsample.max_pool2d_with_indices(noise(2, 3, 9, 8), 2, engine="cpu")
+    before = len(kernel.signatures)
     for kind in KINDS:
         upsample.max_pool2d_with_indices(get(kind).make(noise(1, 2, 20, 11)), 3, 2, 1, engine="cpu")
     upsample.max_pool1d_with_indices(noise(1, 2, 11), 3, 2, 1, engine="cpu", out=None)
-    assert len(pool_kernels.pool_indices.signatures) == before
+    assert len(kernel.signatures) == before
+    compiled._geometry.cache_clear()
 
 
 def test_axes_that_are_one_object() -> None:

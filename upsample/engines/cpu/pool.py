@@ -14,7 +14,7 @@ from upsample import arrays
 from upsample.arrays import Array
 from upsample.engines.cpu import threads
 from upsample.engines.cpu.compile import frozen
-from upsample.engines.cpu.pool_kernels import AXIS, pool_indices, pool_values
+from upsample.engines.cpu.pool_kernels import AXIS, pool_indices, pool_taps, pool_values
 from upsample.plans.window import PoolPlan, SpanAxis, WindowAxis
 
 __all__ = ["run"]
@@ -25,6 +25,8 @@ _BLOCK = 1 << 19
 """Positions that a block reads, about: half a millisecond."""
 _TILE = 1 << 12
 """Cells of the last axis that are made at once, so that rows stay in the first-level cache."""
+_FEW_TAPS = 16
+"""Taps of a window up to which each is compared for itself."""
 _KEPT = 1 << 15
 """Reduced cells that are kept for the windows that share them."""
 
@@ -54,6 +56,8 @@ class _Geometry:
     spans : tuple of (array, array)
         For each axis and cell: a bound below the positions that it and later cells read, and one past those that it
         and earlier cells read.
+    few_taps : bool
+        Whether a window of two axes is so small that reducing rows first does not pay.
     """
 
     grid: _A
@@ -66,6 +70,7 @@ class _Geometry:
     kept: int
     rest: int
     spans: tuple[tuple[_A, _A], ...]
+    few_taps: bool
 
 
 @lru_cache(maxsize=256)
@@ -102,6 +107,8 @@ def _geometry(plan: PoolPlan) -> _Geometry:
         max(1, min(reach, _KEPT // tile)),
         rows // leading[0].small,
         tuple(_span(axis) for axis in axes),
+        len(axes) == 2
+        and math.prod(a.kernel if isinstance(a, WindowAxis) else _FEW_TAPS + 1 for a in axes) <= _FEW_TAPS,
     )
 
 
@@ -231,5 +238,7 @@ class _Work:
         whole = (*piece, g.kept, int(self.local))
         if self.indices is None:
             pool_values(x, g.grid, g.axes, whole, self.lowest, self.last_nan, target, step)
+        elif g.few_taps and not self.local:
+            pool_taps(x, g.grid, whole, self.lowest, self.last_nan, target, step, self.indices)
         else:
             pool_indices(x, g.grid, g.axes, whole, self.lowest, self.last_nan, target, step, self.indices)
