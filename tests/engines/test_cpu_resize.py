@@ -275,6 +275,8 @@ def test_one_compiled_signature() -> None:
     calls(x)
     calls(noise(13, 14)[:, 1:])
     calls(noise(13, 13)[::-1])
+    upsample.resize(noise(60)[::-2], 45, mode="linear", engine="cpu")
+    upsample.resize(noise(13, 26)[:, ::2], (26, 26), mode="linear", engine="cpu")
     calls(np.frombuffer(b"\0" + x.tobytes(), dtype=np.float32, offset=1).reshape(13, 13))
     assert [len(k.signatures) for k in kernels] == before
     assert max(before) <= 4

@@ -119,7 +119,9 @@ def _fill(work: _Work, x: _Array, result: _Array) -> None:
 
 def _flat(x: _Array, dtype: np.dtype[Any]) -> _Array:
     """Return the values in order, read-only, without a copy where they lie so."""
-    flat = np.ascontiguousarray(x).reshape(-1).view(dtype)
+    flat = (x if x.flags.c_contiguous else np.ascontiguousarray(x)).reshape(-1)
+    if flat.dtype != dtype:
+        flat = flat.view(dtype)
     return frozen(flat if flat.flags.aligned else flat.copy())
 
 

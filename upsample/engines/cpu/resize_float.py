@@ -104,15 +104,16 @@ def edges(
     d0: int,
     outer: int,
     steps: _Array,
-    begin: int,
-    end: int,
+    low: int,
+    high: int,
     count: _Array,
     index: _Array,
     weight: _Array,
 ) -> None:
-    """Filter the outputs ``[begin, end)`` of every row tap by tap: column by column, so that tables are read once."""
+    """Filter the outputs outside ``[low, high)`` of every row tap by tap: column by column, so tables are read once."""
     sa, sb, _, da, db, _, size_b, inner = steps
-    for e in range(begin * inner, end * inner):
+    for place in range((low + len(count) - high) * inner):
+        e = place if place < low * inner else place + (high - low) * inner
         o, i = e // inner, e % inner
         taps = count[o]
         for top in range(outer):
@@ -215,8 +216,7 @@ def rows_double2(
 ) -> None:
     """Filter rows to twice as many samples, two taps each: no tables but at the borders."""
     sa, sb, _, da, db, _, size_b, _ = steps
-    edges(src, s0, dst, d0, outer, steps, 0, 2 * low, count, index, exact)
-    edges(src, s0, dst, d0, outer, steps, 2 * high, len(count), count, index, exact)
+    edges(src, s0, dst, d0, outer, steps, 2 * low, 2 * high, count, index, exact)
     p, q, r, z = phases[0, 0], phases[0, 1], phases[1, 0], phases[1, 1]
     for top in range(outer):
         for mid in range(size_b):
@@ -247,8 +247,7 @@ def rows_double4(
 ) -> None:
     """Filter rows to twice as many samples, four taps each."""
     sa, sb, _, da, db, _, size_b, _ = steps
-    edges(src, s0, dst, d0, outer, steps, 0, 2 * low, count, index, exact)
-    edges(src, s0, dst, d0, outer, steps, 2 * high, len(count), count, index, exact)
+    edges(src, s0, dst, d0, outer, steps, 2 * low, 2 * high, count, index, exact)
     a0, a1, a2, a3 = phases[0, 0], phases[0, 1], phases[0, 2], phases[0, 3]
     b0, b1, b2, b3 = phases[1, 0], phases[1, 1], phases[1, 2], phases[1, 3]
     for top in range(outer):
@@ -281,8 +280,7 @@ def rows_halved(
 ) -> None:
     """Filter rows to half as many samples, an even number of taps each."""
     sa, sb, _, da, db, _, size_b, _ = steps
-    edges(src, s0, dst, d0, outer, steps, 0, low, count, index, exact)
-    edges(src, s0, dst, d0, outer, steps, high, len(count), count, index, exact)
+    edges(src, s0, dst, d0, outer, steps, low, high, count, index, exact)
     for top in range(outer):
         for mid in range(size_b):
             s = _U(s0 + top * sa + mid * sb)

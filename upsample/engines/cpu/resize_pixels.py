@@ -36,8 +36,7 @@ def rows_double2(
 ) -> None:
     """Filter rows to twice as many pixels, two taps each; with the 3 written out the stores vectorise."""
     sa, sb, _, da, db, _, size_b, _ = steps
-    edges(src, s0, dst, d0, outer, steps, 0, 2 * low, count, index, exact)
-    edges(src, s0, dst, d0, outer, steps, 2 * high, len(count), count, index, exact)
+    edges(src, s0, dst, d0, outer, steps, 2 * low, 2 * high, count, index, exact)
     p, q, r, z = phases[0, 0], phases[0, 1], phases[1, 0], phases[1, 1]
     for top in range(outer):
         for mid in range(size_b):
@@ -69,8 +68,7 @@ def rows_double4(
 ) -> None:
     """Filter rows to twice as many pixels, four taps each: each phase by itself, then both together."""
     sa, sb, _, da, db, _, size_b, _ = steps
-    edges(src, s0, dst, d0, outer, steps, 0, 2 * low, count, index, exact)
-    edges(src, s0, dst, d0, outer, steps, 2 * high, len(count), count, index, exact)
+    edges(src, s0, dst, d0, outer, steps, 2 * low, 2 * high, count, index, exact)
     a0, a1, a2, a3 = phases[0, 0], phases[0, 1], phases[0, 2], phases[0, 3]
     b0, b1, b2, b3 = phases[1, 0], phases[1, 1], phases[1, 2], phases[1, 3]
     even, odd = np.empty(3 * _CHUNK, dtype=src.dtype), np.empty(3 * _CHUNK, dtype=src.dtype)
