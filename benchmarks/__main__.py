@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import argparse
 import os
-import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NoReturn
 
 from benchmarks.conftest import ROOT, SPOILERS
 
@@ -27,7 +27,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     report.add_argument("--output", type=Path, metavar="FOLDER", help="where both go")
     given, rest = parser.parse_known_args(argv)
     if given.command == "run":
-        return _run(given.name, given.quick, rest)
+        _run(given.name, given.quick, rest)
     if rest:
         parser.error(f"unrecognized arguments: {' '.join(rest)}")
     from benchmarks.report import write
@@ -35,8 +35,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     return write(given.files, given.output or given.files[0].parent)
 
 
-def _run(name: str, quick: bool, rest: Sequence[str]) -> int:
-    """Run pytest in a process of its own, without the variables that spoil OpenBLAS."""
+def _run(name: str, quick: bool, rest: Sequence[str]) -> NoReturn:
+    """Become pytest, without the variables that spoil OpenBLAS; interrupted, it writes what it has."""
     path = Path(name).resolve() if name.endswith(".json") else HERE / "results" / f"{name}.json"
     path.parent.mkdir(parents=True, exist_ok=True)
     environment = {key: value for key, value in os.environ.items() if key not in SPOILERS}
@@ -46,7 +46,9 @@ def _run(name: str, quick: bool, rest: Sequence[str]) -> int:
     command = [sys.executable, "-m", "pytest", str(HERE), f"--benchmark-json={path}", "-q", "-p", "no:cacheprovider"]
     command += ["--benchmark-columns=median,iqr,rounds", "--benchmark-sort=name", "--benchmark-disable-gc"]
     command += ["--benchmark-time-unit=ms", *map(str, rest), *(["--quick"] if quick else [])]
-    return subprocess.run(command, cwd=ROOT, env=environment, check=False).returncode
+    sys.stderr.flush()
+    os.chdir(ROOT)
+    os.execve(sys.executable, command, environment)
 
 
 if __name__ == "__main__":

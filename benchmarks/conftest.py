@@ -19,6 +19,8 @@ SPOILERS = ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE")
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--again", nargs="+", type=Path, help="benchmarks: only what these JSON files lack, or disturbed")
+    about = "benchmarks: seconds in all to wait for other processes (180)"
+    parser.addoption("--patience", type=float, default=180.0, help=about)
     parser.addoption("--quick", action="store_true", help="benchmarks: one round of next to no data, to see it work")
 
 
@@ -29,6 +31,7 @@ def pytest_configure(config: pytest.Config) -> None:
             f"{' and '.join(set_)} in the environment can halve NumPy's matrix product: unset, or "
             "run `python -m benchmarks run NAME`, which does"
         )
+    os.environ["UPSAMPLE_BENCHMARK_PATIENCE"] = str(config.getoption("--patience"))
     config.addinivalue_line("python_files", "bench_*.py")
     config.addinivalue_line("python_functions", "bench_*")
 

@@ -10,8 +10,8 @@ would slow whatever torch does meanwhile (threadpoolctl's limits do not end that
 before each rival, and before our own call, we wait until no thread of this process works any more (`quiet`).
 
 Other processes disturb more. After a round in which they took some of the processor we wait until they are done, three
-minutes a run at most, and `disturbed`, their share while a case was measured, stays beside its figures: ``run --again``
-measures anew where it is above a twentieth.
+minutes a run at most (``--patience``). `disturbed`, their share while a case was measured, stays beside its figures,
+and ``--again FILE`` measures anew where it is above a twentieth.
 
 "fresh" makes a new result in each call, on both sides. "out" writes into an array that was written before: torch by the
 ``out=`` of its ATen operators; rivals without such a thing make a fresh result.
@@ -48,7 +48,7 @@ PAIRS = [pytest.param(*pair, id="-".join(pair)) for pair in (("cpu", "fresh"), (
 
 SHORT = 2e-3
 """A timed sample lasts at least so many seconds; a call that takes less is repeated."""
-PATIENCE = [180.0]
+PATIENCE = [float(os.environ.get("UPSAMPLE_BENCHMARK_PATIENCE", "180"))]
 """Seconds that this run may still wait for other processes."""
 SLOW = 1.0
 """A rival that takes longer is timed once, in the call that its result is checked with."""
