@@ -167,7 +167,11 @@ def measure(benchmark: Any, case: Case, job: Job, engine: str, how: str, quick: 
         calls, rounds = _settle(ours, rivals, quick)
         others = Others()
         before = _alternate(ours, rivals, calls)
-        benchmark.pedantic(_repeat(ours, calls), setup=before if quick else _patient(before), rounds=rounds)
+        try:
+            benchmark.pedantic(_repeat(ours, calls), setup=before if quick else _patient(before), rounds=rounds)
+        except KeyboardInterrupt:
+            benchmark.has_error = True  # the others are written, this one is not
+            raise
         share = round(others.share(), 3)
     benchmark.extra_info.update(case=case.id, engine=engine, how=how, threads=number, calls=calls, disturbed=share)
     if benchmark.stats is not None:  # None under --benchmark-disable
