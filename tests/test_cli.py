@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import io
+import os
 import subprocess
 import sys
 from importlib import import_module
@@ -278,7 +279,15 @@ sys.exit(main(["info"]))
 """
     run = subprocess.run([sys.executable, "-W", "error", "-c", code], capture_output=True, text=True, check=False)
     assert (run.returncode, run.stderr) == (0, "")
-    for word in ("Versions", f"upsample          {upsample.__version__}", np.__version__, "core", "Engines"):
+    for word in (
+        "Versions",
+        f"upsample          {upsample.__version__}",
+        np.__version__,
+        "core",
+        "threads",
+        "BLAS",
+        "Engines",
+    ):
         assert word in run.stdout
 
 
@@ -292,6 +301,97 @@ def test_info_says_why_an_engine_is_not_usable(
     assert main(["info"]) == 0
     lines = [line.strip() for line in capsys.readouterr().out.splitlines()]
     assert lines[-2:] == ["cuda      not usable: no GPU", "portable  usable"]
+
+
+def _pool(kernel: str, **others: object) -> dict[str, object]:
+    about = {"user_api": "blas", "internal_api": "openblas", "version": "0.3.31", "num_threads": 2}
+    about["filepath"] = "/env/site-packages/numpy.libs/libscipy_openblas64_.so"
+    return {**about, "architecture": kernel, **others}
+
+
+@pytest.mark.parametrize(
+    ("flags", "kernel", "warns"),
+    [
+        ("avx2 fma avx512f avx512bw avx512dq avx512vl", "SkylakeX", ""),
+        ("avx2 fma avx512f avx512bw avx512dq avx512vl", "Haswell", "AVX-512"),
+        ("avx2 fma avx512f avx512bw avx512dq avx512vl", "Zen", "AVX-512"),
+        ("avx2 fma avx512f avx512cd", "Haswell", ""),
+        ("avx2 fma", "Zen", ""),
+        ("avx2 fma", "Prescott", "AVX2"),
+        ("sse3", "Prescott", ""),
+        ("", "neoversen1", ""),
+    ],
+)
+def test_info_warns_of_a_blas_below_the_processor(
+    flags: str, kernel: str, warns: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from upsample import info
+
+    for name in ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE"):
+        monkeypatch.delenv(name, raising=False)
+    pools = [
+        _pool("Other", user_api="openmp"),
+        _pool("Other", filepath="/env/site-packages/scipy.libs/lib.so"),
+        _pool(kernel),
+    ]
+    monkeypatch.setitem(sys.modules, "threadpoolctl", SimpleNamespace(threadpool_info=lambda: pools))
+    monkeypatch.setattr(info, "_cpuinfo", lambda *keys: flags if "flags" in keys else "")
+    said, *warnings = info.blas()
+    assert said == f"openblas 0.3.31, {kernel} kernels, 2 threads"
+    assert len(warnings) == bool(warns)
+    if warns:
+        assert warnings[0].startswith(f"warning: {kernel} kernels on a processor with {warns}:")
+    monkeypatch.setenv("OPENBLAS_CORETYPE", "Haswell")
+    assert info.blas()[-1].startswith("warning: OPENBLAS_CORETYPE=Haswell is set")
+
+
+def test_info_knows_a_blas_that_is_no_openblas_or_cannot_be_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    from upsample import info
+
+    for name in ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(info, "_cpuinfo", lambda *keys: "avx2 fma avx512f avx512bw avx512dq avx512vl")
+    mkl = {"user_api": "blas", "internal_api": "mkl", "version": "2024.2", "num_threads": 2}
+    mkl["filepath"] = "/conda/lib/libmkl_rt.so.2"
+    monkeypatch.setitem(sys.modules, "threadpoolctl", SimpleNamespace(threadpool_info=lambda: [mkl]))
+    assert info.blas() == ["mkl 2024.2, 2 threads"]
+    monkeypatch.setitem(sys.modules, "threadpoolctl", SimpleNamespace(threadpool_info=list))
+    assert len(info.blas()) == 1
+    monkeypatch.setitem(sys.modules, "threadpoolctl", None)
+    (line,) = info.blas()
+    assert "pip install threadpoolctl" in line
+
+
+def test_info_counts_the_kernels_on_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from upsample import info
+
+    monkeypatch.setenv("NUMBA_CACHE_DIR", str(tmp_path))
+    assert info.kernels().startswith("none on disk: the first call of each op compiles")
+    package = Path(upsample.__file__).parent / "engines" / "cpu"
+    (folder,) = info._caches(package)
+    folder.mkdir()
+    python = f"py{sys.version_info.major}{sys.version_info.minor}"
+    for name in (f"compile.a-1.{python}.nbi", f"compile.b-2.{python}.nbi", f"absent.c-3.{python}.nbi", "compile.d.nbi"):
+        (folder / name).write_bytes(b"index")
+    assert info.kernels() == f"2 on disk, in {folder}"
+    os.utime(folder / f"compile.a-1.{python}.nbi", (0, 0))  # older than its source: Numba would not take it
+    assert info.kernels() == f"1 on disk, in {folder}"
+
+
+def test_the_kernels_are_where_info_looks(tmp_path: Path) -> None:
+    pytest.importorskip("numba", reason="Numba is not installed: no kernels to look for")
+    code = """
+import numpy as np
+import upsample
+from upsample import info
+assert info.kernels().startswith("none")
+upsample.interpolate(np.ones((1, 1, 4, 4), dtype=np.float32), scale_factor=2, engine="cpu")
+(folder,) = info._caches(info.Path(upsample.__file__).parent / "engines" / "cpu")
+assert info.kernels().endswith(f"on disk, in {folder}")
+"""
+    environment = {**os.environ, "NUMBA_CACHE_DIR": str(tmp_path)}
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, env=environment)
+    assert (run.returncode, run.stderr) == (0, "")
 
 
 @pytest.mark.parametrize("state", ["none", "present", "fails"])

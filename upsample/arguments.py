@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 import operator
 from collections.abc import Collection, Sequence
-from typing import SupportsIndex, TypeAlias, cast
+from typing import TypeAlias, cast
 
 import numpy as np
 
@@ -39,12 +39,12 @@ _LONGEST = 2**48
 
 def integer(op: str, argument: str, value: object, *, least: int | None = None) -> int:
     """Return an int; bool, float and text are a TypeError, less than `least` a ValueError."""
-    if isinstance(value, bool) or not isinstance(value, SupportsIndex):
-        raise bad_type(op, argument, value, "an integer is wanted", "pass an int")
     try:
-        result = operator.index(value)
-    except TypeError:  # an array of floats, say, that has __index__ all the same
-        raise bad_type(op, argument, value, "an integer is wanted", "pass an int") from None
+        result = value if type(value) is int else operator.index(value)  # type: ignore[arg-type]
+    except TypeError:
+        result = None
+    if result is None or isinstance(value, bool):
+        raise bad_type(op, argument, value, "an integer is wanted", "pass an int")
     if least is not None and result < least:
         raise bad_value(op, argument, value, f"it must be at least {least}", f"pass {least} or more")
     if abs(result) > _LONGEST:

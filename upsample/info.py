@@ -2,22 +2,32 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import platform
+import sys
 from collections.abc import Iterable, Sequence
 from importlib import import_module, metadata
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 import upsample
+from upsample.engines.cpu import threads
 from upsample.engines.dispatch import ENGINES
 
-__all__ = ["cpu", "cuda", "engines", "info", "versions"]
+__all__ = ["blas", "cpu", "cuda", "engines", "info", "kernels", "versions"]
 
 _NEEDED = ("numpy", "array-api-compat")
 _OPTIONAL = ("torch", "jax", "dask", "array-api-strict", "ml_dtypes", "numba")
 _CUPY = ("cupy-cuda13x", "cupy-cuda12x", "cupy-cuda11x", "cupy-rocm-7-0", "cupy-rocm-5-0", "cupy")
 """CuPy's wheels, and its source distribution."""
+_SPOILERS = ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE")
+"""What halves NumPy's matrix product when it is set wrongly."""
+_AVX512 = frozenset({"SKYLAKEX", "COOPERLAKE", "SAPPHIRERAPIDS"})
+_AVX2 = frozenset({"HASWELL", "ZEN"})
+"""OpenBLAS's names for its kernels on x86-64; the others are older."""
 
 
 def versions() -> list[tuple[str, str]]:
@@ -56,16 +66,106 @@ def cpu() -> str:
 
 def _model() -> str:
     """The name that Linux has for the processor; elsewhere that of its architecture."""
+    named = _cpuinfo("model name", "Model", "cpu")
+    return named or platform.processor() or platform.machine() or "unknown"
+
+
+def _cpuinfo(*keys: str) -> str:
+    """The first value that Linux has for one of these keys, the first of them first; elsewhere nothing."""
     try:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines()
     except OSError:
         lines = []
-    for key in ("model name", "Model", "cpu"):
+    for key in keys:
         for line in lines:
             name, _, value = line.partition(":")
             if name.strip() == key and value.strip():
                 return value.strip()
-    return platform.processor() or platform.machine() or "unknown"
+    return ""
+
+
+def blas() -> list[str]:
+    """Return NumPy's BLAS, and in words what makes it slower than the processor allows.
+
+    Returns
+    -------
+    list of str
+        Library, version, kernels and threads, which threadpoolctl tells where it is installed; then the warnings.
+    """
+    warnings = [
+        f"warning: {name}={os.environ[name]} is set, which can halve the speed of matrix products: unset it"
+        for name in _SPOILERS
+        if name in os.environ
+    ]
+    built: Any = np.show_config(mode="dicts")
+    library = built.get("Build Dependencies", {}).get("blas", {})
+    name, version = library.get("name", "unknown"), library.get("version", "")
+    try:
+        pools = import_module("threadpoolctl").threadpool_info()
+    except ImportError:
+        return [f"{name} {version} (pip install threadpoolctl to see its kernels and threads)", *warnings]
+    pool = numpy_pool(pools)
+    if pool is None:
+        return [f"{name} {version}", *warnings]
+    kernel = str(pool.get("architecture") or "")
+    words = [
+        f"{pool['internal_api']} {pool['version']}",
+        kernel and f"{kernel} kernels",
+        f"{pool['num_threads']} threads",
+    ]
+    below = _below(kernel) if pool["internal_api"] == "openblas" else None
+    return [", ".join(filter(None, words)), *([below] if below else []), *warnings]
+
+
+def numpy_pool(pools: Iterable[dict[str, Any]]) -> dict[str, Any] | None:
+    """Return NumPy's BLAS among threadpoolctl's pools: SciPy's and OpenCV's wheels bring their own, some much older."""
+    found = [("/".join(Path(p["filepath"]).parts[-3:-1]), p) for p in pools if p["user_api"] == "blas"]
+    own = [pool for folder, pool in found if "numpy" in folder]
+    shared = [pool for folder, pool in found if not any(name in folder for name in ("scipy", "opencv", "cv2"))]
+    return next(iter(own + shared), None)
+
+
+def _below(kernel: str) -> str | None:
+    """None, or in words that OpenBLAS's kernels are older than the processor."""
+    flags = frozenset(_cpuinfo("flags").split())
+    if {"avx512f", "avx512bw", "avx512dq", "avx512vl"} <= flags and kernel.upper() not in _AVX512:
+        has = "AVX-512"
+    elif {"avx2", "fma"} <= flags and kernel.upper() not in _AVX512 | _AVX2:
+        has = "AVX2"
+    else:
+        return None
+    return f"warning: {kernel or 'unknown'} kernels on a processor with {has}: matrix products run below its speed"
+
+
+def kernels() -> str:
+    """Return how many of the compiled engine's kernels are on disk, looking where Numba keeps them.
+
+    Returns
+    -------
+    str
+        Where there is none, the first call of an op compiles for seconds.
+    """
+    package = Path(upsample.__file__).parent / "engines" / "cpu"
+    count, place = max((_compiled(folder, package), folder) for folder in _caches(package))
+    if count == 0:
+        return "none on disk: the first call of each op compiles for seconds, later processes load what it made"
+    return f"{count} on disk, in {place}"
+
+
+def _caches(package: Path) -> list[Path]:
+    """The folders that Numba would use: beside the code, or one of its own for the user or as told."""
+    own = f"{package.name}_{hashlib.sha1(str(package).encode()).hexdigest()}"
+    told = os.environ.get("NUMBA_CACHE_DIR", "")
+    user = Path(os.environ.get("XDG_CACHE_HOME", "") or os.path.expanduser("~/.cache"))
+    return [Path(told) / own] if told else [package / "__pycache__", user / "numba" / own]
+
+
+def _compiled(folder: Path, package: Path) -> int:
+    """How many kernels a folder has for this Python, without those older than their source."""
+    python = f".py{sys.version_info.major}{sys.version_info.minor}.nbi"
+    found = [path for path in folder.glob(f"*{python}") if path.stat().st_size]
+    sources = ((package / f"{path.name.partition('.')[0]}.py", path) for path in found)
+    return sum(source.is_file() and source.stat().st_mtime <= path.stat().st_mtime for source, path in sources)
 
 
 def cuda() -> list[str]:
@@ -111,8 +211,16 @@ def info() -> int:
     int
         0.
     """
-    devices: Sequence[tuple[str, str]] = [("CPU", cpu()), *(("CUDA", line) for line in cuda())]
-    parts = (("Versions", versions()), ("Devices", devices), ("Engines", engines()))
+    number = f"{threads.number()} a call (UPSAMPLE_NUM_THREADS, or the cores this process may use)"
+    devices: Sequence[tuple[str, str]] = [
+        ("CPU", cpu()),
+        ("threads", number),
+        *(("BLAS", line) for line in blas()),
+        *(("CUDA", line) for line in cuda()),
+    ]
+    compiled = [] if _version("numba") is None else [("kernels", kernels())]
+    parts = (("Versions", versions()), ("Devices", devices), *([("Compiled", compiled)] if compiled else []))
+    parts = (*parts, ("Engines", engines()))
     print("\n\n".join("\n".join([title, *_aligned(rows)]) for title, rows in parts))
     return 0
 

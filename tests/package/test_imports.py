@@ -50,7 +50,8 @@ def test_import_loads_no_other_library() -> None:
 
 
 def test_using_it_on_numpy_arrays_loads_no_other_library() -> None:
-    assert loaded(f"import numpy as np, upsample\n{USE}") == []
+    compiled = {"numba", "scipy"}  # the compiled engine, where it is installed, and what Numba itself loads
+    assert set(loaded(f"import numpy as np, upsample\n{USE}")) <= compiled
 
 
 @pytest.mark.parametrize("name", ["json.tool", "array_api_compat"])

@@ -332,7 +332,8 @@ def assert_same(one: Taps, two: Taps) -> None:
     assert one.weight.shape[0] == two.weight.shape[0] == len(one.first)
     width = min(one.longest, two.longest)
     assert width >= one.count.max()
-    np.testing.assert_array_equal(one.weight[:, :width], two.weight[:, :width])
+    # NumPy adds a row in another order where the table has another shape
+    np.testing.assert_allclose(one.weight[:, :width], two.weight[:, :width], rtol=1e-13, atol=1e-16)
     assert not one.weight[:, width:].any()
     assert not two.weight[:, width:].any()
 

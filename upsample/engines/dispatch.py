@@ -15,6 +15,7 @@ from types import MappingProxyType, ModuleType
 from typing import TYPE_CHECKING, Any
 
 from upsample.arrays import Array
+from upsample.engines.cpu import support as cpu
 from upsample.errors import bad_type, bad_value
 
 if TYPE_CHECKING:
@@ -67,7 +68,7 @@ def _always() -> None:
 
 ENGINES: tuple[Engine, ...] = (
     Engine("cuda", "upsample.engines.cuda", _absent, _not_built),
-    Engine("cpu", "upsample.engines.cpu", _absent, _not_built),
+    Engine("cpu", "upsample.engines.cpu", cpu.supports, cpu.unusable),
     Engine("portable", "upsample.engines.portable", _anything, _always),
 )
 _BY_NAME: Mapping[str, Engine] = MappingProxyType({engine.name: engine for engine in ENGINES})
@@ -89,10 +90,11 @@ class Choice:
     Examples
     --------
     >>> import numpy, upsample
-    >>> print(upsample.explain(upsample.interpolate, numpy.zeros((1, 1, 2, 2)), scale_factor=2))
+    >>> x = numpy.zeros((1, 1, 2, 2))
+    >>> print(upsample.explain(upsample.interpolate, x, scale_factor=2, engine="portable"))
     interpolate runs on the portable engine
       not cuda: this version of upsample does not have it yet
-      not cpu: this version of upsample does not have it yet
+      not cpu: ...
     """
 
     op: str

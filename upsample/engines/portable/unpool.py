@@ -17,9 +17,9 @@ import numpy as np
 
 from upsample import arrays
 from upsample.arrays import Array
+from upsample.engines.index_checks import check_duplicates, check_range
 from upsample.engines.portable.phases import interleave, shifted
 from upsample.engines.portable.results import Target, deliver, empty, plane_cuts, quiet, scalar
-from upsample.errors import bad_index, bad_value
 from upsample.plans.window import UnpoolPlan, phases
 
 __all__ = ["run"]
@@ -167,56 +167,6 @@ def _sums_of_runs(xp: ModuleType, key: Any, value: Any) -> Any:
 
 def _check(xp: ModuleType, plan: UnpoolPlan, indices: Array, names: tuple[str, str]) -> None:
     where = arrays.astype(xp, indices, arrays.index_dtype(xp))
-    _check_range(xp, plan, where, names)
+    check_range(xp, plan, where, names)
     if plan.duplicates == "error":
-        _check_duplicates(xp, plan, where, names)
-
-
-def _check_range(xp: ModuleType, plan: UnpoolPlan, where: Any, names: tuple[str, str]) -> None:
-    size = math.prod((axis.kernel if plan.local_indices else axis.large) for axis in plan.axes)
-    least = -size if plan.local_indices else 0
-    bad = xp.logical_or(where < least, where >= size)
-    if not arrays.all_true(xp.any(bad)):
-        return
-    place, value = _first(xp, bad, where)
-    of = "window" if plan.local_indices else "output plane"
-    shape = tuple(axis.kernel for axis in plan.axes) if plan.local_indices else plan.large_shape
-    raise bad_index(
-        names[0],
-        f"{names[1]}[{', '.join(map(str, place))}]",
-        value,
-        f"the {of} {shape} has indices {least} to {size - 1}",
-        "pass the indices of the pooling that made the input"
-        if plan.local_indices
-        else "pass the indices of the pooling that made the input, and its input's size as output_size=",
-    )
-
-
-def _check_duplicates(xp: ModuleType, plan: UnpoolPlan, where: Any, names: tuple[str, str]) -> None:
-    spatial = len(plan.axes)
-    cells = math.prod(plan.small_shape)
-    flat = xp.reshape(where, (-1, cells))
-    order = xp.argsort(flat, axis=-1, stable=True)
-    ordered = xp.sort(flat, axis=-1)
-    repeated = ordered[:, 1:] == ordered[:, :-1]
-    if not arrays.all_true(xp.any(repeated)):
-        return
-    planes = xp.reshape(repeated, (-1,))
-    plane = int(xp.argmax(arrays.astype(xp, planes, xp.uint8))) // (cells - 1)
-    later = xp.where(repeated[plane, :], order[plane, 1:], scalar(xp, cells, order))
-    cell = int(xp.min(later))
-    place = np.unravel_index(plane * cells + cell, where.shape)
-    assert spatial <= len(place)
-    raise bad_value(
-        names[0],
-        f"{names[1]}[{', '.join(str(int(p)) for p in place)}]",
-        int(flat[plane, cell]),
-        "an earlier cell of the same plane names that position too and duplicates='error'",
-        "pass duplicates='last' or 'sum'",
-    )
-
-
-def _first(xp: ModuleType, bad: Any, where: Any) -> tuple[tuple[int, ...], int]:
-    flat = int(xp.argmax(arrays.astype(xp, xp.reshape(bad, (-1,)), xp.uint8)))
-    place = tuple(int(p) for p in np.unravel_index(flat, where.shape))
-    return place, int(xp.reshape(where, (-1,))[flat])
+        check_duplicates(xp, plan, where, names)

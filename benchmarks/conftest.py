@@ -1,0 +1,71 @@
+"""pytest finds `bench_*` here, knows ``--quick``, and writes down the machine."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+if str(ROOT) not in sys.path:
+    sys.path.insert(0, str(ROOT))
+
+SPOILERS = ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--again", nargs="+", type=Path, help="benchmarks: only what these JSON files lack, or disturbed")
+    about = "benchmarks: seconds in all to wait for other processes (180)"
+    parser.addoption("--patience", type=float, default=180.0, help=about)
+    parser.addoption("--quick", action="store_true", help="benchmarks: one round of next to no data, to see it work")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    set_ = [name for name in SPOILERS if name in os.environ]
+    if set_:
+        raise pytest.UsageError(
+            f"{' and '.join(set_)} in the environment can halve NumPy's matrix product: unset, or "
+            "run `python -m benchmarks run NAME`, which does"
+        )
+    os.environ["UPSAMPLE_BENCHMARK_PATIENCE"] = str(config.getoption("--patience"))
+    config.addinivalue_line("python_files", "bench_*.py")
+    config.addinivalue_line("python_functions", "bench_*")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    files = config.getoption("--again")
+    if files:
+        from benchmarks.machine import CALM
+
+        entries = [entry for path in files for entry in json.loads(path.read_text(encoding="utf-8"))["benchmarks"]]
+        done = {entry["name"] for entry in entries if entry["extra_info"]["disturbed"] <= CALM}
+        config.hook.pytest_deselected(items=[item for item in items if item.name in done])
+        items[:] = [item for item in items if item.name not in done]
+
+
+@pytest.fixture
+def quick(request: pytest.FixtureRequest) -> bool:
+    return bool(request.config.getoption("--quick"))
+
+
+def pytest_benchmark_update_machine_info(config: pytest.Config, machine_info: dict[str, Any]) -> None:
+    from benchmarks import machine
+
+    machine_info.clear()
+    machine_info.update(machine.about(), quick=bool(config.getoption("--quick")))
+
+
+def pytest_benchmark_update_json(config: pytest.Config, benchmarks: list[Any], output_json: dict[str, Any]) -> None:
+    """Keep what the report needs: no raw rounds, rounded numbers."""
+    for entry in output_json["benchmarks"]:
+        entry["stats"] = {
+            key: float(f"{value:.6g}") if isinstance(value, float) else value
+            for key, value in entry["stats"].items()
+            if key in ("min", "max", "mean", "stddev", "median", "iqr", "rounds", "iterations")
+        }
+        for key in ("params", "param", "options", "fullname", "group"):
+            entry.pop(key, None)

@@ -1,0 +1,238 @@
+"""JSON files to a page in Markdown and a chart."""
+
+from __future__ import annotations
+
+import json
+import statistics
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from benchmarks.cases import CASES, LIMITS, Case
+from benchmarks.machine import CALM
+from benchmarks.words import ratio as _ratio
+from benchmarks.words import time as _time
+
+WAYS = {
+    ("cpu", "fresh"): "compiled, fresh",
+    ("cpu", "out"): "compiled, `out=`",
+    ("portable", "fresh"): "portable, fresh",
+}
+OTHERS = ("OpenCV", "Pillow", "scikit-image", "scipy")
+MACHINE = ("cpu", "system", "python", "versions", "blas", "threads")
+
+
+@dataclass
+class Results:
+    """What one machine measured: figures by case and way, and when."""
+
+    machine: dict[str, Any]
+    when: str
+    commit: str
+    quick: bool = False
+    loads: list[float] = field(default_factory=list)
+    figures: dict[tuple[str, str, str], dict[str, Any]] = field(default_factory=dict)
+
+    def of(self, case: Case, way: tuple[str, str]) -> Mapping[str, Any] | None:
+        return self.figures.get((case.id, *way))
+
+    def ratio(self, case: Case, way: tuple[str, str]) -> float | None:
+        figures = self.of(case, way)
+        return None if figures is None else figures["ratios"].get("torch")
+
+    def meets(self, case: Case, way: tuple[str, str]) -> bool | None:
+        """Whether the goal is met, as the page prints both; None where there is no goal or no figure."""
+        ratio, goal = self.ratio(case, way), case.goal(*way)
+        return None if ratio is None or goal is None else float(_ratio(ratio)) >= goal
+
+
+def write(files: Sequence[Path], folder: Path) -> int:
+    """Write README.md and cpu.png; of several machines the last one measured gets the chart."""
+    machines = read(files)
+    if not machines:
+        print("there are no figures in these files", file=sys.stderr)
+        return 1
+    from benchmarks.chart import draw
+
+    folder.mkdir(parents=True, exist_ok=True)
+    draw(machines[-1], folder / "cpu.png")
+    (folder / "README.md").write_text(page(machines), encoding="utf-8")
+    print(f"Wrote {folder / 'README.md'} and {folder / 'cpu.png'}")
+    return 0
+
+
+def read(files: Sequence[Path]) -> list[Results]:
+    """Merge files by machine: of two figures the less disturbed one holds; of two calm ones the later."""
+    loaded = [json.loads(path.read_text(encoding="utf-8")) for path in files]
+    machines: dict[str, Results] = {}
+    for content in sorted(loaded, key=lambda c: c["datetime"]):
+        about = content["machine_info"]
+        result = machines.setdefault(json.dumps(about["cpu"]), Results({}, "", ""))
+        result.machine = {key: about[key] for key in MACHINE}
+        result.when, result.commit = content["datetime"][:10], content["commit_info"].get("id", "")[:7]
+        result.quick |= about["quick"]
+        result.loads += about["load"][:1]
+        for entry in content["benchmarks"]:
+            extra = entry["extra_info"]
+            if "seconds" in extra:
+                key = extra["case"], extra["engine"], extra["how"]
+                before = result.figures.get(key)
+                if before is None or max(extra["disturbed"], CALM) <= max(before["disturbed"], CALM):
+                    result.figures[key] = {**extra, "rounds": entry["stats"]["rounds"]}
+    return sorted((m for m in machines.values() if m.figures), key=lambda m: m.when)
+
+
+def page(machines: Sequence[Results]) -> str:
+    """The page, the newest machine first."""
+    lines = ["# CPU benchmarks", "", "Made by `python -m benchmarks report`; not to be edited by hand.", ""]
+    lines += ["![Speed against torch, case by case](cpu.png)", ""]
+    for results in reversed(machines):
+        lines += _machine(results) + _summary(results) + _below(results) + _sections(results)
+    return "\n".join([*lines, *_method()]) + "\n"
+
+
+def _machine(results: Results) -> list[str]:
+    about = results.machine
+    versions = ", ".join(f"{name} {version}" for name, version in about["versions"].items())
+    lines = [f"## {about['cpu']}, {results.when}", ""]
+    if results.quick:
+        lines += ["**A quick run on next to no data: that it works is all that these figures say.**", ""]
+    shares = [figures["disturbed"] for figures in results.figures.values()]
+    lines += [
+        f"{about['threads']} threads; {about['system']}; Python {about['python']}; {versions}. NumPy's BLAS: "
+        f"{about['blas']}. Commit {results.commit}. Load before the run: "
+        f"{', '.join(f'{load:.2f}' for load in results.loads)}; other processes took "
+        f"{100 * statistics.median(shares):.1f} % of the processor while a case was measured (median; at most "
+        f"{100 * max(shares):.0f} %).",
+        "",
+        "Shapes: A (8, 64, 128, 128); B (1, 3, 1080, 1920); C (4, 512, 14, 14); volumes (2, 16, 32, 64, 64).",
+        "",
+    ]
+    return lines
+
+
+def _groups(key: str) -> dict[str, list[Case]]:
+    """The cases by section or by line, in their order."""
+    groups: dict[str, list[Case]] = {}
+    for case in CASES:
+        groups.setdefault(getattr(case, key), []).append(case)
+    return groups
+
+
+def _summary(results: Results) -> list[str]:
+    """The goals table, measured."""
+    lines = ["### Goals", "", "torch's time over ours, with the goal in brackets; **bold is under its goal**.", ""]
+    lines += _header(["", *WAYS.values()])
+    for line, cases in _groups("line").items():
+        if any(case.goals for case in cases):
+            lines.append(_row([line, *(_goals(results, cases, way) for way in WAYS)]))
+    return [*lines, ""]
+
+
+def _goals(results: Results, cases: Iterable[Case], way: tuple[str, str]) -> str:
+    """Such as "A 6.1, B 5.2 (5); **C 2.1** (2.5)": tags with one goal share its bracket."""
+    by_goal: dict[float, list[str]] = {}
+    for case in cases:
+        ratio = results.ratio(case, way)
+        goal = case.goal(*way)
+        if goal is None:
+            continue
+        words = "not measured" if ratio is None else f"{_ratio(ratio)}×"
+        words = f"{case.tag} {words}".strip()
+        by_goal.setdefault(goal, []).append(f"**{words}**" if results.meets(case, way) is False else words)
+    return "; ".join(f"{', '.join(words)} ({goal:g})" for goal, words in by_goal.items())
+
+
+def _below(results: Results) -> list[str]:
+    """Every case under its goal, and why."""
+    lines = []
+    for line, cases in _groups("line").items():
+        misses = []
+        for way, words in WAYS.items():
+            for case in cases:
+                if results.meets(case, way) is False:
+                    ratio, goal = results.ratio(case, way), case.goal(*way)
+                    misses.append(f"{case.tag + ' ' if case.tag else ''}{words} {_ratio(ratio or 0)}× of {goal:g}×")
+        if misses:
+            lines.append(f"- {line}: {'; '.join(misses)}." + (f" {LIMITS[line]}" if line in LIMITS else ""))
+    return ["### Under its goal", "", *(lines or ["Nothing."]), ""]
+
+
+def _sections(results: Results) -> list[str]:
+    lines: list[str] = []
+    for section, cases in _groups("section").items():
+        lines += [f"### {section}", ""]
+        lines += _header(["", "torch", "torch, `out=`", *WAYS.values(), "% of copy bandwidth", "other rivals"])
+        lines += [_row(_details(results, case)) for case in cases] + [""]
+    return lines
+
+
+def _details(results: Results, case: Case) -> list[str]:
+    """One case: torch's times, ours with the ratio to torch, percent of a copy, the other rivals."""
+    cells = [case.id]
+    for how in ("fresh", "out"):
+        theirs = [f["rivals"]["torch"] for way in WAYS if way[1] == how and (f := _with_torch(results, case, way))]
+        cells.append(_time(statistics.median(theirs)) if theirs else "–")
+    percents = []
+    for way in WAYS:
+        figures = results.of(case, way)
+        if figures is None:
+            cells.append("–")
+            percents.append("–")
+            continue
+        ratio = figures["ratios"].get("torch")
+        times = _time(figures["seconds"])
+        words = times if ratio is None else f"{times}, {_ratio(ratio)}×"
+        cells.append(f"**{words}**" if results.meets(case, way) is False else words)
+        percents.append(f"{100 * figures['ratios']['copy']:.0f}")
+    cells.append(" / ".join(percents))
+    first = next((f for way in WAYS if (f := results.of(case, way))), None)
+    rivals = [] if first is None else [(n, first) for n in OTHERS if n in first["ratios"]]
+    others = [f"{n} {_time(f['rivals'][n])}, {_ratio(f['ratios'][n])}×" for n, f in rivals]
+    return [*cells, "; ".join(others)]
+
+
+def _with_torch(results: Results, case: Case, way: tuple[str, str]) -> Mapping[str, Any] | None:
+    figures = results.of(case, way)
+    return figures if figures and "torch" in figures["rivals"] else None
+
+
+def _method() -> list[str]:
+    """How to read the tables; `pairs` has the whole of it."""
+    return [
+        "## How it was measured",
+        "",
+        "One process, A, B, A, B: in each round every rival and then our call, each after a warm call of its own, "
+        "freeing of the result included; 9 rounds or more; a ratio is the median of the rounds' ratios, theirs over "
+        "ours: above 1, ours is faster. Results were compared before anything was timed. Between the calls the process "
+        "waits until its threads sleep, since NumPy's OpenBLAS spins for a tenth of a second after a product and would "
+        "slow its rival.",
+        "",
+        "*fresh* makes a new result each time, on both sides. *out=* writes into an array that was written "
+        "before: torch by the `out=` of its operators (transposed convolution has none that saves a copy: its "
+        "fresh result stands there). *% of copy bandwidth* is against a copy, by all threads and between arrays "
+        "written before, that reads and writes as many bytes as input and output have together; the three figures"
+        " are those of the three columns before. Other rivals are compared with the fresh result of the first "
+        "engine. Image libraries get one call per plane, or per picture where channels are last. A rival that "
+        "takes more than a second is timed once. OpenCV's uint8 has coarser weights, Pillow's bicubic enlargement"
+        " another coefficient, and the cubic of scikit-image and scipy is a spline: the same job, not the same "
+        "numbers.",
+        "",
+        "Again, on a machine where nothing else runs (a rival that is not installed is left out):",
+        "",
+        "```sh",
+        'pip install -e ".[bench]" torch opencv-python-headless pillow scikit-image scipy',
+        "python -m benchmarks run NAME  # writes benchmarks/results/NAME.json in some ten minutes; --quick for a try",
+        "python -m benchmarks report benchmarks/results/*.json",
+        "```",
+    ]
+
+
+def _header(cells: Sequence[str]) -> list[str]:
+    return [_row(cells), "|" + "---|" * len(cells)]
+
+
+def _row(cells: Iterable[str]) -> str:
+    return "| " + " | ".join(cells) + " |"

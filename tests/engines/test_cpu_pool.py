@@ -1,0 +1,178 @@
+"""The compiled max-pooling: the portable engine's bits, on every kind of array."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from backends import get
+from cases import CASES, Case, noise, shuffled
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import upsample
+import upsample.chainer
+from upsample.engines.portable import pool as portable
+from upsample.plans.window import PoolPlan, SpanAxis, WindowAxis
+
+pytest.importorskip("numba", reason="numba is not installed: no compiled engine")
+from upsample.engines.cpu import pool as compiled
+from upsample.engines.cpu import pool_kernels
+
+POOLS = [case for case in CASES if "max_pool" in case.id]
+KINDS = ["numpy", "readonly", "strided", "reversed", "fortran", "swapped"]
+
+
+def same_bits(got: Any, want: Any) -> None:
+    for g, w in zip(got, want, strict=True):
+        assert (g is None) == (w is None)
+        if w is not None:
+            assert g.dtype == w.dtype
+            assert g.shape == w.shape
+            assert g.tobytes() == w.tobytes()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("case", POOLS, ids=repr)
+def test_agrees_with_reference_and_portable(case: Case, kind: str) -> None:
+    x = get(kind).make(case.arrays[0])
+    before = x.copy()
+    got = case.function(x, **case.options, engine="cpu")
+    same_bits(got, case.function(x, **case.options, engine="portable"))
+    for g, w in zip(got, case.expected(*case.arrays), strict=True):
+        np.testing.assert_array_equal(g, w)
+    np.testing.assert_array_equal(x, before)
+    alone = getattr(upsample, case.function.__name__.removesuffix("_with_indices"))(x, **case.options, engine="cpu")
+    np.testing.assert_array_equal(alone, got[0])
+
+
+def values(dtype: str, shape: tuple[int, ...], seed: int) -> np.ndarray:
+    """Few different numbers, so that many are equal; NaN, both infinities, both zeros."""
+    rng = np.random.default_rng(seed)
+    x = rng.integers(0, 3, shape)
+    if dtype == "bfloat16":
+        kind = np.dtype(pytest.importorskip("ml_dtypes", reason="ml_dtypes is not installed: no bfloat16").bfloat16)
+    else:
+        kind = np.dtype(dtype)
+    if kind.kind in "iub":
+        return (x - (kind.kind == "i")).astype(kind)
+    odd = np.asarray([np.nan, -np.inf, -np.inf, -np.inf, np.inf, -0.0, 0.0, 1.0, 2.0, -1.0])
+    return odd[rng.integers(0, len(odd), shape)].astype(kind)
+
+
+DTYPES = ["bool", "int8", "int64", "uint8", "uint32", "float16", "bfloat16", "float32", "float64"]
+
+
+@st.composite
+def axes_and_rule(draw: st.DrawFn) -> PoolPlan:
+    local = draw(st.booleans())
+    axes: list[WindowAxis | SpanAxis] = []
+    for _ in range(draw(st.integers(1, 4))):
+        if not local and draw(st.integers(0, 4)) == 0:
+            axes.append(SpanAxis(draw(st.integers(1, 9)), draw(st.integers(1, 9))))
+            continue
+        large, kernel, stride = draw(st.integers(1, 11)), draw(st.integers(1, 4)), draw(st.integers(1, 4))
+        dilation = draw(st.integers(1, 3))
+        reach = dilation * (kernel - 1) + 1
+        padding = draw(st.integers(0, reach if local else reach // 2))
+        small = max((large + 2 * padding - reach) // stride + 1, 1) + draw(st.integers(0, 1))
+        axis = WindowAxis(large, small, kernel, stride, padding, dilation)
+        if not local and not axis.every_window_has_an_element():
+            axis = WindowAxis(large, large, 1, 1, 0, 1)
+        axes.append(axis)
+    return PoolPlan(tuple(axes), local_indices=local, first_nan=local)
+
+
+@settings(deadline=None, max_examples=150)
+@given(axes_and_rule(), st.sampled_from(DTYPES), st.booleans(), st.integers(0, 2**31), st.booleans())
+def test_equals_portable(plan: PoolPlan, dtype: str, with_indices: bool, seed: int, small_blocks: bool) -> None:
+    if plan.local_indices:
+        dtype = dtype if "float" in dtype else "float32"
+    x = values(dtype, (2, 1, *(axis.large for axis in plan.axes)), seed)
+    with pytest.MonkeyPatch.context() as patch:
+        if small_blocks:  # cuts in rows and columns, and rows that share a place in the kernel's memory
+            for name, size in (("_BLOCK", 30), ("_TILE", 3), ("_KEPT", 6), ("_FEW_TAPS", 6)):
+                patch.setattr(compiled, name, size)
+            compiled._geometry.cache_clear()
+        got = compiled.run(np, plan, x, (None, None), with_indices)
+    if small_blocks:
+        compiled._geometry.cache_clear()
+    same_bits(got, portable.run(np, plan, x, (None, None), with_indices))
+
+
+@pytest.mark.parametrize(("kernel", "stride", "padding"), [(2, 2, 0), (3, 2, 1), (3, 3, 0), (5, 1, 2)])
+@pytest.mark.parametrize("dtype", ["float32", "float16"])
+def test_one_and_two_threads(
+    monkeypatch: pytest.MonkeyPatch, dtype: str, kernel: int, stride: int, padding: int
+) -> None:
+    x = noise(6, 16, 127, 129).astype(dtype)
+    results = []
+    for threads in ("1", "2"):
+        monkeypatch.setenv("UPSAMPLE_NUM_THREADS", threads)
+        results.append(upsample.max_pool2d_with_indices(x, kernel, stride, padding, engine="cpu"))
+    same_bits(*results)
+    same_bits(results[0], upsample.max_pool2d_with_indices(x, kernel, stride, padding, engine="portable"))
+
+
+@pytest.mark.parametrize("length", [4096, 4097, 20_001])
+def test_long_rows(length: int) -> None:
+    x = values("float32", (1, 2, length), 1)
+    for window in ((2, 1, 0), (3, 2, 1), (7, 5, 3)):
+        got = upsample.max_pool1d_with_indices(x, *window, engine="cpu")
+        same_bits(got, upsample.max_pool1d_with_indices(x, *window, engine="portable"))
+
+
+def test_first_of_equals_last_of_nans() -> None:
+    x = np.asarray([[[1.0, 5.0, 5.0], [5.0, 2.0, 0.0], [np.nan, 7.0, np.nan]]])
+    _, indices = upsample.max_pool2d_with_indices(x, 2, 1, engine="cpu")
+    np.testing.assert_array_equal(indices, [[[1, 1], [6, 8]]])
+    _, indices = upsample.chainer.max_pooling_2d(x[None], 3, 1, return_indices=True, engine="cpu")
+    assert indices.item() == 6
+    _, indices = upsample.max_pool2d_with_indices(x, 3, 1, engine="cpu")
+    assert indices.item() == 8
+
+
+def test_nothing_above_the_padding() -> None:
+    x = np.full((1, 1, 3, 3), -np.inf, dtype=np.float32)
+    _, indices = upsample.max_pool2d_with_indices(x, 3, 2, 1, engine="cpu")
+    np.testing.assert_array_equal(indices[0, 0], [[0, 1], [3, 4]])
+    y, indices = upsample.chainer.max_pooling_2d(x, 2, 2, 2, return_indices=True, engine="cpu")
+    assert (y == -np.inf).all()
+    assert (indices == 0).all()
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float16", "bool", ">f4"])
+@pytest.mark.parametrize("layout", ["plain", "fortran", "reversed"])
+def test_out(dtype: str, layout: str) -> None:
+    x = (shuffled(2, 3, 9, 8) % 50).astype(dtype)
+    want = upsample.max_pool2d_with_indices(x, 3, 2, 1, engine="portable")
+    change = {"plain": np.ascontiguousarray, "fortran": np.asfortranarray, "reversed": lambda a: a[..., ::-1]}[layout]
+    out = tuple(change(np.full(w.shape, 1, w.dtype)) for w in want)
+    got = upsample.max_pool2d_with_indices(x, 3, 2, 1, engine="cpu", out=out)
+    assert got[0] is out[0]
+    assert got[1] is out[1]
+    for g, w in zip(got, want, strict=True):
+        np.testing.assert_array_equal(g, w)
+
+
+@pytest.mark.parametrize("few", [0, 16])
+def test_one_signature(monkeypatch: pytest.MonkeyPatch, few: int) -> None:
+    """Read-only, strided and writeable inputs of any size share one compiled signature."""
+    monkeypatch.setattr(compiled, "_FEW_TAPS", few)
+    compiled._geometry.cache_clear()
+    kernel = pool_kernels.pool_taps if few else pool_kernels.pool_indices
+    upsample.max_pool2d_with_indices(noise(2, 3, 9, 8), 2, engine="cpu")
+    before = len(kernel.signatures)
+    for kind in KINDS:
+        upsample.max_pool2d_with_indices(get(kind).make(noise(1, 2, 20, 11)), 3, 2, 1, engine="cpu")
+    upsample.max_pool1d_with_indices(noise(1, 2, 11), 3, 2, 1, engine="cpu", out=None)
+    assert len(kernel.signatures) == before
+    compiled._geometry.cache_clear()
+
+
+def test_axes_that_are_one_object() -> None:
+    axis = WindowAxis(9, 4, 2, 2, 0, 2)
+    plan = PoolPlan((axis, axis), local_indices=False, first_nan=False)
+    x = noise(2, 9, 9)
+    same_bits(compiled.run(np, plan, x, (None, None), True), portable.run(np, plan, x, (None, None), True))

@@ -1,0 +1,282 @@
+"""The compiled engine's resize against the reference and the portable engine."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+import tolerances
+from backends import NAMES, Backend, get
+from cases import CASES, Case, noise
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+import upsample
+
+pytest.importorskip("numba", reason="numba is not installed: no compiled engine")
+
+RESIZES = [case for case in CASES if case.id.startswith(("interpolate", "resize"))]
+KINDS = [name for name in NAMES if name in ("numpy", "readonly", "strided", "reversed", "fortran", "swapped")]
+FILTERS = ["linear", "cubic", "lanczos", "area"]
+POINTS = ["nearest", "nearest-exact"]
+
+
+def values(dtype: str, *shape: int, seed: int = 0) -> np.ndarray:
+    """Noise of any dtype."""
+    if dtype == "bfloat16":
+        ml_dtypes = pytest.importorskip("ml_dtypes", reason="ml_dtypes is not installed: no bfloat16")
+        return noise(*shape, seed=seed).astype(ml_dtypes.bfloat16)
+    if dtype.startswith("complex"):
+        return (noise(*shape, seed=seed) + 1j * noise(*shape, seed=seed + 1)).astype(dtype)
+    if dtype.startswith("float"):
+        return noise(*shape, seed=seed).astype(dtype)
+    bits = np.random.default_rng([seed, *shape]).integers(0, 256, (*shape, np.dtype(dtype).itemsize), dtype=np.uint8)
+    return (bits[..., 0] > 127) if dtype == "bool" else bits.view(dtype)[..., 0]
+
+
+def same_as_portable(x: np.ndarray, *args: Any, function: Any = upsample.resize, exact: bool, **options: Any) -> None:
+    """Assert that both engines give the same result, NaN and infinity included."""
+    with np.errstate(all="ignore"):
+        wanted = function(x, *args, **options, engine="portable")
+    got = function(x, *args, **options, engine="cpu")
+    assert got.dtype == wanted.dtype
+    if got.dtype.kind == "c":  # each part is a number of its own, finite or not
+        got, wanted = got.view(got.real.dtype), wanted.view(got.real.dtype)
+    tolerances.assert_close(got, wanted, exact or x.dtype == np.uint8, margin=2.0)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("case", RESIZES, ids=repr)
+def test_cases(case: Case, kind: str) -> None:
+    backend: Backend = get(kind)
+    (x,) = (backend.make(a) for a in case.arrays)
+    before = x.copy()
+    got = case.function(x, **case.options, engine="cpu")
+    assert got.dtype == x.dtype
+    tolerances.assert_close(got, np.asarray(case.expected(*case.arrays)), case.exact, case.margin)
+    np.testing.assert_array_equal(x, before)
+    out = backend.make(np.full(got.shape, 99, dtype=case.arrays[0].dtype))
+    out.flags.writeable = True
+    assert case.function(x, **case.options, engine="cpu", out=out) is out
+    np.testing.assert_array_equal(out, got)
+
+
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16", "float32", "float64", "complex64", "complex128", "uint8"])
+@pytest.mark.parametrize("mode", FILTERS)
+@pytest.mark.parametrize("antialias", [False, True])
+def test_filters_of_every_dtype(dtype: str, mode: str, antialias: bool) -> None:
+    if mode == "area" and antialias:
+        pytest.skip("area has no antialias: it is an average already")
+    for shape, size in (((2, 9, 7), (2, 18, 14)), ((2, 12, 14, 3), (2, 6, 7, 3)), ((40, 30, 20), (23, 41, 31))):
+        x = values(dtype, *shape)
+        same_as_portable(x, size, mode=mode, antialias=antialias, exact=False)
+
+
+@pytest.mark.parametrize(
+    "dtype", ["bool", "int8", "uint16", "float16", "bfloat16", "int32", "float64", "complex64", "complex128"]
+)
+@pytest.mark.parametrize("mode", POINTS)
+def test_moves_of_every_dtype(dtype: str, mode: str) -> None:
+    for shape, size in (
+        ((2, 9, 7), (2, 18, 14)),
+        ((2, 9, 7, 3), (2, 18, 14, 3)),
+        ((8, 6, 5, 70), (5, 9, 11, 70)),
+        ((5, 300), (11, 300)),
+        ((4, 5, 6), (7, 5, 3)),
+    ):
+        x = values(dtype, *shape)
+        got = upsample.resize(x, size, mode=mode, engine="cpu")
+        wanted = upsample.resize(x, size, mode=mode, engine="portable")
+        assert got.dtype == wanted.dtype
+        assert got.tobytes() == wanted.tobytes()
+
+
+@st.composite
+def _calls(draw: st.DrawFn) -> tuple[np.ndarray, dict[str, Any]]:
+    ndim = draw(st.integers(1, 4))
+    limit = {1: 90, 2: 40, 3: 20, 4: 8}[ndim]
+    shape = tuple(draw(st.integers(1, limit)) for _ in range(ndim))
+    axes = tuple(draw(st.permutations(range(ndim)))[: draw(st.integers(1, ndim))])
+    mode = draw(st.sampled_from([*FILTERS, *POINTS]))
+    size = tuple(shape[a] * 2 if draw(st.booleans()) else draw(st.integers(1, limit)) for a in axes)
+    dtype = draw(st.sampled_from(["float32", "float64", "uint8", "complex64", "float16"]))
+    options: dict[str, Any] = {"shape": size, "axes": axes, "mode": mode}
+    options["antialias"] = mode in FILTERS[:3] and draw(st.booleans())
+    options["align_corners"] = mode in FILTERS[:2] and not options["antialias"] and draw(st.booleans())
+    x = values(dtype, *shape, seed=draw(st.integers(0, 99)))
+    if dtype != "uint8" and draw(st.booleans()):
+        for _ in range(draw(st.integers(1, 3))):
+            place = tuple(draw(st.integers(0, n - 1)) for n in shape)
+            x[place] = draw(st.sampled_from([np.nan, np.inf, -np.inf]))
+    return x, options
+
+
+@given(_calls(), st.sampled_from([300, 3000, 1 << 20]))
+@settings(max_examples=500, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+def test_any_call(call: tuple[np.ndarray, dict[str, Any]], job: int) -> None:
+    from upsample.engines.cpu import resize, resize_passes
+
+    x, options = call
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(resize, "_works", {})
+        for name, value in dict(_JOB_BYTES=job, _MOST_BYTES=job, _STRIP=4).items():
+            patch.setattr(resize_passes, name, value)
+        same_as_portable(x, exact=options["mode"] in POINTS, **options)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "uint8", "float16"])
+def test_inputs_that_no_output_is_made_of(dtype: str) -> None:
+    for shape in ((1, 1, 10, 10), (2, 3, 30, 11), (3, 12, 12, 12)):
+        for size in (1, 2, 3):
+            for last in (1, 5, 40):
+                sizes = (size,) * (len(shape) - 2) + (last,)
+                for mode in ("linear", "cubic"):
+                    axes = tuple(range(1, len(shape)))
+                    same_as_portable(values(dtype, *shape), sizes, axes=axes, mode=mode, exact=False)
+    x = values(dtype, 3, 50, 40)
+    for scale in (1.02, 1.37, 2.17, 0.73):
+        same_as_portable(x, scale=scale, axes=(1, 2), mode="cubic", exact=False)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("mode", ["bilinear", "bicubic", "area"])
+@pytest.mark.parametrize("size", [(24, 18), (12, 9), (6, 5), (17, 12), (5, 30)])
+def test_what_is_not_finite_reaches_what_it_reaches_in_portable(value: float, mode: str, size: tuple[int, int]) -> None:
+    for row in range(12):
+        for column in (0, 1, 4, 7, 8):
+            x = noise(1, 1, 12, 9)
+            x[0, 0, row, column] = value
+            same_as_portable(x, size, function=upsample.interpolate, mode=mode, exact=False)
+
+
+@pytest.mark.parametrize("antialias", [False, True])
+def test_two_infinities_of_both_signs(antialias: bool) -> None:
+    x = noise(1, 1, 12, 9)
+    x[0, 0, 3, 2], x[0, 0, 4, 4], x[0, 0, 11, 8] = np.inf, -np.inf, np.inf
+    for mode in ("bilinear", "bicubic"):
+        for size in ((24, 18), (7, 5), (12, 9)):
+            same_as_portable(x, size, function=upsample.interpolate, mode=mode, antialias=antialias, exact=False)
+
+
+@pytest.mark.parametrize("inner", [1, 2, 3, 5, 20])
+@pytest.mark.parametrize("size", [(24, 18), (6, 18), (7, 30)])
+def test_infinity_beside_channels(inner: int, size: tuple[int, int]) -> None:
+    for row, column in ((0, 0), (1, 1), (5, 7), (11, 8), (10, 4)):
+        x = noise(12, 9, inner)
+        x[row, column, inner // 2] = np.inf
+        for mode in ("linear", "cubic", "lanczos"):
+            same_as_portable(x, size, axes=(0, 1), mode=mode, exact=False)
+
+
+def test_zeros_keep_their_sign() -> None:
+    x = np.full((1, 2, 6, 5), -0.0, dtype=np.float32)
+    for mode in ("nearest", "bilinear"):
+        got = upsample.interpolate(x, scale_factor=2, mode=mode, engine="cpu")
+        assert np.signbit(got).all()
+
+
+@pytest.mark.parametrize("dtype", ["float32", "uint8", "float16"])
+@pytest.mark.parametrize(
+    ("shape", "options"),
+    [
+        ((4, 300, 200), dict(shape=(600, 400), axes=(1, 2), mode="linear")),
+        ((4, 300, 200), dict(shape=(411, 274), axes=(1, 2), mode="cubic")),
+        ((4, 300, 200), dict(shape=(150, 100), axes=(1, 2), mode="cubic", antialias=True)),
+        ((300, 200, 3), dict(shape=(600, 400), axes=(0, 1), mode="cubic")),
+        ((300, 200, 20), dict(shape=(411, 274), axes=(0, 1), mode="nearest")),
+        ((40, 30, 90), dict(shape=(80, 60, 180), mode="linear")),
+        ((3, 2_000_000), dict(shape=(3, 2_500_000), mode="nearest")),
+    ],
+)
+def test_one_thread_and_two_give_the_same_bits(
+    monkeypatch: pytest.MonkeyPatch, dtype: str, shape: tuple[int, ...], options: dict[str, Any]
+) -> None:
+    x = values(dtype, *shape)
+    results = []
+    for threads in ("1", "2", "3"):
+        monkeypatch.setenv("UPSAMPLE_NUM_THREADS", threads)
+        results.append(upsample.resize(x, **options, engine="cpu"))
+    assert results[0].tobytes() == results[1].tobytes() == results[2].tobytes()
+    exact = options["mode"] == "nearest"
+    tolerances.assert_close(
+        results[0], upsample.resize(x, **options, engine="portable"), exact or dtype == "uint8", 2.0
+    )
+
+
+@pytest.mark.parametrize(
+    ("shape", "options"),
+    [
+        ((5, 400), dict(shape=(9, 800), mode="linear")),
+        ((5, 400), dict(shape=(9, 301), mode="cubic", antialias=True)),
+        ((50, 40), dict(shape=(9, 80), axes=(0, 1), mode="cubic", align_corners=True)),
+        ((20, 30, 21), dict(shape=(40, 7, 21), mode="linear")),
+        ((20, 30, 3), dict(shape=(40, 7), axes=(0, 1), mode="cubic")),
+        ((9, 40, 20), dict(shape=(5, 60, 25), mode="linear")),
+        ((9, 7, 20, 5), dict(shape=(5, 60), axes=(0, 2), mode="cubic")),
+        ((5000,), dict(shape=(6000,), mode="linear")),
+        ((3, 50, 40), dict(shape=(3, 120, 40), mode="area")),
+    ],
+)
+@pytest.mark.parametrize("dtype", ["float32", "uint8", "float16", "complex64"])
+def test_strips_in_two_directions(
+    monkeypatch: pytest.MonkeyPatch, dtype: str, shape: tuple[int, ...], options: dict[str, Any]
+) -> None:
+    from upsample.engines.cpu import resize, resize_passes
+
+    monkeypatch.setattr(resize, "_works", {})
+    for name, value in dict(_JOB_BYTES=4000, _MOST_BYTES=4000, _STRIP=4).items():
+        monkeypatch.setattr(resize_passes, name, value)
+    x = values(dtype, *shape)
+    same_as_portable(x, **options, exact=False)
+    if dtype != "uint8":
+        x[tuple(n // 2 for n in shape)] = np.inf
+        same_as_portable(x, **options, exact=False)
+
+
+@pytest.mark.parametrize("mode", [*FILTERS, *POINTS])
+@pytest.mark.parametrize("size", [(3, 41), (13, 7), (26, 26), (29, 31)])
+def test_nothing_beside_the_array_is_read_or_written(mode: str, size: tuple[int, int]) -> None:
+    n = 13 * 13
+    guarded = np.full(n + 128, np.nan, dtype=np.float32)
+    guarded[64 : 64 + n] = noise(n)
+    x = guarded[64 : 64 + n].reshape(13, 13)
+    m = size[0] * size[1]
+    out = np.full(m + 128, 77.0, dtype=np.float32)
+    upsample.resize(x, size, mode=mode, out=out[64 : 64 + m].reshape(size), engine="cpu")
+    assert np.isfinite(out).all()
+    assert (out[:64] == 77).all()
+    assert (out[64 + m :] == 77).all()
+    np.testing.assert_array_equal(
+        out[64 : 64 + m].reshape(size), upsample.resize(x.copy(), size, mode=mode, engine="cpu")
+    )
+
+
+def test_one_compiled_signature() -> None:
+    from upsample.engines.cpu import resize_bytes, resize_float, resize_nearest
+
+    kernels = [
+        getattr(module, name)
+        for module in (resize_float, resize_bytes, resize_nearest)
+        for name in vars(module)
+        if hasattr(getattr(module, name), "signatures")
+    ]
+
+    def calls(x: np.ndarray) -> None:
+        for mode in ("nearest", "linear", "cubic"):
+            for size in ((26, 26), (13, 26), (17, 9), (6, 13)):
+                upsample.resize(x, size, mode=mode, engine="cpu")
+
+    x = noise(13, 13)
+    calls(x)
+    before = [len(k.signatures) for k in kernels]
+    assert sum(before) > 0
+    x.flags.writeable = False
+    calls(x)
+    calls(noise(13, 14)[:, 1:])
+    calls(noise(13, 13)[::-1])
+    upsample.resize(noise(60)[::-2], 45, mode="linear", engine="cpu")
+    upsample.resize(noise(13, 26)[:, ::2], (26, 26), mode="linear", engine="cpu")
+    calls(np.frombuffer(b"\0" + x.tobytes(), dtype=np.float32, offset=1).reshape(13, 13))
+    assert [len(k.signatures) for k in kernels] == before
+    assert max(before) <= 4

@@ -1,0 +1,213 @@
+"""The thread pool: exceptions, interrupts, forks, several callers, the number of threads."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+from cases import noise
+
+import upsample
+from upsample.engines.cpu import threads
+
+NUMBA = "numba is not installed: no compiled engine"
+
+
+def test_every_block_once() -> None:
+    for count in (0, 1, 2, 7, 1000):
+        done: list[int] = []
+        threads.each_block(done.append, count, threads=3)
+        assert sorted(done) == list(range(count))
+
+
+def test_the_number_of_threads(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("UPSAMPLE_NUM_THREADS", "3")
+    assert threads.number() == 3
+    seen = set()
+    barrier = threading.Barrier(3, timeout=20)
+
+    def block(_: int) -> None:
+        barrier.wait()  # passes only with three threads at work
+        seen.add(threading.get_ident())
+
+    threads.each_block(block, 3)
+    assert len(seen) == 3
+    for nonsense in ("", "0", "-2", "many"):
+        monkeypatch.setenv("UPSAMPLE_NUM_THREADS", nonsense)
+        assert threads.number() >= 1
+    monkeypatch.setenv("UPSAMPLE_NUM_THREADS", "1")
+    seen.clear()
+    threads.each_block(lambda _: seen.add(threading.get_ident()), 9)
+    assert seen == {threading.get_ident()}
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="this system has no CPU affinity to follow")
+def test_the_affinity_is_followed() -> None:
+    code = (
+        "import os; os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})\n"
+        "from upsample.engines.cpu import threads; print(threads.number())"
+    )
+    env = {name: value for name, value in os.environ.items() if name != "UPSAMPLE_NUM_THREADS"}
+    got = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=env)
+    assert got.stdout.strip() == "1"
+
+
+@pytest.mark.parametrize("where", ["caller", "helper", "both"])
+def test_an_exception_surfaces(where: str) -> None:
+    caller = threading.get_ident()
+    barrier = threading.Barrier(2, timeout=20)
+
+    def block(number: int) -> None:
+        if number < 2:
+            barrier.wait()
+        is_caller = threading.get_ident() == caller
+        if where == "both" or is_caller == (where == "caller"):
+            raise ArithmeticError("from a block")
+
+    with pytest.raises(ArithmeticError, match="from a block"):
+        threads.each_block(block, 100, threads=2)
+    done: list[int] = []
+    threads.each_block(done.append, 10, threads=2)
+    assert len(done) == 10
+
+
+def test_a_block_may_call() -> None:
+    """Helpers that are all at work are not waited for, or this would never end."""
+    done: list[int] = []
+    threads.each_block(lambda _: threads.each_block(done.append, 5, threads=3), 6, threads=3)
+    assert len(done) == 30
+
+
+def test_a_short_call_does_not_wait_for_a_long_one() -> None:
+    begun, over = threading.Event(), threading.Event()
+
+    def long(_: int) -> None:
+        begun.set()
+        over.wait(20)
+
+    other = threading.Thread(target=threads.each_block, args=(long, 2), kwargs={"threads": 2})
+    other.start()
+    begun.wait(20)
+    done: list[int] = []
+    threads.each_block(done.append, 4, threads=2)
+    assert sorted(done) == [0, 1, 2, 3]
+    assert not over.is_set()
+    over.set()
+    other.join()
+
+
+def test_eight_callers() -> None:
+    pytest.importorskip("numba", reason=NUMBA)
+    x, weight = noise(4, 16, 96, 96), noise(16, 8, 4, 4, seed=1)
+
+    def work(_: int) -> tuple[bytes, ...]:
+        values, indices = upsample.max_pool2d_with_indices(x, 3, 2, 1, engine="cpu")
+        back = upsample.max_unpool2d(values, indices, 3, 2, 1, output_size=(96, 96), engine="cpu")
+        spread = upsample.conv_transpose2d(x, weight, stride=2, padding=1, engine="cpu")
+        alone = upsample.conv_transpose2d(x, weight[:, :1], stride=2, groups=16, engine="cpu")
+        return tuple(a.tobytes() for a in (values, indices, back, spread, alone))
+
+    wanted = work(0)
+    with ThreadPoolExecutor(8) as pool:
+        assert all(got == wanted for got in pool.map(work, range(24)))
+
+
+@pytest.mark.skipif(sys.platform in ("win32", "darwin"), reason="no fork without exec on Windows and macOS")
+def test_after_a_fork() -> None:
+    """A child has none of its parent's threads, and makes its own."""
+    pytest.importorskip("numba", reason=NUMBA)
+    code = """
+import os, sys
+os.environ["UPSAMPLE_NUM_THREADS"] = "2"
+import numpy as np, upsample
+x = np.random.default_rng(0).standard_normal((8, 16, 128, 128)).astype(np.float32)
+def work():
+    values, indices = upsample.max_pool2d_with_indices(x, 2, engine="cpu")
+    return values.tobytes() + upsample.max_unpool2d(values, indices, 2, engine="cpu").tobytes()
+wanted = work()
+child = os.fork()
+if child == 0:
+    os._exit(0 if work() == wanted else 3)
+_, status = os.waitpid(child, 0)
+sys.exit(os.waitstatus_to_exitcode(status) or (0 if work() == wanted else 4))
+"""
+    got = subprocess.run([sys.executable, "-W", "ignore", "-c", code], timeout=120, capture_output=True, text=True)
+    assert got.returncode == 0, got.stderr
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no timer that sends a signal")
+@pytest.mark.parametrize("count", [1, 2])
+def test_an_interrupt_stops_a_long_call(count: int) -> None:
+    """Ctrl-C while blocks of 5 ms are made: the call ends within 0.2 s, nobody works on, and later calls work."""
+    done: list[int] = []
+
+    def block(number: int) -> None:
+        time.sleep(0.005)
+        done.append(number)
+
+    handler = signal.signal(signal.SIGINT, signal.default_int_handler)
+    timer = threading.Timer(0.1, os.kill, [os.getpid(), signal.SIGINT])
+    try:
+        begin = time.perf_counter()
+        timer.start()
+        with pytest.raises(KeyboardInterrupt):
+            threads.each_block(block, 4000, threads=count)
+        assert time.perf_counter() - begin < 0.1 + 0.2 + 0.5  # half a second for a machine that is busy
+    finally:
+        timer.cancel()
+        signal.signal(signal.SIGINT, handler)
+    made = len(done)
+    time.sleep(0.03)
+    assert len(done) == made
+    threads.each_block(done.append, 3, threads=count)
+    assert len(done) == made + 3
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no timer that sends a signal")
+def test_an_interrupt_while_waiting_for_a_helper() -> None:
+    caller, stopped = threading.get_ident(), threading.Event()
+    barrier = threading.Barrier(2, timeout=20)
+
+    def block(_: int) -> None:
+        barrier.wait()
+        if threading.get_ident() != caller:
+            time.sleep(0.3)
+            stopped.set()
+
+    handler = signal.signal(signal.SIGINT, signal.default_int_handler)
+    timer = threading.Timer(0.1, os.kill, [os.getpid(), signal.SIGINT])
+    try:
+        timer.start()
+        with pytest.raises(KeyboardInterrupt):
+            threads.each_block(block, 2, threads=2)
+        assert stopped.is_set()  # the helper was not left at work on the caller's arrays
+    finally:
+        timer.cancel()
+        signal.signal(signal.SIGINT, handler)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no timer that sends a signal")
+def test_blocks_of_a_real_call_are_short() -> None:
+    """An interrupt of a call that takes seconds in one thread."""
+    pytest.importorskip("numba", reason=NUMBA)
+    x = np.zeros((64, 64, 128, 128), dtype=np.float32)
+    upsample.max_pool2d_with_indices(x[:1, :1], 65, 1, 32, engine="cpu")
+    handler = signal.signal(signal.SIGINT, signal.default_int_handler)
+    timer = threading.Timer(0.1, os.kill, [os.getpid(), signal.SIGINT])
+    try:
+        begin = time.perf_counter()
+        timer.start()
+        with pytest.raises(KeyboardInterrupt):
+            upsample.max_pool2d_with_indices(x, 65, 1, 32, engine="cpu")
+        assert time.perf_counter() - begin < 0.1 + 0.2 + 0.5
+    finally:
+        timer.cancel()
+        signal.signal(signal.SIGINT, handler)
+    upsample.max_pool2d_with_indices(x[:1], 2, engine="cpu")

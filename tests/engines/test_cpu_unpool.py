@@ -1,0 +1,199 @@
+"""The compiled max-unpooling: the portable engine's bits and errors, whatever the indices say."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from backends import get
+from cases import CASES, Case, noise
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import upsample
+import upsample.chainer
+from upsample.engines.portable import unpool as portable
+from upsample.plans.window import UnpoolPlan, WindowAxis
+
+pytest.importorskip("numba", reason="numba is not installed: no compiled engine")
+from upsample.engines.cpu import unpool as compiled
+from upsample.engines.cpu import unpool_kernels
+
+UNPOOLS = [case for case in CASES if "max_unpool" in case.id]
+KINDS = ["numpy", "readonly", "strided", "reversed", "fortran", "swapped"]
+NAMES = ("max_unpool", "indices")
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("case", UNPOOLS, ids=repr)
+def test_agrees_with_reference_and_portable(case: Case, kind: str) -> None:
+    args = tuple(get(kind).make(a) for a in case.arrays)
+    before = [a.copy() for a in args]
+    got = case.function(*args, **case.options, engine="cpu")
+    want = case.function(*args, **case.options, engine="portable")
+    assert got.dtype == want.dtype
+    assert got.tobytes() == want.tobytes()
+    np.testing.assert_array_equal(got, case.expected(*case.arrays))
+    for a, b in zip(args, before, strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+DTYPES = ["bool", "int8", "int64", "uint16", "float16", "bfloat16", "float32", "float64", "complex64", "complex128"]
+
+
+def dtype_of(name: str) -> np.dtype:
+    if name == "bfloat16":
+        return np.dtype(pytest.importorskip("ml_dtypes", reason="ml_dtypes is not installed: no bfloat16").bfloat16)
+    return np.dtype(name)
+
+
+@st.composite
+def plans(draw: st.DrawFn) -> UnpoolPlan:
+    axes = []
+    for _ in range(draw(st.integers(1, 4))):
+        small, kernel, stride = draw(st.integers(1, 5)), draw(st.integers(1, 4)), draw(st.integers(1, 4))
+        padding, dilation = draw(st.integers(0, 3)), draw(st.integers(1, 3))
+        large = (small - 1) * stride - 2 * padding + dilation * (kernel - 1) + 1
+        axes.append(WindowAxis(max(large + draw(st.integers(0, 2)), 1), small, kernel, stride, padding, dilation))
+    local = draw(st.booleans())
+    duplicates = draw(st.sampled_from(["last", "sum"] if local else ["last", "sum", "error"]))
+    return UnpoolPlan(tuple(axes), local, duplicates, draw(st.booleans()))
+
+
+def outcome(run: Any, plan: UnpoolPlan, x: np.ndarray, indices: np.ndarray, out: np.ndarray | None) -> Any:
+    try:
+        return run(np, plan, x, indices, out, NAMES)
+    except (IndexError, ValueError) as error:
+        return type(error), str(error)
+
+
+@settings(deadline=None, max_examples=200)
+@given(
+    plans(),
+    st.sampled_from(DTYPES),
+    st.sampled_from(["int8", "int16", "int32", "int64", "uint64"]),
+    st.sampled_from(["legal", "distinct", "beyond", "anywhere"]),
+    st.integers(0, 2**31),
+    st.booleans(),
+    st.booleans(),
+)
+def test_equals_portable(
+    plan: UnpoolPlan, dtype: str, index: str, kind: str, seed: int, small_blocks: bool, with_out: bool
+) -> None:
+    if plan.duplicates == "sum" and dtype == "bool":
+        dtype = "uint16"
+    rng = np.random.default_rng(seed)
+    shape = (2, 1, *plan.small_shape)
+    x = rng.integers(0, 4, shape).astype(dtype_of(dtype))  # small integers: their sums are exact in any order
+    size = int(np.prod([a.kernel for a in plan.axes] if plan.local_indices else plan.large_shape))
+    low = -size if plan.local_indices else 0
+    low, size = {"beyond": (low - 1, size + 1), "anywhere": (-(2**63), 2**63)}.get(kind, (low, size))
+    indices = rng.integers(low, size, shape)
+    if kind == "distinct" and np.prod(plan.small_shape) <= size:
+        cells = int(np.prod(plan.small_shape))
+        indices = np.stack([rng.permutation(size)[:cells] for _ in range(2)]).reshape(shape)
+    indices = indices.astype(index)
+    out = [np.full((2, 1, *plan.large_shape), 1, x.dtype) if with_out else None for _ in range(2)]
+    with pytest.MonkeyPatch.context() as patch:
+        if small_blocks:
+            for name, count in (("_BLOCK", 7), ("_SPLIT", 10), ("_RANGE", 64), ("_WIDE_RANGE", 5)):
+                patch.setattr(compiled, name, count)
+        got = outcome(compiled.run, plan, x, indices, out[0])
+    want = outcome(portable.run, plan, x, indices, out[1])
+    if isinstance(want, tuple):
+        assert got == want
+        assert out[0] is None or (out[0] == 1).all()  # an error leaves out= as it was
+    else:
+        assert got.dtype == want.dtype
+        assert got.tobytes() == want.tobytes()
+
+
+def test_bits_are_moved() -> None:
+    """Payloads of NaN, both zeros and infinities arrive as they are."""
+    bits = np.asarray([[[0x7FC00123, 0xFF800000], [0x80000000, 0xFFC00001]]], dtype=np.uint32)
+    indices = np.asarray([[[0, 3], [8, 11]]])
+    got = upsample.max_unpool2d(bits.view(np.float32), indices, 2, engine="cpu")
+    np.testing.assert_array_equal(got.view(np.uint32).reshape(-1)[[0, 3, 8, 11]], bits.reshape(-1))
+
+
+@pytest.mark.parametrize("rule", ["last", "sum"])
+@pytest.mark.parametrize("dtype", ["float32", "float16", "complex64"])
+def test_one_and_two_threads(monkeypatch: pytest.MonkeyPatch, dtype: str, rule: str) -> None:
+    rng = np.random.default_rng(0)
+    many = noise(40, 8, 33, 35).astype(dtype), rng.integers(0, 66 * 70, (40, 8, 33, 35)), (66, 70)
+    large = noise(1, 600, 601).astype(dtype), rng.integers(0, 1200 * 1202, (1, 600, 601)), (1200, 1202)
+    for x, indices, size in (many, large):
+        results = []
+        for threads in ("1", "2"):
+            monkeypatch.setenv("UPSAMPLE_NUM_THREADS", threads)
+            results.append(
+                upsample.max_unpool2d(x, indices, 2, output_size=size, duplicates=rule, engine="cpu").tobytes()
+            )
+        assert results[0] == results[1]
+        if rule == "last":
+            wanted = upsample.max_unpool2d(x, indices, 2, output_size=size, engine="portable")
+            assert results[0] == wanted.tobytes()
+
+
+def test_sums_in_float32() -> None:
+    """2048 + 1 + 1 is 2048 in float16, step by step."""
+    x = np.asarray([[2048.0, 1.0, 1.0]], dtype=np.float16)
+    got = upsample.max_unpool1d(x, np.zeros((1, 3), dtype=int), 2, duplicates="sum", engine="cpu")
+    assert got[0, 0] == 2050.0
+
+
+@pytest.mark.parametrize("place", [0, 7, 2_000_000])
+@pytest.mark.parametrize("with_out", [False, True])
+def test_the_error_names_the_first(place: int, with_out: bool) -> None:
+    indices = np.zeros((1, 2, 1100, 1000), dtype=np.int64)
+    indices.reshape(-1)[place::150_001] = 2200 * 2000
+    x = np.zeros(indices.shape, dtype=np.float32)
+    out = np.ones((1, 2, 2200, 2000), dtype=np.float32) if with_out else None
+    with pytest.raises(IndexError) as got:
+        upsample.max_unpool2d(x, indices, 2, engine="cpu", out=out)
+    with pytest.raises(IndexError) as want:
+        upsample.max_unpool2d(x, indices, 2, engine="portable")
+    assert str(got.value) == str(want.value)
+    assert out is None or (out == 1).all()
+
+
+@pytest.mark.parametrize("layout", ["plain", "fortran", "reversed", "swapped"])
+def test_out(layout: str) -> None:
+    x, indices = noise(2, 3, 4, 5), np.tile(np.arange(20).reshape(4, 5) * 4, (2, 3, 1, 1))
+    want = upsample.max_unpool2d(x, indices, 2, engine="portable")
+    change = {
+        "plain": np.ascontiguousarray,
+        "fortran": np.asfortranarray,
+        "reversed": lambda a: a[..., ::-1],
+        "swapped": np.ascontiguousarray,
+    }[layout]
+    if layout == "swapped":
+        x = x.astype(">f4")
+    out = change(np.full(want.shape, 1, x.dtype))
+    assert upsample.max_unpool2d(x, indices, 2, engine="cpu", out=out) is out
+    np.testing.assert_array_equal(out, want)
+
+
+def test_one_signature() -> None:
+    """Read-only, strided and writeable inputs of any size and index dtype share one compiled signature."""
+
+    def call(kind: str, index: str, *shape: int) -> None:
+        make = get(kind).make
+        indices = make(np.zeros(shape, dtype=index))
+        upsample.max_unpool2d(make(noise(*shape)), indices, 2, engine="cpu")
+
+    call("numpy", "int64", 1, 1, 2, 2)
+    before = len(unpool_kernels.place.signatures)
+    for kind in KINDS:
+        for index in ("int64", "int32", "uint8"):
+            call(kind, index, 2, 3, 7, 5)
+    assert len(unpool_kernels.place.signatures) == before
+
+
+def test_windows_that_cover_nothing() -> None:
+    """Every window lies in the padding, and the indices name positions all the same; the engines agree."""
+    plan = UnpoolPlan((WindowAxis(1, 2, 1, 3, 1, 1), WindowAxis(4, 1, 2, 2, 0, 1)), False, "last", True)
+    x, indices = np.asarray([[[1.0], [2.0]]]), np.asarray([[[3], [0]]])
+    for run in (compiled.run, portable.run):
+        np.testing.assert_array_equal(run(np, plan, x, indices, None, NAMES), [[[2.0, 0.0, 0.0, 1.0]]])

@@ -1,0 +1,244 @@
+"""Max-pooling by compiled loops, blocks of rows at a time."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from functools import lru_cache
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+
+from upsample import arrays
+from upsample.arrays import Array
+from upsample.engines.cpu import threads
+from upsample.engines.cpu.compile import frozen
+from upsample.engines.cpu.pool_kernels import AXIS, pool_indices, pool_taps, pool_values
+from upsample.plans.window import PoolPlan, SpanAxis, WindowAxis
+
+__all__ = ["run"]
+
+_A = np.ndarray[Any, Any]
+
+_BLOCK = 1 << 19
+"""Positions that a block reads, about: half a millisecond."""
+_TILE = 1 << 12
+"""Cells of the last axis that are made at once, so that rows stay in the first-level cache."""
+_FEW_TAPS = 16
+"""Taps of a window up to which each is compared for itself."""
+_KEPT = 1 << 15
+"""Reduced cells that are kept for the windows that share them."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Geometry:
+    """What depends on the plan alone: the kernels' ``grid``, and how the work is cut.
+
+    Attributes
+    ----------
+    grid : array
+        As `upsample.engines.cpu.pool_kernels` says.
+    axes : int
+        Leading axes.
+    large, small : tuple of int
+        Spatial shapes, of two axes or more.
+    rows : int
+        Rows of cells in a plane.
+    step : int
+        Rows of cells that a block makes.
+    tiles : tuple of (int, int)
+        Cells of the last axis, from and to.
+    kept : int
+        Reduced rows that are kept.
+    rest : int
+        Rows of cells in a slice of the first axis.
+    spans : tuple of (array, array)
+        For each axis and cell: a bound below the positions that it and later cells read, and one past those that it
+        and earlier cells read.
+    few_taps : bool
+        Whether a window of two axes is so small that reducing rows first does not pay.
+    """
+
+    grid: _A
+    axes: int
+    large: tuple[int, ...]
+    small: tuple[int, ...]
+    rows: int
+    step: int
+    tiles: tuple[tuple[int, int], ...]
+    kept: int
+    rest: int
+    spans: tuple[tuple[_A, _A], ...]
+    few_taps: bool
+
+
+@lru_cache(maxsize=256)
+def _geometry(plan: PoolPlan) -> _Geometry:
+    axes = plan.axes if len(plan.axes) > 1 else (WindowAxis(1, 1, 1, 1, 0, 1), *plan.axes)
+    last, leading = axes[-1], axes[:-1]
+    numbers: list[int] = []
+    tables: list[_A] = []
+    place = AXIS * len(axes)
+    for at, axis in ((len(leading), last), *enumerate(leading)):
+        weight = math.prod(a.kernel if isinstance(a, WindowAxis) else a.large for a in axes[at + 1 :])
+        if isinstance(axis, WindowAxis):
+            step = axis.dilation if at == len(leading) and not plan.local_indices else weight
+            numbers += [axis.large, axis.small, axis.kernel, axis.stride, axis.padding, axis.dilation, step, place]
+        else:
+            numbers += [axis.large, axis.small, 0, 0, 0, 1, weight, place]
+        tables += _tables(axis)
+        place += 3 * axis.small
+    grid = np.concatenate([np.asarray(numbers, dtype=np.int64), *tables])
+    tile = min(last.small, _TILE)
+    positions = math.prod(axis.large for axis in axes)
+    rows = math.prod(axis.small for axis in leading)
+    tiles = [(b, min(b + tile, last.small)) for b in range(0, last.small, tile)]
+    per_row = max(1, positions // (rows * len(tiles)))
+    reach = _reach(leading[-1]) if len(leading) == 1 else math.prod(axis.large for axis in leading)
+    return _Geometry(
+        frozen(grid),
+        len(leading),
+        tuple(axis.large for axis in axes),
+        tuple(axis.small for axis in axes),
+        rows,
+        max(1, _BLOCK // per_row),
+        tuple(tiles),
+        max(1, min(reach, _KEPT // tile)),
+        rows // leading[0].small,
+        tuple(_span(axis) for axis in axes),
+        len(axes) == 2
+        and math.prod(a.kernel if isinstance(a, WindowAxis) else _FEW_TAPS + 1 for a in axes) <= _FEW_TAPS,
+    )
+
+
+def _reach(axis: WindowAxis | SpanAxis) -> int:
+    return min(axis.reach, axis.large) if isinstance(axis, WindowAxis) else int(axis.count().max())
+
+
+def _span(axis: WindowAxis | SpanAxis) -> tuple[_A, _A]:
+    """Bounds of what the cells of an axis read; both ascend."""
+    first = axis.first() if isinstance(axis, SpanAxis) else axis.positions(0)
+    past = first + (axis.count() if isinstance(axis, SpanAxis) else axis.reach)
+    return first.clip(0, axis.large), past.clip(0, axis.large)
+
+
+def _tables(axis: WindowAxis | SpanAxis) -> list[_A]:
+    """For each cell: the first position inside, how many taps lie inside, and how many before them."""
+    if isinstance(axis, SpanAxis):
+        return [axis.first(), axis.count(), np.zeros(axis.small, dtype=np.int64)]
+    before = axis.first_inside()
+    first = axis.positions(0) + before * axis.dilation
+    count = np.minimum(axis.kernel - before, -(-(axis.large - first) // axis.dilation))
+    return [first, np.maximum(count, 0), before]
+
+
+def run(
+    xp: ModuleType, plan: PoolPlan, x: Array, out: tuple[Array | None, Array | None], with_indices: bool
+) -> tuple[Array, Array | None]:
+    """Return the maxima of the windows, and their indices when they are asked for."""
+    source: Any = x
+    shape = (*source.shape[: source.ndim - len(plan.axes)], *plan.small_shape)
+    given: Any = out
+    values = given[0] if _fits(given[0]) else np.empty(shape, source.dtype)
+    indices: Any = None
+    if with_indices:
+        indices = given[1] if _fits(given[1]) else np.empty(shape, np.int64)
+    if values.size:
+        _pool(plan, source, values, indices)
+    for place, made in enumerate((values, indices)):
+        if given[place] is not None and given[place] is not made:
+            given[place][...] = made
+    return (values if given[0] is None else given[0]), (indices if given[1] is None else given[1])
+
+
+def _fits(out: Any) -> bool:
+    """Whether the kernels can write straight into `out`."""
+    return out is not None and out.flags.c_contiguous and out.dtype.isnative
+
+
+@lru_cache(maxsize=32)
+def _lowest(dtype: np.dtype[Any]) -> _A:
+    """What padding is: below or equal to every value."""
+    if dtype.kind == "f":
+        return np.asarray([-np.inf], dtype=dtype)
+    return np.asarray([np.iinfo(dtype).min], dtype=dtype)
+
+
+def _pool(plan: PoolPlan, x: _A, values: _A, indices: _A | None) -> None:
+    g = _geometry(plan)
+    name = arrays.dtype_name(x)
+    if name == "bool":
+        x, values = x.view(np.uint8), values.view(np.uint8)
+    half = name in ("float16", "bfloat16")
+    source = frozen(np.ascontiguousarray(x))
+    work = _Work(
+        g,
+        source.reshape(-1, *g.large) if half else source.reshape(-1),
+        values.reshape(-1, g.small[-1]) if half else values.reshape(-1),
+        None if indices is None else indices.reshape(-1),
+        _lowest(np.dtype(np.float32) if half else source.dtype),
+        not plan.first_nan,
+        plan.local_indices,
+    )
+    rows = values.size // g.small[-1]
+    step = g.step if not half else -(-g.step // g.rest) * g.rest  # a block of halves converts whole slices
+    if rows <= step and len(g.tiles) == 1 and not half:
+        work.direct(0, rows, (0, g.small[-1]))
+        return
+    steps = -(-rows // step)
+
+    def block(number: int) -> None:
+        row0 = number % steps * step
+        make = work.through_float32 if half else work.direct
+        make(row0, min(row0 + step, rows), g.tiles[number // steps])
+
+    threads.each_block(block, steps * len(g.tiles))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Work:
+    """One call: what its blocks share."""
+
+    g: _Geometry
+    x: _A
+    values: _A
+    indices: _A | None
+    lowest: _A
+    last_nan: bool
+    local: bool
+
+    def direct(self, row0: int, row1: int, tile: tuple[int, int]) -> None:
+        """Make cells of rows from the input itself, straight into the result."""
+        every = self.g.small[-1]
+        piece = (row0, row1, *tile, 0, 0, self.g.large[-1])
+        self._call(self.x, piece, self.values[row0 * every + tile[0] :], every)
+
+    def through_float32(self, row0: int, row1: int, tile: tuple[int, int]) -> None:
+        """Make cells of rows by way of float32, which holds every half exactly."""
+        g = self.g
+        size, rest = g.large[0], math.prod(g.large[1:-1])
+        low, high = self._needed(0, row0 // g.rest % g.small[0], (row1 - 1) // g.rest % g.small[0] + 1)
+        plane0, plane1 = row0 // g.rows, (row1 - 1) // g.rows
+        begin, end = self._needed(len(g.large) - 1, *tile)
+        slices = self.x.reshape(-1, rest, g.large[-1])[plane0 * size + low : plane1 * size + high, :, begin:end]
+        wide = frozen(slices.astype(np.float32)).reshape(-1)
+        made = np.empty((row1 - row0, tile[1] - tile[0]), dtype=np.float32)
+        piece = (row0, row1, *tile, (plane0 * size + low) * rest, begin, end - begin)
+        self._call(wide, piece, made.reshape(-1), made.shape[1])
+        self.values[row0:row1, tile[0] : tile[1]] = made
+
+    def _needed(self, axis: int, begin: int, end: int) -> tuple[int, int]:
+        """Positions of an axis that cells from `begin` read first, and one past those that cells up to `end` do."""
+        firsts, lasts = self.g.spans[axis]
+        return int(firsts[begin]), int(lasts[end - 1])
+
+    def _call(self, x: _A, piece: tuple[int, ...], target: _A, step: int) -> None:
+        g = self.g
+        whole = (*piece, g.kept, int(self.local))
+        if self.indices is None:
+            pool_values(x, g.grid, g.axes, whole, self.lowest, self.last_nan, target, step)
+        elif g.few_taps and not self.local:
+            pool_taps(x, g.grid, whole, self.lowest, self.last_nan, target, step, self.indices)
+        else:
+            pool_indices(x, g.grid, g.axes, whole, self.lowest, self.last_nan, target, step, self.indices)

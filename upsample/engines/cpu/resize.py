@@ -1,0 +1,175 @@
+"""Resampling by compiled kernels.
+
+All that depends on the plan and the shape alone is worked out once and kept: a call on a small array then is little
+more than the kernels' calls.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from types import ModuleType
+from typing import Any, TypeAlias
+
+import numpy as np
+
+from upsample import arrays
+from upsample.engines.cpu import resize_nearest, resize_passes, threads
+from upsample.engines.cpu.compile import frozen
+from upsample.plans.resize import ResizePlan
+
+__all__ = ["run"]
+
+_Array: TypeAlias = np.ndarray[Any, np.dtype[Any]]
+_Key: TypeAlias = tuple[int, tuple[int, ...], np.dtype[Any]]
+
+_KEPT = 512
+"""Calls that are remembered."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Work:
+    """What is known of a call before its arrays.
+
+    Attributes
+    ----------
+    plan : ResizePlan
+        Kept so that no other plan takes its identity.
+    shape : tuple of int
+        Of the result.
+    view : dtype or None
+        As which both arrays are taken, for a filter that does not convert.
+    task : Move, Filter or None
+        None where the result is a copy, or empty.
+    """
+
+    plan: ResizePlan
+    shape: tuple[int, ...]
+    view: np.dtype[Any] | None
+    task: resize_nearest.Move | resize_passes.Filter | None
+
+
+_works: dict[_Key, _Work] = {}
+
+
+def run(_xp: ModuleType, plan: ResizePlan, x: _Array, out: _Array | None) -> _Array:
+    """Resample `x` as the plan says; fills and returns `out` where it is given."""
+    work = _works.get((id(plan), x.shape, x.dtype))
+    if work is None:
+        work = _work(plan, x)
+    if out is None:
+        result = np.empty(work.shape, dtype=x.dtype)
+    elif out.flags.c_contiguous and out.flags.aligned and out.dtype == x.dtype:
+        result = out
+    else:
+        result = np.empty(work.shape, dtype=x.dtype)
+    if work.task is None:
+        if 0 not in work.shape:
+            result[...] = x
+    else:
+        _fill(work, x, result)
+    if out is None or out is result:
+        return result
+    out[...] = result
+    return out
+
+
+def _work(plan: ResizePlan, x: _Array) -> _Work:
+    """Work out a call, and remember it."""
+    shape = plan.out_shape(x.shape)
+    active = [(a, r) for a, r in zip(plan.axes, plan.rules, strict=True) if not r.is_identity]
+    view: np.dtype[Any] | None = None
+    task: resize_nearest.Move | resize_passes.Filter | None = None
+    if active and 0 not in shape:
+        name = arrays.dtype_name(x)
+        if plan.only_moves:
+            task = resize_nearest.plan_move(x.shape, active, x.dtype.itemsize)
+            view = task.dtype
+        elif name == "uint8":
+            view = x.dtype
+            task = resize_passes.plan_filter(x.shape, active, name, 1, False)
+        else:
+            pair = 2 if name in arrays.COMPLEX else 1
+            sums = "float64" if name in ("float64", "complex128") else "float32"
+            compact = name in ("float16", "bfloat16")
+            view = None if compact else np.dtype(sums)
+            task = resize_passes.plan_filter(x.shape, active, sums, pair, compact)
+    work = _Work(plan, shape, view, task)
+    if len(_works) >= _KEPT:
+        _works.clear()
+    _works[id(plan), x.shape, x.dtype] = work
+    return work
+
+
+def _fill(work: _Work, x: _Array, result: _Array) -> None:
+    task = work.task
+    assert task is not None
+    if work.view is None:
+        assert isinstance(task, resize_passes.Filter)
+        _converted(task, x, result)
+        return
+    src, dst = _flat(x, work.view), result.reshape(-1).view(work.view)
+    if not dst.flags.aligned:  # complex numbers in an odd place, taken as wider integers
+        again = np.empty(dst.shape, dtype=dst.dtype)
+        _run(task, src, again)
+        dst[...] = again
+        return
+    _run(task, src, dst)
+
+
+def _flat(x: _Array, dtype: np.dtype[Any]) -> _Array:
+    """Return the values in order, read-only, without a copy where they lie so."""
+    flat = (x if x.flags.c_contiguous else np.ascontiguousarray(x)).reshape(-1)
+    if flat.dtype != dtype:
+        flat = flat.view(dtype)
+    return frozen(flat if flat.flags.aligned else flat.copy())
+
+
+def _run(task: resize_nearest.Move | resize_passes.Filter, src: _Array, dst: _Array) -> None:
+    if isinstance(task, resize_nearest.Move):
+        if task.blocks == 1:
+            task.run(src, dst, 0)
+        else:
+            _each(lambda block: task.run(src, dst, block), task.blocks)
+        return
+    spare: list[list[_Array]] = []
+    if task.jobs == 1:
+        task.run(src, dst, 0, spare)
+    else:
+        _each(lambda job: task.run(src, dst, job, spare), task.jobs)
+
+
+def _each(function: Callable[[int], object], blocks: int) -> None:
+    """Run every block, each thread in a part of its own.
+
+    Neighbours share a huge page; two threads that touch a fresh one at once would each clear it.
+    """
+    lanes = min(threads.number(), blocks)
+    base, extra = divmod(blocks, lanes)
+
+    def run(turn: int) -> None:
+        place, lane = divmod(turn, lanes)
+        function(lane * base + min(lane, extra) + place)
+
+    threads.each_block(run, blocks, lanes)
+
+
+def _converted(task: resize_passes.Filter, x: _Array, result: _Array) -> None:
+    """Filter an array of a dtype that Numba does not take, converting job by job."""
+    source, target = x.reshape(task.shape), result.reshape(task.out_shape)
+
+    @np.errstate(invalid="ignore", over="ignore")
+    def job(block: int) -> None:
+        strip = task.strips[block % len(task.strips)]
+        begin = block // len(task.strips) * task.planes_step
+        planes = slice(begin, begin + task.planes_step)
+        (a, b), (c, d) = strip.source
+        part = np.ascontiguousarray(source[planes, a:b, c:d].astype(np.float32))
+        count = len(part)
+        (a, b), (c, d) = strip.target
+        filled = np.empty((count, b - a, d - c, target.shape[3]), dtype=np.float32)
+        scratch = [np.empty(count * n, dtype=np.float32) for n in strip.scratch]
+        resize_passes.filtered(strip, frozen(part.reshape(-1)), filled.reshape(-1), 0, count, scratch)
+        target[planes, a:b, c:d] = filled
+
+    _each(job, task.jobs)

@@ -1,0 +1,299 @@
+"""Kernels that filter one axis of a box of floats.
+
+A box is ``[a, b, axis, inner]`` of a larger array, contiguous along `inner`. `steps` holds the distances of `a`, `b`
+and the axis in the source, the same in the destination, then the sizes of `b` and `inner`; `s0` and `d0` are where the
+boxes begin. Elements are numbered by uint64, and nothing is sliced: a signed index is tested for being negative, a
+slice counts references, and either costs more than the sum it serves.
+"""
+
+from __future__ import annotations
+
+from typing import Any, TypeAlias
+
+import numpy as np
+
+from upsample.engines.cpu.compile import kernel
+
+__all__ = ["columns", "edges", "rows", "rows_double2", "rows_double4", "rows_halved"]
+
+_Array: TypeAlias = np.ndarray[Any, np.dtype[Any]]
+_U: Any = np.uint64
+
+
+@kernel
+def _add_taps(
+    src: _Array, s: int, step: int, dst: _Array, d: int, n: int, taps: int, index: _Array, weight: _Array, o: int
+) -> None:
+    """Add the taps from the fourth on."""
+    t = 4
+    while t + 2 <= taps:
+        a, b = _U(s + index[o, t] * step), _U(s + index[o, t + 1] * step)
+        w, v = weight[o, t], weight[o, t + 1]
+        for j in range(n):
+            dst[d + _U(j)] += src[a + _U(j)] * w + src[b + _U(j)] * v
+        t += 2
+    if t < taps:
+        a, w = _U(s + index[o, t] * step), weight[o, t]
+        for j in range(n):
+            dst[d + _U(j)] += src[a + _U(j)] * w
+
+
+@kernel
+def columns(
+    src: _Array, s0: int, dst: _Array, d0: int, outer: int, steps: _Array, count: _Array, index: _Array, weight: _Array
+) -> None:
+    """Filter an axis whose samples are `inner` values: each output a weighted sum of whole stretches."""
+    sa, sb, sn, da, db, dn, size_b, n = steps
+    for top in range(outer):
+        for mid in range(size_b):
+            s = s0 + top * sa + mid * sb
+            for o in range(len(count)):
+                d = _U(d0 + top * da + mid * db + o * dn)
+                taps = count[o]
+                a, w = _U(s + index[o, 0] * sn), weight[o, 0]
+                if taps == 1:
+                    for j in range(n):
+                        dst[d + _U(j)] = src[a + _U(j)] * w
+                    continue
+                b, v = _U(s + index[o, 1] * sn), weight[o, 1]
+                if taps == 2:
+                    for j in range(n):
+                        dst[d + _U(j)] = src[a + _U(j)] * w + src[b + _U(j)] * v
+                    continue
+                c, u = _U(s + index[o, 2] * sn), weight[o, 2]
+                if taps == 3:
+                    for j in range(n):
+                        dst[d + _U(j)] = src[a + _U(j)] * w + src[b + _U(j)] * v + src[c + _U(j)] * u
+                    continue
+                e, z = _U(s + index[o, 3] * sn), weight[o, 3]
+                for j in range(n):
+                    k = _U(j)
+                    dst[d + k] = src[a + k] * w + src[b + k] * v + src[c + k] * u + src[e + k] * z
+                if taps > 4:
+                    _add_taps(src, s, sn, dst, d, n, taps, index, weight, o)
+
+
+@kernel
+def _finite(x: _Array, s: int, n: int) -> bool:
+    """Say whether there is no NaN and no infinity among `n` values."""
+    bad = np.int32(0)  # as wide as a float, or the loop does not vectorise as well
+    for j in range(n):
+        value = x[s + _U(j)]
+        bad = np.int32(bad | np.int32(value - value != 0))
+    return bool(bad == 0)
+
+
+@kernel
+def _careful(
+    src: _Array, s: int, dst: _Array, d: int, inner: int, count: _Array, index: _Array, weight: _Array
+) -> None:
+    """Filter a row tap by tap, so that NaN and infinity reach only what they are a tap of."""
+    for o in range(len(count)):
+        for i in range(inner):
+            total = src[s + _U(index[o, 0] * inner + i)] * weight[o, 0]
+            for t in range(1, count[o]):
+                total += src[s + _U(index[o, t] * inner + i)] * weight[o, t]
+            dst[d + _U(o * inner + i)] = total
+
+
+@kernel
+def edges(
+    src: _Array,
+    s0: int,
+    dst: _Array,
+    d0: int,
+    outer: int,
+    steps: _Array,
+    low: int,
+    high: int,
+    count: _Array,
+    index: _Array,
+    weight: _Array,
+) -> None:
+    """Filter the outputs outside ``[low, high)`` of every row tap by tap: column by column, so tables are read once."""
+    sa, sb, _, da, db, _, size_b, inner = steps
+    for place in range((low + len(count) - high) * inner):
+        e = place if place < low * inner else place + (high - low) * inner
+        o, i = e // inner, e % inner
+        taps = count[o]
+        for top in range(outer):
+            for mid in range(size_b):
+                s = s0 + top * sa + mid * sb + i
+                d = _U(d0 + top * da + mid * db + e)
+                total = src[_U(s + index[o, 0] * inner)] * weight[o, 0]
+                if taps == 2:
+                    total += src[_U(s + index[o, 1] * inner)] * weight[o, 1]
+                elif taps == 3:
+                    total += src[_U(s + index[o, 1] * inner)] * weight[o, 1]
+                    total += src[_U(s + index[o, 2] * inner)] * weight[o, 2]
+                elif taps == 4:
+                    total += src[_U(s + index[o, 1] * inner)] * weight[o, 1]
+                    total += src[_U(s + index[o, 2] * inner)] * weight[o, 2]
+                    total += src[_U(s + index[o, 3] * inner)] * weight[o, 3]
+                else:
+                    for t in range(1, taps):
+                        total += src[_U(s + index[o, t] * inner)] * weight[o, t]
+                dst[d] = total
+
+
+@kernel
+def _some(
+    src: _Array, s: int, dst: _Array, d: int, low: int, high: int, inner: int, first: _Array, weight: _Array
+) -> None:
+    """Filter the elements ``[low, high)`` of a row by runs."""
+    taps = len(weight)
+    one, two, three = _U(inner), _U(2 * inner), _U(3 * inner)
+    if taps == 2:
+        for j in range(low, high):
+            k = _U(j)
+            f = s + _U(first[k])
+            dst[d + k] = src[f] * weight[_U(0), k] + src[f + one] * weight[_U(1), k]
+        return
+    if taps == 4:
+        for j in range(low, high):
+            k = _U(j)
+            f = s + _U(first[k])
+            dst[d + k] = (
+                src[f] * weight[_U(0), k]
+                + src[f + one] * weight[_U(1), k]
+                + src[f + two] * weight[_U(2), k]
+                + src[f + three] * weight[_U(3), k]
+            )
+        return
+    for j in range(low, high):
+        k = _U(j)
+        f = s + _U(first[k])
+        total = src[f] * weight[_U(0), k]
+        for t in range(1, taps):
+            f += one
+            total += src[f] * weight[_U(t), k]
+        dst[d + k] = total
+
+
+@kernel
+def rows(
+    src: _Array,
+    s0: int,
+    dst: _Array,
+    d0: int,
+    outer: int,
+    steps: _Array,
+    low: int,
+    in_size: int,
+    count: _Array,
+    index: _Array,
+    exact: _Array,
+    first: _Array,
+    weight: _Array,
+) -> None:
+    """Filter an axis whose samples are few values, by runs."""
+    sa, sb, _, da, db, _, size_b, inner = steps
+    for top in range(outer):
+        for mid in range(size_b):
+            s = _U(s0 + top * sa + mid * sb)
+            d = _U(d0 + top * da + mid * db)
+            if _finite(src, s + _U(low * inner), in_size * inner):
+                _some(src, s, dst, d, 0, len(first), inner, first, weight)
+            else:
+                _careful(src, s, dst, d, inner, count, index, exact)
+
+
+@kernel
+def rows_double2(
+    src: _Array,
+    s0: int,
+    dst: _Array,
+    d0: int,
+    outer: int,
+    steps: _Array,
+    count: _Array,
+    index: _Array,
+    exact: _Array,
+    low: int,
+    high: int,
+    start: int,
+    phases: _Array,
+) -> None:
+    """Filter rows to twice as many samples, two taps each: no tables but at the borders."""
+    sa, sb, _, da, db, _, size_b, _ = steps
+    edges(src, s0, dst, d0, outer, steps, 2 * low, 2 * high, count, index, exact)
+    p, q, r, z = phases[0, 0], phases[0, 1], phases[1, 0], phases[1, 1]
+    for top in range(outer):
+        for mid in range(size_b):
+            s = _U(s0 + top * sa + mid * sb)
+            d = _U(d0 + top * da + mid * db)
+            f, g = s + _U(low + start), d + _U(2 * low)
+            for j in range(high - low):
+                x, y = f + _U(j), g + _U(2 * j)
+                dst[y] = src[x] * p + src[x + _U(1)] * q
+                dst[y + _U(1)] = src[x + _U(1)] * r + src[x + _U(2)] * z
+
+
+@kernel
+def rows_double4(
+    src: _Array,
+    s0: int,
+    dst: _Array,
+    d0: int,
+    outer: int,
+    steps: _Array,
+    count: _Array,
+    index: _Array,
+    exact: _Array,
+    low: int,
+    high: int,
+    start: int,
+    phases: _Array,
+) -> None:
+    """Filter rows to twice as many samples, four taps each."""
+    sa, sb, _, da, db, _, size_b, _ = steps
+    edges(src, s0, dst, d0, outer, steps, 2 * low, 2 * high, count, index, exact)
+    a0, a1, a2, a3 = phases[0, 0], phases[0, 1], phases[0, 2], phases[0, 3]
+    b0, b1, b2, b3 = phases[1, 0], phases[1, 1], phases[1, 2], phases[1, 3]
+    for top in range(outer):
+        for mid in range(size_b):
+            s = _U(s0 + top * sa + mid * sb)
+            d = _U(d0 + top * da + mid * db)
+            f, g = s + _U(low + start), d + _U(2 * low)
+            for j in range(high - low):
+                x, y = f + _U(j), g + _U(2 * j)
+                k, m, n = src[x + _U(1)], src[x + _U(2)], src[x + _U(3)]
+                dst[y] = src[x] * a0 + k * a1 + m * a2 + n * a3
+                dst[y + _U(1)] = k * b0 + m * b1 + n * b2 + src[x + _U(4)] * b3
+
+
+@kernel
+def rows_halved(
+    src: _Array,
+    s0: int,
+    dst: _Array,
+    d0: int,
+    outer: int,
+    steps: _Array,
+    count: _Array,
+    index: _Array,
+    exact: _Array,
+    low: int,
+    high: int,
+    start: int,
+    phases: _Array,
+) -> None:
+    """Filter rows to half as many samples, an even number of taps each."""
+    sa, sb, _, da, db, _, size_b, _ = steps
+    edges(src, s0, dst, d0, outer, steps, low, high, count, index, exact)
+    for top in range(outer):
+        for mid in range(size_b):
+            s = _U(s0 + top * sa + mid * sb)
+            d = _U(d0 + top * da + mid * db)
+            g = d + _U(low)
+            for t in range(0, phases.shape[1], 2):
+                f = s + _U(2 * low + start + t)
+                p, q = phases[0, t], phases[0, t + 1]
+                if t == 0:
+                    for j in range(high - low):
+                        x = f + _U(2 * j)
+                        dst[g + _U(j)] = src[x] * p + src[x + _U(1)] * q
+                else:
+                    for j in range(high - low):
+                        x = f + _U(2 * j)
+                        dst[g + _U(j)] += src[x] * p + src[x + _U(1)] * q

@@ -1,0 +1,200 @@
+"""Nearest: values only move, so any dtype goes as unsigned integers of its size."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+import numpy as np
+
+from upsample.engines.cpu.compile import kernel
+from upsample.plans.resize import AxisRule, identity
+from upsample.plans.taps import taps
+
+__all__ = ["Move", "plan_move"]
+
+_Array: TypeAlias = np.ndarray[Any, np.dtype[Any]]
+_U: Any = np.uint64
+
+_BLOCK_BYTES = (1 << 18, 1 << 22)
+"""Of the result a block, at least and at most: an eighth of all between."""
+_STRETCH_BYTES = 256
+"""From here on samples are copied whole, as rows are."""
+_COLUMNS = 1 << 20
+"""At most so many output samples of a row a block."""
+
+
+@kernel
+def _again(dst: _Array, d: int, back: int, n: int) -> None:
+    """Copy the row before."""
+    s = d - back
+    for j in range(n):
+        dst[d + _U(j)] = dst[s + _U(j)]
+
+
+@kernel
+def _rows(src: _Array, dst: _Array, begin: int, end: int, sizes: _Array, row: _Array, column: _Array) -> None:
+    """Copy whole rows."""
+    rows, in_plane, n = sizes[0], sizes[1], sizes[2]
+    for place in range(begin, end):
+        s, d = _U(place // rows * in_plane + row[place % rows]), _U(place * n)
+        for j in range(n):
+            dst[d + _U(j)] = src[s + _U(j)]
+
+
+@kernel
+def _doubled(src: _Array, dst: _Array, begin: int, end: int, sizes: _Array, row: _Array, column: _Array) -> None:
+    """Store each value of a row twice."""
+    rows, in_plane, n = sizes[0], sizes[1], sizes[2]
+    for place in range(begin, end):
+        r, d = place % rows, _U(place * n)
+        if place > begin and r > 0 and row[r] == row[r - 1]:
+            _again(dst, d, _U(n), n)
+            continue
+        s = _U(place // rows * in_plane + row[r])
+        for j in range(n // 2):
+            value = src[s + _U(j)]
+            dst[d + _U(2 * j)] = value
+            dst[d + _U(2 * j + 1)] = value
+
+
+@kernel
+def _doubled3(src: _Array, dst: _Array, begin: int, end: int, sizes: _Array, row: _Array, column: _Array) -> None:
+    """Store each pixel of three values twice."""
+    rows, in_plane, n = sizes[0], sizes[1], sizes[2]
+    for place in range(begin, end):
+        r, d = place % rows, _U(place * n)
+        if place > begin and r > 0 and row[r] == row[r - 1]:
+            _again(dst, d, _U(n), n)
+            continue
+        s = _U(place // rows * in_plane + row[r])
+        for j in range(n // 6):
+            f, g = s + _U(3 * j), d + _U(6 * j)
+            a, b, c = src[f], src[f + _U(1)], src[f + _U(2)]
+            dst[g] = a
+            dst[g + _U(1)] = b
+            dst[g + _U(2)] = c
+            dst[g + _U(3)] = a
+            dst[g + _U(4)] = b
+            dst[g + _U(5)] = c
+
+
+@kernel
+def _gathered(src: _Array, dst: _Array, begin: int, end: int, sizes: _Array, row: _Array, column: _Array) -> None:
+    """Gather single values."""
+    rows, in_plane, n, low, high = sizes[0], sizes[1], sizes[2], sizes[4], sizes[5]
+    for place in range(begin, end):
+        r, d = place % rows, _U(place * n)
+        if place > begin and r > 0 and row[r] == row[r - 1]:
+            _again(dst, d + _U(low), _U(n), high - low)
+            continue
+        s = _U(place // rows * in_plane + row[r])
+        for j in range(low, high):
+            dst[d + _U(j)] = src[s + _U(column[_U(j)])]
+
+
+@kernel
+def _spread(src: _Array, dst: _Array, begin: int, end: int, sizes: _Array, row: _Array, column: _Array) -> None:
+    """Gather samples of several values; three as four that overlap, one store instead of three."""
+    rows, in_plane, n, inner, low, high = sizes
+    for place in range(begin, end):
+        r, d = place % rows, _U(place * n)
+        if place > begin and r > 0 and row[r] == row[r - 1]:
+            _again(dst, d + _U(low * inner), _U(n), (high - low) * inner)
+            continue
+        s = _U(place // rows * in_plane + row[r])
+        whole = high
+        if inner == 3:
+            whole = low
+            last = column[_U(high - 1)]
+            while whole < high and column[_U(whole)] < last:
+                f, g = s + _U(column[_U(whole)]), d + _U(3 * whole)
+                a, b, c, e = src[f], src[f + _U(1)], src[f + _U(2)], src[f + _U(3)]
+                dst[g] = a
+                dst[g + _U(1)] = b
+                dst[g + _U(2)] = c
+                dst[g + _U(3)] = e
+                whole += 1
+        for j in range(whole if inner == 3 else low, high):
+            f, g = s + _U(column[_U(j)]), d + _U(j * inner)
+            for i in range(inner):
+                dst[g + _U(i)] = src[f + _U(i)]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Move:
+    """Everything of a nearest resize but the arrays.
+
+    Attributes
+    ----------
+    dtype : dtype
+        The arrays are viewed as.
+    function : callable
+        The kernel.
+    rows, step : int
+        Rows of the result, and how many a block.
+    pieces : tuple of ndarray
+        For each piece of a row, the kernel's sizes.
+    row, column : ndarray
+        Where the rows of a plane, and the samples of a row, begin in the source.
+    """
+
+    dtype: np.dtype[Any]
+    function: Callable[..., None]
+    rows: int
+    step: int
+    pieces: tuple[_Array, ...]
+    row: _Array
+    column: _Array
+
+    @property
+    def blocks(self) -> int:
+        """How many blocks."""
+        return -(-self.rows // self.step) * len(self.pieces)
+
+    def run(self, src: _Array, dst: _Array, block: int) -> None:
+        """Fill one block of `dst`, both flat."""
+        begin = block // len(self.pieces) * self.step
+        end = min(begin + self.step, self.rows)
+        self.function(src, dst, begin, end, self.pieces[block % len(self.pieces)], self.row, self.column)
+
+
+def plan_move(shape: tuple[int, ...], active: list[tuple[int, AxisRule]], itemsize: int) -> Move:
+    """Lay out a nearest resize of the axes `active` of a contiguous array."""
+    first, last = active[0][0], active[-1][0]
+    rules = [identity(n) for n in shape[first : last + 1]]
+    for axis, rule in active:
+        rules[axis - first] = rule
+    inner = math.prod(shape[last + 1 :])
+    if itemsize == 16:
+        inner, itemsize = inner * 2, 8
+    if len(rules) == 1 and inner * itemsize >= _STRETCH_BYTES:
+        rules.append(identity(inner))
+        inner = 1
+    across = rules.pop()
+    row, in_rows = np.zeros(1, dtype=np.int64), 1
+    for rule in rules:
+        row = (row[:, None] * rule.in_size + taps(rule).first).reshape(-1)
+        in_rows *= rule.in_size
+    row *= across.in_size * inner
+    column = (taps(across).first * inner).astype(np.uint32 if across.in_size * inner < 2**32 else np.int64)
+    wide = across.out_size * inner
+    double = 2 * across.in_size == across.out_size and bool(
+        (taps(across).first == np.arange(across.out_size) // 2).all()
+    )
+    cuts: range | list[int] = [0]
+    if across.is_identity:
+        function, wide = _rows, across.in_size * inner
+    elif double and inner in (1, 3):
+        function = _doubled if inner == 1 else _doubled3
+    else:
+        function = _gathered if inner == 1 else _spread
+        cuts = range(0, across.out_size, _COLUMNS)
+    sizes = [len(row), in_rows * across.in_size * inner, wide, inner]
+    pieces = tuple(np.asarray([*sizes, c, min(c + _COLUMNS, across.out_size)]) for c in cuts)
+    rows = math.prod(shape[:first]) * len(row)
+    least, most = _BLOCK_BYTES
+    step = max(1, min(max(rows * wide * itemsize // 8, least), most) // (wide * itemsize))
+    return Move(np.dtype(f"u{itemsize}"), function, rows, step, pieces, row, column)

@@ -1,0 +1,171 @@
+"""A plan's taps as the kernels read them.
+
+Two layouts. `Listed` names every tap's input: exact for NaN and infinity too, since a merged tap that torch would have
+multiplied by zero appears again with weight zero. `Runs` gives each output as many consecutive inputs as the longest
+has, weights padded with zeros, which vectorises; a padded zero must not meet NaN or infinity, so a kernel falls back
+on `Listed` for a row that has any.
+
+The tables are shared and must not be written, but stay writeable: Numba takes microseconds to recognise a read-only
+array, which is more than a small resize costs.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any, TypeAlias
+
+import numpy as np
+
+from upsample.plans.resize import AxisRule
+from upsample.plans.taps import Taps, fixed_point, taps
+
+__all__ = ["Listed", "Runs", "Steady", "listed", "reach", "runs", "shift_of", "steady", "sums_of"]
+
+_Array: TypeAlias = np.ndarray[Any, np.dtype[Any]]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Listed:
+    """Taps of each output, one by one.
+
+    Attributes
+    ----------
+    count : ndarray of int32, shape (out,)
+        How many taps.
+    index : ndarray of int32, shape (out, most)
+        Their inputs.
+    weight : ndarray, shape (out, most)
+        Their weights.
+    """
+
+    count: _Array
+    index: _Array
+    weight: _Array
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Runs:
+    """Runs of one length for the elements of a row of `inner` values a sample.
+
+    Attributes
+    ----------
+    first : ndarray of uint32, shape (out * inner,)
+        The first input element of each output element.
+    weight : ndarray, shape (longest, out * inner)
+        The weights of the elements that follow, `inner` apart.
+    """
+
+    first: _Array
+    weight: _Array
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Steady:
+    """Where the same weights come again and again.
+
+    Output ``period * i + phase`` is made of the inputs from ``advance * i + start[phase]`` on, for every `i` in
+    ``[low, high)``.
+
+    Attributes
+    ----------
+    low, high : int
+        Periods for which this holds; the rest are the borders.
+    start : tuple of int
+        For each phase.
+    weight : ndarray, shape (period, taps)
+        For each phase.
+    """
+
+    low: int
+    high: int
+    start: tuple[int, ...]
+    weight: _Array
+
+
+def shift_of(rule: AxisRule) -> int:
+    """Return the binary places of the weights of a uint8 axis."""
+    largest = float(taps(rule).weight.max())
+    return max(p for p in range(23) if int(0.5 + largest * 2.0**p) < 2**15)
+
+
+def sums_of(rule: AxisRule) -> str:
+    """Return the integers in which the sums of a uint8 axis fit."""
+    one = 2.0 ** shift_of(rule)
+    largest = 255.0 * one * float(np.abs(fixed_point(rule).table.weight).sum(axis=1).max()) + one
+    return "int32" if largest < 2.0**31 else "int64"
+
+
+@lru_cache(maxsize=512)
+def _scaled(rule: AxisRule, dtype: str) -> tuple[Taps, _Array]:
+    """Return the table and its weights in `dtype`; as an integer, as multiples of the last binary place."""
+    if dtype.startswith("int"):
+        table = fixed_point(rule).table
+        return table, np.rint(table.weight * 2.0 ** shift_of(rule)).astype(dtype)
+    table = taps(rule)
+    return table, table.weight.astype(dtype)
+
+
+def reach(rule: AxisRule, begin: int, end: int) -> tuple[int, int]:
+    """Return the inputs ``[low, high)`` that outputs ``[begin, end)`` are made of."""
+    table = taps(rule)
+    first = table.first[begin:end]
+    return int(first.min()), int((first + table.count[begin:end]).max())
+
+
+@lru_cache(maxsize=256)
+def listed(rule: AxisRule, dtype: str) -> Listed:
+    """Name the input of every tap."""
+    table, weight = _scaled(rule, dtype)
+    count, place = table.count, np.arange(table.longest)
+    index = np.clip(table.first[:, None] + np.minimum(place, count[:, None] - 1), 0, rule.in_size - 1)
+    weight = np.where(place < count[:, None], weight, 0)
+    mixed = (table.mixed_first, table.first), (table.mixed_last, table.first + count - 1)
+    for flag, again in mixed if dtype.startswith("float") else ():
+        if flag.any():
+            index = np.concatenate([index, again[:, None]], axis=1)
+            weight = np.concatenate([weight, np.zeros((len(again), 1), dtype=weight.dtype)], axis=1)
+            outputs = np.nonzero(flag)[0]
+            index[outputs, count[outputs]] = again[outputs]
+            weight[outputs, count[outputs]] = 0
+            count = count + flag
+    return Listed(count.astype(np.int32), index.astype(np.int32), np.ascontiguousarray(weight))
+
+
+@lru_cache(maxsize=256)
+def runs(rule: AxisRule, dtype: str, inner: int, begin: int, end: int) -> Runs:
+    """Give each of the outputs ``[begin, end)`` a run of the longest length among them.
+
+    A run that would pass the last of their inputs is moved back.
+    """
+    table, weight = _scaled(rule, dtype)
+    begins, count, weight = table.first[begin:end], table.count[begin:end], weight[begin:end]
+    longest = int(count.max())
+    first = np.minimum(begins, reach(rule, begin, end)[1] - longest)
+    source = np.arange(longest) - (begins - first)[:, None]
+    inside = (source >= 0) & (source < count[:, None])
+    moved = np.where(inside, np.take_along_axis(weight, np.clip(source, 0, longest - 1), axis=1), 0)
+    spread = (first[:, None] * inner + np.arange(inner)).reshape(-1).astype(np.uint32)
+    return Runs(spread, np.ascontiguousarray(np.repeat(moved, inner, axis=0).T.astype(weight.dtype)))
+
+
+@lru_cache(maxsize=256)
+def steady(rule: AxisRule, dtype: str, period: int, advance: int) -> Steady | None:
+    """Return where the weights repeat, or None where that is less than half of the axis."""
+    table, weight = _scaled(rule, dtype)
+    groups = rule.out_size // period
+    if groups < 2 or rule.out_size % period:
+        return None
+    offset = (table.first - np.repeat(np.arange(groups), period) * advance).reshape(groups, period)
+    middle = groups // 2
+    shaped = weight.reshape(groups, period, -1)
+    whole = (table.count == table.longest).reshape(groups, period)
+    same = ((offset == offset[middle]) & whole & (shaped == shaped[middle]).all(axis=2)).all(axis=1)
+    if not same[middle]:
+        return None
+    low = middle - int(np.argmin(same[middle::-1])) + 1 if not same[:middle].all() else 0
+    high = middle + int(np.argmin(same[middle:])) if not same[middle:].all() else groups
+    if (high - low) * 2 < groups:
+        return None
+    pattern = np.ascontiguousarray(shaped[middle])
+    return Steady(low, high, tuple(int(s) for s in offset[middle]), pattern)

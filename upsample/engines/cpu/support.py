@@ -1,0 +1,47 @@
+"""What the compiled engine takes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import lru_cache
+from importlib.util import find_spec
+from types import MappingProxyType
+
+import numpy as np
+
+from upsample import arrays
+from upsample.arrays import Array
+from upsample.plans.resize import ResizePlan
+
+__all__ = ["supports", "unusable"]
+
+_REAL = arrays.FLOATING | arrays.INTEGER | {"bool"}
+_DTYPES: Mapping[str, frozenset[str]] = MappingProxyType(
+    {
+        "resize": arrays.FLOATING | arrays.COMPLEX | {"uint8"},
+        "pool": _REAL,
+        "unpool": arrays.MOVABLE,
+        "conv_transpose": arrays.FLOATING,
+    }
+)
+
+
+@lru_cache(maxsize=1)
+def unusable() -> str | None:
+    """Return None, or in words why the engine is of no use on this machine; Numba is looked for, not imported."""
+    return None if find_spec("numba") is not None else 'Numba is not installed: pip install "upsample[cpu]"'
+
+
+def supports(task: str, plan: object, x: Array) -> str | None:
+    """Return None, or in words why this engine does not carry out `plan` on `x`."""
+    if not isinstance(x, np.ndarray):
+        return "it takes NumPy arrays only"
+    if unusable() is not None:
+        return unusable()
+    if task not in _DTYPES:
+        return "moving blocks of memory needs no compiled code"
+    name = arrays.dtype_name(x)
+    moves = task == "resize" and isinstance(plan, ResizePlan) and plan.only_moves
+    if name not in (arrays.MOVABLE if moves else _DTYPES[task]):
+        return f"it does not take {name} for this"
+    return None

@@ -1,0 +1,146 @@
+"""A small thread pool for kernels that release the GIL.
+
+The calling thread works too, takes blocks from the same counter as the workers, and looks for signals between blocks:
+a block should stay well under 100 ms. Numba's own threading layers are not used, since they die after a fork, abort
+when two threads call at once, and cost 70 µs after idling. Which thread runs a block never shows in the result.
+"""
+
+from __future__ import annotations
+
+import itertools
+import os
+import queue
+import threading
+from collections.abc import Callable
+
+__all__ = ["each_block", "number"]
+
+
+def number() -> int:
+    """Return how many threads a call uses: UPSAMPLE_NUM_THREADS, or the cores this process may use."""
+    asked = os.environ.get("UPSAMPLE_NUM_THREADS", "")
+    if asked.isdecimal() and int(asked) > 0:
+        return int(asked)
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+class _Call:
+    """One call's blocks: whoever is free takes the next."""
+
+    def __init__(self, function: Callable[[int], object], blocks: int) -> None:
+        self.function, self.blocks = function, blocks
+        self.next = itertools.count()
+        self.error: BaseException | None = None
+        self.running = 0
+        self.closed = False
+        self.changed = threading.Condition()
+
+    def work(self) -> None:
+        """Take blocks until none is left, or another thread failed."""
+        while self.error is None:
+            block = next(self.next)
+            if block >= self.blocks:
+                return
+            self.function(block)
+
+    def help(self) -> None:
+        """Work as a helper, unless the call is over; an error is kept for the caller."""
+        with self.changed:
+            if self.closed:
+                return
+            self.running += 1
+        try:
+            self.work()
+        except BaseException as error:
+            self.error = error
+        finally:
+            with self.changed:
+                self.running -= 1
+                self.changed.notify_all()
+
+    def close(self) -> None:
+        """Wait for the helpers that have begun; those still busy with other calls are not waited for.
+
+        An interrupt stops the helpers, too, but none leaves them behind at work.
+        """
+        interrupt = None
+        while True:
+            try:
+                with self.changed:
+                    self.closed = True
+                    while self.running:
+                        self.changed.wait()
+                break
+            except BaseException as error:
+                self.error = interrupt = error
+        if interrupt is not None:
+            raise interrupt
+
+
+class _Pool:
+    """Threads that wait for calls; made anew in a forked child, where none has survived."""
+
+    def __init__(self) -> None:
+        self.calls: queue.SimpleQueue[_Call] = queue.SimpleQueue()
+        self.size = 0
+        self.lock = threading.Lock()
+
+    def grow(self, size: int) -> None:
+        with self.lock:
+            while self.size < size:
+                threading.Thread(target=self._serve, name=f"upsample-{self.size}", daemon=True).start()
+                self.size += 1
+
+    def _serve(self) -> None:
+        while True:
+            self.calls.get().help()
+
+
+_pool = _Pool()
+
+
+def _renew() -> None:
+    global _pool
+    _pool = _Pool()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_renew)
+
+
+def each_block(function: Callable[[int], object], blocks: int, threads: int | None = None) -> None:
+    """Call ``function(block)`` for every block, on several threads.
+
+    Parameters
+    ----------
+    function : callable
+        Runs one block; should release the GIL.
+    blocks : int
+        How many.
+    threads : int, optional
+        At most so many; None is `number()`.
+
+    Raises
+    ------
+    BaseException
+        What a block raised, or KeyboardInterrupt, once no thread works on the call any more.
+    """
+    helpers = min(number() if threads is None else threads, blocks) - 1
+    if helpers <= 0:
+        for block in range(blocks):
+            function(block)
+        return
+    call = _Call(function, blocks)
+    pool = _pool
+    try:
+        pool.grow(helpers)
+        for _ in range(helpers):
+            pool.calls.put(call)
+        call.work()
+    except BaseException as error:
+        call.error = error
+        raise
+    finally:
+        call.close()
+    if call.error is not None:
+        raise call.error

@@ -1,0 +1,185 @@
+"""Max-unpooling by compiled loops: each range of a plane is zeroed and written by one thread, in row-major order."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import lru_cache
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+
+from upsample import arrays
+from upsample.arrays import Array
+from upsample.engines.cpu import threads
+from upsample.engines.cpu.compile import frozen
+from upsample.engines.cpu.unpool_kernels import add, any_outside, any_twice, own_targets, place, window_targets
+from upsample.engines.index_checks import check_duplicates, check_range, legal
+from upsample.plans.window import UnpoolPlan
+
+__all__ = ["run"]
+
+_A = np.ndarray[Any, Any]
+
+_BLOCK = 1 << 18
+"""Positions of the planes that a block makes together, and cells that it looks at together."""
+_SPLIT = 1 << 20
+"""Positions of a plane that several threads share where there are too few planes."""
+_RANGE = 1 << 25
+"""Positions that one block makes at most: more would take too long to be stopped."""
+_WIDE_RANGE = 1 << 21
+"""The same where a block sums in memory of its own."""
+_UNSIGNED = {1: np.uint8, 2: np.uint16, 4: np.uint32, 8: np.uint64, 16: np.complex128}
+"""What values of so many bytes are moved as."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Geometry:
+    """What depends on the plan alone."""
+
+    grid: _A
+    positions: int
+    cells: int
+    rows: int
+    taps: int
+    allowed: range
+
+
+@lru_cache(maxsize=256)
+def _geometry(plan: UnpoolPlan) -> _Geometry:
+    grid = [(a.large, a.small, a.kernel, a.stride, a.padding, a.dilation) for a in plan.axes]
+    return _Geometry(
+        frozen(np.asarray(grid, dtype=np.int64).reshape(-1)),
+        math.prod(plan.large_shape),
+        math.prod(plan.small_shape),
+        math.prod(plan.small_shape[:-1]),
+        math.prod(axis.kernel for axis in plan.axes[:-1]),
+        legal(plan),
+    )
+
+
+def run(xp: ModuleType, plan: UnpoolPlan, x: Array, indices: Array, out: Array | None, names: tuple[str, str]) -> Array:
+    """Return the unpooled array; raises IndexError for a bad index, ValueError for a duplicate under "error"."""
+    source: Any = x
+    where: Any = indices
+    given: Any = out
+    shape = (*source.shape[: source.ndim - len(plan.axes)], *plan.large_shape)
+    direct = given is not None and given.flags.c_contiguous and given.dtype.isnative
+    result = given if direct else np.empty(shape, source.dtype)
+    if result.size:
+        _unpool(plan, source, where, result, names, fresh=out is None)
+    if given is not None and not direct:
+        given[...] = result
+    return result if given is None else given
+
+
+def _unpool(plan: UnpoolPlan, x: _A, where: _A, result: _A, names: tuple[str, str], *, fresh: bool) -> None:
+    g = _geometry(plan)
+    flat = frozen(np.ascontiguousarray(where)).reshape(-1)
+    late = fresh and not plan.local_indices and plan.duplicates != "error"  # a new array may be written, then dropped
+    if plan.check_indices and not late:
+        _check(plan, g, where, flat, names)
+    half = plan.duplicates == "sum" and arrays.dtype_name(x) in ("float16", "bfloat16")
+    values, made = frozen(np.ascontiguousarray(x)).reshape(-1), result.reshape(-1)
+    if plan.duplicates != "sum":
+        kind = _UNSIGNED[x.dtype.itemsize]
+        values, made = values.view(kind), made.view(kind)
+    work = _Work(plan, g, values, flat, made, half)
+    bad = _each(work.make, flat.size // g.cells, g.positions, _WIDE_RANGE if half else _RANGE)
+    if bad and plan.check_indices and late:
+        _raise_range(plan, where, names)
+
+
+def _each(make: Callable[[int, int, int, int], object], planes: int, positions: int, most: int) -> bool:
+    """Call ``make(plane0, plane1, begin, end)`` for all ranges of all planes; say whether any returned true."""
+    together = max(1, _BLOCK // positions)
+    if planes <= together:
+        together = planes
+        if positions <= min(_SPLIT, most):
+            return bool(make(0, planes, 0, positions))
+    parts = -(-positions // most)
+    if planes == 1 and positions > _SPLIT:
+        parts = max(parts, threads.number())
+    size = -(-positions // parts)
+    found = []
+
+    def block(number: int) -> None:
+        plane, begin = number // parts * together, number % parts * size
+        if make(plane, min(plane + together, planes), begin, min(begin + size, positions)):
+            found.append(number)
+
+    threads.each_block(block, -(-planes // together) * parts)
+    return bool(found)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Work:
+    """One call: what its blocks share."""
+
+    plan: UnpoolPlan
+    g: _Geometry
+    values: _A
+    where: _A
+    result: _A
+    half: bool
+
+    def make(self, plane0: int, plane1: int, begin: int, end: int) -> bool:
+        """Make positions `begin` to `end` of some planes (all positions, of several planes)."""
+        g, planes = self.g, plane1 - plane0
+        if end <= begin:
+            return False
+        target = self.result[plane0 * g.positions + begin : (plane1 - 1) * g.positions + end]
+        made = np.empty(target.shape, dtype=np.float32) if self.half else target
+        write = add if self.plan.duplicates == "sum" else place
+        step = g.cells if planes > 1 else _BLOCK
+        bad: Any = False
+        for cell in range(plane0 * g.cells, plane1 * g.cells, step * planes):
+            cut = slice(cell, min(cell + step * planes, plane1 * g.cells))
+            where, values = self._targets(cut), self.values[cut]
+            if self.half:
+                values = frozen(values.astype(np.float32))
+            bad |= write(values, where, planes, begin, g.positions, cell == plane0 * g.cells, made)
+        if self.half:
+            with np.errstate(over="ignore"):
+                target[:] = made
+        return bool(bad)
+
+    def _targets(self, cut: slice) -> _A:
+        """Positions in planes that the cells of a cut name."""
+        where = self.where[cut]
+        if where.dtype != np.int64:
+            where = frozen(where.astype(np.int64))
+        if self.plan.check_indices and not self.plan.local_indices:
+            return where
+        target = np.empty(where.shape, dtype=np.int64)
+        make = window_targets if self.plan.local_indices else own_targets
+        make(where, cut.start, self.g.rows, self.g.taps, self.g.grid, target)
+        return frozen(target)
+
+
+def _check(plan: UnpoolPlan, g: _Geometry, where: _A, flat: _A, names: tuple[str, str]) -> None:
+    """Raise for indices out of range and for the duplicates that the plan forbids."""
+
+    def outside(_plane0: int, _plane1: int, begin: int, end: int) -> bool:
+        part = flat[begin:end]
+        part = part if part.dtype == np.int64 else frozen(part.astype(np.int64))
+        return bool(any_outside(part, g.allowed.start, len(g.allowed)))
+
+    if _each(outside, 1, flat.size, 4 * _BLOCK):
+        _raise_range(plan, where, names)
+
+    def twice(plane0: int, plane1: int, begin: int, end: int) -> bool:
+        part = flat[plane0 * g.cells : plane1 * g.cells]
+        part = part if part.dtype == np.int64 else frozen(part.astype(np.int64))
+        return bool(any_twice(part, plane1 - plane0, begin, np.empty(max(end - begin, 0), dtype=np.uint8)))
+
+    if plan.duplicates != "error":
+        return
+    if plan.local_indices or _each(twice, flat.size // g.cells, g.positions, _RANGE >> 3):
+        check_duplicates(np, plan, where.astype(np.int64, copy=False), names)
+
+
+def _raise_range(plan: UnpoolPlan, where: _A, names: tuple[str, str]) -> None:
+    check_range(np, plan, where.astype(np.int64, copy=False), names)
