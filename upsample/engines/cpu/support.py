@@ -12,9 +12,11 @@ import numpy as np
 from upsample import arrays
 from upsample.arrays import Array
 from upsample.plans.resize import ResizePlan
+from upsample.plans.window import WindowAxis
 
 __all__ = ["supports", "unusable"]
 
+_LARGEST_WINDOW = 1 << 14
 _REAL = arrays.FLOATING | arrays.INTEGER | {"bool"}
 _DTYPES: Mapping[str, frozenset[str]] = MappingProxyType(
     {
@@ -40,8 +42,14 @@ def supports(task: str, plan: object, x: Array) -> str | None:
         return unusable()
     if task not in _DTYPES:
         return "moving blocks of memory needs no compiled code"
+    if any(_is_huge(axis) for axis in getattr(plan, "axes", ()) if isinstance(axis, WindowAxis)):
+        return f"its row buffers grow with the window, which here is past {_LARGEST_WINDOW} positions"
     name = arrays.dtype_name(x)
     moves = task == "resize" and isinstance(plan, ResizePlan) and plan.only_moves
     if name not in (arrays.MOVABLE if moves else _DTYPES[task]):
         return f"it does not take {name} for this"
     return None
+
+
+def _is_huge(axis: WindowAxis) -> bool:
+    return max(axis.reach, axis.stride, axis.padding) > _LARGEST_WINDOW
