@@ -27,6 +27,7 @@ __all__ = [
     "integers",
     "number",
     "numbers",
+    "scaled_size",
 ]
 
 IntOrInts: TypeAlias = int | Sequence[int]
@@ -97,6 +98,15 @@ def numbers(op: str, argument: str, value: object, count: int) -> tuple[float, .
     if len(value) != count:
         raise bad_value(op, argument, value, f"it has {len(value)} entries", f"pass one number or {count}")
     return tuple(number(op, f"{argument}[{i}]", v) for i, v in enumerate(value))
+
+
+def scaled_size(op: str, argument: str, n: int, scale: float) -> int:
+    """Return ``floor(n * scale)``; ValueError where that leaves no sample, or is no number of samples."""
+    size = n * scale
+    if size < 1.0 or size >= 2.0**63:
+        rule = f"it makes {n} samples into {size:.6g}"
+        raise bad_value(op, argument, scale, rule, "pass a scale that leaves at least one sample")
+    return int(size)
 
 
 def flag(op: str, argument: str, value: object) -> bool:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from functools import lru_cache
 
 from upsample import arrays
-from upsample.arguments import check_dtype, flag, integer, integers, number, numbers
+from upsample.arguments import check_dtype, flag, integer, integers, number, numbers, scaled_size
 from upsample.arrays import Array, ArrayT
 from upsample.errors import Raw, bad_type, bad_value
 from upsample.ops.resize import resize as _run
@@ -176,7 +176,7 @@ def _plan(
             raise bad_value(op, "x", Raw("<an empty axis>"), f"axis {axis} has no samples", "leave it out of axes=")
         _check_options(op, mode, antialias, corners)
         scale = None if scales is None else scales[place]
-        o = sizes[place] if sizes is not None else _scaled(op, n, scale)
+        o = scaled_size(op, "scale", n, scale) if scale is not None else sizes[place]  # type: ignore[index]
         step = (float(n), float(o)) if scale is None or mode == "area" else (1.0, scale)
         if corners:
             step = (float(n - 1), float(o - 1)) if o > 1 else (0.0, 1.0)
@@ -190,15 +190,6 @@ def _plan(
         )
     order = tuple(sorted(rules))
     return ResizePlan(order, tuple(rules[axis] for axis in order))
-
-
-def _scaled(op: str, n: int, scale: float | None) -> int:
-    assert scale is not None
-    size = n * scale
-    if size < 1.0 or size >= 2.0**63:
-        rule = f"it makes {n} samples into {size:.6g}"
-        raise bad_value(op, "scale", scale, rule, "pass a scale that leaves at least one sample")
-    return int(size)
 
 
 def _check_options(op: str, mode: str, antialias: bool, corners: bool) -> None:

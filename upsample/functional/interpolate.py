@@ -11,7 +11,7 @@ from types import MappingProxyType
 import numpy as np
 
 from upsample import arrays
-from upsample.arguments import check_dtype, check_rank, flag, integers, numbers
+from upsample.arguments import check_dtype, check_rank, flag, integers, numbers, scaled_size
 from upsample.arrays import Array, ArrayT
 from upsample.errors import Raw, bad_type, bad_value
 from upsample.ops.resize import resize
@@ -337,7 +337,7 @@ def _plan(
     """Work out torch's sizes, steps and roundings."""
     if sizes is None:
         assert scales is not None
-        sizes = tuple(_scaled(op, n, scale) for n, scale in zip(spatial, scales, strict=True))
+        sizes = tuple(scaled_size(op, "scale_factor", n, scale) for n, scale in zip(spatial, scales, strict=True))
         if recompute:
             scales = None
     rounding = _rounding(method, dtype)
@@ -354,14 +354,6 @@ def _plan(
         cubic_coeff = -0.5 if antialias else -0.75
         rules.append(AxisRule(n, o, method, step, corners, antialias, cubic_coeff, rounding))
     return ResizePlan(tuple(range(2, 2 + len(spatial))), tuple(rules))
-
-
-def _scaled(op: str, n: int, scale: float) -> int:
-    size = n * scale
-    if size < 1.0 or size >= 2.0**63:
-        rule = f"it makes {n} samples into {size:.6g}"
-        raise bad_value(op, "scale_factor", scale, rule, "pass a scale that leaves at least one sample")
-    return int(size)
 
 
 def _rounding(method: str, dtype: str) -> Rounding:
