@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from upsample.arrays import Array
 from upsample.engines.cpu import support as cpu
+from upsample.engines.cuda import support as cuda
 from upsample.errors import bad_type, bad_value
 
 if TYPE_CHECKING:
@@ -50,14 +51,6 @@ class Engine:
         return import_module(f"{self.package}.{task}")
 
 
-def _not_built() -> str:
-    return "this version of upsample does not have it yet"
-
-
-def _absent(_task: str, _plan: object, _x: Array) -> str:
-    return _not_built()
-
-
 def _anything(_task: str, _plan: object, _x: Array) -> None:
     return None
 
@@ -67,7 +60,7 @@ def _always() -> None:
 
 
 ENGINES: tuple[Engine, ...] = (
-    Engine("cuda", "upsample.engines.cuda", _absent, _not_built),
+    Engine("cuda", "upsample.engines.cuda", cuda.supports, cuda.unusable),
     Engine("cpu", "upsample.engines.cpu", cpu.supports, cpu.unusable),
     Engine("portable", "upsample.engines.portable", _anything, _always),
 )
@@ -93,7 +86,7 @@ class Choice:
     >>> x = numpy.zeros((1, 1, 2, 2))
     >>> print(upsample.explain(upsample.interpolate, x, scale_factor=2, engine="portable"))
     interpolate runs on the portable engine
-      not cuda: this version of upsample does not have it yet
+      not cuda: it takes CuPy arrays and torch CUDA tensors only
       not cpu: ...
     """
 

@@ -1,0 +1,68 @@
+"""What the CUDA engine takes."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from functools import lru_cache
+from importlib.util import find_spec
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+
+from upsample import arrays
+from upsample.arrays import Array
+from upsample.engines.cuda.device import emulated
+from upsample.plans.resize import ResizePlan
+
+__all__ = ["supports", "unusable"]
+
+_DTYPES: Mapping[str, frozenset[str]] = MappingProxyType(
+    {
+        "resize": arrays.FLOATING | arrays.COMPLEX | {"uint8"},
+        "pool": arrays.FLOATING | arrays.INTEGER | {"bool"},
+        "unpool": arrays.MOVABLE,
+        "conv_transpose": arrays.FLOATING,
+    }
+)
+"""By op, what it computes with; what only moves is moved whatever it is."""
+
+
+@lru_cache(maxsize=1)
+def unusable() -> str | None:
+    """Return None, or in words why the engine is of no use on this machine; CuPy is imported if it is installed."""
+    if find_spec("cupy") is None:
+        return 'CuPy is not installed: pip install "upsample[cuda12]" or "upsample[cuda13]"'
+    try:
+        import cupy
+
+        count = cupy.cuda.runtime.getDeviceCount()
+    except Exception as error:  # whatever a broken installation raises is the reason
+        return f"CuPy is installed but no CUDA device answers: {error}"
+    return None if count else "CuPy is installed but there is no CUDA device"
+
+
+def supports(task: str, plan: object, x: Array) -> str | None:
+    """Return None, or in words why this engine does not carry out `plan` on `x`."""
+    if not _on_device(x):
+        return "it takes CuPy arrays and torch CUDA tensors only"
+    if emulated() is None and unusable() is not None:
+        return unusable()
+    if task not in _DTYPES:
+        return "moving blocks of memory needs no kernel of its own"
+    name = arrays.dtype_name(x)
+    moves = task == "resize" and isinstance(plan, ResizePlan) and plan.only_moves
+    if name not in (arrays.MOVABLE if moves else _DTYPES[task]):
+        return f"it does not take {name} for this"
+    return None
+
+
+def _on_device(x: Array) -> bool:
+    if isinstance(x, np.ndarray):
+        return emulated() is not None
+    cupy, torch = sys.modules.get("cupy"), sys.modules.get("torch")
+    if cupy is not None and isinstance(x, cupy.ndarray):
+        return True
+    tensor: Any = x
+    return torch is not None and isinstance(x, torch.Tensor) and bool(tensor.is_cuda)
