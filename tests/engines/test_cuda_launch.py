@@ -1,0 +1,65 @@
+"""What a launch is made of, and the tables that a device keeps."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import upsample
+from upsample.engines import dispatch
+from upsample.engines.cuda import device
+from upsample.engines.cuda.launch import Launch, index_type, kernel, struct
+
+
+def test_a_kernel_is_the_same_whatever_the_order_of_its_macros() -> None:
+    one, two = kernel("pool", "pool", SCALAR="float", TAPS=4), kernel("pool", "pool", TAPS="4", SCALAR="float")
+    assert one == two
+    assert hash(one) == hash(two)
+    assert one.options == ("-DSCALAR=float", "-DTAPS=4")
+    assert str(one) == "pool.pool(SCALAR=float, TAPS=4)"
+
+
+def test_structs_are_laid_out_as_in_c() -> None:
+    made = struct({"rows": np.int32(3), "offset": np.int64(-5), "steps": np.asarray([1, 2, 3], np.int32)})
+    assert made.shape == ()
+    assert [made.dtype.fields[name][1] for name in made.dtype.names] == [0, 8, 16]
+    assert made.dtype.itemsize == 32
+    assert not made.flags.writeable
+
+
+@pytest.mark.parametrize(("largest", "wanted"), [(2**31 - 1, "int"), (2**31, "int64")])
+def test_offsets_past_31_bits_take_64(largest: int, wanted: str) -> None:
+    assert index_type(largest, 2**31) == wanted
+
+
+def test_an_empty_grid_launches_nothing() -> None:
+    assert Launch(kernel("pool", "pool"), (3, 0, 1), (32, 1, 1), 0, ()).is_empty
+
+
+def test_tables_are_made_once_and_the_oldest_are_dropped(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(device, "_KEPT_BYTES", 100)
+    made: list[int] = []
+
+    def make(size: int) -> tuple[np.ndarray]:
+        made.append(size)
+        return (np.zeros(size, np.uint8),)
+
+    tables = device.Tables(np.ascontiguousarray)
+    first = tables.get(make, (40,))
+    assert tables.get(make, (40,)) is first
+    tables.get(make, (50,))
+    tables.get(make, (40,))  # used again: 50 is now the oldest
+    tables.get(make, (30,))
+    assert tables.get(make, (40,)) is first
+    tables.get(make, (50,))
+    assert made == [40, 50, 30, 50]
+    tables.get(make, (1000,))  # larger than all that is kept: alone
+    assert len(tables.get(make, (1000,))[0]) == 1000
+    assert made == [40, 50, 30, 50, 1000]
+
+
+def test_numpy_arrays_are_not_for_the_cuda_engine() -> None:
+    x = np.zeros((1, 1, 2, 2), np.float32)
+    assert "CuPy" in dispatch.explain(upsample.interpolate, x, scale_factor=2).reasons["cuda"]
+    with pytest.raises(ValueError, match=r"interpolate: engine='cuda'.*it takes CuPy arrays and torch CUDA tensors"):
+        upsample.interpolate(x, scale_factor=2, engine="cuda")
