@@ -376,4 +376,4 @@ def _plan(
         default = default_size(h, d * (k - 1) + 1, s, p, False)
         large = large_size(op, outsize, place, default, default - s + 1, default + s - 1)
         axes.append(WindowAxis(large, h, k, s, p, d))
-    return SpreadPlan(tuple(axes), groups)
+    return SpreadPlan(tuple(axes), groups, allow_tf32=False)

@@ -322,7 +322,7 @@ def upsampling_2d(
     axes = _axes_of(op, x, 2, (ksize, stride, pad), outsize, cover_all)
     if math.prod(axis.kernel for axis in axes) >= 2**63:
         raise bad_value(op, "ksize", ksize, "its places do not fit a 64-bit index", "pass a smaller window")
-    plan = UnpoolPlan(axes, local_indices=True, duplicates="sum", check_indices=True)
+    plan = UnpoolPlan(axes, local_indices=True, duplicates="sum", check_indices=True, deterministic=True)
     return unpool(x, indexes, op=op, arguments=("x", "indexes", "outsize"), xp=xp, plan=plan, out=out, engine=engine)
 
 
@@ -358,7 +358,7 @@ def _spread(
         op=op,
         arguments=("x", "W", "b"),
         xp=xp,
-        plan=SpreadPlan(axes, 1),
+        plan=SpreadPlan(axes, 1, allow_tf32=False),
         out=target,
         engine=engine,
     )

@@ -28,6 +28,7 @@ def max_unpool2d(
     dilation: IntOrInts = 1,
     duplicates: str = "last",
     check_indices: bool = True,
+    deterministic: bool = True,
     out: Array | None = None,
     engine: str | None = None,
 ) -> ArrayT:
@@ -51,7 +52,12 @@ def max_unpool2d(
         does in a single thread; or their sum, as in Chainer; or a ValueError names the first duplicate.
     check_indices : bool
         Whether an index outside the plane raises IndexError. Without the check, the caller vouches that every index
-        lies in its own window; one that does not is dropped.
+        lies in its own window; one that does not is dropped. On a GPU the check is the call's only synchronisation.
+    deterministic : bool
+        Whether equal calls give equal results. False lets the CUDA engine write cells in any order where indices lie
+        outside their windows (those of a dilated pool, say), which saves it a sort: where several name one position,
+        any of them may then win. It changes nothing else: on other engines, under ``duplicates="sum"`` and "error",
+        and for the indices of a pool with the same windows, results are always deterministic.
     out : array, optional
         Receives the result.
     engine : str, optional
@@ -100,7 +106,7 @@ def max_unpool2d(
         (kernel_size, stride, padding, dilation),
         output_size,
         duplicates,
-        check_indices,
+        (check_indices, deterministic),
         out,
         engine,
     )
@@ -117,6 +123,7 @@ def max_unpool1d(
     dilation: IntOrInts = 1,
     duplicates: str = "last",
     check_indices: bool = True,
+    deterministic: bool = True,
     out: Array | None = None,
     engine: str | None = None,
 ) -> ArrayT:
@@ -126,7 +133,7 @@ def max_unpool1d(
     ----------
     input : array
         ``[N, C, L]`` or ``[C, L]``; only N may be 0. Any dtype.
-    indices, kernel_size, stride, padding, output_size, dilation, duplicates, check_indices
+    indices, kernel_size, stride, padding, output_size, dilation, duplicates, check_indices, deterministic
         As in `max_unpool2d`.
     out : array, optional
         Receives the result.
@@ -152,7 +159,7 @@ def max_unpool1d(
         (kernel_size, stride, padding, dilation),
         output_size,
         duplicates,
-        check_indices,
+        (check_indices, deterministic),
         out,
         engine,
     )
@@ -169,6 +176,7 @@ def max_unpool3d(
     dilation: IntOrInts = 1,
     duplicates: str = "last",
     check_indices: bool = True,
+    deterministic: bool = True,
     out: Array | None = None,
     engine: str | None = None,
 ) -> ArrayT:
@@ -178,7 +186,7 @@ def max_unpool3d(
     ----------
     input : array
         ``[N, C, D, H, W]`` or ``[C, D, H, W]``; only N may be 0. Any dtype.
-    indices, kernel_size, stride, padding, output_size, dilation, duplicates, check_indices
+    indices, kernel_size, stride, padding, output_size, dilation, duplicates, check_indices, deterministic
         As in `max_unpool2d`.
     out : array, optional
         Receives the result.
@@ -207,7 +215,7 @@ def max_unpool3d(
         (kernel_size, stride, padding, dilation),
         output_size,
         duplicates,
-        check_indices,
+        (check_indices, deterministic),
         out,
         engine,
     )
@@ -221,7 +229,7 @@ def _unpooled(
     window: tuple[object, object, object, object],
     output_size: object,
     duplicates: object,
-    check_indices: object,
+    flags: tuple[object, object],
     out: Array | None,
     engine: str | None,
 ) -> ArrayT:
@@ -242,7 +250,8 @@ def _unpooled(
         integers(op, "dilation", dilation, spatial, least=1, one_for_all=False),
         _large(op, spatial, output_size),
         check_duplicates(op, duplicates, dtype),
-        flag(op, "check_indices", check_indices),
+        flag(op, "check_indices", flags[0]),
+        flag(op, "deterministic", flags[1]),
     )
     return unpool(
         x, indices, op=op, arguments=("input", "indices", "output_size"), xp=xp, plan=plan, out=out, engine=engine
@@ -285,6 +294,7 @@ def _plan(
     output_size: tuple[int, ...] | None,
     duplicates: str,
     check_indices: bool,
+    deterministic: bool,
 ) -> UnpoolPlan:
     axes = []
     for place, (h, k, s, p, d) in enumerate(zip(small, kernel, stride, padding, dilation, strict=True)):
@@ -298,4 +308,4 @@ def _plan(
             rule = f"with these windows the result would have size {large} on spatial axis {place}"
             raise bad_value(op, "padding", padding, rule, "pass less padding, or output_size=")
         axes.append(WindowAxis(large, h, k, s, p, d))
-    return UnpoolPlan(tuple(axes), local_indices=False, duplicates=duplicates, check_indices=check_indices)
+    return UnpoolPlan(tuple(axes), False, duplicates, check_indices, deterministic)

@@ -28,6 +28,7 @@ class _MaxUnpool(Layer):
         dilation: IntOrInts = 1,
         duplicates: str = "last",
         check_indices: bool = True,
+        deterministic: bool = True,
         engine: str | None = None,
     ) -> None:
         super().__init__(engine=engine)
@@ -38,6 +39,7 @@ class _MaxUnpool(Layer):
         self.dilation = integers(op, "dilation", dilation, n, least=1, one_for_all=False)
         self.duplicates = check_duplicates(op, duplicates, "float32")
         self.check_indices = flag(op, "check_indices", check_indices)
+        self.deterministic = flag(op, "deterministic", deterministic)
 
     def forward(self, input: ArrayT, indices: Array, output_size: Sequence[int] | None = None) -> ArrayT:
         """Put the values of `input` where `indices` say, in a result of `output_size`."""
@@ -51,6 +53,7 @@ class _MaxUnpool(Layer):
             dilation=self.dilation,
             duplicates=self.duplicates,
             check_indices=self.check_indices,
+            deterministic=self.deterministic,
             engine=self.engine,
         )
         return result
@@ -64,7 +67,10 @@ class _MaxUnpool(Layer):
             shown += f", dilation={self.dilation}"
         if self.duplicates != "last":
             shown += f", duplicates={self.duplicates!r}"
-        return shown if self.check_indices else f"{shown}, check_indices=False"
+        for name in ("check_indices", "deterministic"):
+            if not getattr(self, name):
+                shown += f", {name}=False"
+        return shown
 
 
 class MaxUnpool2d(_MaxUnpool):
@@ -80,6 +86,8 @@ class MaxUnpool2d(_MaxUnpool):
         What becomes of several values for one position.
     check_indices : bool
         Whether an index outside the plane raises IndexError.
+    deterministic : bool
+        False permits the CUDA engine an order of its own, see `upsample.max_unpool2d`.
     engine : str, optional
         Forces an engine.
 
@@ -121,7 +129,7 @@ class MaxUnpool1d(_MaxUnpool):
 
     Parameters
     ----------
-    kernel_size, stride, padding, dilation, duplicates, check_indices, engine
+    kernel_size, stride, padding, dilation, duplicates, check_indices, deterministic, engine
         As in `MaxUnpool2d`.
 
     Examples
@@ -140,7 +148,7 @@ class MaxUnpool3d(_MaxUnpool):
 
     Parameters
     ----------
-    kernel_size, stride, padding, dilation, duplicates, check_indices, engine
+    kernel_size, stride, padding, dilation, duplicates, check_indices, deterministic, engine
         As in `MaxUnpool2d`.
 
     Examples

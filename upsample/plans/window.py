@@ -133,12 +133,15 @@ class UnpoolPlan:
         What happens where several cells name one position.
     check_indices : bool
         Whether indices are checked; if not, one outside its window is dropped.
+    deterministic : bool
+        Whether equal calls give equal results; if not, under "last" any cell may win where several name one position.
     """
 
     axes: tuple[WindowAxis, ...]
     local_indices: bool
     duplicates: str
     check_indices: bool
+    deterministic: bool
 
     @property
     def large_shape(self) -> tuple[int, ...]:
@@ -153,10 +156,21 @@ class UnpoolPlan:
 
 @dataclass(frozen=True, slots=True)
 class SpreadPlan:
-    """A transposed convolution: every tap of a cell's window receives its share, and shares add."""
+    """A transposed convolution: every tap of a cell's window receives its share, and shares add.
+
+    Attributes
+    ----------
+    axes : tuple of WindowAxis
+        One geometry a spatial axis.
+    groups : int
+        Blocks of channels that do not mix.
+    allow_tf32 : bool
+        Whether an engine may round the factors of float32 products to TF32.
+    """
 
     axes: tuple[WindowAxis, ...]
     groups: int
+    allow_tf32: bool
 
     @property
     def large_shape(self) -> tuple[int, ...]:

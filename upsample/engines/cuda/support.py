@@ -27,6 +27,8 @@ _DTYPES: Mapping[str, frozenset[str]] = MappingProxyType(
     }
 )
 """By op, what it computes with; what only moves is moved whatever it is."""
+_MOST_AXES = 3
+"""Of windows; a resize takes any number."""
 
 
 @lru_cache(maxsize=1)
@@ -51,6 +53,8 @@ def supports(task: str, plan: object, x: Array) -> str | None:
         return unusable()
     if task not in _DTYPES:
         return "moving blocks of memory needs no kernel of its own"
+    if task != "resize" and len(getattr(plan, "axes", ())) > _MOST_AXES:
+        return f"its windows have at most {_MOST_AXES} axes"
     name = arrays.dtype_name(x)
     moves = task == "resize" and isinstance(plan, ResizePlan) and plan.only_moves
     if name not in (arrays.MOVABLE if moves else _DTYPES[task]):

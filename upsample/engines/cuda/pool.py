@@ -1,0 +1,159 @@
+"""Max-pooling on a GPU: launches of kernels/pool.cu."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from functools import lru_cache
+from types import MappingProxyType, ModuleType
+from typing import Any
+
+import numpy as np
+
+from upsample import arrays
+from upsample.arrays import Array
+from upsample.engines.cuda import device
+from upsample.engines.cuda.launch import C_TYPES, Kernel, Launch, ceil_div, index_type, kernel, struct
+from upsample.engines.cuda.results import Target
+from upsample.engines.cuda.windows import AXES, ONE, THREADS, cover
+from upsample.plans.window import PoolPlan, SpanAxis, WindowAxis
+
+__all__ = ["kernels", "run"]
+
+_A = np.ndarray[Any, Any]
+
+_BLOCKS = 64
+"""Blocks a multiprocessor, at most: a thread makes the same cells of several planes where there are more."""
+_REACH = 4
+"""Rows and columns by which offsets pass a window's end, at most: taps that are read together."""
+_FLOATS: Mapping[str, tuple[str, int]] = MappingProxyType(
+    {
+        "float16": ("short", 0x7C00),
+        "bfloat16": ("short", 0x7F80),
+        "float32": ("int", 0x7F80_0000),
+        "float64": ("int64", 0x7FF0_0000_0000_0000),
+    }
+)
+"""The integers that hold a float's bits, and infinity's."""
+_CELLS: Mapping[str, int] = MappingProxyType({"uint8": 4, "short": 4, "int": 2, "int64": 1})
+"""Cells that a thread of pool_pairs makes, so that it reads 16 bytes (uint8: 8) in one piece."""
+
+
+def _scalar(name: str) -> tuple[str, int, int, int]:
+    """The integers that hold values of a dtype; whether it is floating; infinity's bits; those of what padding is."""
+    if name in _FLOATS:
+        c_type, infinity = _FLOATS[name]
+        return c_type, 1, infinity, infinity - 2 ** (8 * {"short": 2, "int": 4, "int64": 8}[c_type] - 1)
+    return C_TYPES[name], 0, 0, 0 if name == "bool" else int(np.iinfo(name).min)
+
+
+def _kernel(c_type: str, floating: int, index: str, window: int) -> Kernel:
+    """The kernel of pairs for windows of two or three taps along a row, of single cells for a `window` of 0."""
+    if window:
+        return kernel(
+            "pool",
+            "pool_pairs",
+            SCALAR=c_type,
+            FLOATING=floating,
+            INDEX=index,
+            WINDOW=window,
+            CELLS=_CELLS[c_type],
+        )
+    return kernel("pool", "pool_cells", SCALAR=c_type, FLOATING=floating, INDEX=index)
+
+
+def _has_pairs(c_type: str, floating: int) -> bool:
+    return c_type == "uint8" or bool(floating)
+
+
+def kernels() -> Iterator[Kernel]:
+    """Yield every specialisation that `run` can launch."""
+    types = sorted({_scalar(name)[:2] for name in (*C_TYPES,)})
+    for c_type, floating in types:
+        for index in ("int", "int64"):
+            yield _kernel(c_type, floating, index, 0)
+        for window in (2, 3) if _has_pairs(c_type, floating) else ():
+            yield _kernel(c_type, floating, "int", window)
+
+
+def run(
+    xp: ModuleType, plan: PoolPlan, x: Array, out: tuple[Array | None, Array | None], with_indices: bool
+) -> tuple[Array, Array | None]:
+    """Return the maxima of the windows, and their indices when they are asked for."""
+    lead = x.shape[: x.ndim - len(plan.axes)]
+    shape = (*lead, *plan.small_shape)
+    with device.of(x) as gpu:
+        values = Target(gpu, xp, shape, x, x.dtype, out[0])
+        indices = Target(gpu, xp, shape, x, arrays.index_dtype(xp), out[1]) if with_indices else None
+        launch, index = _launch(plan, math.prod(lead), arrays.dtype_name(x), gpu.index_limit, gpu.processors)
+        (tables,) = gpu.tables(_tables, plan, index)
+        gpu.launch(launch, gpu.borrow(x), tables, values.memory, None if indices is None else indices.memory)
+        return values.finished(), None if indices is None else indices.finished()
+
+
+def _axes(plan: PoolPlan) -> tuple[WindowAxis | SpanAxis, ...]:
+    return (ONE,) * (AXES - len(plan.axes)) + plan.axes
+
+
+@lru_cache(maxsize=256)
+def _tables(plan: PoolPlan, index: str) -> tuple[_A]:
+    """For each axis and cell: the first position inside; how many taps are; what an index counts at the first."""
+    tables = []
+    for axis in _axes(plan):
+        if isinstance(axis, SpanAxis):
+            first, count, before = axis.first(), axis.count(), np.zeros(axis.small, dtype=np.int64)
+        else:
+            before = axis.first_inside()
+            first = axis.positions(0) + before * axis.dilation
+            count = np.maximum(np.minimum(axis.kernel - before, -(-(axis.large - first) // axis.dilation)), 0)
+            first, before = np.where(count > 0, first, 0), np.where(count > 0, before, 0)
+        tables += [first, count, before if plan.local_indices else first]
+    return (np.concatenate(tables).astype(np.int32 if index == "int" else np.int64),)
+
+
+def _pair_window(axis: WindowAxis | SpanAxis) -> int:
+    """The taps along a row, if the kernel of pairs makes such windows."""
+    if isinstance(axis, WindowAxis) and (axis.stride, axis.dilation) == (2, 1):
+        return {(2, 0): 2, (3, 1): 3}.get((axis.kernel, axis.padding), 0)
+    return 0
+
+
+@lru_cache(maxsize=1024)
+def _launch(plan: PoolPlan, planes: int, name: str, limit: int, processors: int) -> tuple[Launch, str]:
+    """Plan the launch, and say of what type indices within a plane are."""
+    axes = _axes(plan)
+    large, small = [axis.large for axis in axes], [axis.small for axis in axes]
+    taps = [axis.kernel if isinstance(axis, WindowAxis) else axis.large for axis in axes]
+    steps = [min(axis.dilation, axis.large) if isinstance(axis, WindowAxis) else 1 for axis in axes]
+    counted = taps if plan.local_indices else large
+    cells = math.prod(small)
+    reach = math.prod(large) + _REACH * (steps[1] * large[2] + steps[2])
+    longest = max(reach, math.prod(taps), cells + (processors * _BLOCKS + 1) * THREADS, 3 * sum(small))
+    index = index_type(longest, limit)
+    c_type, floating, infinity, lowest = _scalar(name)
+    window = _pair_window(axes[2]) if index == "int" and _has_pairs(c_type, floating) else 0
+    columns = ceil_div(small[2], _CELLS[c_type]) if window else small[2]
+    items = small[0] * small[1] * columns
+    integer = np.int32 if index == "int" else np.int64
+    geometry = struct(
+        {
+            "planes": np.int64(planes),
+            "positions": np.int64(math.prod(large)),
+            "cells": np.int64(cells),
+            "infinity": np.int64(infinity),
+            "lowest": np.int64(lowest),
+            "items": integer(items),
+            "columns": integer(columns),
+            "large": np.asarray(large, dtype=integer),
+            "small": np.asarray(small, dtype=integer),
+            "step": np.asarray(steps, dtype=integer),
+            "weight": np.asarray([counted[1] * counted[2], counted[2], 1], dtype=integer),
+            "count_step": np.asarray([1, 1, 1] if plan.local_indices else steps, dtype=integer),
+            "table": 3 * np.asarray([0, small[0], small[0] + small[1]], dtype=integer),
+            "one_slice": np.int32(small[0] == 1),
+            "local": np.int32(plan.local_indices),
+            "last_nan": np.int32(not plan.first_nan),
+        }
+    )
+    grid, block = cover(items, planes, processors * _BLOCKS)
+    return Launch(_kernel(c_type, floating, index, window), grid, block, 0, (geometry,)), index
