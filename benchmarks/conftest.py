@@ -21,6 +21,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--again", nargs="+", type=Path, help="benchmarks: only what these JSON files lack, or disturbed")
     about = "benchmarks: seconds in all to wait for other processes (180)"
     parser.addoption("--patience", type=float, default=180.0, help=about)
+    parser.addoption("--cuda", action="store_true", help="benchmarks: what runs on a GPU, and nothing else")
+    about = "benchmarks: as --cuda --quick, but the kernels run on the tests' emulator, to see that all works"
+    parser.addoption("--emulated", action="store_true", help=about)
     parser.addoption("--quick", action="store_true", help="benchmarks: one round of next to no data, to see it work")
 
 
@@ -32,8 +35,20 @@ def pytest_configure(config: pytest.Config) -> None:
             "run `python -m benchmarks run NAME`, which does"
         )
     os.environ["UPSAMPLE_BENCHMARK_PATIENCE"] = str(config.getoption("--patience"))
+    if config.getoption("--emulated"):
+        from benchmarks import cuda_device
+
+        config.option.cuda = config.option.quick = True
+        cuda_device.use(cuda_device.Emulated)
     config.addinivalue_line("python_files", "bench_*.py")
     config.addinivalue_line("python_functions", "bench_*")
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Without --cuda there is no bench_cuda.py, and with it nothing else."""
+    if not collection_path.name.startswith("bench_"):
+        return None
+    return True if (collection_path.name == "bench_cuda.py") != config.getoption("--cuda") else None
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -57,6 +72,12 @@ def pytest_benchmark_update_machine_info(config: pytest.Config, machine_info: di
 
     machine_info.clear()
     machine_info.update(machine.about(), quick=bool(config.getoption("--quick")))
+    if config.getoption("--cuda"):
+        from benchmarks import cuda_device
+        from upsample.engines.cuda import support
+
+        if cuda_device.emulated() or support.unusable() is None:
+            machine_info["cuda"] = cuda_device.device().about()
 
 
 def pytest_benchmark_update_json(config: pytest.Config, benchmarks: list[Any], output_json: dict[str, Any]) -> None:

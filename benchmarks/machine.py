@@ -28,7 +28,7 @@ def about() -> dict[str, Any]:
         "python": platform.python_version(),
         "threads": threads.number(),
         "blas": _blas(info.numpy_pool(threadpool_info())),
-        "versions": {name: version for name in PACKAGES if (version := _version(name))},
+        "versions": {name: found for name in PACKAGES if (found := version(name))},
         "load": [round(value, 2) for value in os.getloadavg()] if hasattr(os, "getloadavg") else [],
     }
 
@@ -62,7 +62,8 @@ def _blas(pool: dict[str, Any] | None) -> str:
     return f"{pool['internal_api']} {pool['version']}, {kernel}, {pool['num_threads']} threads"
 
 
-def _version(name: str) -> str | None:
+def version(name: str) -> str | None:
+    """Of an installed package."""
     try:
         return metadata.version(name)
     except metadata.PackageNotFoundError:

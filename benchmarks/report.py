@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from benchmarks import cuda_report
 from benchmarks.cases import CASES, LIMITS, Case
 from benchmarks.machine import CALM
 from benchmarks.words import ratio as _ratio
@@ -49,8 +50,15 @@ class Results:
 
 
 def write(files: Sequence[Path], folder: Path) -> int:
-    """Write README.md and cpu.png; of several machines the last one measured gets the chart."""
+    """Write README.md and cpu.png, of several machines the last one measured gets the chart; CUDA.md of GPUs."""
     machines = read(files)
+    cuda = cuda_report.page(filter(cuda_report.is_of_cuda, map(_content, files)))
+    if cuda is not None:
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "CUDA.md").write_text(cuda, encoding="utf-8")
+        print(f"Wrote {folder / 'CUDA.md'}")
+    if not machines and cuda is not None:
+        return 0
     if not machines:
         print("there are no figures in these files", file=sys.stderr)
         return 1
@@ -65,7 +73,7 @@ def write(files: Sequence[Path], folder: Path) -> int:
 
 def read(files: Sequence[Path]) -> list[Results]:
     """Merge files by machine: of two figures the less disturbed one holds; of two calm ones the later."""
-    loaded = [json.loads(path.read_text(encoding="utf-8")) for path in files]
+    loaded = [c for c in map(_content, files) if "benchmarks" in c and not cuda_report.is_of_cuda(c)]
     machines: dict[str, Results] = {}
     for content in sorted(loaded, key=lambda c: c["datetime"]):
         about = content["machine_info"]
@@ -82,6 +90,11 @@ def read(files: Sequence[Path]) -> list[Results]:
                 if before is None or max(extra["disturbed"], CALM) <= max(before["disturbed"], CALM):
                     result.figures[key] = {**extra, "rounds": entry["stats"]["rounds"]}
     return sorted((m for m in machines.values() if m.figures), key=lambda m: m.when)
+
+
+def _content(path: Path) -> dict[str, Any]:
+    content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    return content
 
 
 def page(machines: Sequence[Results]) -> str:

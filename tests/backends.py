@@ -5,11 +5,16 @@ from __future__ import annotations
 import importlib
 import sys
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pytest
+from emulator import build
+from emulator.device import EmulatedDevice
+
+from upsample.engines.cuda.device import emulating
 
 MODULES = {"strict": "array_api_strict", "dask": "dask.array"}
 """What a name is imported as, where that differs."""
@@ -29,12 +34,15 @@ class Backend:
         To a NumPy array.
     mutable : bool
         Whether `out=` can be given.
+    active : callable
+        Returns a context in which the calls are made.
     """
 
     name: str
     make: Callable[[np.ndarray], Any]
     back: Callable[[Any], np.ndarray]
     mutable: bool = True
+    active: Callable[[], AbstractContextManager[object]] = nullcontext
 
     def __repr__(self) -> str:
         return self.name
@@ -116,6 +124,23 @@ def _cupy() -> Backend:
     return Backend("cupy", cupy.asarray, cupy.asnumpy)
 
 
+def _torch_cuda() -> Backend:
+    _cupy()
+    made, torch = _torch(), _module("torch")
+    if not torch.cuda.is_available():
+        pytest.skip("torch has no CUDA device")
+    return Backend("torch-cuda", lambda x: made.make(x).cuda(), lambda x: made.back(x.cpu()))
+
+
+def _emulated() -> Backend:
+    """NumPy arrays on the CUDA engine, whose kernels the emulator runs."""
+    why = build.missing()
+    if why is not None:
+        pytest.skip(why)
+    device = EmulatedDevice(order=7)
+    return Backend("emulated", np.ascontiguousarray, np.asarray, active=lambda: emulating(device))
+
+
 def _module(name: str) -> Any:
     """Import, or skip with a reason in words."""
     try:
@@ -136,8 +161,11 @@ _KINDS: dict[str, Callable[[], Backend]] = {
     "jax": _jax,
     "dask": _dask,
     "cupy": _cupy,
+    "torch-cuda": _torch_cuda,
+    "emulated": _emulated,
 }
 NAMES = tuple(_KINDS)
+ON_GPU = frozenset({"cupy", "torch-cuda"})
 
 
 def get(name: str) -> Backend:

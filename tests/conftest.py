@@ -1,12 +1,13 @@
 """Fixtures shared by all tests: the array backends, and skips that may not hide.
 
 ``UPSAMPLE_TEST_REQUIRE`` lists what must be present (torch, jax, dask, strict, ml_dtypes): there a skip for want of it
-is a failure.
+is a failure. With gpu in it, a run in which no test marked gpu passed fails too.
 """
 
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 
 import backends
 import pytest
@@ -14,8 +15,23 @@ import pytest
 REQUIRED = frozenset(filter(None, os.environ.get("UPSAMPLE_TEST_REQUIRE", "").split(",")))
 
 
+_PASSED_ON_GPU = pytest.StashKey[bool]()
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    if "gpu" in REQUIRED and not session.config.option.collectonly and _PASSED_ON_GPU not in session.config.stash:
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    if "gpu" in REQUIRED and _PASSED_ON_GPU not in config.stash:
+        terminalreporter.write_line("FAILED: a GPU is required here, and no test on one passed", red=True)
+
+
 def _required_but_absent(reason: str) -> list[str]:
     """The required libraries that a skip's reason says are not there."""
+    if "gpu" in REQUIRED and "no CUDA device" in reason:
+        return ["gpu"]
     if "not installed" not in reason and "could not import" not in reason:
         return []
     return [name for name in sorted(REQUIRED) if name in reason or backends.MODULES.get(name, name) in reason]
@@ -24,6 +40,8 @@ def _required_but_absent(reason: str) -> list[str]:
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]):
     report = yield
+    if report.when == "call" and report.passed and item.get_closest_marker("gpu"):
+        item.config.stash[_PASSED_ON_GPU] = True
     if report.skipped and isinstance(report.longrepr, tuple) and not hasattr(report, "wasxfail"):
         reason = str(report.longrepr[2])
         missing = _required_but_absent(reason)
@@ -45,7 +63,12 @@ def pytest_make_collect_report(collector: pytest.Collector):
     return report
 
 
-@pytest.fixture(params=backends.NAMES)
-def backend(request: pytest.FixtureRequest) -> backends.Backend:
+_MARKED = [pytest.param(n, marks=pytest.mark.gpu) if n in backends.ON_GPU else n for n in backends.NAMES]
+
+
+@pytest.fixture(params=_MARKED)
+def backend(request: pytest.FixtureRequest) -> Iterator[backends.Backend]:
     """One way of holding an array: a library, or a NumPy array of an unusual kind."""
-    return backends.get(request.param)
+    chosen = backends.get(request.param)
+    with chosen.active():
+        yield chosen

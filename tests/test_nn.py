@@ -16,7 +16,7 @@ LAYERS = (
     *("Upsample", "UpsamplingNearest2d", "UpsamplingBilinear2d", "PixelShuffle", "PixelUnshuffle"),
     *(f"{name}{n}d" for name in ("MaxPool", "MaxUnpool", "ConvTranspose", "AdaptiveMaxPool") for n in (1, 2, 3)),
 )
-OURS_ALONE = {"dilation", "duplicates", "check_indices", "xp", "rng", "engine"}
+OURS_ALONE = {"allow_tf32", "dilation", "duplicates", "check_indices", "deterministic", "xp", "rng", "engine"}
 CONV = {1: nn.ConvTranspose1d, 2: nn.ConvTranspose2d, 3: nn.ConvTranspose3d}
 SPATIAL = {1: (5,), 2: (3, 4), 3: (2, 3, 2)}
 
@@ -115,6 +115,10 @@ def test_repr_shows_what_is_ours_alone():
     layer = nn.MaxUnpool2d(2, dilation=(1, 2), duplicates="sum", check_indices=False)
     shown = "kernel_size=(2, 2), stride=(2, 2), padding=(0, 0), dilation=(1, 2), duplicates='sum', check_indices=False"
     assert repr(layer) == f"MaxUnpool2d({shown})"
+    layer = nn.MaxUnpool1d(2, deterministic=False)
+    assert repr(layer) == "MaxUnpool1d(kernel_size=(2,), stride=(2,), padding=(0,), deterministic=False)"
+    layer = nn.ConvTranspose1d(1, 2, 3, bias=False, allow_tf32=True)
+    assert repr(layer) == "ConvTranspose1d(1, 2, kernel_size=(3,), stride=(1,), bias=False, allow_tf32=True)"
     assert repr(nn.Layer()) == "Layer()"
 
 
@@ -175,6 +179,7 @@ def test_unpooling_passes_its_own_options_on():
     with pytest.raises(IndexError):
         nn.MaxUnpool1d(2)(x, outside)
     assert nn.MaxUnpool1d(2, check_indices=False)(x, outside).tolist() == [[1.0, 0.0, 0.0, 0.0]]
+    assert nn.MaxUnpool1d(2, deterministic=False)(x, indices).tolist() == [[2.0, 0.0, 0.0, 0.0]]
 
 
 @pytest.mark.parametrize("n", [1, 2, 3])
@@ -257,6 +262,7 @@ def test_output_size_follows_torchs_rule(n, batched):
         (Case("MaxUnpool2d", 2, duplicates="first"), ValueError, "MaxUnpool2d: duplicates='first'"),
         (Case("MaxUnpool2d", 2, duplicates=None), TypeError, "MaxUnpool2d: duplicates=None"),
         (Case("MaxUnpool2d", 2, check_indices=0), TypeError, "MaxUnpool2d: check_indices=0"),
+        (Case("MaxUnpool2d", 2, deterministic=1), TypeError, "MaxUnpool2d: deterministic=1"),
         (Case("ConvTranspose2d", 0, 1, 1), ValueError, "ConvTranspose2d: in_channels=0"),
         (Case("ConvTranspose2d", 1, 1.0, 1), TypeError, "ConvTranspose2d: out_channels=1.0"),
         (Case("ConvTranspose2d", 1, 1, 0), ValueError, "ConvTranspose2d: kernel_size=0"),

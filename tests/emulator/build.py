@@ -5,9 +5,12 @@ from __future__ import annotations
 import hashlib
 import importlib.util
 import os
+import platform
 import re
 import shlex
+import shutil
 import subprocess
+import sys
 import tempfile
 from collections.abc import Iterable
 from importlib.resources import files
@@ -16,9 +19,8 @@ from pathlib import Path
 from upsample.engines.cuda.launch import Kernel
 
 HERE = Path(__file__).resolve().parent
-CACHE = Path(
-    os.environ.get("UPSAMPLE_EMULATOR_CACHE") or Path(tempfile.gettempdir()) / f"upsample-emulator-{os.getuid()}"
-)
+_USER = os.getuid() if hasattr(os, "getuid") else "user"
+CACHE = Path(os.environ.get("UPSAMPLE_EMULATOR_CACHE") or f"{tempfile.gettempdir()}/upsample-emulator-{_USER}")
 """Libraries by a digest of all that went into them."""
 
 FOLDER = Path(str(files("upsample.kernels")))
@@ -47,12 +49,14 @@ _FLAGS = [
 
 def missing() -> str | None:
     """Return None, or in words what is needed and not there."""
-    if subprocess.run(["sh", "-c", "command -v g++"], capture_output=True).returncode:
-        return "the emulator needs g++"
+    if (sys.platform, platform.machine()) != ("linux", "x86_64"):
+        return "the emulator runs on Linux on x86-64 alone"
+    if shutil.which("g++") is None:
+        return "g++, which the emulator needs, is not installed"
     if not any((d / "cuda_fp16.h").exists() for d in _include_dirs()):
-        return "the emulator needs CUDA's headers: pip install nvidia-cuda-runtime-cu12"
+        return "CUDA's headers, which the emulator needs, are not installed: pip install nvidia-cuda-runtime-cu12"
     if importlib.util.find_spec("cupy") is None:
-        return "the emulator needs nv/target, which CuPy brings: pip install cupy-cuda12x"
+        return "CuPy, whose nv/target the emulator needs, is not installed: pip install cupy-cuda12x"
     return None
 
 
@@ -115,7 +119,7 @@ def _sanitizer_flags(sanitizer: str) -> list[str]:
     name = SANITIZERS[sanitizer]
     flags = [f"-fsanitize={name}"] if name else []
     if "undefined" in name:
-        flags += ["-fno-sanitize-recover=undefined", "-fsanitize=float-cast-overflow"]
+        flags += ["-fsanitize=float-cast-overflow", "-fno-sanitize-recover=undefined,float-cast-overflow"]
     if "address" in name:
         flags += ["-fsanitize-sections=coc_shared"]
     return flags

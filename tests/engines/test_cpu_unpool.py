@@ -58,7 +58,7 @@ def plans(draw: st.DrawFn) -> UnpoolPlan:
         axes.append(WindowAxis(max(large + draw(st.integers(0, 2)), 1), small, kernel, stride, padding, dilation))
     local = draw(st.booleans())
     duplicates = draw(st.sampled_from(["last", "sum"] if local else ["last", "sum", "error"]))
-    return UnpoolPlan(tuple(axes), local, duplicates, draw(st.booleans()))
+    return UnpoolPlan(tuple(axes), local, duplicates, draw(st.booleans()), draw(st.booleans()))
 
 
 def outcome(run: Any, plan: UnpoolPlan, x: np.ndarray, indices: np.ndarray, out: np.ndarray | None) -> Any:
@@ -193,7 +193,7 @@ def test_one_signature() -> None:
 
 def test_windows_that_cover_nothing() -> None:
     """Every window lies in the padding, and the indices name positions all the same; the engines agree."""
-    plan = UnpoolPlan((WindowAxis(1, 2, 1, 3, 1, 1), WindowAxis(4, 1, 2, 2, 0, 1)), False, "last", True)
+    plan = UnpoolPlan((WindowAxis(1, 2, 1, 3, 1, 1), WindowAxis(4, 1, 2, 2, 0, 1)), False, "last", True, True)
     x, indices = np.asarray([[[1.0], [2.0]]]), np.asarray([[[3], [0]]])
     for run in (compiled.run, portable.run):
         np.testing.assert_array_equal(run(np, plan, x, indices, None, NAMES), [[[2.0, 0.0, 0.0, 1.0]]])

@@ -199,6 +199,13 @@ def test_without_the_check_a_stray_index_is_dropped() -> None:
     assert np.flatnonzero(got).tolist() == [0, 15]
 
 
+def test_whether_results_are_deterministic_is_a_bool() -> None:
+    with pytest.raises(TypeError, match="max_unpool1d: deterministic='no', but a bool is wanted; pass True or False"):
+        upsample.max_unpool1d(np.ones((1, 2)), np.asarray([[0, 3]]), 2, deterministic="no")
+    with pytest.raises(TypeError, match="unexpected keyword argument 'deterministic'"):
+        upsample.chainer.upsampling_2d(np.ones((1, 1, 2, 2)), np.zeros((1, 1, 2, 2), int), 2, deterministic=True)
+
+
 class TestOut:
     """What `out=` refuses."""
 

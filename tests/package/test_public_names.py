@@ -16,7 +16,8 @@ OWN = [(m, n) for m, c in MODULES.items() for n in c.__all__ if c is not upsampl
 DOCUMENTED = [(m, n) for m, n in OWN if not isinstance(getattr(MODULES[m], n, None), ModuleType)]
 FUNCTIONS = [(m, n) for m, n in DOCUMENTED if inspect.isfunction(getattr(MODULES[m], n, None)) and n != "explain"]
 EXTRA = ["out", "engine"]
-UNPOOL_EXTRA = ["dilation", "duplicates", "check_indices", *EXTRA]
+UNPOOL_EXTRA = ["dilation", "duplicates", "check_indices", "deterministic", *EXTRA]
+SPREAD_EXTRA = ["allow_tf32", *EXTRA]
 NO_TORCH = "torch is not installed, and this test compares with it"
 
 
@@ -108,7 +109,8 @@ def test_torch_has_it(name: str) -> None:
 
 @pytest.mark.parametrize("name", functional.__all__)
 def test_extras_are_by_keyword_and_the_same_everywhere(name: str) -> None:
-    assert list(extras(getattr(functional, name))) == (UNPOOL_EXTRA if name.startswith("max_unpool") else EXTRA)
+    own = {"max_unpool": UNPOOL_EXTRA, "conv_transpose": SPREAD_EXTRA}.get(name[:-2], EXTRA)
+    assert list(extras(getattr(functional, name))) == own
 
 
 @pytest.mark.parametrize(("module", "name"), FUNCTIONS)

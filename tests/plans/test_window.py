@@ -157,13 +157,13 @@ def test_spans_by_hand() -> None:
 def test_shapes() -> None:
     axes = (WindowAxis(5, 2, 3, 2, 0, 1), WindowAxis(8, 4, 4, 2, 1, 1))
     assert PoolPlan((*axes, SpanAxis(7, 3)), local_indices=False, first_nan=False).small_shape == (2, 4, 3)
-    plan = UnpoolPlan(axes, local_indices=True, duplicates="sum", check_indices=True)
+    plan = UnpoolPlan(axes, local_indices=True, duplicates="sum", check_indices=True, deterministic=True)
     assert (plan.small_shape, plan.large_shape) == ((2, 4), (5, 8))
-    assert SpreadPlan(axes, groups=3).large_shape == (5, 8)
+    assert SpreadPlan(axes, groups=3, allow_tf32=False).large_shape == (5, 8)
 
 
 def test_plans_are_keys() -> None:
-    one, two = (SpreadPlan((WindowAxis(5, 2, 3, 2, 0, 1),), groups=3) for _ in range(2))
+    one, two = (SpreadPlan((WindowAxis(5, 2, 3, 2, 0, 1),), groups=3, allow_tf32=False) for _ in range(2))
     assert one == two
     assert hash(one) == hash(two)
     assert phases(one.axes[0]) is phases(two.axes[0])

@@ -448,6 +448,8 @@ inline __half2 __hfma2(__half2 a, __half2 b, __half2 c) {
   return __halves2half2(__hfma(__low2half(a), __low2half(b), __low2half(c)), __hfma(__high2half(a), __high2half(b), __high2half(c)));
 }
 
+#include "mma_on_cpu.h"
+
 // atomics: real ones, so that ThreadSanitizer knows them
 template <class T, class F> inline T coc_rmw(T* p, F f) {
   using U = std::conditional_t<sizeof(T) == 2, uint16_t, std::conditional_t<sizeof(T) == 4, uint32_t, uint64_t>>;

@@ -12,6 +12,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Hashable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from functools import lru_cache
 from types import ModuleType
 from typing import Any, Protocol
 
@@ -26,6 +27,9 @@ __all__ = ["Device", "Tables", "emulated", "emulating", "of"]
 
 _KEPT_BYTES = 1 << 26
 """Bytes of tables that each device keeps."""
+
+_SHARED_UNASKED = 48 << 10
+"""Bytes of shared memory that every kernel may have; for more, it must be told."""
 
 
 class Device(Protocol):
@@ -106,8 +110,13 @@ class CupyDevice:
         self._tables = Tables(self._upload)
 
     def _upload(self, table: np.ndarray[Any, Any]) -> Any:
-        """Copy by a stream of its own, and wait for that alone: any stream may read the table from then on."""
-        with self._cupy.cuda.Stream(non_blocking=True) as stream:
+        """Copy by a stream of its own, and wait for that alone: any stream may read the table from then on.
+
+        The memory is no pool's, for a pool would give it to others as soon as the table is dropped, while launches of
+        other streams still read it; freeing it waits for them.
+        """
+        cuda = self._cupy.cuda
+        with cuda.using_allocator(None), cuda.Stream(non_blocking=True) as stream:
             made = self._cupy.asarray(np.ascontiguousarray(table))
             stream.synchronize()
         return made
@@ -125,13 +134,16 @@ class CupyDevice:
         """See `Device`."""
         if isinstance(x, self._cupy.ndarray):
             return x
-        tensor: Any = x
-        name = arrays.dtype_name(x)
-        if name == "bfloat16":  # DLPack does not carry it everywhere; the kernels only ask for its bits
-            import torch
+        import torch
+        from torch.utils.dlpack import to_dlpack  # Tensor.__dlpack__ minds streams and devices, which `of` has set
 
+        tensor: Any = x
+        tensor = tensor.detach().resolve_conj().resolve_neg()
+        if tensor.dtype == torch.bfloat16:  # CuPy has no such dtype; the kernels only ask for the bits
             tensor = tensor.view(torch.int16)
-        return self._cupy.from_dlpack(tensor.detach())
+        elif tensor.dtype == torch.bool:  # older DLPacks have none
+            tensor = tensor.view(torch.uint8)
+        return self._cupy.from_dlpack(to_dlpack(tensor))
 
     def empty(self, shape: tuple[int, ...], dtype: Any) -> Any:
         """See `Device`."""
@@ -151,7 +163,7 @@ class CupyDevice:
         if launch.is_empty:
             return
         run = function(launch.kernel, self._number)
-        if launch.shared > run.max_dynamic_shared_size_bytes:
+        if launch.shared > _SHARED_UNASKED and launch.shared > run.max_dynamic_shared_size_bytes:
             run.max_dynamic_shared_size_bytes = launch.shared
         run(launch.grid, launch.block, (*given, *launch.scalars), shared_mem=launch.shared)
 
@@ -192,8 +204,26 @@ def of(x: Array) -> Iterator[Device]:
 
     tensor: Any = x
     number = tensor.device.index
-    with cupy.cuda.Device(number), cupy.cuda.ExternalStream(torch.cuda.current_stream(number).cuda_stream, number):
+    with cupy.cuda.Device(number), _foreign(torch.cuda.current_stream(number).cuda_stream):
         yield _numbered(number)
+
+
+class _Handle:
+    """A CUDA stream of another library, as CUDA's protocol for streams has it; older torch lacks the method."""
+
+    def __init__(self, pointer: int) -> None:
+        self.pointer = pointer
+
+    def __cuda_stream__(self) -> tuple[int, int]:
+        return 0, self.pointer
+
+
+@lru_cache(maxsize=256)
+def _foreign(pointer: int) -> Any:
+    """Return CuPy's object for a stream that it does not own."""
+    import cupy
+
+    return cupy.cuda.Stream.from_external(_Handle(pointer))
 
 
 def _numbered(number: int) -> CupyDevice:

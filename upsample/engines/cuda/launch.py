@@ -55,11 +55,6 @@ class Kernel:
     entry: str
     macros: tuple[tuple[str, str], ...]
 
-    @property
-    def options(self) -> tuple[str, ...]:
-        """The macros as options of the compiler."""
-        return tuple(f"-D{name}={value}" for name, value in self.macros)
-
     def __str__(self) -> str:
         return f"{self.file}.{self.entry}({', '.join(f'{n}={v}' for n, v in self.macros)})"
 

@@ -10,10 +10,13 @@ from typing import Any
 
 from upsample.engines.cuda.launch import Kernel
 
-__all__ = ["OPTIONS", "folder", "function", "source"]
+__all__ = ["ADDED_BY_CUPY", "OPTIONS", "folder", "function", "source", "text"]
 
 OPTIONS = ("-std=c++17", "--fmad=true")
-"""Of every compilation, with the macros; CuPy adds -ftz=true."""
+"""Of every compilation."""
+
+ADDED_BY_CUPY = ("-ftz=true", "--device-as-default-execution-space")
+"""What the tests, which compile without CuPy, add too."""
 
 
 @lru_cache(maxsize=1)
@@ -26,6 +29,15 @@ def folder() -> Traversable:
 def source(file: str) -> str:
     """Return the text of a .cu file, so numbered that the compiler's errors name the file and its lines."""
     return f'#line 1 "{file}.cu"\n' + (folder() / f"{file}.cu").read_text(encoding="utf-8")
+
+
+def text(kernel: Kernel) -> str:
+    """Return the program of a specialisation: its macros, then the file.
+
+    The macros are no options of the compiler, since for each new set of options CuPy first asks the compiler for its
+    version, 12 ms a time even where the kernel itself is found on disk.
+    """
+    return "".join(f"#define {name} {value}\n" for name, value in kernel.macros) + source(kernel.file)
 
 
 @lru_cache(maxsize=1)
@@ -47,8 +59,10 @@ def function(kernel: Kernel, device: int) -> Any:
     import cupy
 
     assert cupy.cuda.runtime.getDevice() == device
-    options = (*OPTIONS, f"-I{folder()}", f"-DHEADERS_{_headers()}", *kernel.options)
+    options = (*OPTIONS, f"-I{folder()}", f"-DHEADERS_{_headers()}")
     try:
-        return cupy.RawModule(code=source(kernel.file), options=options).get_function(kernel.entry)
+        return cupy.RawModule(code=text(kernel), options=options).get_function(kernel.entry)
     except cupy.cuda.compiler.CompileException as error:
-        raise RuntimeError(f"upsample: the kernel {kernel} does not compile on this machine:\n{error}") from error
+        hint = 'CUDA\'s headers are missing: pip install "cupy-cuda12x[ctk]" or "cupy-cuda13x[ctk]"\n'
+        why = (hint if "open source file" in str(error) else "") + str(error)
+        raise RuntimeError(f"upsample: the kernel {kernel} does not compile on this machine:\n{why}") from error

@@ -26,7 +26,7 @@ class Target:
     ) -> None:
         self._out = out
         self._made: Any = out
-        if out is None or not arrays.is_contiguous(out):
+        if out is None or not arrays.is_contiguous(out) or _is_lazy(out):
             self._made = gpu.result(xp, shape, dtype, like)
         self.memory = gpu.view(self._made)
 
@@ -38,3 +38,8 @@ class Target:
             return self._out
         result: Array = self._made
         return result
+
+
+def _is_lazy(x: Any) -> bool:
+    """Say whether a torch tensor is to be conjugated or negated when it is read: its memory holds other values."""
+    return hasattr(x, "is_conj") and bool(x.is_conj() or x.is_neg())

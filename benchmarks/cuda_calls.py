@@ -1,0 +1,170 @@
+"""Our calls and the rivals' for a case on a GPU, on arrays that share their memory."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import lru_cache, partial
+from typing import Any
+
+import numpy as np
+import tolerances
+
+import upsample
+from benchmarks.bench_resize import NATIVE
+from benchmarks.cuda_cases import CudaCase
+from benchmarks.cuda_device import Device, device
+from benchmarks.machine import version
+
+WHO = ("upsample", "torch", "cupyx zoom", "copy")
+
+Call = Callable[..., Any]
+
+
+@dataclass(frozen=True)
+class Job:
+    """What a case is given, and who computes it.
+
+    Attributes
+    ----------
+    inputs : list of tuple
+        Arrays of a call; several sets where one would stay in the L2 cache.
+    calls : dict
+        By name, the call on such a set.
+    reference : callable
+        The portable engine on NumPy arrays.
+    spline : bool
+        The zoom's cubic is another kernel, of the same name.
+    volume : int
+        Bytes of input and output.
+    """
+
+    inputs: list[tuple[Any, ...]]
+    calls: dict[str, Call]
+    reference: Call
+    spline: bool
+    volume: int
+
+
+@lru_cache(maxsize=1)
+def job(case: CudaCase) -> Job:
+    """Make a case's arrays and calls; the last one's are kept, since who computes it follows each other."""
+    gpu = device()
+    gpu.clear()
+    make = {"resize": _resize, "pool": _pool, "unpool": _unpool, "conv_transpose": _conv_transpose}[case.op]
+    arrays, ours, rivals = make(case, gpu)
+    with gpu.active():
+        given = tuple(map(gpu.array, arrays))
+        results = ours(*given, engine="cuda")
+    volume = sum(x.nbytes for x in (*arrays, *as_tuple(results)))
+    sets = max(1, math.ceil(4 * gpu.cache / volume))
+    inputs = [given, *(tuple(map(gpu.array, arrays)) for _ in range(min(sets, 16) - 1))]
+    calls: dict[str, Call] = {"upsample": partial(ours, engine="cuda"), **rivals}
+    calls["copy"] = partial(_ignoring, gpu.copying(volume))
+    return Job(inputs, calls, partial(ours, engine="portable"), case.options.get("mode") == "bicubic", volume)
+
+
+def _ignoring(call: Callable[[], object], *_: Any) -> None:
+    call()
+
+
+def check(case: CudaCase, who: str) -> None:
+    """Compare a result's first and last planes with the portable engine's of the same planes."""
+    gpu, made = device(), job(case)
+    with gpu.active():
+        results = as_tuple(made.calls[who](*made.inputs[0]))
+    for ends in (slice(0, 1), slice(-1, None)):
+        index = (ends,) if case.op == "conv_transpose" or case.channels_last else (ends, ends)
+        batched = len(made.inputs[0]) if case.op != "conv_transpose" else 1
+        cut = [gpu.numpy(x[index]) for x in made.inputs[0][:batched]]
+        cut += [gpu.numpy(x) for x in made.inputs[0][batched:]]
+        for got, wanted in zip(results, as_tuple(made.reference(*cut)), strict=True):
+            _compare(who, gpu.numpy(got[index]), wanted, made.spline and who == "cupyx zoom", case)
+
+
+def _compare(who: str, got: np.ndarray, wanted: np.ndarray, spline: bool, case: CudaCase) -> None:
+    assert got.shape == wanted.shape, f"{who}: shape {got.shape}, not {wanted.shape}"
+    if wanted.dtype.kind in "iu":
+        assert np.array_equal(got, wanted), f"{who}: other indices"
+        return
+    off = np.abs(got.astype(np.float64) - wanted.astype(np.float64))
+    scale = max(1.0, float(np.abs(wanted).max(initial=0)))
+    limit = 4 * tolerances.allowed(got.dtype, scale)
+    worst, allowed = (float(off.mean()), 0.2 * scale) if spline else (float(off.max(initial=0)), limit)
+    assert worst <= allowed, f"{who}: off by {worst:.3g}, allowed {allowed:.3g}"
+
+
+def as_tuple(result: Any) -> tuple[Any, ...]:
+    return result if isinstance(result, tuple) else (result,)
+
+
+def _noise(case: CudaCase, shape: tuple[int, ...]) -> np.ndarray:
+    made = np.random.default_rng([*shape]).random(shape, dtype=np.float32)
+    return made.astype(case.dtype, copy=False)
+
+
+def _torch(call: Call, gpu: Device) -> dict[str, Call]:
+    """The rival, on tensors of our arrays' memory."""
+    import torch
+
+    torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = False
+    torch.backends.cudnn.benchmark = True
+    return {"torch": lambda *arrays: call(*map(gpu.tensor, arrays))}
+
+
+def _resize(case: CudaCase, gpu: Device) -> tuple[tuple[np.ndarray, ...], Call, dict[str, Call]]:
+    mode, scale, antialias = case.options["mode"], case.options["scale"], case.options.get("antialias", False)
+    shape = (case.shape[0], *case.shape[2:], case.shape[1]) if case.channels_last else case.shape
+    x = _noise(case, shape)
+    ours = partial(upsample.interpolate, mode=mode, scale_factor=scale, antialias=antialias)
+    if case.channels_last:
+        ours = partial(upsample.resize, mode=NATIVE.get(mode, mode), scale=scale, axes=(1, 2))
+    rivals: dict[str, Call] = {}
+    if version("torch"):
+        import torch.nn.functional as F
+
+        plain = partial(F.interpolate, mode=mode, scale_factor=scale, antialias=antialias)
+        rivals = _torch(lambda x: plain(x.movedim(-1, 1)).movedim(1, -1) if case.channels_last else plain(x), gpu)
+    zoom, order = gpu.zoom(), {"bilinear": 1, "trilinear": 1, "bicubic": 3}.get(mode)
+    if zoom is not None and order is not None and scale == 2 and case.dtype == "float32":
+        factors = [scale if n != m else 1 for n, m in zip(shape, _resized(case, shape), strict=True)]
+        rivals["cupyx zoom"] = partial(zoom, zoom=factors, order=order, mode="nearest", grid_mode=True)
+    return (x,), ours, rivals
+
+
+def _resized(case: CudaCase, shape: tuple[int, ...]) -> tuple[int, ...]:
+    spatial = range(1, len(shape) - 1) if case.channels_last else range(2, len(shape))
+    return tuple(int(n * case.options["scale"]) if axis in spatial else n for axis, n in enumerate(shape))
+
+
+def _pool(case: CudaCase, gpu: Device) -> tuple[tuple[np.ndarray, ...], Call, dict[str, Call]]:
+    rivals: dict[str, Call] = {}
+    if version("torch"):
+        import torch.nn.functional as F
+
+        rivals = _torch(partial(F.max_pool2d, **case.options, return_indices=True), gpu)
+    return (_noise(case, case.shape),), partial(upsample.max_pool2d, **case.options, return_indices=True), rivals
+
+
+def _unpool(case: CudaCase, gpu: Device) -> tuple[tuple[np.ndarray, ...], Call, dict[str, Call]]:
+    x = _noise(case, case.shape)
+    values, indices = upsample.max_pool2d(x, **case.options, return_indices=True, engine="portable")
+    size = case.shape[2:]
+    rivals: dict[str, Call] = {}
+    if version("torch"):
+        import torch.nn.functional as F
+
+        rivals = _torch(partial(F.max_unpool2d, **case.options, output_size=size), gpu)
+    return (values, indices), partial(upsample.max_unpool2d, **case.options, output_size=size), rivals
+
+
+def _conv_transpose(case: CudaCase, gpu: Device) -> tuple[tuple[np.ndarray, ...], Call, dict[str, Call]]:
+    x, weight = _noise(case, case.shape) - np.asarray(0.5, case.dtype), _noise(case, case.weight)
+    bias = _noise(case, (case.weight[1] * case.options.get("groups", 1),))
+    rivals: dict[str, Call] = {}
+    if version("torch"):
+        import torch.nn.functional as F
+
+        rivals = _torch(partial(F.conv_transpose2d, **case.options), gpu)
+    return (x, weight - np.asarray(0.5, case.dtype), bias), partial(upsample.conv_transpose2d, **case.options), rivals

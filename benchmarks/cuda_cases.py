@@ -1,0 +1,89 @@
+"""What is measured on a GPU, and the goals: percent of a copy's bandwidth, and torch's time over ours.
+
+Images are (16, 64, 256, 256) in N, C, H, W, photos (8, 3, 1080, 1920), volumes (2, 16, 64, 128, 128): input and output
+together are several times the L2 cache of any GPU.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from benchmarks.cases import TINY, Case
+
+IMAGES, PHOTOS, VOLUMES = (16, 64, 256, 256), (8, 3, 1080, 1920), (2, 16, 64, 128, 128)
+DTYPES = ("float32", "float16")
+
+
+@dataclass(frozen=True, eq=False)
+class CudaCase(Case):
+    """A case with its goals: at least `percent` of a copy's bandwidth and `ratio` of torch's speed."""
+
+    percent: float | None = None
+    ratio: float | None = None
+
+    @property
+    def id(self) -> str:
+        return f"{self.line}, {self.tag}, {self.dtype}" if self.tag else f"{self.line}, {self.dtype}"
+
+
+def _resize() -> Iterator[CudaCase]:
+    table: list[tuple[str, str, tuple[int, ...], dict[str, Any], float, float]] = [
+        ("nearest ×2", "images", IMAGES, dict(mode="nearest", scale=2.0), 85, 1),
+        ("bilinear ×2", "images", IMAGES, dict(mode="bilinear", scale=2.0), 85, 1),
+        ("bilinear ×2", "photos", PHOTOS, dict(mode="bilinear", scale=2.0), 85, 1),
+        ("bilinear ×1.37", "photos", PHOTOS, dict(mode="bilinear", scale=1.37), 85, 1),
+        ("trilinear ×2", "volumes", VOLUMES, dict(mode="trilinear", scale=2.0), 85, 1),
+        ("bicubic ×2", "images", IMAGES, dict(mode="bicubic", scale=2.0), 75, 3),
+        ("bicubic ×2", "photos", PHOTOS, dict(mode="bicubic", scale=2.0), 75, 3),
+        ("bilinear antialiased ×1/2", "images", IMAGES, dict(mode="bilinear", scale=0.5, antialias=True), 70, 1),
+        ("bicubic antialiased ×1/2", "photos", PHOTOS, dict(mode="bicubic", scale=0.5, antialias=True), 70, 1),
+        ("area ×1/2", "images", IMAGES, dict(mode="area", scale=0.5), 70, 1),
+    ]
+    section = "Interpolation"
+    for line, tag, shape, options, percent, ratio in table:
+        for dtype in DTYPES:
+            yield CudaCase("resize", section, line, tag, shape, options, dtype=dtype, percent=percent, ratio=ratio)
+    for mode, percent, ratio in (("nearest", 85, 1), ("bilinear", 85, 1), ("bicubic", 75, 3)):
+        options = dict(mode=mode, scale=2.0)
+        rest: dict[str, Any] = dict(channels_last=True, percent=percent, ratio=ratio)
+        yield CudaCase("resize", section, f"{mode} ×2, channels last", "images", IMAGES, options, **rest)
+
+
+def _windows() -> Iterator[CudaCase]:
+    for op, name in (("pool", "max_pool with indices"), ("unpool", "max_unpool")):
+        for kernel, words in ((2, "2/2"), (3, "3/2/1")):
+            options = dict(kernel_size=kernel, stride=2, padding=kernel // 2 if kernel == 3 else 0)
+            for dtype in DTYPES:
+                line = f"{name} {words}"
+                rest: dict[str, Any] = dict(dtype=dtype, percent=85, ratio=1)
+                yield CudaCase(op, "Max-pooling and -unpooling", line, "images", IMAGES, options, **rest)
+
+
+def _spreads() -> Iterator[CudaCase]:
+    section = "Transposed convolution"
+    k2, k4 = dict(stride=2), dict(stride=2, padding=1)
+    for dtype, ratio in (("float32", 1.0), ("float16", 0.8)):
+        for channels, side in ((32, 128), (128, 64), (512, 32)):
+            shape = (16, channels, side, side)
+            for line, size, options in (("k2s2", 2, k2), ("k4s2", 4, k4)):
+                weight, tag = (channels, channels // 2, size, size), f"{channels}→{channels // 2}"
+                rest: dict[str, Any] = dict(weight=weight, dtype=dtype, ratio=ratio)
+                yield CudaCase("conv_transpose", section, f"conv_transpose {line}", tag, shape, options, **rest)
+    for dtype in DTYPES:
+        options = dict(k4, groups=64)
+        rest = dict(weight=(64, 1, 4, 4), dtype=dtype, ratio=3)
+        yield CudaCase("conv_transpose", section, "conv_transpose depthwise k4s2", "64", IMAGES, options, **rest)
+
+
+def _tiny() -> Iterator[CudaCase]:
+    section = "Small: 1×3×8×8, where the host's time is the call's"
+    yield CudaCase("resize", section, "tiny bilinear ×2", "", TINY, dict(mode="bilinear", scale=2.0))
+    for op, name in (("pool", "max_pool"), ("unpool", "max_unpool")):
+        options = dict(kernel_size=2, stride=2, padding=0)
+        yield CudaCase(op, section, f"tiny {name}", "", TINY, options)
+    yield CudaCase("conv_transpose", section, "tiny conv_transpose", "", TINY, dict(stride=2), weight=(3, 3, 2, 2))
+
+
+CUDA_CASES = (*_resize(), *_windows(), *_spreads(), *_tiny())

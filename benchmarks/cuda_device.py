@@ -1,0 +1,211 @@
+"""The GPU that is measured, and its clock: CUDA events. Without a GPU, the tests' emulator stands in for a dry run."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from benchmarks.machine import version
+
+__all__ = ["Device", "Emulated", "Gpu", "clock", "device", "emulated", "use"]
+
+_DELAY = r"""
+extern "C" __global__ void delay(const long long nanoseconds) {
+  long long begin, now;
+  asm volatile("mov.u64 %0, %%globaltimer;" : "=l"(begin));
+  do asm volatile("mov.u64 %0, %%globaltimer;" : "=l"(now)); while (now - begin < nanoseconds);
+}
+"""
+"""Keeps the GPU busy while calls are queued behind it: what is measured then has no gaps for the host in it."""
+
+
+@dataclass(frozen=True)
+class Reading:
+    """An event in a stream. The difference of two waits for the later one and is in seconds of the GPU."""
+
+    event: Any
+
+    def __sub__(self, earlier: Reading) -> float:
+        import cupy
+
+        self.event.synchronize()
+        return float(cupy.cuda.get_elapsed_time(earlier.event, self.event)) / 1e3
+
+
+class Gpu:
+    """CuPy's current device and its null stream, which is torch's too.
+
+    Attributes
+    ----------
+    cache : int
+        Bytes of the L2 cache.
+    ahead : float
+        Seconds that the GPU is kept busy before a measurement begins.
+    """
+
+    emulated = False
+
+    def __init__(self) -> None:
+        import cupy
+
+        self._cupy = cupy
+        self._properties = cupy.cuda.runtime.getDeviceProperties(cupy.cuda.Device().id)
+        self._delay = cupy.RawKernel(_DELAY, "delay")
+        self._running = False
+        self.cache = int(self._properties["l2CacheSize"])
+        self.ahead = 0.0
+
+    def active(self) -> AbstractContextManager[object]:
+        """Within it, our calls run on this device."""
+        return nullcontext()
+
+    def array(self, x: np.ndarray) -> Any:
+        return self._cupy.asarray(x)
+
+    def numpy(self, x: Any) -> np.ndarray:
+        return self._cupy.asnumpy(x) if isinstance(x, self._cupy.ndarray) else x.cpu().numpy()
+
+    def tensor(self, x: Any) -> Any:
+        """A torch tensor of the same memory."""
+        import torch
+
+        return torch.from_dlpack(x)
+
+    def zoom(self) -> Callable[..., Any] | None:
+        from cupyx.scipy.ndimage import zoom
+
+        return zoom
+
+    def copying(self, volume: int) -> Callable[[], object]:
+        """A copy on the device that reads and writes `volume` bytes together."""
+        source, target = self._cupy.ones((2, max(volume // 2, 1)), dtype=np.uint8)
+        return lambda: target.data.copy_from_device_async(source.data, source.nbytes)
+
+    def now(self) -> Reading:
+        """Record an event; before every second one, which begins a measurement, the GPU is kept busy for `ahead`."""
+        self._running = not self._running
+        if self._running and self.ahead:
+            self._delay((1,), (1,), (np.int64(self.ahead * 1e9),))
+        event = self._cupy.cuda.Event()
+        event.record()
+        return Reading(event)
+
+    def settle(self) -> None:
+        """Wait for the GPU; the next reading begins a measurement."""
+        self._cupy.cuda.Device().synchronize()
+        self._running, self.ahead = False, 0.0
+
+    def clear(self) -> None:
+        """Give back what the pools of CuPy and torch hold."""
+        self._cupy.get_default_memory_pool().free_all_blocks()
+        if "torch" in sys.modules:
+            sys.modules["torch"].cuda.empty_cache()
+
+    def about(self) -> dict[str, Any]:
+        runtime = self._cupy.cuda.runtime
+        found = {
+            "device": self._properties["name"].decode(),
+            "driver": _dotted(runtime.driverGetVersion()),
+            "runtime": _dotted(runtime.runtimeGetVersion()),
+            "nvrtc": ".".join(map(str, self._cupy.cuda.nvrtc.getVersion())),
+            "cupy": self._cupy.__version__,
+            "processors": int(self._properties["multiProcessorCount"]),
+            "cache": self.cache,
+            "emulated": False,
+        }
+        if version("torch"):
+            import torch
+
+            found |= {"torch": torch.__version__, "cudnn": torch.backends.cudnn.version()}
+        return found
+
+
+class Emulated:
+    """NumPy arrays on the tests' emulator; torch on the CPU and scipy are the rivals. Its times mean nothing."""
+
+    emulated = True
+    cache, ahead = 0, 0.0
+
+    def __init__(self) -> None:
+        tests = str(Path(__file__).resolve().parents[1] / "tests")
+        if tests not in sys.path:
+            sys.path.append(tests)
+        from emulator.device import EmulatedDevice
+
+        self._device = EmulatedDevice()
+
+    def active(self) -> AbstractContextManager[object]:
+        from upsample.engines.cuda.device import emulating
+
+        return emulating(self._device)
+
+    def array(self, x: np.ndarray) -> Any:
+        return x
+
+    def numpy(self, x: Any) -> np.ndarray:
+        return np.asarray(x)
+
+    def tensor(self, x: Any) -> Any:
+        import torch
+
+        return torch.from_numpy(x)
+
+    def zoom(self) -> Callable[..., Any] | None:
+        try:
+            from scipy.ndimage import zoom
+        except ImportError:
+            return None
+        return zoom  # type: ignore[no-any-return, unused-ignore]
+
+    def copying(self, volume: int) -> Callable[[], object]:
+        source, target = np.ones((2, max(volume // 2, 1)), dtype=np.uint8)
+        return lambda: np.copyto(target, source)
+
+    def now(self) -> float:
+        return time.perf_counter()
+
+    def settle(self) -> None:
+        pass
+
+    def clear(self) -> None:
+        pass
+
+    def about(self) -> dict[str, Any]:
+        return {"device": "the tests' emulator", "emulated": True}
+
+
+Device = Gpu | Emulated
+_chosen: list[type[Device]] = [Gpu]
+
+
+def use(kind: type[Device]) -> None:
+    """Choose the device, before anything asks for it."""
+    _chosen[0] = kind
+
+
+def emulated() -> bool:
+    """Say whether this is a dry run."""
+    return _chosen[0] is Emulated
+
+
+@cache
+def device() -> Device:
+    """The one that is measured."""
+    return _chosen[0]()
+
+
+def clock() -> Any:
+    """pytest-benchmark's timer: what it subtracts and keeps are seconds of the GPU."""
+    return device().now()
+
+
+def _dotted(number: int) -> str:
+    return f"{number // 1000}.{number % 1000 // 10}"

@@ -1,0 +1,1 @@
+"""Kernels with one fault each, which the emulator must find; see ``tests/kernels/test_emulator.py``."""

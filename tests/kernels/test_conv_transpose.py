@@ -1,0 +1,368 @@
+"""Transposed convolution on the CUDA engine: by products on both kinds of cores, and the choice of the kernel."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+import tolerances
+from backends import get
+from cases import CASES, Case, noise
+from emulator import build
+from emulator.device import EmulatedDevice
+from emulator.listing import listed
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+import upsample
+import upsample.chainer
+from upsample.engines.cuda import conv_transpose as cuda
+from upsample.engines.cuda.device import emulating
+from upsample.engines.cuda.launch import Launch
+from upsample.engines.portable import conv_transpose as portable
+from upsample.plans.window import SpreadPlan, WindowAxis
+
+SPREADS = [case for case in CASES if "conv_transpose" in case.id]
+DTYPES = ["float16", "bfloat16", "float32", "float64"]
+SANITIZED = "UPSAMPLE_EMULATOR" in os.environ
+KINDS = ["strided"] if SANITIZED else ["readonly", "strided"]
+
+
+def dtype_of(name: str) -> np.dtype:
+    if name == "bfloat16":
+        return np.dtype(pytest.importorskip("ml_dtypes", reason="ml_dtypes is not installed: no bfloat16").bfloat16)
+    return np.dtype(name)
+
+
+@pytest.fixture(params=["products", "direct"])
+def road(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Which kernel runs, whatever the choice would be."""
+    monkeypatch.setattr(cuda, "_is_direct", lambda *_: request.param == "direct")
+    return str(request.param)
+
+
+@pytest.fixture(params=[7] if SANITIZED else [0, 1, 7], ids=lambda order: f"order {order}")
+def gpu(request: pytest.FixtureRequest) -> Iterator[EmulatedDevice]:
+    """As the one of all kernels' tests, but for the time: a sanitizer does not need each order to see a fault."""
+    why = build.missing()
+    if why is not None:
+        pytest.skip(why)
+    device = emulated(request.param)
+    with emulating(device):
+        yield device
+
+
+@pytest.fixture
+def products(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cuda, "_is_direct", lambda *_: False)
+
+
+def emulated(order: int) -> EmulatedDevice:
+    return EmulatedDevice(order=order, sanitizer=os.environ.get("UPSAMPLE_EMULATOR", "plain"))
+
+
+@st.composite
+def plans(draw: st.DrawFn) -> SpreadPlan:
+    axes = []
+    for _ in range(draw(st.integers(1, 3))):
+        small, kernel, stride = draw(st.integers(1, 6)), draw(st.integers(1, 4)), draw(st.integers(1, 4))
+        padding, dilation = draw(st.integers(0, 3)), draw(st.integers(1, 3))
+        large = (small - 1) * stride - 2 * padding + dilation * (kernel - 1) + 1
+        more = draw(st.integers(0, max(stride, dilation) - 1))
+        axes.append(WindowAxis(max(large + more, 1), small, kernel, stride, padding, dilation))
+    return SpreadPlan(tuple(axes), draw(st.integers(1, 3)), allow_tf32=draw(st.booleans()))
+
+
+def assert_agrees(plan: SpreadPlan, x: np.ndarray, weight: np.ndarray, bias: np.ndarray | None) -> np.ndarray:
+    got = cuda.run(np, plan, x, weight, bias, None)
+    want = portable.run(np, plan, x, weight, bias, None)
+    assert got.dtype == want.dtype
+    tolerances.assert_close(got, want.astype(np.float64), exact=False)
+    return got
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("case", SPREADS, ids=repr)
+def test_agrees_with_reference_and_portable(gpu: EmulatedDevice, road: str, case: Case, kind: str) -> None:
+    args = tuple(get(kind).make(a) for a in case.arrays)
+    before = [a.copy() for a in args]
+    got = case.function(*args, **case.options, engine="cuda")
+    assert got.dtype == args[0].dtype
+    tolerances.assert_close(got, case.expected(*case.arrays), exact=False)
+    for a, b in zip(args, before, strict=True):
+        np.testing.assert_array_equal(a, b)
+    x, weight, _ = args
+    want = case.function(x, weight, **case.options, engine="portable")
+    tolerances.assert_close(case.function(x, weight, **case.options, engine="cuda"), want, exact=False)
+    file = "conv_transpose" if road == "products" else "conv_transpose_direct"
+    assert all(launch.kernel.file in (file, "conv_transpose_weights") for launch in gpu.launches)
+
+
+@settings(
+    deadline=None, max_examples=4 if SANITIZED else 20, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(
+    plans(),
+    st.sampled_from(DTYPES),
+    st.tuples(st.integers(1, 3), st.integers(1, 21), st.integers(1, 5)),
+    st.sampled_from(["finite", "values", "weights", "bias"]),
+    st.booleans(),
+    st.integers(0, 2**31),
+)
+def test_equals_portable(
+    gpu: EmulatedDevice,
+    road: str,
+    plan: SpreadPlan,
+    dtype: str,
+    counts: tuple[int, int, int],
+    odd: str,
+    small_limit: bool,
+    seed: int,
+) -> None:
+    """Whole numbers, which TF32 holds exactly; NaN and infinity anywhere."""
+    batch, inputs, each = counts
+    rng = np.random.default_rng(seed)
+    kind = dtype_of(dtype)
+    x = rng.integers(-9, 10, (batch, plan.groups * inputs, *(a.small for a in plan.axes))).astype(kind)
+    weight = rng.integers(-9, 10, (plan.groups * inputs, each, *(a.kernel for a in plan.axes))).astype(kind)
+    bias = rng.integers(-9, 10, plan.groups * each).astype(kind) if seed % 2 or odd == "bias" else None
+    if odd != "finite":
+        spoilt = {"values": x, "weights": weight, "bias": bias}[odd].reshape(-1)
+        spoilt[rng.integers(0, spoilt.size)] = np.nan
+        spoilt[rng.integers(0, spoilt.size)] = -np.inf
+    gpu.index_limit = 20 if small_limit else 2**31
+    assert_agrees(plan, x, weight, bias)
+    assert dict(gpu.launches[-1].kernel.macros)["INDEX"] == ("int64" if small_limit else "int")
+
+
+def tiles() -> list[Any]:
+    found = [
+        (*key, index, tile) for key in cuda._TILES for index in ("int", "int64") for tile in cuda._tiles(*key, index)
+    ]
+    return [pytest.param(*f, id=f"{f[0]}{'-tensor' * f[1]}-{f[2]}-{f[3].outputs}x{f[3].cells}") for f in found]
+
+
+@pytest.mark.parametrize(("dtype", "tensor", "index", "tile"), tiles())
+def test_every_tile(
+    products: None, monkeypatch: pytest.MonkeyPatch, dtype: str, tensor: bool, index: str, tile: Any
+) -> None:
+    """More outputs, positions and channels than one tile and slice hold, in two groups."""
+    assert cuda._kernel(dtype, tensor, tile, index) in listed("conv_transpose")  # which is asked for once
+    monkeypatch.setattr(cuda, "_tiles", lambda *_: (tile,))
+    gpu = emulated(order=7)
+    gpu.index_limit, gpu.processors = 2**31 if index == "int" else 20, 1000 + tile.outputs  # plans are cached
+    kind, rng = dtype_of(dtype), np.random.default_rng(1)
+    axis, other = WindowAxis(9, 5, 3, 2, 1, 1), WindowAxis(11, 6, 2, 2, 0, 1)
+    batch = -(-(tile.cells + 9) // 30)
+    plan = SpreadPlan((axis, other), 2, allow_tf32=tensor)
+    x = rng.integers(-9, 10, (batch, 2 * 17, 5, 6)).astype(kind)
+    weight = rng.integers(-9, 10, (2 * 17, tile.outputs + 3, 3, 2)).astype(kind)
+    bias = rng.integers(-9, 10, 2 * (tile.outputs + 3)).astype(kind)
+    with emulating(gpu):
+        assert_agrees(plan, x, weight, bias)
+    assert gpu.launches[-1].kernel == cuda._kernel(dtype, tensor, tile, index)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("width", [1, 4, 13, 16])
+def test_rows_of_any_length(road: str, dtype: str, width: int) -> None:
+    """Rows that begin at multiples of 16 bytes and others; so the result, and x, as a whole."""
+    with emulating(emulated(order=7)):
+        for stride, kernel, padding in ((1, 1, 0), (1, 3, 1), (2, 2, 0), (2, 4, 1), (3, 3, 0), (3, 5, 1)):
+            rows_are_right(dtype_of(dtype), width, stride, kernel, padding)
+
+
+def rows_are_right(kind: np.dtype, width: int, stride: int, kernel: int, padding: int) -> None:
+    axis = WindowAxis((width - 1) * stride - 2 * padding + kernel, width, kernel, stride, padding, 1)
+    plan = SpreadPlan((WindowAxis(3, 3, 1, 1, 0, 1), axis), 1, allow_tf32=False)
+    x, weight = noise(2, 3, 3, width).astype(kind), noise(3, 2, 1, kernel, seed=1).astype(kind)
+    want = assert_agrees(plan, x, weight, None)
+    out = np.zeros(want.size + 1, kind)[1:].reshape(want.shape)
+    moved = np.zeros(x.size + 1, kind)[1:].reshape(x.shape)
+    moved[...] = x
+    np.testing.assert_array_equal(cuda.run(np, plan, moved, weight, None, out), want)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_weights_that_are_not_finite_count_where_they_meet_a_cell(
+    gpu: EmulatedDevice, road: str, dtype: str, value: float
+) -> None:
+    """A tap that reaches no cell adds nothing, whatever its weight is; zeros among the cells are cells."""
+    kind = dtype_of(dtype)
+    plan = SpreadPlan((WindowAxis(5, 3, 3, 2, 1, 1), WindowAxis(8, 4, 4, 2, 1, 1)), 1, allow_tf32=True)
+    for tap in range(12):
+        x, weight = np.ones((1, 2, 3, 4), kind), np.ones((2, 3, 3, 4), kind)
+        x[0, 1, 1, 1] = 0
+        weight.reshape(2, 3, -1)[1, 2, tap] = value
+        got = assert_agrees(plan, x, weight, np.ones(3, kind))
+        assert np.isfinite(got[:, :2].astype(float)).all()
+
+
+def test_overflow_is_infinite(gpu: EmulatedDevice, road: str) -> None:
+    x, weight = np.full((1, 2, 3), 60000, np.float16), np.full((2, 1, 3), 60000, np.float16)
+    with np.errstate(over="ignore"):
+        want = upsample.conv_transpose1d(x, weight, stride=2, padding=1, engine="portable")
+    np.testing.assert_array_equal(upsample.conv_transpose1d(x, weight, stride=2, padding=1, engine="cuda"), want)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float16"])
+@pytest.mark.parametrize("layout", ["plain", "fortran", "reversed"])
+def test_out(gpu: EmulatedDevice, road: str, dtype: str, layout: str) -> None:
+    x, weight = noise(2, 5, 4, 5).astype(dtype), noise(5, 3, 3, 3).astype(dtype)
+    want = upsample.conv_transpose2d(x, weight, stride=2, engine="cuda")
+    change = {"plain": np.ascontiguousarray, "fortran": np.asfortranarray, "reversed": lambda a: a[..., ::-1]}[layout]
+    out = change(np.full(want.shape, 1, x.dtype))
+    assert upsample.conv_transpose2d(x, weight, stride=2, engine="cuda", out=out) is out
+    np.testing.assert_array_equal(out, want)
+
+
+def test_unpooling_sums_windows(gpu: EmulatedDevice, road: str) -> None:
+    x = noise(2, 3, 5, 4)
+    want = upsample.chainer.unpooling_2d(x, 3, 2, 1, engine="portable")
+    tolerances.assert_close(upsample.chainer.unpooling_2d(x, 3, 2, 1, engine="cuda"), want, exact=False)
+
+
+def test_nothing_is_launched_for_nothing(gpu: EmulatedDevice, road: str) -> None:
+    assert upsample.conv_transpose2d(noise(0, 3, 4, 4), noise(3, 2, 2, 2), engine="cuda").shape == (0, 2, 5, 5)
+    assert not gpu.launches
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_results_are_the_same_in_every_order(road: str, dtype: str) -> None:
+    x, weight = noise(2, 9, 5, 7).astype(dtype_of(dtype)), noise(9, 4, 4, 4).astype(dtype_of(dtype))
+    results = []
+    for order in (0, 1, 7, 8):
+        with emulating(emulated(order)):
+            results.append(upsample.conv_transpose2d(x, weight, stride=2, engine="cuda").tobytes())
+    assert len(set(results)) == 1
+
+
+def test_tf32_by_permission_alone(gpu: EmulatedDevice, products: None) -> None:
+    """1 + 2^-12 is 1 in TF32, and 1 + 3 * 2^-12 is 1 + 2^-10: factors are rounded, to the nearest."""
+    x = np.asarray([[[1 + 2.0**-12, 1 + 3 * 2.0**-12]]], dtype=np.float32)
+    weight = np.ones((1, 1, 1), dtype=np.float32)
+    np.testing.assert_array_equal(upsample.conv_transpose1d(x, weight, engine="cuda"), x)
+    got = upsample.conv_transpose1d(x, weight, allow_tf32=True, engine="cuda")
+    np.testing.assert_array_equal(got, [[[1.0, 1 + 2.0**-10]]])
+    layer = upsample.nn.ConvTranspose1d(1, 1, 1, bias=False, allow_tf32=True, engine="cuda")
+    layer.weight = weight
+    np.testing.assert_array_equal(layer(x), got)
+    wide = upsample.conv_transpose1d(x.astype(np.float64), weight.astype(np.float64), allow_tf32=True, engine="cuda")
+    np.testing.assert_array_equal(wide, x)
+
+
+def test_tf32_is_ignored_by_the_other_engines() -> None:
+    x, weight = noise(1, 8, 9).astype(np.float32), noise(8, 3, 4).astype(np.float32)
+    want = upsample.conv_transpose1d(x, weight, stride=2)
+    np.testing.assert_array_equal(upsample.conv_transpose1d(x, weight, stride=2, allow_tf32=True), want)
+    for call in (lambda v: upsample.conv_transpose1d(x, weight, allow_tf32=v), lambda v: layer_with(v)):
+        with pytest.raises(TypeError, match="allow_tf32=1"):
+            call(1)
+
+
+def layer_with(allow_tf32: Any) -> object:
+    return upsample.nn.ConvTranspose1d(8, 3, 4, allow_tf32=allow_tf32)
+
+
+@pytest.mark.parametrize(
+    ("dtype", "channels", "outputs", "direct"),
+    [
+        *(("float32", 1, 1, True), ("float32", 64, 3, True), ("float32", 1, 64, True), ("float32", 32, 32, False)),
+        *(("float16", 1, 1, True), ("float16", 64, 3, False), ("float64", 1, 1, True), ("float64", 64, 64, False)),
+    ],
+)
+def test_the_kernel_that_is_chosen(dtype: str, channels: int, outputs: int, direct: bool) -> None:
+    plan = SpreadPlan((WindowAxis(8, 4, 2, 2, 0, 1),), 1, allow_tf32=False)
+    assert cuda._is_direct(plan, dtype, channels, outputs) == direct
+    many = SpreadPlan((WindowAxis(400, 100, 50, 4, 0, 1),), 1, allow_tf32=False)
+    assert cuda._is_direct(many, dtype, channels, outputs) == (direct and cuda.direct.fits(many))
+
+
+def test_shared_memory_keeps_to_the_limit() -> None:
+    plan = SpreadPlan((WindowAxis(64, 16, 4, 4, 0, 1), WindowAxis(1024, 16, 64, 64, 0, 1)), 1, allow_tf32=False)
+    for key in cuda._TILES:
+        for limit in (64 << 10, 99 << 10, 227 << 10):
+            launch, _, _ = cuda._launch(plan, key[0], 9, 256, 256, (2**31, 64, limit))
+            assert launch.shared <= limit
+
+
+CORES, TENSOR = "float32", "float16"
+FAULTS = [
+    (CORES, "place = place * g.small[axis] + cell;", "place = place * g.small[axis] + cell + 1;"),
+    (CORES, "cell >= 0 && cell < g.small[axis]", "cell >= 0 && cell <= g.small[axis]"),
+    (CORES, "const INDEX cell = c.at[axis] + tap.cell[axis];", "const INDEX cell = c.at[axis] + tap.cell[2 - axis];"),
+    (CORES, "c.at[axis] = column % g.count[axis];\n    column /= g.count[axis];",
+     "c.at[axis] = column % g.count[2 - axis];\n    column /= g.count[2 - axis];"),
+    (CORES, "channel < left ?", "channel <= left ?"),
+    (CORES, "inside = inside && at < g.large[axis];", ""),
+    (CORES, "sum[i][j] += a[i / WIDE].at[i % WIDE] * b[j / WIDE].at[j % WIDE];",
+     "sum[i][j] += a[i / WIDE].at[i % WIDE] * b[j / WIDE].at[i % WIDE];"),
+    (TENSOR, "weights[(word + k / 2 * 4) * WEIGHT_STEP + i * 16 + k % 2 * 8]",
+     "weights[(word + k % 2 * 4) * WEIGHT_STEP + i * 16 + k / 2 * 8]"),
+    (TENSOR, "cells[(word + k * 4) * CELL_STEP + j * 8]", "cells[(word + k * 4) * CELL_STEP + j * 8 + 1]"),
+    (TENSOR, "j / 2 * 8 + threadIdx.x % 4 * 2 + j % 2", "j / 2 * 8 + threadIdx.x % 4 + j % 2 * 4"),
+    (TENSOR, "const int channel = i * ROWS * CHANNELS + c;", "const int channel = i * ROWS + c * DEPTH / CHANNELS;"),
+    (CORES, "    mover.put(slices);\n  }\n  __syncthreads();", "    mover.put(slices);\n  }"),
+    (CORES, "SLICE);\n      __syncthreads();", "SLICE);"),
+    (TENSOR, "SLICE);\n      __syncthreads();", "SLICE);"),
+    (CORES, "__syncthreads();\n  const bool aligned", "const bool aligned"),
+]  # fmt: skip
+
+
+class Faulty(EmulatedDevice):
+    """A fault in one of the files, by which others are launched as they are."""
+
+    def __init__(self, file: str, fault: tuple[str, str], order: int) -> None:
+        super().__init__(order=order)
+        self._planted = file, fault
+
+    def launch(self, launch: Launch, *given: Any) -> None:
+        file, fault = self._planted
+        self._fault = fault if launch.kernel.file == file else None
+        super().launch(launch, *given)
+
+
+def wrong_in_some_order(dtype: str, file: str, fault: tuple[str, str], weight: np.ndarray) -> bool:
+    x = noise(2, weight.shape[0], 5, 7).astype(dtype)
+    x[1, 0, 2, 3] = np.nan  # it may not reach the first image
+    want = upsample.conv_transpose2d(x, weight, stride=2, padding=1, engine="portable")
+    memory = np.full(want.size + 4096, 7.0, want.dtype)  # what a write past the end spoils
+    out = memory[: want.size].reshape(want.shape)
+    for order in (0, 1, 7):
+        with emulating(Faulty(file, fault, order)):
+            upsample.conv_transpose2d(x, weight, stride=2, padding=1, engine="cuda", out=out)
+        try:
+            tolerances.assert_close(out, want, exact=False)
+        except AssertionError:
+            return True
+        if (memory[want.size :] != 7.0).any():
+            return True
+    return False
+
+
+@pytest.mark.skipif(SANITIZED, reason="faults are looked for in numbers here")
+@pytest.mark.parametrize(("dtype", "old", "new"), FAULTS, ids=range(len(FAULTS)))
+def test_planted_faults_are_caught(products: None, dtype: str, old: str, new: str) -> None:
+    assert wrong_in_some_order(dtype, "conv_transpose", (old, new), noise(21, 5, 3, 4, seed=1).astype(dtype))
+
+
+WEIGHT_FAULTS = [
+    ("word * CHANNELS + c < g.channels", "word * CHANNELS + c <= g.channels"),
+    ("+ output) * g.taps", "+ output + 1) * g.taps"),
+    ("(channel * g.outputs + output) * g.taps", "(output * int64(g.channels) + channel) * g.taps"),
+    ("to[int64(tap) * g.words", "to[int64(g.taps - 1 - tap) * g.words"),
+]
+
+
+@pytest.mark.skipif(SANITIZED, reason="faults are looked for in numbers here")
+@pytest.mark.parametrize("fault", WEIGHT_FAULTS, ids=range(len(WEIGHT_FAULTS)))
+def test_planted_faults_in_the_arrangement_are_caught(products: None, fault: tuple[str, str]) -> None:
+    """A weight that is taken for padding, NaN behind the last, meets a cell that is zero."""
+    weight = np.pad(
+        noise(21, 5, 3, 4, seed=1).astype("float32"), ((0, 1), (0, 0), (0, 0), (0, 0)), constant_values=np.nan
+    )
+    assert wrong_in_some_order("float32", "conv_transpose_weights", fault, weight[:21])
