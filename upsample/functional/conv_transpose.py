@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import lru_cache
 
 from upsample import arrays
-from upsample.arguments import IntOrInts, check_dtype, check_rank, integer, integers
+from upsample.arguments import IntOrInts, check_dtype, check_rank, flag, integer, integers
 from upsample.arrays import Array, ArrayT
 from upsample.errors import Raw, bad_type, bad_value
 from upsample.ops.conv_transpose import conv_transpose
@@ -26,6 +26,7 @@ def conv_transpose2d(
     groups: int = 1,
     dilation: IntOrInts = 1,
     *,
+    allow_tf32: bool = False,
     out: Array | None = None,
     engine: str | None = None,
 ) -> ArrayT:
@@ -49,6 +50,9 @@ def conv_transpose2d(
         Blocks of channels that do not mix.
     dilation : int or sequence of int
         Distance of the elements of a window.
+    allow_tf32 : bool
+        Whether the CUDA engine may round float32 factors to ten bits of fraction (TF32), which tensor cores multiply;
+        the others ignore it.
     out : array, optional
         Receives the result.
     engine : str, optional
@@ -91,6 +95,7 @@ def conv_transpose2d(
         bias,
         (stride, padding, output_padding, dilation),
         groups,
+        allow_tf32,
         out,
         engine,
     )
@@ -106,6 +111,7 @@ def conv_transpose1d(
     groups: int = 1,
     dilation: IntOrInts = 1,
     *,
+    allow_tf32: bool = False,
     out: Array | None = None,
     engine: str | None = None,
 ) -> ArrayT:
@@ -117,7 +123,7 @@ def conv_transpose1d(
         ``[N, C, L]`` or ``[C, L]``; only N may be 0. Floating, complex or int64.
     weight : array
         ``[C, M / groups, kL]``, of the dtype of `input`.
-    bias, stride, padding, output_padding, groups, dilation
+    bias, stride, padding, output_padding, groups, dilation, allow_tf32
         As in `conv_transpose2d`.
     out : array, optional
         Receives the result.
@@ -144,6 +150,7 @@ def conv_transpose1d(
         bias,
         (stride, padding, output_padding, dilation),
         groups,
+        allow_tf32,
         out,
         engine,
     )
@@ -159,6 +166,7 @@ def conv_transpose3d(
     groups: int = 1,
     dilation: IntOrInts = 1,
     *,
+    allow_tf32: bool = False,
     out: Array | None = None,
     engine: str | None = None,
 ) -> ArrayT:
@@ -170,7 +178,7 @@ def conv_transpose3d(
         ``[N, C, D, H, W]`` or ``[C, D, H, W]``; only N may be 0. Floating, complex or int64.
     weight : array
         ``[C, M / groups, kD, kH, kW]``, of the dtype of `input`.
-    bias, stride, padding, output_padding, groups, dilation
+    bias, stride, padding, output_padding, groups, dilation, allow_tf32
         As in `conv_transpose2d`.
     out : array, optional
         Receives the result.
@@ -196,6 +204,7 @@ def conv_transpose3d(
         bias,
         (stride, padding, output_padding, dilation),
         groups,
+        allow_tf32,
         out,
         engine,
     )
@@ -209,6 +218,7 @@ def _spread(
     bias: Array | None,
     window: tuple[object, object, object, object],
     groups: object,
+    allow_tf32: object,
     out: Array | None,
     engine: str | None,
 ) -> ArrayT:
@@ -230,6 +240,7 @@ def _spread(
         integers(op, "output_padding", output_padding, spatial, least=0),
         integers(op, "dilation", dilation, spatial, least=1),
         integer(op, "groups", groups, least=1),
+        flag(op, "allow_tf32", allow_tf32),
     )
     _check_channels(op, int(x.shape[-spatial - 1]), weight, bias, plan.groups)
     return conv_transpose(
@@ -279,6 +290,7 @@ def _plan(
     output_padding: tuple[int, ...],
     dilation: tuple[int, ...],
     groups: int,
+    allow_tf32: bool,
 ) -> SpreadPlan:
     axes = []
     for n, k, s, p, more, d in zip(small, kernel, stride, padding, output_padding, dilation, strict=True):
@@ -290,4 +302,4 @@ def _plan(
             rule = f"of {n} cells with this window it leaves {large} positions"
             raise bad_value(op, "padding", padding, rule, "pass less padding")
         axes.append(WindowAxis(large, n, k, s, p, d))
-    return SpreadPlan(tuple(axes), groups)
+    return SpreadPlan(tuple(axes), groups, allow_tf32)

@@ -45,6 +45,7 @@ class _ConvTranspose(Layer):
         *,
         xp: ModuleType = np,
         rng: int | Sequence[int] | np.random.Generator | None = None,
+        allow_tf32: bool = False,
         engine: str | None = None,
     ) -> None:
         super().__init__(engine=engine)
@@ -57,6 +58,7 @@ class _ConvTranspose(Layer):
         self.output_padding = integers(op, "output_padding", output_padding, n, least=0)
         self.dilation = integers(op, "dilation", dilation, n, least=1)
         self.groups = integer(op, "groups", groups, least=1)
+        self.allow_tf32 = flag(op, "allow_tf32", allow_tf32)
         for argument, channels in ("in_channels", self.in_channels), ("out_channels", self.out_channels):
             if channels % self.groups:
                 rule = f"groups={self.groups} does not divide it"
@@ -95,6 +97,7 @@ class _ConvTranspose(Layer):
             self.output_padding if output_size is None else self._padding_for(input, output_size),
             self.groups,
             self.dilation,
+            allow_tf32=self.allow_tf32,
             engine=self.engine,
         )
         return result
@@ -128,7 +131,9 @@ class _ConvTranspose(Layer):
         for name, default in defaults.items():
             if getattr(self, name) != default:
                 shown += f", {name}={getattr(self, name)}"
-        return shown if self.bias is not None else f"{shown}, bias=False"
+        if self.bias is None:
+            shown += ", bias=False"
+        return f"{shown}, allow_tf32=True" if self.allow_tf32 else shown
 
 
 class ConvTranspose2d(_ConvTranspose):
@@ -164,6 +169,8 @@ class ConvTranspose2d(_ConvTranspose):
         The weights' library: numpy, cupy, torch, jax.numpy, dask.array, array_api_strict.
     rng : int, sequence of int or numpy.random.Generator, optional
         Where the weights come from; None is other ones each time.
+    allow_tf32 : bool
+        Whether the CUDA engine may round float32 factors to ten bits of fraction; the others ignore it.
     engine : str, optional
         Forces an engine.
 
@@ -217,7 +224,7 @@ class ConvTranspose1d(_ConvTranspose):
     ----------
     in_channels, out_channels, kernel_size, stride, padding, output_padding, groups, bias, dilation, padding_mode
         As in `ConvTranspose2d`.
-    device, dtype, xp, rng, engine
+    device, dtype, xp, rng, allow_tf32, engine
         As in `ConvTranspose2d`.
 
     Attributes
@@ -247,7 +254,7 @@ class ConvTranspose3d(_ConvTranspose):
     ----------
     in_channels, out_channels, kernel_size, stride, padding, output_padding, groups, bias, dilation, padding_mode
         As in `ConvTranspose2d`.
-    device, dtype, xp, rng, engine
+    device, dtype, xp, rng, allow_tf32, engine
         As in `ConvTranspose2d`.
 
     Attributes

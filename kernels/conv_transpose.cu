@@ -1,0 +1,400 @@
+// Transposed convolution as matrix products, one for each phase of the output.
+#include "conv_transpose.cuh"
+#include "mma.cuh"
+
+#ifndef SCALAR
+#define SCALAR float
+#endif
+// Whether tensor cores multiply, float32 then in TF32; outputs of a block, and positions of each of its phases.
+#ifndef TENSOR
+#define TENSOR 0
+#endif
+#ifndef TILE_OUTPUTS
+#define TILE_OUTPUTS 128
+#endif
+#ifndef TILE_CELLS
+#define TILE_CELLS 64
+#endif
+#ifndef INDEX
+#define INDEX int
+#endif
+
+using Acc = AccOf<SCALAR>::type;
+using Word = WordOf<TENSOR != 0, SCALAR>::type;
+
+constexpr int AXES = 3;
+constexpr int CHANNELS = sizeof(Word) / sizeof(SCALAR);  // of a word
+constexpr int DEPTH = sizeof(SCALAR) < 8 ? 16 : 8;       // words of a slice: what is in shared memory at a time
+constexpr int WIDE = 16 / sizeof(Word);                  // words that are moved as one
+constexpr int PACK = 16 / sizeof(SCALAR);                // values that are stored as one
+constexpr int SUMS = TILE_OUTPUTS * TILE_CELLS / 128;    // of a thread of ordinary cores, of which there are 128
+constexpr int WARP_OUTPUTS = TENSOR && TILE_OUTPUTS > 32 ? 64 : 32;
+constexpr int WARP_CELLS = TENSOR ? 32 : SUMS;           // 8 threads of SUMS / 8 sums each
+constexpr int WARPS_ACROSS = TILE_CELLS / WARP_CELLS;
+constexpr int THREADS = 32 * WARPS_ACROSS * (TILE_OUTPUTS / WARP_OUTPUTS);
+// Rows of shared memory in words; 8 more than a multiple of 32 let the lanes of a tensor core's fragment hit all banks.
+constexpr int WEIGHT_STEP = TILE_OUTPUTS + (TENSOR ? 8 : 0), CELL_STEP = TILE_CELLS + (TENSOR ? 8 : 0);
+constexpr int SLICE = DEPTH * (WEIGHT_STEP + CELL_STEP);
+static_assert(THREADS % TILE_CELLS == 0 && DEPTH * TILE_CELLS % THREADS == 0);
+
+struct Geometry {
+  INDEX columns;                   // images times positions of a phase
+  INDEX small_plane, large_plane;  // positions of a channel
+  INDEX small[AXES], large[AXES], stride[AXES], count[AXES];  // count: positions of a phase, at most
+  int phases[AXES];                // that there are
+  int together;                    // phases along the last axis that a block makes, so that it writes runs
+  int in_runs;                     // whether rows of the result are whole packs of these phases
+  int groups, channels, outputs;   // channels and outputs of a group
+  int words, padded, taps;         // of the arranged weights: words of a tap, outputs with padding; taps of the kernel
+};
+
+// For each tap of each phase, in the order of phases: the tap of the kernel, and on each axis which cell it reaches,
+// from the position's own number on.
+struct __align__(16) Tap { INDEX tap, cell[AXES]; };
+
+// What the threads of this block work on.
+struct Work {
+  int group, output, phase, last_phase, corner;  // the first output of the group; phases along the last axis; of all
+  INDEX column;                                  // the first
+  INDEX start[AXES];                             // position of the large side of the first phase's position 0
+};
+
+DEVICE Work work_of(const Geometry& g) {
+  Work w;
+  int64 rest = blockIdx.x;
+  const int tiles = (g.outputs + TILE_OUTPUTS - 1) / TILE_OUTPUTS, cuts = (g.phases[2] + g.together - 1) / g.together;
+  w.output = int(rest % tiles) * TILE_OUTPUTS;
+  rest /= tiles;
+  w.phase = int(rest % cuts) * g.together;
+  w.last_phase = lesser(w.phase + g.together, g.phases[2]);
+  rest /= cuts;
+  w.start[2] = w.phase;
+  w.start[1] = rest % g.phases[1];
+  rest /= g.phases[1];
+  w.start[0] = rest % g.phases[0];
+  rest /= g.phases[0];
+  w.group = int(rest % g.groups);
+  w.column = INDEX(rest / g.groups) * TILE_CELLS;
+  w.corner = (int(w.start[0]) * g.phases[1] + int(w.start[1])) * g.phases[2];
+  return w;
+}
+
+// A position of a phase: its image, and its number on each axis.
+struct Column { INDEX image, at[AXES]; };
+
+DEVICE Column column_of(INDEX column, const Geometry& g) {
+  Column c;
+#pragma unroll
+  for (int axis = AXES - 1; axis >= 0; --axis) {
+    c.at[axis] = column % g.count[axis];
+    column /= g.count[axis];
+  }
+  c.image = column;
+  return c;
+}
+
+// Where in its plane the cell lies that a tap reaches, or -1: there is none.
+DEVICE INDEX cell_of(const Column& c, const Tap& tap, const Geometry& g) {
+  INDEX place = 0;
+  bool inside = true;
+#pragma unroll
+  for (int axis = 0; axis < AXES; ++axis) {
+    const INDEX cell = c.at[axis] + tap.cell[axis];
+    inside = inside && cell >= 0 && cell < g.small[axis];
+    place = place * g.small[axis] + cell;
+  }
+  return inside ? place : -1;
+}
+
+// What a thread moves from memory to shared memory: in two steps, so that a slice is on its way while one is summed.
+// Its cells are all of one position, its weights of rows that lie WEIGHT_ROWS apart.
+struct Mover {
+  static constexpr int ROWS = THREADS / TILE_CELLS, CELLS = DEPTH / ROWS;
+  static constexpr int ACROSS = TILE_OUTPUTS / WIDE, WEIGHT_ROWS = THREADS / ACROSS < DEPTH ? THREADS / ACROSS : DEPTH;
+  static constexpr int WEIGHTS = DEPTH / WEIGHT_ROWS;
+  const SCALAR* cells_from;
+  const Word* weights_from;
+  Column column;
+  int channels;  // from the thread's first on; none where there is no such position
+  Pack<Word, WIDE> weights[WEIGHTS];
+  SCALAR cells[CELLS][CHANNELS];
+
+  DEVICE Mover(const SCALAR* x, const SCALAR* arranged, const Column& at, bool exists, const Geometry& g) : column(at) {
+    const int channel = threadIdx.x / TILE_CELLS * CHANNELS;
+    cells_from = x + channel * g.small_plane;
+    weights_from = reinterpret_cast<const Word*>(arranged) + int64(threadIdx.x / ACROSS) * g.padded;
+    weights_from += threadIdx.x % ACROSS * WIDE;
+    channels = exists ? g.channels - channel : 0;
+  }
+
+  DEVICE void fetch(const Tap tap, int word, const Geometry& g) {
+    const Word* from = weights_from + (int64(tap.tap) * g.words + word) * g.padded;
+#pragma unroll
+    for (int i = 0; i < WEIGHTS; ++i) {
+      if (THREADS / ACROSS <= DEPTH || threadIdx.x < ACROSS * DEPTH)
+        weights[i] = *reinterpret_cast<const Pack<Word, WIDE>*>(from);
+      from += int64(WEIGHT_ROWS) * g.padded;
+    }
+    const INDEX place = cell_of(column, tap, g), step = g.small_plane;
+    const int left = place >= 0 ? channels - word * CHANNELS : 0;
+    INDEX at = word * CHANNELS * step + place;
+#pragma unroll
+    for (int i = 0; i < CELLS; ++i) {
+#pragma unroll
+      for (int c = 0; c < CHANNELS; ++c) {
+        const int channel = i * ROWS * CHANNELS + c;
+        cells[i][c] = channel < left ? __ldg(cells_from + at + c * step) : SCALAR(0.f);
+      }
+      at += ROWS * CHANNELS * step;
+    }
+  }
+
+  DEVICE void put(Word* slice) const {
+    Word* const to = slice + threadIdx.x / ACROSS * WEIGHT_STEP + threadIdx.x % ACROSS * WIDE;
+#pragma unroll
+    for (int i = 0; i < WEIGHTS; ++i) {
+      Pack<Word, WIDE> made = weights[i];
+      if constexpr (TENSOR && sizeof(SCALAR) == 4)
+#pragma unroll
+        for (int k = 0; k < WIDE; ++k) made.at[k] = tf32_bits(__uint_as_float(made.at[k]));
+      if (THREADS / ACROSS <= DEPTH || threadIdx.x < ACROSS * DEPTH)
+        *reinterpret_cast<Pack<Word, WIDE>*>(to + i * WEIGHT_ROWS * WEIGHT_STEP) = made;
+    }
+    Word* const row = slice + DEPTH * WEIGHT_STEP + threadIdx.x / TILE_CELLS * CELL_STEP + threadIdx.x % TILE_CELLS;
+#pragma unroll
+    for (int i = 0; i < CELLS; ++i) {
+      Word made;
+      if constexpr (TENSOR && sizeof(SCALAR) == 4)
+        made = tf32_bits(cells[i][0]);
+      else
+        memcpy(&made, cells[i], sizeof(made));
+      row[i * ROWS * CELL_STEP] = made;
+    }
+  }
+};
+
+#if TENSOR
+// The sums of a thread: of each warp WARP_OUTPUTS x 32, in tiles of 16 x 8.
+struct Sums {
+  static constexpr int OUTPUTS = WARP_OUTPUTS / 8, CELLS = WARP_CELLS / 4, SIDE = 2;
+  float sum[OUTPUTS / 2][CELLS / 2][4];
+
+  static DEVICE int output(int i) {
+    return threadIdx.x / 32 / WARPS_ACROSS * WARP_OUTPUTS + i * 8 + threadIdx.x % 32 / 4;
+  }
+  static DEVICE int cell(int j) {
+    return threadIdx.x / 32 % WARPS_ACROSS * WARP_CELLS + j / 2 * 8 + threadIdx.x % 4 * 2 + j % 2;
+  }
+  DEVICE float& at(int i, int j) { return sum[i / 2][j / 2][i % 2 * 2 + j % 2]; }
+
+  DEVICE void add(const Word* slice) {
+    const int member = threadIdx.x % 4, group = threadIdx.x % 32 / 4;
+    const Word* const weights = slice + member * WEIGHT_STEP + output(0);
+    const Word* const cells = slice + DEPTH * WEIGHT_STEP + member * CELL_STEP + cell(0) - member * 2 + group;
+#pragma unroll
+    for (int word = 0; word < DEPTH; word += 8) {
+      uint32 b[CELLS / 2][2];
+#pragma unroll
+      for (int j = 0; j < CELLS / 2; ++j)
+#pragma unroll
+        for (int k = 0; k < 2; ++k) b[j][k] = cells[(word + k * 4) * CELL_STEP + j * 8];
+#pragma unroll
+      for (int i = 0; i < OUTPUTS / 2; ++i) {
+        uint32 a[4];
+#pragma unroll
+        for (int k = 0; k < 4; ++k) a[k] = weights[(word + k / 2 * 4) * WEIGHT_STEP + i * 16 + k % 2 * 8];
+#pragma unroll
+        for (int j = 0; j < CELLS / 2; ++j) multiply_add<SCALAR>(sum[i][j], a, b[j]);
+      }
+    }
+  }
+};
+#else
+// The sums of a thread: of each warp 4 x 8 threads with 8 x (4 or 8) sums, in pieces that 16-byte loads bring.
+struct Sums {
+  static constexpr int OUTPUTS = 8, CELLS = SUMS / 8, SIDE = WIDE;
+  Acc sum[OUTPUTS][CELLS];
+
+  static DEVICE int output(int i) {
+    return threadIdx.x / 32 / WARPS_ACROSS * 32 + i / WIDE * (4 * WIDE) + threadIdx.x % 32 / 8 * WIDE + i % WIDE;
+  }
+  static DEVICE int cell(int j) {
+    return threadIdx.x / 32 % WARPS_ACROSS * WARP_CELLS + j / WIDE * (8 * WIDE) + threadIdx.x % 8 * WIDE + j % WIDE;
+  }
+  DEVICE Acc& at(int i, int j) { return sum[i][j]; }
+
+  DEVICE void add(const Word* slice) {
+    const Word* const weights = slice + output(0);
+    const Word* const cells = slice + DEPTH * WEIGHT_STEP + cell(0);
+#pragma unroll
+    for (int k = 0; k < DEPTH; ++k) {
+      Pack<Word, WIDE> a[OUTPUTS / WIDE], b[CELLS / WIDE];
+#pragma unroll
+      for (int i = 0; i < OUTPUTS / WIDE; ++i)
+        a[i] = *reinterpret_cast<const Pack<Word, WIDE>*>(weights + k * WEIGHT_STEP + i * 4 * WIDE);
+#pragma unroll
+      for (int j = 0; j < CELLS / WIDE; ++j)
+        b[j] = *reinterpret_cast<const Pack<Word, WIDE>*>(cells + k * CELL_STEP + j * 8 * WIDE);
+#pragma unroll
+      for (int i = 0; i < OUTPUTS; ++i)
+#pragma unroll
+        for (int j = 0; j < CELLS; ++j) sum[i][j] += a[i / WIDE].at[i % WIDE] * b[j / WIDE].at[j % WIDE];
+    }
+  }
+};
+#endif
+
+DEVICE bool reaches_all(const Tap* taps, int count, const Column& column, const Geometry& g) {
+  while (count > 0 && cell_of(column, taps[count - 1], g) >= 0) --count;
+  return count == 0;
+}
+
+// One output from the cells alone that there are: where a tap reaches none, the product has added 0 times its weight,
+// which is NaN for a weight that is not finite.
+DEVICE Acc summed_strictly(const SCALAR* x, const SCALAR* arranged, const Tap* taps, int count, const Column& column,
+                           int output, const Geometry& g) {
+  Acc sum = 0;
+  for (int t = 0; t < count; ++t) {
+    const INDEX place = cell_of(column, taps[t], g);
+    const SCALAR* const weight = arranged + (int64(taps[t].tap) * g.words * g.padded + output) * CHANNELS;
+    for (int c = 0; place >= 0 && c < g.channels; ++c)
+      sum += widened<Acc>(weight[int64(c / CHANNELS) * g.padded * CHANNELS + c % CHANNELS]) *
+             widened<Acc>(x[c * g.small_plane + place]);
+  }
+  return sum;
+}
+
+// Stores RUN positions of PHASES phases as one, which lie side by side in the result.
+template <int PHASES>
+DEVICE void store_runs(const SCALAR* finished, const INDEX* places, const int* limits, SCALAR* y, int outputs, int step,
+                       const Geometry& g) {
+  constexpr int RUN = PACK / PHASES, RUNS = TILE_CELLS / RUN;
+  for (int n = threadIdx.x; n < outputs * RUNS; n += THREADS) {
+    const int output = n / RUNS, cell = n % RUNS * RUN;
+    if (limits[cell] == 0) continue;
+    Pack<SCALAR, RUN> part[PHASES];
+#pragma unroll
+    for (int p = 0; p < PHASES; ++p)
+      part[p] = *reinterpret_cast<const Pack<SCALAR, RUN>*>(finished + output * step + p * TILE_CELLS + cell);
+    Pack<SCALAR, PACK> made;
+#pragma unroll
+    for (int k = 0; k < PACK; ++k) made.at[k] = part[k % PHASES].at[k / PHASES];
+    *reinterpret_cast<Pack<SCALAR, PACK>*>(y + output * g.large_plane + places[cell]) = made;
+  }
+}
+
+DEVICE void store_values(const SCALAR* finished, const INDEX* places, const int* limits, SCALAR* y, int outputs,
+                         int phases, int step, const Geometry& g) {
+  for (int n = threadIdx.x % 32; n < TILE_CELLS * phases; n += 32) {
+    const int cell = n / phases, p = n % phases;
+    if (p >= limits[cell]) continue;
+    for (int output = threadIdx.x / 32; output < outputs; output += THREADS / 32)
+      y[output * g.large_plane + places[cell] + p] = finished[output * step + p * TILE_CELLS + cell];
+  }
+}
+
+// x [images, groups * channels, *small], arranged weights (conv_transpose_weights.cu), bias [groups * outputs] or null
+// -> y [images, groups * outputs, *large]. Positions that leave one rest modulo the stride are a phase: they have the
+// same taps, and tap t of position j reads cell j + cell[t] (upsample.plans.window.phases). For a phase,
+//   y[output, (image, j)] = bias[output] + sum over t and channels c of weight[t, c, output] * x[image, c, j + cell[t]]
+// is a matrix product; `starts` says where its taps begin in `taps`.
+//
+// Block: TILE_OUTPUTS outputs of a group by TILE_CELLS positions, for `together` phases of the last axis, one after the
+// other; blocks of the same cells (other outputs, then phases) are neighbours, for the cache. A thread fetches cells of
+// one position, with zeros where there is none, sums as `Sums` says, and leaves finished phases in shared memory, from
+// which the block writes runs of the result.
+// Accumulator: float32, or float64; TF32 rounds factors. Each sum is in the order of taps, then channels, in one thread
+// (on tensor cores: in one warp), so results are the same each time.
+KERNEL(THREADS, 512 / THREADS > 3 ? 3 : 512 / THREADS)
+multiply(const SCALAR* __restrict__ x, const SCALAR* __restrict__ arranged, const SCALAR* __restrict__ bias,
+         const Tap* __restrict__ taps, const int* __restrict__ starts, SCALAR* __restrict__ y, const Geometry g) {
+  DYN_SHARED(Word, slices);
+  INDEX* const places = reinterpret_cast<INDEX*>(slices + 2 * SLICE);
+  int* const limits = reinterpret_cast<int*>(places + TILE_CELLS);
+  SCALAR* const finished = reinterpret_cast<SCALAR*>(limits + TILE_CELLS);
+  const Work work = work_of(g);
+  const int phases = work.last_phase - work.phase, step = phases * TILE_CELLS + 8;
+  const INDEX number = work.column + INDEX(threadIdx.x % TILE_CELLS);
+  const bool exists = number < g.columns;
+  const Column column = column_of(exists ? number : 0, g);
+  const int outputs = lesser(g.outputs - work.output, TILE_OUTPUTS), channel = work.group * g.outputs + work.output;
+  if (threadIdx.x < TILE_CELLS) {
+    INDEX place = 0;
+    bool inside = exists;
+#pragma unroll
+    for (int axis = 0; axis < AXES; ++axis) {
+      const INDEX at = column.at[axis] * g.stride[axis] + work.start[axis];
+      inside = inside && at < g.large[axis];
+      place = place * g.large[axis] + at;
+    }
+    const INDEX left = g.large[2] - (column.at[2] * g.stride[2] + work.start[2]);
+    places[threadIdx.x] = column.image * (g.groups * g.outputs) * g.large_plane + place;
+    limits[threadIdx.x] = inside ? int(lesser(left, INDEX(phases))) : 0;
+  }
+  const int64 image_step = int64(g.groups) * g.channels * g.small_plane;
+  x += int64(work.group) * g.channels * g.small_plane;
+  arranged += ((int64(work.group) * g.taps * g.words) * g.padded + work.output) * CHANNELS;
+  y += int64(channel) * g.large_plane;
+  const int parts = g.words / DEPTH, first = starts[work.corner + work.phase];
+  const int slices_in_all = (starts[work.corner + work.last_phase] - first) * parts;
+  Mover mover(x + column.image * image_step, arranged, column, exists, g);
+  int tap = first, word = 0, done = 0;
+  const auto fetch = [&]() {
+    mover.fetch(taps[tap], word, g);
+    word += DEPTH;
+    if (word == g.words) word = 0, ++tap;
+  };
+  if (slices_in_all > 0) {
+    fetch();
+    mover.put(slices);
+  }
+  __syncthreads();
+  for (int p = 0; p < phases; ++p) {
+    const int corner = work.corner + work.phase + p, begin = starts[corner], end = starts[corner + 1];
+    Sums sums = {};
+    for (int n = (end - begin) * parts; n > 0; --n) {
+      Word* const now = slices + done % 2 * SLICE;
+      const bool more = ++done < slices_in_all;
+      if (more) fetch();
+      sums.add(now);
+      if (more) mover.put(slices + done % 2 * SLICE);
+      __syncthreads();
+    }
+    Acc check = 0;
+#pragma unroll
+    for (int i = 0; i < Sums::OUTPUTS; ++i) {
+      const int output = Sums::output(i);
+      const Acc added = bias != nullptr && output < outputs ? widened<Acc>(bias[channel + output]) : Acc(0);
+#pragma unroll
+      for (int j = 0; j < Sums::CELLS; j += Sums::SIDE) {
+        Pack<SCALAR, Sums::SIDE> made;
+#pragma unroll
+        for (int k = 0; k < Sums::SIDE; ++k) {
+          check += sums.at(i, j + k) * Acc(0);
+          made.at[k] = narrowed<SCALAR>(sums.at(i, j + k) + added);
+        }
+        *reinterpret_cast<decltype(made)*>(finished + output * step + p * TILE_CELLS + Sums::cell(j)) = made;
+      }
+    }
+    if (check == Acc(0)) continue;
+#pragma unroll 1
+    for (int n = 0; n < Sums::OUTPUTS * Sums::CELLS; ++n) {
+      const int output = Sums::output(n / Sums::CELLS), cell = Sums::cell(n % Sums::CELLS);
+      SCALAR* const value = finished + output * step + p * TILE_CELLS + cell;
+      if (is_finite(widened<Acc>(*value)) || output >= outputs || work.column + cell >= g.columns) continue;
+      const Column other = column_of(work.column + cell, g);
+      if (reaches_all(taps + begin, end - begin, other, g)) continue;
+      const SCALAR* const image = x + other.image * image_step;
+      const Acc added = bias != nullptr ? widened<Acc>(bias[channel + output]) : Acc(0);
+      *value = narrowed<SCALAR>(summed_strictly(image, arranged, taps + begin, end - begin, other, output, g) + added);
+    }
+  }
+  __syncthreads();
+  const bool aligned = reinterpret_cast<uint64>(y) % 16 == 0;
+  if (aligned && g.in_runs && phases == 1)
+    store_runs<1>(finished, places, limits, y, outputs, step, g);
+  else if (aligned && g.in_runs && phases == 2)
+    store_runs<2>(finished, places, limits, y, outputs, step, g);
+  else
+    store_values(finished, places, limits, y, outputs, phases, step, g);
+}

@@ -1,0 +1,279 @@
+"""Transposed convolution on a GPU: launches of kernels/conv_transpose.cu, and the choice of the direct kernel."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Iterator, Mapping
+from functools import lru_cache
+from types import MappingProxyType, ModuleType
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from upsample import arrays
+from upsample.arrays import Array
+from upsample.engines.cuda import conv_transpose_direct as direct
+from upsample.engines.cuda import device
+from upsample.engines.cuda.conv_transpose_weights import arranged
+from upsample.engines.cuda.launch import C_TYPES, Kernel, Launch, ceil_div, index_type, kernel, struct
+from upsample.engines.cuda.results import Target
+from upsample.engines.cuda.windows import AXES, ONE
+from upsample.plans.window import SpreadPlan, WindowAxis, phases
+
+__all__ = ["kernels", "run"]
+
+_A = np.ndarray[Any, Any]
+
+_STORE_COST = 16
+"""What storing a value costs beside a product, if it lies beside others; if not, twice that."""
+_CROWD: Mapping[int, float] = MappingProxyType({1: 0.6, 2: 0.9})
+"""What share of its rate a tile reaches where only so many blocks fit a multiprocessor."""
+_SHARED = 100 << 10
+"""Bytes of shared memory of a block, at most: two fit a multiprocessor."""
+_TENSOR_RATE = 8
+"""How much faster tensor cores are, as the choice of the kernel has it."""
+_DIRECT_COST = 4
+"""Instructions of the direct kernel for a product; a tile needs little more than one."""
+
+
+class _Tile(NamedTuple):
+    """Output channels by positions of a phase that a block makes, its threads, and the share of the peak it reaches."""
+
+    outputs: int
+    cells: int
+    threads: int
+    rate: float
+
+
+_WIDE, _FLAT = _Tile(64, 128, 128, 1.0), _Tile(32, 128, 128, 0.75)
+_CORES = (_Tile(128, 64, 128, 1.0), _WIDE, _Tile(64, 64, 128, 0.8), _FLAT)
+_TILES: Mapping[tuple[str, bool], tuple[_Tile, ...]] = MappingProxyType(
+    {
+        ("float16", True): (_Tile(128, 128, 256, 1.2), _WIDE, _FLAT),
+        ("bfloat16", True): (_Tile(128, 128, 256, 1.2), _WIDE, _FLAT),
+        ("float32", True): (_WIDE, _FLAT),
+        ("float32", False): _CORES,
+        ("float64", False): (_CORES[2], _FLAT),
+    }
+)
+"""By dtype and whether tensor cores multiply; with 64-bit indices, the last but one alone."""
+
+
+def _kernel(name: str, tensor: bool, tile: _Tile, index: str) -> Kernel:
+    return kernel(
+        "conv_transpose",
+        "multiply",
+        SCALAR=C_TYPES[name],
+        TENSOR=int(tensor),
+        TILE_OUTPUTS=tile.outputs,
+        TILE_CELLS=tile.cells,
+        INDEX=index,
+    )
+
+
+def _tiles(name: str, tensor: bool, index: str) -> tuple[_Tile, ...]:
+    tiles = _TILES[name, tensor]
+    return tiles if index == "int" else tiles[-2:-1]
+
+
+def kernels() -> Iterator[Kernel]:
+    """Yield every specialisation that `run` can launch."""
+    for (name, tensor), index in itertools.product(_TILES, ("int", "int64")):
+        for tile in _tiles(name, tensor, index):
+            yield _kernel(name, tensor, tile, index)
+
+
+def run(xp: ModuleType, plan: SpreadPlan, x: Array, weight: Array, bias: Array | None, out: Array | None) -> Array:
+    """Return the transposed convolution of ``x [N, C, *small]`` with ``weight [C, M / groups, *kernel]``."""
+    batch, outputs, name = x.shape[0], weight.shape[1], arrays.dtype_name(x)
+    with device.of(x) as gpu:
+        target = Target(gpu, xp, (batch, plan.groups * outputs, *plan.large_shape), x, x.dtype, out)
+        if batch == 0:
+            return target.finished()
+        cells, weights = gpu.borrow(x), gpu.borrow(weight)
+        added = None if bias is None else gpu.borrow(bias)
+        if _is_direct(plan, name, x.shape[1] // plan.groups, outputs):
+            direct.run(gpu, plan, cells, weights, added, target.memory, name=name, batch=batch, channels=outputs)
+            return target.finished()
+        launch, words, padded = _launch(
+            plan,
+            name,
+            batch,
+            x.shape[1] // plan.groups,
+            outputs,
+            (gpu.index_limit, gpu.processors, gpu.shared_limit),
+        )
+        taps, starts = gpu.tables(_tables, plan, dict(launch.kernel.macros)["INDEX"])
+        ready = arranged(
+            gpu,
+            weights,
+            groups=plan.groups,
+            taps=math.prod(weight.shape[2:]),
+            channels=_channels_a_word(name),
+            words=words,
+            padded=padded,
+        )
+        gpu.launch(launch, cells, ready, added, taps, starts, target.memory)
+        return target.finished()
+
+
+def _axes(plan: SpreadPlan) -> tuple[WindowAxis, ...]:
+    return (ONE,) * (AXES - len(plan.axes)) + plan.axes
+
+
+def _on_tensor_cores(plan: SpreadPlan, name: str) -> bool:
+    return name in ("float16", "bfloat16") or (name == "float32" and plan.allow_tf32)
+
+
+def _channels_a_word(name: str) -> int:
+    return 2 if name in ("float16", "bfloat16") else 1
+
+
+def _depth(name: str) -> int:
+    """Words along the summed axis that a block has in shared memory at a time."""
+    return 8 if name == "float64" else 16
+
+
+def _words(name: str, channels: int) -> int:
+    """Words of the summed axis of a tap, in whole slices."""
+    return ceil_div(channels, _depth(name) * _channels_a_word(name)) * _depth(name)
+
+
+@lru_cache(maxsize=1024)
+def _is_direct(plan: SpreadPlan, name: str, channels: int, outputs: int) -> bool:
+    """Whether the sums are made one by one: where tiles would be padding for the most part."""
+    tensor = _on_tensor_cores(plan, name)
+    padded = min(ceil_div(outputs, tile.outputs) * tile.outputs for tile in _TILES[name, tensor])
+    tiled = _words(name, channels) * _channels_a_word(name) * padded / outputs
+    return direct.fits(plan) and _DIRECT_COST * channels <= 1.3 * tiled / (_TENSOR_RATE if tensor else 1)
+
+
+@lru_cache(maxsize=256)
+def _tables(plan: SpreadPlan, index: str) -> tuple[_A, _A]:
+    """For each tap of each phase: the tap of the kernel and the cell on each axis; and where each phase begins."""
+    axes = _axes(plan)
+    steps = [math.prod(axis.kernel for axis in axes[place + 1 :]) for place in range(AXES)]
+    rows, starts = [], [0]
+    for corner in itertools.product(*(phases(axis) for axis in axes)):
+        for chosen in itertools.product(*(zip(phase.taps, phase.cells, strict=True) for phase in corner)):
+            tap = sum(step * t for step, (t, _) in zip(steps, chosen, strict=True))
+            rows.append((tap, *(cell for _, cell in chosen)))
+        starts.append(len(rows))
+    table = np.asarray(rows or [(0,) * (1 + AXES)], dtype=np.int32 if index == "int" else np.int64)
+    return table, np.asarray(starts, dtype=np.int32)
+
+
+def _shared(name: str, tensor: bool, tile: _Tile, index: str, together: int) -> int:
+    """Bytes of shared memory: two slices, the places of the positions, and the finished phases."""
+    size = 8 if name == "float64" else 4 // _channels_a_word(name)
+    pad = 8 if tensor else 0
+    slices = 2 * _depth(name) * (tile.outputs + tile.cells + 2 * pad) * size * _channels_a_word(name)
+    places = tile.cells * (4 + (4 if index == "int" else 8))
+    return slices + places + tile.outputs * (together * tile.cells + 8) * size
+
+
+class _Cut(NamedTuple):
+    """How a result is cut into blocks."""
+
+    tile: _Tile
+    together: int
+    blocks: int
+
+
+def _cuts(
+    axes: tuple[WindowAxis, ...],
+    name: str,
+    tensor: bool,
+    index: str,
+    groups: int,
+    outputs: int,
+    columns: int,
+    room: int,
+) -> Iterator[_Cut]:
+    """Yield the ways to cut: tiles, with as many phases of the last axis together as have room, or one.
+
+    The small tiles have room on every GPU.
+    """
+    others = math.prod(len(phases(axis)) for axis in axes[:2]) * groups
+    most = len(phases(axes[2]))
+    for tile in _tiles(name, tensor, index):
+        without = _shared(name, tensor, tile, index, 0)
+        fit = (room - without) // (_shared(name, tensor, tile, index, 1) - without)
+        if fit < 1:
+            continue
+        for together in {ceil_div(most, ceil_div(most, fit)): None, 1: None}:
+            cells = ceil_div(most, together) * ceil_div(columns, tile.cells)
+            yield _Cut(tile, together, others * ceil_div(outputs, tile.outputs) * cells)
+
+
+def _cost(cut: _Cut, products: float, stride: int, shared: int, gpu: tuple[int, int, int]) -> float:
+    """Estimate the time that a cut takes; `products` are those of a value, in the time of an ordinary core's."""
+    _, processors, room = gpu
+    tile = cut.tile
+    resident = min(384 // tile.threads, max(1, (room + 1024) // (shared + 1024)))
+    store = _STORE_COST * (1 if cut.together == stride else 2)
+    value = products / (tile.rate * _CROWD.get(resident * tile.threads // 128, 1.0)) + store
+    rounds = max(1.0, cut.blocks / (processors * resident))
+    return rounds * resident * cut.together * tile.outputs * tile.cells * value
+
+
+@lru_cache(maxsize=1024)
+def _launch(
+    plan: SpreadPlan, name: str, batch: int, channels: int, outputs: int, gpu: tuple[int, int, int]
+) -> tuple[Launch, int, int]:
+    """Plan the launch, and say how many words and outputs the arranged weights have."""
+    axes, tensor = _axes(plan), _on_tensor_cores(plan, name)
+    counts = [ceil_div(axis.large, axis.stride) for axis in axes]
+    columns, taps = batch * math.prod(counts), math.prod(axis.kernel for axis in axes)
+    index = index_type(_reach(axes, batch * plan.groups * max(channels, outputs), columns), gpu[0])
+    words = _words(name, channels)
+    products = words * _channels_a_word(name) * taps / math.prod(len(phases(axis)) for axis in axes)
+    last, room = axes[2].stride, min(_SHARED, gpu[2])
+
+    def cost(cut: _Cut) -> float:
+        shared = _shared(name, tensor, cut.tile, index, cut.together)
+        return _cost(cut, products / (_TENSOR_RATE if tensor else 1), last, shared, gpu)
+
+    cut = min(_cuts(axes, name, tensor, index, plan.groups, outputs, columns, room), key=cost)
+    padded = ceil_div(outputs, cut.tile.outputs) * cut.tile.outputs
+    geometry = _geometry(axes, index, columns, counts, cut.together, name)
+    sizes = {"groups": plan.groups, "channels": channels, "outputs": outputs, "words": words, "padded": padded}
+    geometry |= {key: np.int32(n) for key, n in (sizes | {"taps": taps}).items()}
+    made = Launch(
+        _kernel(name, tensor, cut.tile, index),
+        (cut.blocks, 1, 1),
+        (cut.tile.threads, 1, 1),
+        _shared(name, tensor, cut.tile, index, cut.together),
+        (struct(geometry),),
+    )
+    return made, words, padded
+
+
+def _reach(axes: tuple[WindowAxis, ...], planes: int, columns: int) -> int:
+    """The largest offset that a thread may work out, past the ends of the arrays included."""
+    results = planes * math.prod(a.large + a.stride for a in axes)
+    cells = planes * math.prod(a.small for a in axes)
+    beside = math.prod(2 * (a.small + a.large + a.stride) + a.reach for a in axes)
+    return max(results, cells, columns + 128) + beside
+
+
+def _geometry(
+    axes: tuple[WindowAxis, ...], index: str, columns: int, counts: list[int], together: int, name: str
+) -> dict[str, Any]:
+    """The first members of the kernel's Geometry."""
+    integer = np.int32 if index == "int" else np.int64
+    last, pack = axes[2], 16 // (8 if name == "float64" else 4 // _channels_a_word(name))
+    in_runs = together == last.stride and together <= 2 and last.large % max(pack, together) == 0
+    return {
+        "columns": integer(columns),
+        "small_plane": integer(math.prod(axis.small for axis in axes)),
+        "large_plane": integer(math.prod(axis.large for axis in axes)),
+        "small": np.asarray([axis.small for axis in axes], dtype=integer),
+        "large": np.asarray([axis.large for axis in axes], dtype=integer),
+        "stride": np.asarray([axis.stride for axis in axes], dtype=integer),
+        "count": np.asarray(counts, dtype=integer),
+        "phases": np.asarray([len(phases(axis)) for axis in axes], dtype=np.int32),
+        "together": np.int32(together),
+        "in_runs": np.int32(in_runs),
+    }

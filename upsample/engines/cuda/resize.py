@@ -1,0 +1,90 @@
+"""Resampling on the GPU: which kernels carry a plan out, chosen by the bytes that they move.
+
+Where values only move, one pass of copies; two neighbouring axes, or three with two taps each, are filtered by one
+fused pass as long as their taps are few; else one axis after the other, the last first, as torch does.
+"""
+
+from __future__ import annotations
+
+import math
+from functools import lru_cache
+from types import ModuleType
+from typing import Any
+
+from upsample import arrays
+from upsample.arrays import Array
+from upsample.engines.cuda import device
+from upsample.engines.cuda.resize_axis import plan_axis
+from upsample.engines.cuda.resize_fused import Box, fuses, plan_fused
+from upsample.engines.cuda.resize_move import plan_moves
+from upsample.engines.cuda.resize_pass import Pass, axis_of
+from upsample.engines.cuda.results import Target
+from upsample.plans.resize import AxisRule, ResizePlan
+
+__all__ = ["plan_resize", "run"]
+
+
+def run(xp: ModuleType, plan: ResizePlan, x: Array, out: Array | None) -> Array:
+    """Resample `x` as the plan says; fills and returns `out` where it is given."""
+    shape = plan.out_shape(x.shape)
+    with device.of(x) as gpu:
+        target = Target(gpu, xp, shape, x, x.dtype, out)
+        if 0 in shape:
+            return target.finished()
+        source = gpu.borrow(x)
+        aligned = (_address(source) | _address(target.memory)) % 16 == 0
+        passes = plan_resize(
+            plan, tuple(x.shape), arrays.dtype_name(x), arrays.itemsize(x), aligned, gpu.index_limit, gpu.processors
+        )
+        if not passes:
+            target.memory[...] = source
+        for step in passes:
+            made: Any = target.memory if step is passes[-1] else gpu.empty((step.size,), step.dtype)
+            tables: list[Any] = []
+            for make, key, kept in step.tables:
+                found = gpu.tables(make, *key) if make is not None else (None,)
+                tables += [found[i] for i in kept]
+            gpu.launch(step.launch, source, made, *tables)
+            source = made
+        return target.finished()
+
+
+@lru_cache(maxsize=1024)
+def plan_resize(
+    plan: ResizePlan, shape: tuple[int, ...], dtype: str, item: int, aligned: bool, limit: int, processors: int
+) -> tuple[Pass, ...]:
+    """Plan the passes over an array of some shape and dtype, of `item` bytes; none where it is only copied.
+
+    `aligned` where it and the result begin at a multiple of 16 bytes.
+    """
+    active = [(a, r) for a, r in zip(plan.axes, plan.rules, strict=True) if not r.is_identity]
+    if not active:
+        return ()
+    if plan.only_moves:
+        return plan_moves(active, shape, dtype, item, aligned, limit, processors)
+    if dtype in arrays.COMPLEX:  # two numbers side by side
+        shape, dtype = (*shape, 2), "float32" if dtype == "complex64" else "float64"
+    first, last = active[0][0], active[-1][0]
+    if last - first + 1 == len(active):
+        box = Box(math.prod(shape[:first]), tuple(rule for _, rule in active), math.prod(shape[last + 1 :]))
+        if fuses(box, dtype, limit):
+            return (plan_fused(box, dtype, aligned, processors),)
+    return _filters(active, shape, dtype)
+
+
+def _filters(active: list[tuple[int, AxisRule]], shape: tuple[int, ...], dtype: str) -> tuple[Pass, ...]:
+    """Plan one pass after the other; between them half and bfloat16 are float32."""
+    between = "float32" if dtype in ("float16", "bfloat16") else dtype
+    passes: list[Pass] = []
+    sizes = list(shape)
+    while active:
+        axis, rule = active.pop()
+        source, target = (between if passes else dtype), (between if active else dtype)
+        passes.append(plan_axis(axis_of(tuple(sizes), axis, rule), source, target))
+        sizes[axis] = rule.out_size
+    return tuple(passes)
+
+
+def _address(memory: Any) -> int:
+    """Return where a device array begins."""
+    return int(memory.ctypes.data if hasattr(memory, "ctypes") else memory.data.ptr)

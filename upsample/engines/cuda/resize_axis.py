@@ -1,0 +1,106 @@
+"""Resampling of one axis after the other, by any filter: launches of ``kernels/resize_axis.cu``."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from types import MappingProxyType
+
+import numpy as np
+
+from upsample.engines.cuda.launch import C_TYPES, Kernel, Launch, ceil_div, kernel, struct
+from upsample.engines.cuda.resize_pass import Axis, Pass
+from upsample.engines.cuda.resize_tables import axis_tables, longest, shift_of, sums_of, widest
+from upsample.plans.taps import taps
+
+__all__ = ["kernels", "plan_axis"]
+
+_THREADS, _WARP, _ROWS, _COLUMNS = 256, 32, 4, 4
+"""As in the .cu file."""
+_MOST_ROWS = 64
+"""Rows of a block of along_rows."""
+_SAMPLES = 1 << 15
+"""Bytes of samples that such a block holds: with eight of them a multiprocessor is full of threads."""
+_SHARED_RUN = 32
+"""Taps from which on several threads share an output."""
+
+_SUMS = MappingProxyType({"float": "float32", "double": "float64", "int": "int32", "int64": "int64"})
+"""In NumPy's words, what sums are made in."""
+
+
+def kernels() -> Iterator[Kernel]:
+    """Yield every specialisation that this module can launch."""
+    types = [("float32", "float32", "float"), ("float64", "float64", "double")]
+    types += [("uint8", "uint8", "int"), ("uint8", "uint8", "int64")]
+    for half in ("float16", "bfloat16"):
+        types += [(half, half, "float"), (half, "float32", "float"), ("float32", half, "float")]
+    for source, target, sums in types:
+        for entry in ("along_rows", "along_columns"):
+            yield _kernel(entry, source, target, sums)
+
+
+def _kernel(entry: str, source: str, target: str, sums: str) -> Kernel:
+    return kernel("resize_axis", entry, IN=C_TYPES[source], OUT=C_TYPES[target], ACC=sums)
+
+
+def plan_axis(axis: Axis, source: str, target: str) -> Pass:
+    """Plan the pass over one axis, from values of the dtype `source` to values of the dtype `target`."""
+    if source == "uint8":
+        sums = "int" if sums_of(axis.rule) == "int32" else "int64"
+    else:
+        sums = "double" if source == "float64" else "float"
+    shift = shift_of(axis.rule) if source == "uint8" else 0
+    plan = _along_rows if axis.inner == 1 else _along_columns
+    launch, by_output, tables = plan(axis, source, target, sums, shift)
+    size = axis.outer * axis.rule.out_size * axis.inner
+    return Pass(launch, ((axis_tables, (axis.rule, _SUMS[sums], by_output), tables),), size, target)
+
+
+def _along_rows(axis: Axis, source: str, target: str, sums: str, shift: int) -> tuple[Launch, bool, tuple[int, ...]]:
+    rule, item = axis.rule, 8 if sums in ("double", "int64") else 4
+    most = longest(rule)
+    lanes = 1 if most < _SHARED_RUN else min(_WARP, 1 << (most // 8).bit_length() - 1)
+    least = max(1, _ROWS * _THREADS // (_MOST_ROWS * lanes))
+    across = max(least, min(_THREADS // lanes, 1 << (rule.out_size - 1).bit_length()))
+    rows = _THREADS // (lanes * across) * _ROWS
+    chunk = min(widest(rule, across), max(_WARP, _SAMPLES // (rows * item) * 31 // 32))
+    by_output = lanes > 1
+    scalars = struct(
+        {
+            "rows": np.int64(axis.outer),
+            "in_size": np.int64(rule.in_size),
+            "out_size": np.int64(rule.out_size),
+            "tap_step": np.int64(1 if by_output else rule.out_size),
+            "output_step": np.int64(taps(rule).longest if by_output else 1),
+            "lanes_log": np.int32(lanes.bit_length() - 1),
+            "across_log": np.int32(across.bit_length() - 1),
+            "chunk": np.int32(chunk),
+            "shift": np.int32(shift),
+        }
+    )
+    grid = (ceil_div(axis.outer, rows), min(ceil_div(rule.out_size, across), 65535), 1)
+    shared = rows * (chunk + (chunk >> 5) + 1) * item
+    made = Launch(_kernel("along_rows", source, target, sums), grid, (_THREADS, 1, 1), shared, (scalars,))
+    return made, by_output, (0, 1, 2, 3)
+
+
+def _along_columns(axis: Axis, source: str, target: str, sums: str, shift: int) -> tuple[Launch, bool, tuple[int, ...]]:
+    rule, flat = axis.rule, axis.inner < _WARP * _COLUMNS
+    scalars = struct(
+        {
+            "outer": np.int64(axis.outer),
+            "in_size": np.int64(rule.in_size),
+            "out_size": np.int64(rule.out_size),
+            "inner": np.int64(axis.inner),
+            "longest": np.int64(taps(rule).longest),
+            "flat": np.int32(flat),
+            "shift": np.int32(shift),
+        }
+    )
+    layers = min(axis.outer, 65535)
+    if flat:
+        grid = (ceil_div(rule.out_size * axis.inner, _THREADS), 1, layers)
+    else:
+        down = min(ceil_div(rule.out_size, _THREADS // _WARP), 65535)
+        grid = (ceil_div(axis.inner, _WARP * _COLUMNS), down, layers)
+    made = Launch(_kernel("along_columns", source, target, sums), grid, (_THREADS, 1, 1), 0, (scalars,))
+    return made, True, (0, 1, 3)

@@ -1,0 +1,154 @@
+"""Resampling of two or three neighbouring axes in one pass: launches of ``kernels/resize_fused.cu``."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from upsample.engines.cuda.launch import C_TYPES, Kernel, Launch, ceil_div, kernel, struct
+from upsample.engines.cuda.resize_pass import Pass, Request
+from upsample.engines.cuda.resize_tables import longest, place_tables, run_tables, shift_of, sums_of
+from upsample.plans.resize import AxisRule
+
+__all__ = ["Box", "fuses", "kernels", "plan_fused"]
+
+_THREADS = 64
+"""A block; as in the .cu file."""
+_MOST_TAPS = 8
+"""An axis; of bytes half as many, whose intermediate result costs little."""
+_WANTED = 4 * 768
+"""Threads a multiprocessor: about four times as many as it holds, so that few stand idle when the last ones run."""
+_LEAST_ROWS, _MOST_ROWS = 16, 128
+"""Rows of a strip: each strip filters the rows above its first again, and a long one starts late."""
+
+_ITEMS = {"float16": 2, "bfloat16": 2, "float32": 4, "float64": 8, "uint8": 1}
+_SUMS = {"float64": ("double", "float64"), "uint8": ("int", "int32")}
+
+
+@dataclass(frozen=True, slots=True)
+class Box:
+    """An array that is taken as [planes, the rules' axes, inner]."""
+
+    planes: int
+    rules: tuple[AxisRule, ...]
+    inner: int
+
+
+def kernels() -> Iterator[Kernel]:
+    """Yield every specialisation that this module can launch."""
+    for dtype in _ITEMS:
+        for entry in ("columns", "packets"):
+            yield from (_kernel(entry, dtype, taps, 1) for taps in (2, 4, 8) if taps <= _most_taps(dtype))
+            yield _kernel(entry, dtype, 2, 2)
+
+
+def _kernel(entry: str, dtype: str, taps: int, lines: int) -> Kernel:
+    sums, _ = _sums(dtype)
+    packed = int(entry == "packets")
+    return kernel("resize_fused", entry, SCALAR=C_TYPES[dtype], ACC=sums, TAPS=taps, LINES=lines, PACKED=packed)
+
+
+def _most_taps(dtype: str) -> int:
+    return _MOST_TAPS // 2 if dtype == "uint8" else _MOST_TAPS
+
+
+def _sums(dtype: str) -> tuple[str, str]:
+    return _SUMS.get(dtype, ("float", "float32"))
+
+
+def fuses(box: Box, dtype: str, limit: int) -> bool:
+    """Tell whether one pass takes these axes: two of up to eight taps, or three of two."""
+    most = {2: _most_taps(dtype), 3: 2}.get(len(box.rules), 0)
+    width = _taps(box)
+    if width > most:
+        return False
+    if dtype == "uint8" and any(sums_of(rule) != "int32" for rule in box.rules):
+        return False
+    down = box.rules[0]
+    rows = [_row(box, [r.in_size for r in box.rules]), _row(box, [r.out_size for r in box.rules])]
+    threads = box.planes * ceil_div(down.out_size, _LEAST_ROWS) * rows[1]
+    return max(*rows, down.in_size, down.out_size) + 32 * _THREADS < limit and threads < 1 << 32
+
+
+def _taps(box: Box) -> int:
+    """Return how many neighbours the kernel weighs on every axis."""
+    return next((t for t in (2, 4, 8) if all(longest(rule) <= t for rule in box.rules)), _MOST_TAPS + 1)
+
+
+def _columns(item: int, width: int, lines: int) -> int:
+    """Return how many values of a row a thread of `columns` makes; COLUMNS of the .cu file, or WORD if that is more."""
+    if width > 4:
+        return max(8 // max(4, item), 4 // item)
+    return 8 if item == 2 and lines == 1 else 16 // max(4, item)
+
+
+def _packet(item: int, width: int, lines: int) -> int:
+    """Return how many values a thread of `packets` makes; PACKET of the .cu file."""
+    return min(16 // item, (32 if width > 4 else 16) // (width * lines))
+
+
+def _row(box: Box, sizes: Sequence[int]) -> int:
+    """Return the values of a row: of all but the first of the axes."""
+    row = box.inner
+    for size in sizes[1:]:
+        row *= size
+    return row
+
+
+def plan_fused(box: Box, dtype: str, aligned: bool, processors: int) -> Pass:
+    """Plan the pass; `aligned` where both arrays begin at a multiple of 16 bytes."""
+    width = _taps(box)
+    lines, item = len(box.rules) - 1, _ITEMS[dtype]
+    packet = _packet(item, width, lines)
+    wide = aligned and packet > 1 and box.inner % packet == 0
+    inner = box.inner // packet if wide else box.inner
+    columns = 1 if wide else _columns(item, width, lines)
+    down, *_, along = box.rules
+    in_line, out_line = along.in_size * inner, along.out_size * inner
+    in_row, out_row = in_line, out_line
+    if lines == 2:
+        in_row, out_row = in_row * box.rules[1].in_size, out_row * box.rules[1].out_size
+    across = ceil_div(out_row, columns)
+    across = across if across < 16 else ceil_div(across, 8) * 8  # so that warps write whole sectors of 32 bytes
+    strips = _strips(box.planes * across, down.out_size, processors)
+    rows = ceil_div(down.out_size, strips)
+    strips = ceil_div(down.out_size, rows)
+    threads = box.planes * strips * across
+    shifts = [shift_of(rule) if dtype == "uint8" else 0 for rule in (along, box.rules[-2], down)]
+    geometry = {
+        "in_plane": np.int64(down.in_size * in_row),
+        "out_plane": np.int64(down.out_size * out_row),
+        "in_rows": np.int32(down.in_size),
+        "out_rows": np.int32(down.out_size),
+        "in_row": np.int32(in_row),
+        "out_row": np.int32(out_row),
+        "in_line": np.int32(in_line),
+        "out_line": np.int32(out_line),
+        "inner": np.int32(inner),
+        "across": np.int32(across),
+        "strips": np.int32(strips),
+        "strip_rows": np.int32(rows),
+        "threads": np.uint32(threads),
+        "place_shift": np.int32(shifts[0]),
+        "line_shift": np.int32(shifts[1]),
+        "row_shift": np.int32(shifts[2]),
+    }
+    entry = _kernel("packets" if wide else "columns", dtype, width, lines)
+    launch = Launch(entry, (ceil_div(threads, _THREADS), 1, 1), (_THREADS, 1, 1), 0, (struct(geometry),))
+    size = box.planes * down.out_size * _row(box, [r.out_size for r in box.rules])
+    return Pass(launch, _tables(box, dtype, width), size, dtype)
+
+
+def _strips(threads: int, rows: int, processors: int) -> int:
+    """Return into how many strips to cut the rows of a plane, of which one has so many threads with all planes."""
+    wanted = ceil_div(processors * _WANTED, threads)
+    return max(ceil_div(rows, _MOST_ROWS), min(wanted, ceil_div(rows, _LEAST_ROWS)), 1)
+
+
+def _tables(box: Box, dtype: str, width: int) -> tuple[Request, ...]:
+    _, sums = _sums(dtype)
+    down, *between, along = box.rules
+    lines: Request = (place_tables, (between[0], sums, 2), (0, 1)) if between else (None, (), (0, 0))
+    return (place_tables, (along, sums, width), (0, 1)), lines, (run_tables, (down, sums, width), (0, 1))

@@ -1,0 +1,124 @@
+"""A plan's taps as the kernels read them; made once, kept on the device.
+
+Weights are in the type in which a kernel sums: for uint8, integers of which ``2**shift`` make one.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import Any, TypeAlias
+
+import numpy as np
+
+from upsample.plans.resize import AxisRule
+from upsample.plans.taps import Taps, fixed_point, taps
+
+__all__ = ["axis_tables", "longest", "place_tables", "run_tables", "shift_of", "sums_of", "widest"]
+
+_Array: TypeAlias = np.ndarray[Any, np.dtype[Any]]
+
+_MIXED_FIRST, _MIXED_LAST = 1 << 29, 1 << 30
+"""Flags above the number of taps; as in kernels/resize.cuh."""
+
+
+@lru_cache(maxsize=512)
+def shift_of(rule: AxisRule) -> int:
+    """Return the binary places of the weights of a uint8 axis."""
+    largest = float(taps(rule).weight.max())
+    return max(p for p in range(23) if int(0.5 + largest * 2.0**p) < 2**15)
+
+
+@lru_cache(maxsize=512)
+def sums_of(rule: AxisRule) -> str:
+    """Return the integers in which the sums of a uint8 axis fit."""
+    one = 2.0 ** shift_of(rule)
+    largest = 255.0 * one * float(np.abs(fixed_point(rule).table.weight).sum(axis=1).max()) + one
+    return "int32" if largest < 2.0**31 else "int64"
+
+
+@lru_cache(maxsize=512)
+def longest(rule: AxisRule) -> int:
+    """Return the most taps of an output, those counted that `Taps` merged and an infinity shows."""
+    table = taps(rule)
+    return int((table.count + table.mixed_first + table.mixed_last).max())
+
+
+@lru_cache(maxsize=512)
+def widest(rule: AxisRule, outputs: int) -> int:
+    """Return how many inputs the outputs of a tile are made of, at most."""
+    begin = np.arange(0, rule.out_size, outputs)
+    end = np.minimum(begin + outputs, rule.out_size)
+    table = taps(rule)
+    return int((_reach(table)[end - 1] - table.first[begin]).max())
+
+
+def _scaled(rule: AxisRule, dtype: str) -> tuple[Taps, _Array]:
+    """Return the table and its weights in the dtype of the sums."""
+    if dtype.startswith("int"):
+        table = fixed_point(rule).table
+        return table, np.rint(table.weight * 2.0 ** shift_of(rule)).astype(dtype)
+    table = taps(rule)
+    return table, table.weight.astype(dtype)
+
+
+def _flagged(table: Taps) -> _Array:
+    """Return the number of taps of each output, with its flags."""
+    return (table.count + _MIXED_FIRST * table.mixed_first + _MIXED_LAST * table.mixed_last).astype(np.int32)
+
+
+def axis_tables(rule: AxisRule, dtype: str, by_output: bool) -> tuple[_Array, ...]:
+    """Make the tables of one axis: first, count, reach (where the runs up to an output end) and weight.
+
+    `by_output` puts the weights of an output side by side, else those of neighbours.
+    """
+    table, weight = _scaled(rule, dtype)
+    return table.first, _flagged(table), _reach(table), np.ascontiguousarray(weight if by_output else weight.T)
+
+
+def _reach(table: Taps) -> _Array:
+    reach: _Array = np.maximum.accumulate(table.first + table.count)
+    return reach
+
+
+def place_tables(rule: AxisRule, dtype: str, width: int) -> tuple[_Array, ...]:
+    """Make the tables of an axis of which a kernel always weighs `width` inputs: (first, offsets), and the weights.
+
+    Four bits an offset, the first tap's lowest. A weight of zero must not meet an infinity that is no tap. So where
+    an output has fewer taps, its last one comes again, and they share its weight in halves, which loses nothing; but
+    with weight zero what `Taps` flags, for torch did so.
+    """
+    table, weight = _scaled(rule, dtype)
+    count, place = table.count[:, None], np.arange(width)
+    offset, padded = np.minimum(place, count - 1), _padded(weight, width)
+    if dtype.startswith("float"):
+        flags = (table.mixed_first | table.mixed_last)[:, None]
+        last = np.take_along_axis(padded, count - 1, axis=1)
+        halved = last * 0.5 ** np.minimum(place - count + 2, width - count)
+        padded = np.where((place >= count - 1) & ~flags, halved, padded)
+        to_first = table.mixed_first[:, None] & ((place == count) | ~table.mixed_last[:, None])
+        offset = np.where((place >= count) & to_first, 0, offset)
+    bits = (offset.astype(np.int64) << 4 * place).sum(axis=1).astype(np.uint32).view(np.int32)
+    places = np.stack([table.first.astype(np.int32), bits], axis=1)
+    return places, np.ascontiguousarray(padded.astype(dtype))
+
+
+def run_tables(rule: AxisRule, dtype: str, width: int) -> tuple[_Array, ...]:
+    """Make the tables of an axis along which a kernel moves a window of `width` inputs: (first, own), and the weights.
+
+    Input i is at place i modulo `width` of the window, and so is its weight. A bit of `own` says for each place
+    whether it holds a tap, one 16 higher whether `Taps` flags that.
+    """
+    table, weight = _scaled(rule, dtype)
+    tap = (np.arange(width) - table.first[:, None]) % width
+    own = tap < table.count[:, None]
+    flagged = (tap == 0) & table.mixed_first[:, None]
+    flagged |= (tap == table.count[:, None] - 1) & table.mixed_last[:, None]
+    bits = (own << np.arange(width)).sum(axis=1) + (flagged << np.arange(16, 16 + width)).sum(axis=1)
+    runs = np.stack([table.first, bits], axis=1).astype(np.int32)
+    return runs, np.ascontiguousarray(np.take_along_axis(_padded(weight, width), tap, axis=1).astype(dtype))
+
+
+def _padded(weight: _Array, width: int) -> _Array:
+    made = np.zeros((len(weight), width), dtype=weight.dtype)
+    made[:, : weight.shape[1]] = weight[:, :width]
+    return made
