@@ -21,7 +21,7 @@ from upsample.errors import bad_type, bad_value
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-__all__ = ["ENGINES", "Choice", "Engine", "choose", "explain"]
+__all__ = ["ENGINES", "Choice", "Engine", "choose", "explain", "explaining"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +114,11 @@ class Explained(BaseException):
 
 
 _explaining: ContextVar[bool] = ContextVar("upsample_explaining", default=False)
+
+
+def explaining() -> bool:
+    """Say whether the call is only to be explained, not to be run."""
+    return _explaining.get()
 
 
 @contextmanager
