@@ -29,14 +29,14 @@ constexpr int PACKET = 16 / SIZE < HELD ? 16 / SIZE : HELD;  // values of a pixe
 constexpr int BLOCKS = TAPS == 4 && COLUMNS > 4 ? 6 : TAPS > 2 ? 8 : LINES == 2 ? 9 : COLUMNS > 4 ? 8 : 12;
 
 struct Geometry {
-  int64 in_plane, out_plane;        // elements; an element is a value, or a packet of them
-  int in_rows, out_rows;            // of a plane
-  int in_row, out_row;              // elements of a row; a row of three axes has lines
-  int in_line, out_line;            // elements of a line
-  int inner;                        // elements of a pixel
-  int across, strips, strip_rows;   // threads along a row, strips of rows of a plane
-  uint32 threads;                   // that have work
-  int place_shift, line_shift, row_shift;
+  int64 in_plane, out_plane;               // elements; an element is a value, or a packet of them
+  int in_rows, out_rows;                   // of a plane
+  int in_row, out_row;                     // elements of a row, which has lines where three axes are resized
+  int in_line, out_line;                   // elements of a line
+  int inner;                               // elements of a pixel
+  int across, strips, strip_rows;          // threads along a row, strips of rows of a plane
+  uint32 threads;                          // that have work
+  int place_shift, line_shift, row_shift;  // of bytes, see `settled`
 };
 
 // Where an output's taps lie along a row: the first, and, four bits each from the lowest on, how far behind it they all
@@ -60,12 +60,13 @@ struct Table {
 };
 
 // Hides from the compiler that a value stays the same, so that it does not keep all that follows from it in registers.
+#ifdef EMULATED
+DEVICE void forget(uint32&) {}
+DEVICE void forget(int64&) {}
+#else
 DEVICE void forget(uint32& value) { asm volatile("" : "+r"(value)); }
-DEVICE void forget(int64& value) {
-#ifndef EMULATED
-  asm volatile("" : "+l"(value));
+DEVICE void forget(int64& value) { asm volatile("" : "+l"(value)); }
 #endif
-}
 
 // The weights of an output, read in packs of up to 16 bytes, on which tables begin.
 struct Weights {

@@ -1,4 +1,7 @@
-"""Ways of holding an array: libraries, and NumPy arrays that are read-only, strided, reversed or of the other order."""
+"""Ways of holding an array: libraries, and NumPy arrays that are read-only, strided, reversed or of the other order.
+
+NumPy arrays run on the fastest engine there is; "portable" and "portable-strided" are NumPy arrays on the portable one.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,7 @@ import importlib
 import sys
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -34,6 +37,8 @@ class Backend:
         To a NumPy array.
     mutable : bool
         Whether `out=` can be given.
+    options : dict
+        What every call is given besides.
     active : callable
         Returns a context in which the calls are made.
     """
@@ -42,6 +47,7 @@ class Backend:
     make: Callable[[np.ndarray], Any]
     back: Callable[[Any], np.ndarray]
     mutable: bool = True
+    options: dict[str, Any] = field(default_factory=dict)
     active: Callable[[], AbstractContextManager[object]] = nullcontext
 
     def __repr__(self) -> str:
@@ -76,8 +82,8 @@ def _swapped(x: np.ndarray) -> np.ndarray:
     return x.astype(x.dtype.newbyteorder("<" if sys.byteorder == "big" else ">"))
 
 
-def _numpy_kind(name: str, make: Callable[[np.ndarray], np.ndarray]) -> Backend:
-    return Backend(name, make, np.asarray)
+def _numpy_kind(name: str, make: Callable[[np.ndarray], np.ndarray], **options: Any) -> Backend:
+    return Backend(name, make, np.asarray, options=options)
 
 
 def _strict() -> Backend:
@@ -156,6 +162,8 @@ _KINDS: dict[str, Callable[[], Backend]] = {
     "reversed": lambda: _numpy_kind("reversed", _reversed),
     "fortran": lambda: _numpy_kind("fortran", _transposed),
     "swapped": lambda: _numpy_kind("swapped", _swapped),
+    "portable": lambda: _numpy_kind("portable", np.ascontiguousarray, engine="portable"),
+    "portable-strided": lambda: _numpy_kind("portable-strided", _strided, engine="portable"),
     "strict": _strict,
     "torch": _torch,
     "jax": _jax,

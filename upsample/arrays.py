@@ -26,6 +26,7 @@ __all__ = [
     "astype",
     "can_assign",
     "check_out",
+    "contiguous",
     "copied",
     "device_of",
     "double",
@@ -37,6 +38,7 @@ __all__ = [
     "is_contiguous",
     "itemsize",
     "library",
+    "multiply",
     "namespace",
     "native_order",
     "split_complex",
@@ -211,6 +213,19 @@ def take(xp: ModuleType, x: Array, table: Table, axis: int) -> Any:
     return xp.take(x, index, axis=axis)
 
 
+def contiguous(xp: ModuleType, x: Any) -> Any:
+    """Return a NumPy array whose elements lie side by side; any other as it is."""
+    return np.ascontiguousarray(x) if xp is np else x
+
+
+def multiply(xp: ModuleType, a: Any, b: Any, out: Any) -> None:
+    """Write the matrix product into `out`, a view of part of an array; NumPy needs no copy for that."""
+    if xp is np:
+        np.matmul(a, b, out=out)
+    else:
+        out[...] = xp.matmul(a, b)
+
+
 def index_dtype(xp: ModuleType) -> Any:
     """Return the dtype of indices: int64, or int32 where the library (JAX by default) has no int64."""
     if library(xp) == "jax":
@@ -299,6 +314,8 @@ def check_out(op: str, out: object, shape: tuple[int, ...], dtype: Any, inputs: 
     ValueError
         Another shape, read-only, overlapping itself or an input, or under torch's autograd.
     """
+    if _plainly_apart(out, shape, dtype, inputs):
+        return
     xp = namespace(op, {**inputs, "out": out})
     name = library(xp)
     if name in ("jax", "dask"):
@@ -331,6 +348,13 @@ def check_out(op: str, out: object, shape: tuple[int, ...], dtype: Any, inputs: 
             raise bad_value(
                 op, "out", Raw("<array>"), f"it shares memory with {other_name}", "pass an array of its own memory"
             )
+
+
+def _plainly_apart(out: object, shape: tuple[int, ...], dtype: Any, inputs: dict[str, object]) -> bool:
+    """Say of a contiguous NumPy `out` whether nothing is wrong with it; False where a closer look is needed."""
+    if type(out) is not np.ndarray or out.shape != shape or out.dtype != dtype or not out.flags.carray:
+        return False
+    return all(type(x) is np.ndarray and x is not out and not np.may_share_memory(out, x) for x in inputs.values())
 
 
 def _extent(x: Any) -> tuple[int, int] | None:

@@ -18,7 +18,7 @@ from upsample.plans.window import PoolPlan, SpanAxis, WindowAxis
 
 pytest.importorskip("numba", reason="numba is not installed: no compiled engine")
 from upsample.engines.cpu import pool as compiled
-from upsample.engines.cpu import pool_kernels
+from upsample.engines.cpu import pool_few, pool_kernels, pool_tables
 
 POOLS = [case for case in CASES if "max_pool" in case.id]
 KINDS = ["numpy", "readonly", "strided", "reversed", "fortran", "swapped"]
@@ -84,20 +84,32 @@ def axes_and_rule(draw: st.DrawFn) -> PoolPlan:
     return PoolPlan(tuple(axes), local_indices=local, first_nan=local)
 
 
-@settings(deadline=None, max_examples=150)
-@given(axes_and_rule(), st.sampled_from(DTYPES), st.booleans(), st.integers(0, 2**31), st.booleans())
-def test_equals_portable(plan: PoolPlan, dtype: str, with_indices: bool, seed: int, small_blocks: bool) -> None:
+@settings(deadline=None, max_examples=600)
+@given(
+    axes_and_rule(),
+    st.sampled_from(DTYPES),
+    st.booleans(),
+    st.integers(0, 2**31),
+    st.booleans(),
+    st.sampled_from([{}, {"_SHORT": 0}, {"_FEW_TAPS": 0}]),
+)
+def test_equals_portable(
+    plan: PoolPlan, dtype: str, with_indices: bool, seed: int, small_blocks: bool, tables: dict[str, int]
+) -> None:
+    """By tables of cells, of rows, and without; in blocks of any size."""
     if plan.local_indices:
         dtype = dtype if "float" in dtype else "float32"
     x = values(dtype, (2, 1, *(axis.large for axis in plan.axes)), seed)
     with pytest.MonkeyPatch.context() as patch:
+        for name, size in tables.items():
+            patch.setattr(pool_tables, name, size)
         if small_blocks:  # cuts in rows and columns, and rows that share a place in the kernel's memory
-            for name, size in (("_BLOCK", 30), ("_TILE", 3), ("_KEPT", 6), ("_FEW_TAPS", 6)):
+            for name, size in (("_BLOCK", 30), ("_TILE", 3), ("_KEPT", 6), ("_ROWS_TOGETHER", 6)):
                 patch.setattr(compiled, name, size)
-            compiled._geometry.cache_clear()
-        got = compiled.run(np, plan, x, (None, None), with_indices)
-    if small_blocks:
+            patch.setattr(pool_tables, "_TOGETHER", 6)
         compiled._geometry.cache_clear()
+        got = compiled.run(np, plan, x, (None, None), with_indices)
+    compiled._geometry.cache_clear()
     same_bits(got, portable.run(np, plan, x, (None, None), with_indices))
 
 
@@ -156,14 +168,21 @@ def test_out(dtype: str, layout: str) -> None:
         np.testing.assert_array_equal(g, w)
 
 
-@pytest.mark.parametrize("few", [0, 16])
-def test_one_signature(monkeypatch: pytest.MonkeyPatch, few: int) -> None:
+@pytest.mark.parametrize(
+    ("kernel", "name", "value"),
+    [
+        (pool_few.pool_cells, "_SHORT", 64),
+        (pool_few.pool_rows, "_SHORT", 0),
+        (pool_kernels.pool_indices, "_FEW_TAPS", 0),
+    ],
+)
+def test_one_signature(monkeypatch: pytest.MonkeyPatch, kernel: Any, name: str, value: int) -> None:
     """Read-only, strided and writeable inputs of any size share one compiled signature."""
-    monkeypatch.setattr(compiled, "_FEW_TAPS", few)
+    monkeypatch.setattr(pool_tables, name, value)
     compiled._geometry.cache_clear()
-    kernel = pool_kernels.pool_taps if few else pool_kernels.pool_indices
     upsample.max_pool2d_with_indices(noise(2, 3, 9, 8), 2, engine="cpu")
     before = len(kernel.signatures)
+    assert before > 0
     for kind in KINDS:
         upsample.max_pool2d_with_indices(get(kind).make(noise(1, 2, 20, 11)), 3, 2, 1, engine="cpu")
     upsample.max_pool1d_with_indices(noise(1, 2, 11), 3, 2, 1, engine="cpu", out=None)

@@ -61,6 +61,17 @@ def plans(draw: st.DrawFn) -> UnpoolPlan:
     return UnpoolPlan(tuple(axes), local, duplicates, draw(st.booleans()), draw(st.booleans()))
 
 
+def pooled(plan: UnpoolPlan, shape: tuple[int, ...], rng: np.random.Generator) -> np.ndarray:
+    """Indices that lie in their windows, or in the plane where a window lies in the padding."""
+    where = np.zeros(shape, dtype=np.int64)
+    for number, axis in enumerate(plan.axes):
+        tap = rng.integers(0, axis.kernel, shape)
+        cell = np.arange(axis.small).reshape(-1, *[1] * (len(plan.axes) - 1 - number))
+        position = cell * axis.stride - axis.padding + tap * axis.dilation
+        where = where * axis.large + position.clip(0, axis.large - 1)
+    return where
+
+
 def outcome(run: Any, plan: UnpoolPlan, x: np.ndarray, indices: np.ndarray, out: np.ndarray | None) -> Any:
     try:
         return run(np, plan, x, indices, out, NAMES)
@@ -73,7 +84,7 @@ def outcome(run: Any, plan: UnpoolPlan, x: np.ndarray, indices: np.ndarray, out:
     plans(),
     st.sampled_from(DTYPES),
     st.sampled_from(["int8", "int16", "int32", "int64", "uint64"]),
-    st.sampled_from(["legal", "distinct", "beyond", "anywhere"]),
+    st.sampled_from(["pooled", "legal", "distinct", "beyond", "anywhere"]),
     st.integers(0, 2**31),
     st.booleans(),
     st.booleans(),
@@ -93,13 +104,17 @@ def test_equals_portable(
     if kind == "distinct" and np.prod(plan.small_shape) <= size:
         cells = int(np.prod(plan.small_shape))
         indices = np.stack([rng.permutation(size)[:cells] for _ in range(2)]).reshape(shape)
+    if kind == "pooled" and not plan.local_indices and index not in ("int8", "int16"):
+        indices = pooled(plan, shape, rng)
     indices = indices.astype(index)
     out = [np.full((2, 1, *plan.large_shape), 1, x.dtype) if with_out else None for _ in range(2)]
     with pytest.MonkeyPatch.context() as patch:
         if small_blocks:
-            for name, count in (("_BLOCK", 7), ("_SPLIT", 10), ("_RANGE", 64), ("_WIDE_RANGE", 5)):
+            for name, count in (("_BLOCK", 7), ("_SPLIT", 10), ("_RANGE", 64), ("_WIDE_RANGE", 5), ("_BAND", 9)):
                 patch.setattr(compiled, name, count)
+            compiled._geometry.cache_clear()
         got = outcome(compiled.run, plan, x, indices, out[0])
+    compiled._geometry.cache_clear()
     want = outcome(portable.run, plan, x, indices, out[1])
     if isinstance(want, tuple):
         assert got == want

@@ -13,11 +13,11 @@ _ON_EVERY_ENGINE = ("test_dtypes", "test_properties")
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if metafunc.module.__name__.rpartition(".")[2] in _ON_EVERY_ENGINE:
-        metafunc.parametrize("engine", ["numpy", "emulated"], indirect=True)
+        metafunc.parametrize("taken", ["numpy", "emulated"], indirect=True)
 
 
 @pytest.fixture(autouse=True)
-def engine(request: pytest.FixtureRequest) -> Iterator[None]:
+def taken(request: pytest.FixtureRequest) -> Iterator[None]:
     """Makes calls on NumPy arrays take this engine."""
     with backends.get(getattr(request, "param", "numpy")).active():
         yield

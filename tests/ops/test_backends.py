@@ -31,7 +31,7 @@ def check(case: Case, backend: Backend, result: Any) -> None:
 def test_agrees_with_the_reference(case: Case, backend: Backend) -> None:
     args = tuple(backend.make(a) for a in case.arrays)
     before = [np.array(backend.back(a)) for a in args]
-    check(case, backend, case.function(*args, **case.options))
+    check(case, backend, case.function(*args, **case.options, **backend.options))
     for a, b in zip(args, before, strict=True):
         np.testing.assert_array_equal(backend.back(a), b)
 
@@ -39,7 +39,7 @@ def test_agrees_with_the_reference(case: Case, backend: Backend) -> None:
 @pytest.mark.parametrize("case", CASES, ids=repr)
 def test_out_receives_the_result(case: Case, backend: Backend) -> None:
     args = tuple(backend.make(a) for a in case.arrays)
-    wanted = as_tuple(case.function(*args, **case.options))
+    wanted = as_tuple(case.function(*args, **case.options, **backend.options))
     if not backend.mutable:
         out = wanted if len(wanted) > 1 else wanted[0]
         with pytest.raises(TypeError, match="immutable"):
@@ -52,21 +52,23 @@ def test_out_receives_the_result(case: Case, backend: Backend) -> None:
         for b in blank:
             b.flags.writeable = True
     out = blank if len(blank) > 1 else blank[0]
-    got = case.function(*args, **case.options, out=out)
+    got = case.function(*args, **case.options, **backend.options, out=out)
     assert all(g is b for g, b in zip(as_tuple(got), blank, strict=True))
     for g, w in zip(blank, wanted, strict=True):
         np.testing.assert_array_equal(backend.back(g), backend.back(w))
 
 
+@pytest.mark.parametrize("engine", [None, "portable"])
 @pytest.mark.parametrize("case", CASES, ids=repr)
-def test_the_result_is_no_view_of_the_input(case: Case) -> None:
+def test_the_result_is_no_view_of_the_input(case: Case, engine: str | None) -> None:
     args = tuple(a.copy() for a in case.arrays)
-    for result in as_tuple(case.function(*args, **case.options)):
+    for result in as_tuple(case.function(*args, **case.options, engine=engine)):
         assert not any(np.may_share_memory(result, a) for a in args)
 
 
+@pytest.mark.parametrize("engine", [None, "portable"])
 @pytest.mark.parametrize("case", CASES, ids=repr)
-def test_twice_gives_the_same_bits(case: Case) -> None:
-    first = as_tuple(case.function(*case.arrays, **case.options))
-    second = as_tuple(case.function(*case.arrays, **case.options))
+def test_twice_gives_the_same_bits(case: Case, engine: str | None) -> None:
+    first = as_tuple(case.function(*case.arrays, **case.options, engine=engine))
+    second = as_tuple(case.function(*case.arrays, **case.options, engine=engine))
     assert all(a.tobytes() == b.tobytes() for a, b in zip(first, second, strict=True))

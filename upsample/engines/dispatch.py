@@ -17,12 +17,13 @@ from typing import TYPE_CHECKING, Any
 from upsample.arrays import Array
 from upsample.engines.cpu import support as cpu
 from upsample.engines.cuda import support as cuda
+from upsample.engines.cuda.device import emulated
 from upsample.errors import bad_type, bad_value
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-__all__ = ["ENGINES", "Choice", "Engine", "choose", "explain"]
+__all__ = ["ENGINES", "Choice", "Engine", "choose", "explain", "is_special"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +108,11 @@ class Explained(BaseException):
 
 
 _explaining: ContextVar[bool] = ContextVar("upsample_explaining", default=False)
+
+
+def is_special() -> bool:
+    """Say whether this context changes what a call comes to: it is only explained, or its engine is emulated."""
+    return _explaining.get() or emulated() is not None
 
 
 @contextmanager

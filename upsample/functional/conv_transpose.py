@@ -8,7 +8,8 @@ from upsample import arrays
 from upsample.arguments import IntOrInts, check_dtype, check_rank, flag, integer, integers
 from upsample.arrays import Array, ArrayT
 from upsample.errors import Raw, bad_type, bad_value
-from upsample.ops.conv_transpose import conv_transpose
+from upsample.ops import repeats
+from upsample.ops.conv_transpose import conv_transpose, repeat_conv_transpose
 from upsample.plans.window import SpreadPlan, WindowAxis
 
 __all__ = ["conv_transpose1d", "conv_transpose2d", "conv_transpose3d"]
@@ -222,6 +223,10 @@ def _spread(
     out: Array | None,
     engine: str | None,
 ) -> ArrayT:
+    given = (x, weight) if bias is None else (x, weight, bias)
+    key, known = repeats.find(op, (*window, groups, allow_tf32, engine), given)
+    if known is not None:
+        return repeat_conv_transpose(x, given[1:], op=op, arguments=("input", "weight", "bias"), known=known, out=out)
     xp = arrays.namespace(op, {"input": x, "weight": weight} | ({} if bias is None else {"bias": bias}))
     check_rank(op, "input", x, (spatial + 1, spatial + 2), "[N, C, *spatial] or [C, *spatial]")
     check_rank(op, "weight", weight, (spatial + 2,), "[C, M / groups, *kernel]")
@@ -243,7 +248,7 @@ def _spread(
         flag(op, "allow_tf32", allow_tf32),
     )
     _check_channels(op, int(x.shape[-spatial - 1]), weight, bias, plan.groups)
-    return conv_transpose(
+    result = conv_transpose(
         x,
         weight,
         bias,
@@ -254,6 +259,8 @@ def _spread(
         out=out,
         engine=engine,
     )
+    repeats.keep(key, "conv_transpose", plan, given, result.shape, engine)
+    return result
 
 
 def _check_dtypes(op: str, x: Array, weight: Array, bias: Array | None) -> None:

@@ -10,7 +10,8 @@ from upsample import arrays
 from upsample.arguments import IntOrInts, check_dtype, check_rank, flag, integers
 from upsample.arrays import Array, ArrayT
 from upsample.errors import Raw, bad_value
-from upsample.ops.pool import pool
+from upsample.ops import repeats
+from upsample.ops.pool import pool, repeat_pool
 from upsample.plans.window import PoolPlan, WindowAxis
 
 __all__ = [
@@ -423,6 +424,10 @@ def _pooled(
     out: object,
     engine: str | None,
 ) -> tuple[ArrayT, ArrayT | None]:
+    arguments = (kernel_size, stride, padding, dilation, ceil_mode, return_indices, engine)
+    key, known = repeats.find(op, arguments, (x,))
+    if known is not None:
+        return repeat_pool(x, op=op, argument="input", known=known, with_indices=bool(return_indices), out=out)
     xp = checked(op, spatial, x)
     kernel = integers(op, "kernel_size", kernel_size, spatial, least=1)
     plan = _plan(
@@ -437,7 +442,9 @@ def _pooled(
         flag(op, "ceil_mode", ceil_mode),
     )
     wanted = flag(op, "return_indices", return_indices)
-    return pool(x, op=op, argument="input", xp=xp, plan=plan, with_indices=wanted, out=out, engine=engine)
+    result = pool(x, op=op, argument="input", xp=xp, plan=plan, with_indices=wanted, out=out, engine=engine)
+    repeats.keep(key, "pool", plan, (x,), result[0].shape, engine)
+    return result
 
 
 def one_or_both(pair: tuple[ArrayT, ArrayT | None]) -> ArrayT | tuple[ArrayT, ArrayT]:

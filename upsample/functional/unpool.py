@@ -9,7 +9,8 @@ from upsample import arrays
 from upsample.arguments import IntOrInts, check_dtype, check_rank, flag, integers
 from upsample.arrays import Array, ArrayT
 from upsample.errors import Raw, bad_type, bad_value
-from upsample.ops.unpool import unpool
+from upsample.ops import repeats
+from upsample.ops.unpool import repeat_unpool, unpool
 from upsample.plans.window import UnpoolPlan, WindowAxis
 
 __all__ = ["max_unpool1d", "max_unpool2d", "max_unpool3d"]
@@ -233,6 +234,10 @@ def _unpooled(
     out: Array | None,
     engine: str | None,
 ) -> ArrayT:
+    arguments = (*window, output_size, duplicates, *flags, engine)
+    key, known = repeats.find(op, arguments, (x, indices))
+    if known is not None:
+        return repeat_unpool(x, indices, op=op, arguments=("input", "indices"), known=known, out=out)
     xp = arrays.namespace(op, {"input": x, "indices": indices})
     check_rank(op, "input", x, (spatial + 1, spatial + 2), "[N, C, *spatial] or [C, *spatial]")
     dtype = check_dtype(op, "input", x, arrays.MOVABLE, "convert it")
@@ -253,9 +258,11 @@ def _unpooled(
         flag(op, "check_indices", flags[0]),
         flag(op, "deterministic", flags[1]),
     )
-    return unpool(
+    result = unpool(
         x, indices, op=op, arguments=("input", "indices", "output_size"), xp=xp, plan=plan, out=out, engine=engine
     )
+    repeats.keep(key, "unpool", plan, (x, indices), result.shape, engine)
+    return result
 
 
 def _large(op: str, spatial: int, output_size: object) -> tuple[int, ...] | None:

@@ -5,13 +5,16 @@ from __future__ import annotations
 from types import ModuleType
 from typing import cast
 
+import numpy as np
+
 from upsample import arrays
 from upsample.arguments import check_addressable
 from upsample.arrays import Array, ArrayT
 from upsample.engines import dispatch
+from upsample.ops.repeats import Repeat
 from upsample.plans.window import SpreadPlan
 
-__all__ = ["conv_transpose"]
+__all__ = ["conv_transpose", "repeat_conv_transpose"]
 
 
 def conv_transpose(
@@ -70,3 +73,23 @@ def conv_transpose(
     if batched:
         return cast(ArrayT, arrays.in_order_of(x, result))
     return cast(ArrayT, arrays.in_order_of(x, result[0, ...]) if out is None else out)
+
+
+def repeat_conv_transpose(
+    x: ArrayT,
+    others: tuple[Array, ...],
+    *,
+    op: str,
+    arguments: tuple[str, str, str],
+    known: Repeat,
+    out: Array | None,
+) -> ArrayT:
+    """Run a call that was made before on other arrays of its shapes and dtypes; `others`: weight, and bias if any."""
+    if out is not None:
+        arrays.check_out(op, out, known.shape, x.dtype, dict(zip(arguments, (x, *others), strict=False)))
+    batched = x.ndim == len(known.plan.axes) + 2
+    source, target = (x, out) if batched else (x[None, ...], None if out is None else out[None, ...])
+    result = known.run(np, known.plan, source, others[0], others[1] if len(others) > 1 else None, target)
+    if batched:
+        return cast(ArrayT, result)
+    return cast(ArrayT, result[0, ...] if out is None else out)

@@ -5,14 +5,17 @@ from __future__ import annotations
 from types import ModuleType
 from typing import cast
 
+import numpy as np
+
 from upsample import arrays
 from upsample.arguments import check_addressable
-from upsample.arrays import ArrayT
+from upsample.arrays import Array, ArrayT
 from upsample.engines import dispatch
 from upsample.errors import Raw, bad_type
+from upsample.ops.repeats import Repeat
 from upsample.plans.window import PoolPlan
 
-__all__ = ["pool"]
+__all__ = ["pool", "repeat_pool"]
 
 
 def pool(
@@ -56,14 +59,32 @@ def pool(
     check_addressable(op, argument, tuple(x.shape), shape, 8)  # the indices are the larger result
     pair: tuple[object, object] = (None, None)
     if out is not None:
-        pair = _pair(op, out, with_indices)
-        arrays.check_out(op, pair[0], shape, x.dtype, {argument: x})
-        if with_indices:
-            taken = {argument: x, "out[0]": pair[0]}
-            arrays.check_out(op, pair[1], shape, arrays.index_dtype(xp), taken)
+        pair = _checked_pair(op, argument, xp, x, shape, out, with_indices)
     run = dispatch.choose(op, "pool", plan, x, engine)
     values, indices = run(xp, plan, arrays.native_order(x), pair, with_indices)
     return cast(ArrayT, arrays.in_order_of(x, values)), cast("ArrayT | None", indices)
+
+
+def repeat_pool(
+    x: ArrayT, *, op: str, argument: str, known: Repeat, with_indices: bool, out: object
+) -> tuple[ArrayT, ArrayT | None]:
+    """Run a call that was made before on another array of its shape and dtype."""
+    pair: tuple[object, object] = (None, None)
+    if out is not None:
+        pair = _checked_pair(op, argument, np, x, known.shape, out, with_indices)
+    return cast("tuple[ArrayT, ArrayT | None]", known.run(np, known.plan, x, pair, with_indices))
+
+
+def _checked_pair(
+    op: str, argument: str, xp: ModuleType, x: Array, shape: tuple[int, ...], out: object, with_indices: bool
+) -> tuple[object, object]:
+    """Return where the maxima and the indices go."""
+    pair = _pair(op, out, with_indices)
+    arrays.check_out(op, pair[0], shape, x.dtype, {argument: x})
+    if with_indices:
+        taken = {argument: x, "out[0]": pair[0]}
+        arrays.check_out(op, pair[1], shape, arrays.index_dtype(xp), taken)
+    return pair
 
 
 def _pair(op: str, out: object, with_indices: bool) -> tuple[object, object]:

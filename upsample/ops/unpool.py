@@ -5,14 +5,17 @@ from __future__ import annotations
 from types import ModuleType
 from typing import cast
 
+import numpy as np
+
 from upsample import arrays
 from upsample.arguments import check_addressable
 from upsample.arrays import Array, ArrayT
 from upsample.engines import dispatch
 from upsample.errors import Raw, bad_value
+from upsample.ops.repeats import Repeat
 from upsample.plans.window import UnpoolPlan
 
-__all__ = ["unpool"]
+__all__ = ["repeat_unpool", "unpool"]
 
 
 def unpool(
@@ -67,3 +70,12 @@ def unpool(
     run = dispatch.choose(op, "unpool", plan, x, engine)
     result = run(xp, plan, arrays.native_order(x), arrays.native_order(indices), out, (op, arguments[1]))
     return cast(ArrayT, arrays.in_order_of(x, result))
+
+
+def repeat_unpool(
+    x: ArrayT, indices: Array, *, op: str, arguments: tuple[str, str], known: Repeat, out: Array | None
+) -> ArrayT:
+    """Run a call that was made before on other arrays of its shapes and dtypes."""
+    if out is not None:
+        arrays.check_out(op, out, known.shape, x.dtype, {arguments[0]: x, arguments[1]: indices})
+    return cast(ArrayT, known.run(np, known.plan, x, indices, out, (op, arguments[1])))

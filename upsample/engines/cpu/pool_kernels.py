@@ -17,7 +17,7 @@ import numpy as np
 
 from upsample.engines.cpu.compile import kernel
 
-__all__ = ["AXIS", "PIECE", "pool_indices", "pool_taps", "pool_values"]
+__all__ = ["AXIS", "PIECE", "pool_indices", "pool_values"]
 
 _A = np.ndarray[Any, Any]
 
@@ -221,43 +221,3 @@ def pool_values(
             else:
                 for i in range(cells):
                     v[i] = bv[i] if _wins(bv[i], v[i], last_nan) else v[i]
-
-
-@kernel
-def pool_taps(
-    x: _A, grid: _A, piece: tuple[int, ...], lowest: _A, last_nan: bool, values: _A, step: int, indices: _A
-) -> None:
-    """Pool rows of cells as `pool_indices` does, tap by tap: for small windows of two axes, indices in the plane.
-
-    No slice is taken and no array handed on in a loop: either counts references, which costs more than a short row.
-    """
-    row0, row1, begin, end, x_row, x_low, width, _, _ = piece
-    size, every, taps, stride, pad, dilation = grid[0], grid[1], grid[2], grid[3], grid[4], grid[5]
-    large, cells, down, firsts = grid[AXIS], grid[AXIS + 1], grid[AXIS + 5], grid[AXIS + 7]
-    for cell in range(row0, row1):
-        plane, row = cell // cells, cell % cells
-        first = grid[firsts + row]
-        v, c = np.uint64((cell - row0) * step), np.uint64(cell * every + begin)
-        table, two, s = np.uint64(grid[7] + begin), np.uint64(2), np.uint64(stride)
-        for j in range(np.uint64(end - begin)):
-            values[v + j] = lowest[0]
-            indices[c + j] = first * size + grid[table + j]
-        for t in range(grid[firsts + cells + row]):
-            line = (plane * large + first + t * down - x_row) * width - x_low
-            for tap in range(taps):
-                shift = begin * stride - pad + tap * dilation
-                low = max(0, -(shift // stride))
-                high = max(low, min(end - begin, (size - 1 - shift) // stride + 1))
-                origin, place = np.uint64(line + shift), (first + t * down) * size + shift
-                if stride == 2:
-                    for j in range(np.uint64(low), np.uint64(high)):
-                        value, best = x[origin + two * j], values[v + j]
-                        wins = _wins(value, best, last_nan)
-                        values[v + j] = value if wins else best
-                        indices[c + j] = place + 2 * np.int64(j) if wins else indices[c + j]
-                else:
-                    for j in range(np.uint64(low), np.uint64(high)):
-                        value, best = x[origin + s * j], values[v + j]
-                        wins = _wins(value, best, last_nan)
-                        values[v + j] = value if wins else best
-                        indices[c + j] = place + stride * np.int64(j) if wins else indices[c + j]

@@ -41,12 +41,16 @@ class _Work:
         As which both arrays are taken, for a filter that does not convert.
     task : Move, Filter or None
         None where the result is a copy, or empty.
+    calls : tuple of (callable, tuple, tuple, int)
+        Where all is done at once: kernels, their arguments before and behind the destination, and the values of the
+        destination, 0 for the result.
     """
 
     plan: ResizePlan
     shape: tuple[int, ...]
     view: np.dtype[Any] | None
     task: resize_nearest.Move | resize_passes.Filter | None
+    calls: tuple[tuple[Callable[..., None], tuple[Any, ...], tuple[Any, ...], int], ...]
 
 
 _works: dict[_Key, _Work] = {}
@@ -94,11 +98,28 @@ def _work(plan: ResizePlan, x: _Array) -> _Work:
             compact = name in ("float16", "bfloat16")
             view = None if compact else np.dtype(sums)
             task = resize_passes.plan_filter(x.shape, active, sums, pair, compact)
-    work = _Work(plan, shape, view, task)
+    work = _Work(plan, shape, view, task, () if task is None or view is None else _calls(task))
     if len(_works) >= _KEPT:
         _works.clear()
     _works[id(plan), x.shape, x.dtype] = work
     return work
+
+
+def _calls(
+    task: resize_nearest.Move | resize_passes.Filter,
+) -> tuple[tuple[Callable[..., None], tuple[Any, ...], tuple[Any, ...], int], ...]:
+    """Work out the kernels' calls where one block or job is all."""
+    if isinstance(task, resize_nearest.Move):
+        whole = (0, task.rows, task.pieces[0], task.row, task.column)
+        return ((task.function, (), whole, 0),) if task.blocks == 1 else ()
+    if task.jobs != 1:
+        return ()
+    (strip,), planes = task.strips, task.shape[0]
+    sizes = (*(n * planes for n in strip.scratch), 0)
+    return tuple(
+        (step.function, (step.s0,), (step.d0, planes * step.outer, *step.arguments), size)
+        for step, size in zip(strip.passes, sizes, strict=True)
+    )
 
 
 def _fill(work: _Work, x: _Array, result: _Array) -> None:
@@ -114,15 +135,23 @@ def _fill(work: _Work, x: _Array, result: _Array) -> None:
         _run(task, src, again)
         dst[...] = again
         return
-    _run(task, src, dst)
+    if not work.calls:
+        _run(task, src, dst)
+        return
+    for function, before, behind, size in work.calls:
+        target = np.empty(size, dtype=dst.dtype) if size else dst
+        function(src, *before, target, *behind)
+        if size:
+            src = frozen(target)
 
 
 def _flat(x: _Array, dtype: np.dtype[Any]) -> _Array:
     """Return the values in order, read-only, without a copy where they lie so."""
-    flat = (x if x.flags.c_contiguous else np.ascontiguousarray(x)).reshape(-1)
-    if flat.dtype != dtype:
-        flat = flat.view(dtype)
-    return frozen(flat if flat.flags.aligned else flat.copy())
+    flat = (x if x.flags.c_contiguous else np.ascontiguousarray(x)).reshape(-1).view(dtype)
+    if not flat.flags.aligned:
+        flat = flat.copy()
+    flat.setflags(write=False)  # a view, or a copy of our own
+    return flat
 
 
 def _run(task: resize_nearest.Move | resize_passes.Filter, src: _Array, dst: _Array) -> None:

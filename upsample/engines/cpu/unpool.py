@@ -15,7 +15,15 @@ from upsample import arrays
 from upsample.arrays import Array
 from upsample.engines.cpu import threads
 from upsample.engines.cpu.compile import frozen
-from upsample.engines.cpu.unpool_kernels import add, any_outside, any_twice, own_targets, place, window_targets
+from upsample.engines.cpu.unpool_kernels import (
+    add,
+    any_outside,
+    any_twice,
+    own_targets,
+    place,
+    place_band,
+    window_targets,
+)
 from upsample.engines.index_checks import check_duplicates, check_range, legal
 from upsample.plans.window import UnpoolPlan
 
@@ -27,12 +35,24 @@ _BLOCK = 1 << 18
 """Positions of the planes that a block makes together, and cells that it looks at together."""
 _SPLIT = 1 << 20
 """Positions of a plane that several threads share where there are too few planes."""
+_BAND = 1 << 18
+"""Positions of a band, about: planes of more are made in bands, as long as indices lie in their windows."""
 _RANGE = 1 << 25
 """Positions that one block makes at most: more would take too long to be stopped."""
 _WIDE_RANGE = 1 << 21
 """The same where a block sums in memory of its own."""
 _UNSIGNED = {1: np.uint8, 2: np.uint16, 4: np.uint32, 8: np.uint64, 16: np.complex128}
 """What values of so many bytes are moved as."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Band:
+    """Positions `begin` to `end` of a plane, and the slices of cells from `first` to `last` whose windows meet them."""
+
+    begin: int
+    end: int
+    first: int
+    last: int
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -45,6 +65,7 @@ class _Geometry:
     rows: int
     taps: int
     allowed: range
+    bands: tuple[_Band, ...]
 
 
 @lru_cache(maxsize=256)
@@ -57,6 +78,26 @@ def _geometry(plan: UnpoolPlan) -> _Geometry:
         math.prod(plan.small_shape[:-1]),
         math.prod(axis.kernel for axis in plan.axes[:-1]),
         legal(plan),
+        _bands(plan),
+    )
+
+
+def _bands(plan: UnpoolPlan) -> tuple[_Band, ...]:
+    """Cut large planes along the first axis; none where that is the only one, or a window lies in the padding."""
+    axis, line = plan.axes[0], math.prod(plan.large_shape[1:])
+    starts = axis.positions(0)
+    if len(plan.axes) == 1 or axis.large * line <= _BAND or starts[0] + axis.reach <= 0 or starts[-1] >= axis.large:
+        return ()
+    step = -(-axis.large // -(-axis.large * line // _BAND))
+    cuts = [(y, min(y + step, axis.large)) for y in range(0, axis.large, step)]
+    return tuple(
+        _Band(
+            low * line,
+            high * line,
+            int(np.searchsorted(starts + axis.reach, low, side="right")),
+            int(np.searchsorted(starts, high)),
+        )
+        for low, high in cuts
     )
 
 
@@ -87,6 +128,8 @@ def _unpool(plan: UnpoolPlan, x: _A, where: _A, result: _A, names: tuple[str, st
         kind = _UNSIGNED[x.dtype.itemsize]
         values, made = values.view(kind), made.view(kind)
     work = _Work(plan, g, values, flat, made, half)
+    if g.bands and plan.check_indices and not plan.local_indices and plan.duplicates != "sum" and work.by_bands():
+        return
     bad = _each(work.make, flat.size // g.cells, g.positions, _WIDE_RANGE if half else _RANGE)
     if bad and plan.check_indices and late:
         _raise_range(plan, where, names)
@@ -99,6 +142,7 @@ def _each(make: Callable[[int, int, int, int], object], planes: int, positions: 
         together = planes
         if positions <= min(_SPLIT, most):
             return bool(make(0, planes, 0, positions))
+    together = -(-planes // -(-planes // together))  # blocks of one size
     parts = -(-positions // most)
     if planes == 1 and positions > _SPLIT:
         parts = max(parts, threads.number())
@@ -145,6 +189,23 @@ class _Work:
             with np.errstate(over="ignore"):
                 target[:] = made
         return bool(bad)
+
+    def by_bands(self) -> bool:
+        """Make planes in bands, each from the cells whose windows meet it; say whether no index was elsewhere."""
+        g, axis = self.g, self.plan.axes[0]
+        cells, line = g.cells // axis.small, g.positions // axis.large
+        far = []
+
+        def make(number: int) -> None:
+            plane, band = number // len(g.bands), g.bands[number % len(g.bands)]
+            cut = slice(plane * g.cells + band.first * cells, plane * g.cells + band.last * cells)
+            numbers = (plane * g.positions + band.begin, band.begin, band.end, band.first, band.last - band.first)
+            window = (cells, line, axis.large, axis.reach, axis.stride, axis.padding)
+            if place_band(self.values[cut], self._targets(cut), numbers + window, self.result):
+                far.append(number)
+
+        threads.each_block(make, self.where.size // g.cells * len(g.bands))
+        return not far
 
     def _targets(self, cut: slice) -> _A:
         """Positions in planes that the cells of a cut name."""

@@ -11,12 +11,14 @@ import numpy as np
 
 from upsample.engines.cpu.compile import kernel
 
-__all__ = ["AXIS", "add", "any_outside", "any_twice", "own_targets", "place", "window_targets"]
+__all__ = ["AXIS", "add", "any_outside", "any_twice", "own_targets", "place", "place_band", "window_targets"]
 
 _A = np.ndarray[Any, Any]
 
 AXIS = 6
 """Numbers of an axis in ``grid``: positions, cells, kernel, stride, padding, dilation."""
+_CLEARED = 1 << 12
+"""Positions that are zeroed together, of several planes where these are small."""
 
 
 @kernel
@@ -52,19 +54,57 @@ def place(values: _A, where: _A, planes: int, begin: int, positions: int, clear:
     outside ``[0, positions)``. One thread a range.
     """
     cells, size = where.shape[0] // planes, result.shape[0] // planes
-    every, reach = np.uint64(positions), np.uint64(size)
+    every, reach, together = np.uint64(positions), np.uint64(size), max(1, _CLEARED // max(size, 1))
     bad: Any = False
     for plane in range(planes):
-        part = result[plane * size : (plane + 1) * size]
-        if clear:
-            part[:] = 0
-        for i in range(plane * cells, (plane + 1) * cells):
-            index = where[i]
-            bad |= np.uint64(index) >= every
+        base, c = np.uint64(plane * size), np.uint64(plane * cells)
+        if clear and plane % together == 0:
+            for j in range(np.uint64(min(together, planes - plane) * size)):
+                result[base + j] = 0
+        for j in range(np.uint64(cells)):
+            index = where[c + j]
             target = np.uint64(index - begin)
             if target < reach:
-                part[target] = values[i]
+                result[base + target] = values[c + j]
+            else:
+                bad |= np.uint64(index) >= every
     return bad
+
+
+@kernel
+def place_band(values: _A, where: _A, band: tuple[int, ...], result: _A) -> bool:
+    """Write what lies in the windows of some slices of cells to a band of positions, which is zeroed first.
+
+    ``band``: where the band begins in `result`, its positions in the plane from and to, the first slice of cells and
+    how many; cells of a slice; positions of a slice, and how many; reach, stride and padding of windows on the first
+    axis. `values` and `where` begin at the first slice. Returns whether some index was outside of its window's slices;
+    the band then is of no use. One thread a band; slices in order, so that the last one stays.
+    """
+    base, begin, end, first, slices, cells, line, large, reach, stride, pad = band
+    size, far = np.uint64(end - begin), False
+    for j in range(size):
+        result[np.uint64(base) + j] = 0
+    for number in range(slices):
+        start = (first + number) * stride - pad
+        low, high = max(start, 0) * line, min(start + reach, large) * line
+        span, c = np.uint64(max(high - low, 0)), np.uint64(number * cells)
+        if low >= begin and high <= end:
+            to = np.uint64(base + low - begin)
+            for j in range(np.uint64(cells)):
+                target = np.uint64(where[c + j] - low)
+                if target < span:
+                    result[to + target] = values[c + j]
+                else:
+                    far = True
+        else:
+            for j in range(np.uint64(cells)):
+                index = where[c + j]
+                target = np.uint64(index - begin)
+                if np.uint64(index - low) >= span:
+                    far = True
+                elif target < size:
+                    result[np.uint64(base) + target] = values[c + j]
+    return far
 
 
 @kernel

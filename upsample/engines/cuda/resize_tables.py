@@ -63,7 +63,8 @@ def _scaled(rule: AxisRule, dtype: str) -> tuple[Taps, _Array]:
 
 def _flagged(table: Taps) -> _Array:
     """Return the number of taps of each output, with its flags."""
-    return (table.count + _MIXED_FIRST * table.mixed_first + _MIXED_LAST * table.mixed_last).astype(np.int32)
+    flags: _Array = _MIXED_FIRST * table.mixed_first + _MIXED_LAST * table.mixed_last
+    return (table.count + flags).astype(np.int32)
 
 
 def axis_tables(rule: AxisRule, dtype: str, by_output: bool) -> tuple[_Array, ...]:

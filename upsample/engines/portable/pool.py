@@ -14,7 +14,9 @@ import numpy as np
 
 from upsample import arrays
 from upsample.arrays import Array, Table
-from upsample.engines.portable.results import Target, deliver, empty, plane_cuts, quiet, scalar
+from upsample.engines.portable.pool_plain import pool_plain
+from upsample.engines.portable.pool_small import pool_small
+from upsample.engines.portable.results import Target, deliver, each_tile, empty, plane_cuts, quiet, scalar
 from upsample.plans.window import PoolPlan, SpanAxis, WindowAxis
 
 __all__ = ["run"]
@@ -22,7 +24,7 @@ __all__ = ["run"]
 
 @quiet
 def run(
-    xp: ModuleType, plan: PoolPlan, x: Array, out: tuple[Array | None, Array | None], with_indices: bool
+    xp: ModuleType, plan: PoolPlan, x: Any, out: tuple[Array | None, Array | None], with_indices: bool
 ) -> tuple[Array, Array | None]:
     """Return the maxima of the windows, and their indices when they are asked for."""
     lead = x.shape[: x.ndim - len(plan.axes)]
@@ -30,6 +32,10 @@ def run(
     if 0 in shape:
         nothing = xp.empty(shape, dtype=arrays.index_dtype(xp), device=arrays.device_of(x)) if with_indices else None
         return deliver(empty(xp, shape, x), out[0]), nothing if nothing is None else deliver(nothing, out[1])
+    if xp is np and out[0] is None and out[1] is None:
+        small = pool_small(plan, x.reshape(math.prod(lead), -1))
+        if small is not None:
+            return small[0].reshape(shape), small[1].reshape(shape) if with_indices else None
     pooling = _Pooling(xp, plan, with_indices)
     source = xp.reshape(x, (math.prod(lead), *(axis.large for axis in plan.axes)))
     if arrays.dtype_name(x) == "bool":
@@ -52,11 +58,18 @@ def _by_planes(
     values = Target(xp, blocked, x, out[0])
     integers = xp.empty((0,), dtype=arrays.index_dtype(xp), device=arrays.device_of(x))
     indices = Target(xp, blocked, integers, out[1]) if pooling.indexed else None
-    for cut in plane_cuts(source):
-        maxima, places = pooling.whole(source[cut, ...])
+    cuts = plane_cuts(xp, source)
+
+    def fill(number: int) -> None:
+        cut = cuts[number]
+        block = source[cut, ...]
+        plain = pool_plain(xp, pooling.plan, block, _lowest(xp, block), pooling.integer, pooling.indexed)
+        maxima, places = pooling.whole(block) if plain is None else plain
         values.array[cut, ...] = arrays.astype(xp, maxima, x.dtype)
         if indices is not None:
             indices.array[cut, ...] = arrays.astype(xp, places, integers.dtype)
+
+    each_tile(xp, fill, len(cuts))
     return values.finished(shape), None if indices is None else indices.finished(shape)
 
 

@@ -1,204 +1,172 @@
 """Resampling by the Array API alone.
 
-An axis is filtered by matrix products with small dense blocks of its banded tap matrix: a whole-array ``take`` a tap
-is five to ten times slower. Work goes tile by tile, so that temporaries stay in the cache. A matrix product spreads
-NaN and infinity over its block (0 · NaN is NaN), so a tile whose result is not finite is done again tap by tap;
-arrays that cannot be looked at or written into (JAX, Dask) go tap by tap from the start.
+An axis is filtered by matrix products (`upsample.engines.portable.bands`): a whole-array ``take`` a tap is five to ten
+times slower. Work goes tile by tile, so that temporaries stay in the cache; the last axis comes first, and the first
+is written straight into the result. A matrix product spreads NaN and infinity over its block (0 · NaN is NaN), so a
+tile whose result is not finite is done again tap by tap; arrays that cannot be looked at or written into (JAX, Dask,
+torch's under autograd) go tap by tap from the start.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
-from dataclasses import dataclass
-from functools import lru_cache
+from collections.abc import Hashable
 from types import ModuleType
-from typing import Any, TypeAlias
+from typing import Any, cast
 
 import numpy as np
 
 from upsample import arrays
-from upsample.arrays import Array, Table
-from upsample.engines.portable.results import Target, deliver, empty, quiet, scalar
-from upsample.plans.resize import AxisRule, ResizePlan
-from upsample.plans.taps import Taps, fixed_point, taps_between
+from upsample.arrays import Array
+from upsample.engines.portable.bands import table_of
+from upsample.engines.portable.resize_layout import Layout, Step, Strip
+from upsample.engines.portable.results import Target, deliver, each_tile, empty, quiet, scalar, tile_bytes
+from upsample.plans.resize import ResizePlan
 
 __all__ = ["run"]
 
-_Active: TypeAlias = list[tuple[int, AxisRule]]
+_KEPT = 64
+"""Calls whose layouts are kept."""
 
-_TILE_BYTES = 1 << 20
-"""About half of a core's second-level cache: a tile, its filtered rows and its result fit together."""
-_BAND = 32
-"""Outputs a dense block: wide enough for the matrix product, narrow enough that few zeros are multiplied."""
-_ONE_THREAD = 1 << 18
-"""Products up to which OpenBLAS stays on one thread: waking others for a block costs more than they save."""
-_FEW_ROWS = 4
-"""Below so many rows a matrix product has too little to do a block, and gathering is faster."""
-_LONG = 1 << 16
-"""Outputs of an axis past which it is filtered by gathering: its dense blocks would outweigh the image."""
-_DENSE = 64
-"""Up to this many samples, in and out, an axis is one dense matrix."""
+_layouts: dict[Hashable, Layout] = {}
+
+
+def run(xp: ModuleType, plan: ResizePlan, x: Array, out: Array | None) -> Array:
+    """Resample `x` as the plan says; fills and returns `out` where it is given."""
+    layout = _layout(xp, plan, x)
+    if layout.index is not None and out is None:
+        flat = xp.reshape(x, (layout.shape[0], -1))
+        return cast(Array, xp.reshape(arrays.take(xp, flat, layout.index, 1), layout.result))
+    if 0 in layout.result:
+        return deliver(empty(xp, layout.result, x), out)
+    if not layout.active:
+        return deliver(arrays.copied(xp, x) if out is None else x, out)
+    return _resampled(xp, layout, x, out)
 
 
 @quiet
-def run(xp: ModuleType, plan: ResizePlan, x: Array, out: Array | None) -> Array:
-    """Resample `x` as the plan says; fills and returns `out` where it is given."""
-    shape = plan.out_shape(x.shape)
-    if 0 in shape:
-        return deliver(empty(xp, shape, x), out)
-    active = [(a, r) for a, r in zip(plan.axes, plan.rules, strict=True) if not r.is_identity]
-    if not active:
-        return deliver(arrays.copied(xp, x) if out is None else x, out)
-    if arrays.dtype_name(x) in arrays.COMPLEX and not plan.only_moves:
-        real, imag = (_filtered(xp, part, active, None) for part in arrays.split_complex(xp, x))
+def _resampled(xp: ModuleType, layout: Layout, x: Array, out: Array | None) -> Array:
+    if layout.matrices and out is None and xp is np:
+        small = _by_whole_matrices(layout, x)
+        if small is not None:
+            return small
+    if layout.sums in arrays.COMPLEX:
+        real, imag = (run(xp, layout.plan, part, None) for part in arrays.split_complex(xp, x))
         return deliver(arrays.join_complex(xp, real, imag, x.dtype), out)
-    return _filtered(xp, x, active, out)
-
-
-@dataclass(frozen=True, slots=True)
-class _Canonical:
-    """An array as (outer, first resized axis … last resized axis, inner), and its axes' rules.
-
-    `inner` is left away where it is 1, so that the last axis is the contiguous one.
-    """
-
-    shape: tuple[int, ...]
-    out_shape: tuple[int, ...]
-    active: _Active
-
-
-def _canonical(shape: tuple[int, ...], active: _Active) -> _Canonical:
-    first, last = active[0][0], active[-1][0]
-    middle = shape[first : last + 1]
-    inner = math.prod(shape[last + 1 :])
-    tail = (inner,) if inner > 1 else ()
-    moved = [(axis - first + 1, rule) for axis, rule in active]
-    sizes = [math.prod(shape[:first]), *middle, *tail]
-    before = tuple(sizes)
-    for axis, rule in moved:
-        sizes[axis] = rule.out_size
-    return _Canonical(before, tuple(sizes), moved)
-
-
-def _filtered(xp: ModuleType, x: Array, active: _Active, out: Array | None) -> Array:
-    layout = _canonical(x.shape, active)
-    shape = list(x.shape)
-    for axis, rule in active:
-        shape[axis] = rule.out_size
-    moves = all(rule.method in ("nearest", "nearest-exact") for _, rule in active)
-    accumulator = x.dtype if moves else _accumulator(xp, x, active)
-    kernel = _Kernel(xp, layout, accumulator, moves, saturate=not moves and arrays.dtype_name(x) == "uint8")
     source = xp.reshape(x, layout.shape)
+    accumulator = x.dtype if layout.moves else arrays.double(xp) if layout.sums == "float64" else xp.float32
     if not arrays.can_assign(xp, x):
-        whole = kernel.tap_by_tap if arrays.library(xp) in ("jax", "dask") else kernel.filtered
-        tile = whole(source, 0, layout.out_shape[1])
-        return deliver(xp.reshape(arrays.astype(xp, tile, x.dtype), tuple(shape)), out)
-    target = Target(xp, layout.out_shape, x, out)
-    for planes, rows, tile in kernel.tiles(source):
-        target.array[planes, rows, ...] = arrays.astype(xp, tile, x.dtype)
-    return target.finished(tuple(shape))
+        whole = _Tile(xp, layout, layout.strip(0, layout.rows), accumulator).tap_by_tap(source)
+        return deliver(xp.reshape(arrays.astype(xp, whole, x.dtype), layout.result), out)
+    target = Target(xp, layout.target, x, out)
+    spare: list[dict[tuple[int, ...], Any]] = []
+
+    def fill(number: int) -> None:
+        planes, begin, end = layout.tiles[number]
+        tile = _Tile(xp, layout, layout.strip(begin, end), accumulator)
+        cut = slice(begin * layout.each, end * layout.each)
+        try:
+            scratch = spare.pop()
+        except IndexError:
+            scratch = {}
+        tile.fill(source[planes, ...], target.array[planes, cut, ...], scratch)
+        spare.append(scratch)
+
+    if layout.gathered:
+        for number in range(len(layout.tiles)):
+            fill(number)
+    else:
+        each_tile(xp, fill, len(layout.tiles))
+    return target.finished(layout.result)
 
 
-def _accumulator(xp: ModuleType, x: Array, active: _Active) -> Any:
-    """The dtype in which sums are made; for uint8 one in which they are exact, where there is one."""
-    name = arrays.dtype_name(x)
-    if name != "uint8":
-        return getattr(xp, arrays.accumulator(name))
-    return xp.float32 if all(fixed_point(rule).fits_float32 for _, rule in active) else arrays.double(xp)
+def _by_whole_matrices(layout: Layout, x: Any) -> Array | None:
+    """Resample a small NumPy array by one product an axis; None where that is not finite."""
+    for shape, matrix, from_left in layout.matrices:
+        x = x.reshape(shape)
+        x = np.matmul(matrix, x) if from_left else np.matmul(x, matrix)
+    if not math.isfinite(np.add.reduce(x, axis=None)):
+        return None
+    return cast(Array, x.reshape(layout.result))
 
 
-@dataclass(frozen=True, slots=True)
-class _Kernel:
-    """Filters tiles of one canonical array."""
+def _layout(xp: ModuleType, plan: ResizePlan, x: Array) -> Layout:
+    """Lay the call out, or find how it was laid out before; the layout keeps the plan, and thereby its identity."""
+    key = (xp is np, id(plan), x.shape, x.dtype if xp is np else arrays.dtype_name(x))  # dtypes of two libraries clash
+    layout = _layouts.get(key)
+    if layout is None:
+        layout = Layout(plan, tuple(x.shape), arrays.dtype_name(x), arrays.itemsize(x), tile_bytes(xp))
+        if len(_layouts) >= _KEPT:
+            _layouts.clear()
+        _layouts[key] = layout
+    return layout
 
-    xp: ModuleType
-    layout: _Canonical
-    accumulator: Any
-    moves: bool
-    saturate: bool
 
-    def tiles(self, source: Any) -> Iterator[tuple[slice, slice, Any]]:
-        """Yield the planes and rows of the result that a tile fills, and the tile."""
-        planes_step, rows_step = _tile_size(
-            self.layout, arrays.itemsize(source) if self.moves else max(4, arrays.itemsize(source))
-        )
-        planes, rows = self.layout.out_shape[:2]
-        for p in range(0, planes, planes_step):
-            upto = min(p + planes_step, planes)
-            part = source[p:upto, ...]
-            for r in range(0, rows, rows_step):
-                end = min(r + rows_step, rows)
-                yield slice(p, upto), slice(r, end), self.filtered(part, r, end)
+class _Tile:
+    """Filters some planes to the rows of one strip."""
 
-    def filtered(self, part: Any, begin: int, end: int) -> Any:
-        """Filter planes to rows ``[begin, end)`` of the result."""
-        if self.moves:
-            return self.tap_by_tap(part, begin, end)
-        low, part = self._cut(part, begin, end)
-        tile = part
-        for axis, rule in reversed(self.layout.active):
-            if rule.copies:
-                continue
-            rows = (begin, end, low) if axis == 1 else (0, rule.out_size, 0)
-            tile = self._round(self._multiply(tile, axis, rule, *rows))
-        if arrays.all_true(self.xp.all(self.xp.isfinite(tile))):
-            return tile
-        return self._taps_of(part, begin, end, low)
+    def __init__(self, xp: ModuleType, layout: Layout, strip: Strip, accumulator: Any) -> None:
+        self.xp, self.layout, self.strip, self.accumulator = xp, layout, strip, accumulator
 
-    def tap_by_tap(self, part: Any, begin: int, end: int) -> Any:
-        """The same, without a matrix product: NaN and infinity reach only what they are a tap of."""
-        low, part = self._cut(part, begin, end)
-        return self._taps_of(part, begin, end, low)
+    def fill(self, part: Any, target: Any, scratch: dict[tuple[int, ...], Any]) -> None:
+        """Filter `part`, and write it into `target`; `scratch` has arrays by their shapes, for further tiles too."""
+        part = self._cut(part)
+        planes, tile = part.shape[0], part
+        direct = self.layout.direct and tile.dtype == target.dtype
+        for step in self.strip.steps:
+            shape = (planes * step.before, *step.out_shape)
+            if direct and step is self.strip.steps[-1]:
+                into = target
+            elif shape in scratch:
+                into = scratch[shape]
+            else:
+                into = scratch[shape] = empty(self.xp, shape, tile)
+            self._apply(step, self.xp.reshape(tile, (planes * step.before, *step.in_shape)), into)
+            tile = self._round(into)
+        if not self.layout.sums.startswith("float") or self._finite(tile):
+            if tile is not target:
+                target[...] = arrays.astype(self.xp, self.xp.reshape(tile, target.shape), target.dtype)
+            return
+        exact = arrays.astype(self.xp, self.tap_by_tap(part), target.dtype)
+        target[...] = self.xp.reshape(exact, target.shape)
 
-    def _taps_of(self, tile: Any, begin: int, end: int, low: int) -> Any:
-        for axis, rule in reversed(self.layout.active):
-            rows = (begin, end, low) if axis == 1 else (0, rule.out_size, 0)
-            tile = self._round(self._weigh(tile, axis, rule, *rows))
+    def _finite(self, tile: Any) -> bool:
+        """Whether all is finite; so it is where the sum is, which takes half as long to find."""
+        return math.isfinite(float(self.xp.sum(tile))) or arrays.all_true(self.xp.all(self.xp.isfinite(tile)))
+
+    def _cut(self, part: Any) -> Any:
+        """Return the input rows that the strip is made of, in the dtype of sums."""
+        low, high = self.strip.source
+        if (low, high) != (0, part.shape[1]):
+            part = part[:, low:high, ...]
+        return arrays.astype(self.xp, part, self.accumulator)
+
+    def _apply(self, step: Step, tile: Any, into: Any) -> None:
+        """Take one axis from `tile` to `into`, both as the step has them."""
+        if step.copies:
+            for j in range(step.copies):
+                into[:, j :: step.copies, ...] = tile
+        elif step.blocks:
+            step.multiply(self.xp, tile, step.blocks, into)
+        else:
+            tile = self.xp.reshape(tile, (tile.shape[0], -1, step.inner))
+            into[...] = self.xp.reshape(self._weigh(tile, 1, step), into.shape)
+
+    def tap_by_tap(self, part: Any) -> Any:
+        """Filter without a matrix product: NaN and infinity reach only what they are a tap of."""
+        tile = self._cut(part) if part.shape[1] != self.strip.source[1] - self.strip.source[0] else part
+        tile = arrays.astype(self.xp, tile, self.accumulator)
+        for step in self.strip.every:
+            tile = self._round(self._weigh(tile, step.axis, step))
         return tile
 
-    def _cut(self, part: Any, begin: int, end: int) -> tuple[int, Any]:
-        """Return the input rows that rows ``[begin, end)`` are made of, and the number of the first."""
-        _, rule = self.layout.active[0]
-        table = taps_between(rule, begin, end)
-        low, high = int(table.first[0]), int((table.first + table.count).max())
-        if (low, high) != (0, rule.in_size):
-            part = part[:, low:high, ...]
-        return low, arrays.astype(self.xp, part, self.accumulator)
-
-    def _multiply(self, tile: Any, axis: int, rule: AxisRule, begin: int, end: int, low: int) -> Any:
-        """Filter one axis by its bands; the tile's first sample on it is `low`."""
-        last = axis == tile.ndim - 1
-        shape = tile.shape
-        if rule.out_size > _LONG or (last and math.prod(shape[:-1]) < _FEW_ROWS and rule.out_size > _DENSE):
-            return self._weigh(tile, axis, rule, begin, end, low)
-        if not last:
-            tile = self.xp.reshape(tile, (*shape[: axis + 1], -1))
-        pieces = []
-        for band in _bands(rule, self.saturate, begin, end):
-            matrix = arrays.from_table(self.xp, band.matrix, tile, self.accumulator)
-            cut = (slice(None),) * axis + (slice(band.low - low, band.high - low), ...)
-            pieces.append(self.xp.matmul(tile[cut], matrix) if last else self._columns(matrix, tile[cut]))
-        result = pieces[0] if len(pieces) == 1 else self.xp.concat(pieces, axis=axis)
-        return result if last else self.xp.reshape(result, (*shape[:axis], end - begin, *shape[axis + 1 :]))
-
-    def _columns(self, matrix: Any, piece: Any) -> Any:
-        """Multiply from the left, a few columns at a time."""
-        left = self.xp.permute_dims(matrix, (1, 0))
-        columns = piece.shape[-1]
-        step = max(1, _ONE_THREAD // math.prod(matrix.shape))
-        if columns <= step:
-            return self.xp.matmul(left, piece)
-        cuts = [slice(c, min(c + step, columns)) for c in range(0, columns, step)]
-        return self.xp.concat([self.xp.matmul(left, piece[..., cut]) for cut in cuts], axis=-1)
-
-    def _weigh(self, tile: Any, axis: int, rule: AxisRule, begin: int, end: int, low: int) -> Any:
+    def _weigh(self, tile: Any, axis: int, step: Step) -> Any:
         """Filter one axis by a sum over taps, each a gather."""
-        xp, table = self.xp, _table(rule, self.saturate, begin, end)
-        first, count, weight = table.first - low, table.count, table.weight
-        if self.moves:
+        xp, table = self.xp, table_of(step.rule, self.layout.saturate, step.begin, step.end)
+        first, count, weight = table.first - step.low, table.count, table.weight
+        if self.layout.moves:
             return arrays.take(xp, tile, first, axis)
-        column = (1,) * axis + (end - begin,) + (1,) * (tile.ndim - axis - 1)
+        column = (1,) * axis + (-1,) + (1,) * (tile.ndim - axis - 1)
         total = None
         for tap in range(int(count.max())):
             index = first + np.minimum(tap, count - 1)
@@ -217,50 +185,11 @@ class _Kernel:
         return total
 
     def _round(self, tile: Any) -> Any:
-        """For uint8, torch rounds and clamps after each axis."""
-        if not self.saturate:
+        """For uint8, torch rounds and clamps after each axis; NumPy in place, for the tile is no one else's."""
+        if not self.layout.saturate:
             return tile
+        if self.xp is np:
+            tile += 0.5
+            np.floor(tile, out=tile)
+            return np.clip(tile, 0.0, 255.0, out=tile)
         return self.xp.clip(self.xp.floor(tile + 0.5), 0.0, 255.0)
-
-
-def _table(rule: AxisRule, saturate: bool, begin: int, end: int) -> Taps:
-    return fixed_point(rule).table.rows(begin, end) if saturate else taps_between(rule, begin, end)
-
-
-def _tile_size(layout: _Canonical, item: int) -> tuple[int, int]:
-    """Planes and rows of the result a tile: several small planes, or a strip of a large one."""
-    larger = [max(pair) for pair in zip(layout.shape, layout.out_shape, strict=True)]
-    row = math.prod(larger[2:]) * item
-    plane = larger[1] * row
-    if plane <= _TILE_BYTES:
-        return max(1, _TILE_BYTES // plane), layout.out_shape[1]
-    rule = layout.active[0][1]
-    input_rows_each = max(1.0, rule.in_size / rule.out_size)
-    rows = int(_TILE_BYTES / (row * input_rows_each))
-    return 1, rows // _BAND * _BAND if rows >= _BAND else max(rows, 1)
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _Band:
-    """A dense block of an axis' tap matrix: inputs ``[low, high)`` by some outputs."""
-
-    low: int
-    high: int
-    matrix: Table
-
-
-@lru_cache(maxsize=64)
-def _bands(rule: AxisRule, saturate: bool, begin: int, end: int) -> tuple[_Band, ...]:
-    """Cut rows ``[begin, end)`` of the tap matrix, transposed, into dense blocks."""
-    table = _table(rule, saturate, begin, end)
-    step = end - begin if max(rule.in_size, rule.out_size) <= _DENSE else _BAND
-    return tuple(_band(table.rows(b, min(b + step, end - begin))) for b in range(0, end - begin, step))
-
-
-def _band(table: Taps) -> _Band:
-    first, count, weight = table.first, table.count, table.weight
-    low, high = int(first.min()), int((first + count).max())
-    matrix = np.zeros((high - low, len(first)))
-    output, tap = np.nonzero(np.arange(table.longest) < count[:, None])
-    matrix[first[output] - low + tap, output] = weight[output, tap]
-    return _Band(low, high, matrix)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable
 from types import ModuleType
 from typing import Any
 
@@ -11,11 +11,17 @@ import numpy as np
 
 from upsample import arrays
 from upsample.arrays import Array
+from upsample.engines.cpu import threads
 
-__all__ = ["Target", "deliver", "empty", "plane_cuts", "quiet", "scalar"]
+__all__ = ["WORTH_SHARING", "Target", "deliver", "each_tile", "empty", "plane_cuts", "quiet", "scalar", "tile_bytes"]
 
-_BLOCK_BYTES = 1 << 19
-"""Bytes of planes at a time: with the handful of temporaries that an op makes of them, they stay in the cache."""
+_TILE_BYTES = 1 << 19
+"""Of a tile: with what it is made of, it stays in a core's second-level cache."""
+_SHARED_TILE_BYTES = 1 << 21
+"""Of a tile where several threads make them: calls of NumPy must be long enough that threads do not queue for the
+interpreter between them, which costs more than the cache saves."""
+WORTH_SHARING = 1 << 16
+"""Elements from which on it pays to ask other threads."""
 
 quiet = np.errstate(invalid="ignore", over="ignore")
 """Decorates a `run`: NumPy would warn of infinities and NaN that are in the input, as no other library does."""
@@ -51,12 +57,36 @@ class Target:
         return deliver(self._xp.reshape(self.array, shape), self._out)
 
 
-def plane_cuts(planes: Any) -> Iterator[slice]:
-    """Cut ``[planes, ...]`` into a few planes at a time."""
-    count = planes.shape[0]
-    step = max(1, _BLOCK_BYTES // max(1, math.prod(planes.shape[1:]) * arrays.itemsize(planes)))
-    for begin in range(0, count, step):
-        yield slice(begin, min(begin + step, count))
+def each_tile(xp: ModuleType, fill: Callable[[int], object], count: int) -> None:
+    """Call ``fill(number)`` for every tile; NumPy's, whose functions release the GIL, on several threads."""
+    if xp is not np or count == 1:
+        for number in range(count):
+            fill(number)
+        return
+    lanes = min(threads.number(), count)
+    base, extra = divmod(count, lanes)
+
+    @quiet  # each thread has its own state of warnings
+    def some(turn: int) -> None:
+        """Take the next tile of a lane; neighbours would clear a fresh page that they share twice."""
+        place, lane = divmod(turn, lanes)
+        fill(lane * base + min(lane, extra) + place)
+
+    threads.each_block(some, count, lanes)
+
+
+def tile_bytes(xp: ModuleType) -> int:
+    """Return how large a tile should be."""
+    return _SHARED_TILE_BYTES if xp is np else _TILE_BYTES
+
+
+def plane_cuts(xp: ModuleType, planes: Any) -> list[slice]:
+    """Cut ``[planes, ...]`` into a few planes at a time, though into as many parts as there are threads."""
+    count, most = planes.shape[0], tile_bytes(xp)
+    step = max(1, most // max(1, math.prod(planes.shape[1:]) * arrays.itemsize(planes)))
+    if step >= count and math.prod(planes.shape) > WORTH_SHARING:
+        step = -(-count // 2)
+    return [slice(begin, min(begin + step, count)) for begin in range(0, count, step)]
 
 
 def empty(xp: ModuleType, shape: tuple[int, ...], like: Array) -> Any:

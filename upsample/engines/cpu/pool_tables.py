@@ -1,0 +1,137 @@
+"""Where the taps of small windows lie, as `upsample.engines.cpu.pool_few` reads it."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+import numpy as np
+
+from upsample.engines.cpu.compile import frozen
+from upsample.engines.cpu.pool_few import FIRST, MORE
+from upsample.plans.window import SpanAxis, WindowAxis
+
+__all__ = ["Cells", "Rows", "few_taps"]
+
+_A = np.ndarray[Any, Any]
+_Axis: TypeAlias = WindowAxis | SpanAxis
+
+_FEW_TAPS = 64
+"""Taps of a window up to which each is compared for itself."""
+_SHORT = 64
+"""Cells of a row up to which a table of all cells of a plane is quicker than rows."""
+_CELLS = 1 << 16
+"""Entries of such a table at most, so that it stays in the caches."""
+_TOGETHER = 512
+"""Cells that are pooled together, of several planes where these are small."""
+_LEAD = 1 << 18
+"""Entries of the table of rows at most."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Cells:
+    """Every tap of every cell of a plane, of several planes where they are small.
+
+    Attributes
+    ----------
+    sizes : tuple of int
+        Positions and cells a plane, planes at once.
+    taps : array
+        ``[taps, cells]``.
+    home : array
+        Where the plane of each cell begins.
+    """
+
+    sizes: tuple[int, int, int]
+    taps: _A
+    home: _A
+
+    @property
+    def count(self) -> int:
+        """Taps of a window."""
+        return len(self.taps)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Rows:
+    """Where rows of cells find their taps; see `upsample.engines.cpu.pool_few.pool_rows`."""
+
+    sizes: tuple[int, ...]
+    lead: _A
+    across: _A
+    columns: _A
+
+    @property
+    def count(self) -> int:
+        """Taps of a window."""
+        return len(self.across)
+
+
+def few_taps(axes: tuple[_Axis, ...]) -> Cells | Rows | None:
+    """Lay out the taps, or None where there are many, or where a window has none inside."""
+    found = [_positions(axis) for axis in axes]
+    tables = [table for table in found if table is not None]
+    if len(tables) < len(axes) or math.prod(table.shape[1] for table in tables) > _FEW_TAPS:
+        return None
+    size, cells = (math.prod(numbers) for numbers in zip(*((a.large, a.small) for a in axes), strict=True))
+    taps = math.prod(table.shape[1] for table in tables)
+    last = axes[-1]
+    if last.small <= _SHORT and (cells + _TOGETHER) * (taps + MORE) <= _CELLS and size < 1 << 21:
+        return _cells(_joined(axes, tables), size)
+    lead = _joined(axes[:-1], tables[:-1])
+    if isinstance(last, SpanAxis) or lead.shape[0] * (taps + MORE) > _LEAD or size >= 1 << 31:
+        return None
+    return _rows(last, lead, tables[-1], math.prod(axis.large for axis in axes[:-1]))
+
+
+def _positions(axis: _Axis) -> _A | None:
+    """Where the taps of each cell lie; one in the padding lies where the nearest one inside does."""
+    if isinstance(axis, SpanAxis):
+        first, count, before, step = axis.first(), axis.count(), np.zeros(axis.small, dtype=np.int64), 1
+        taps = int(count.max(initial=0))
+    else:
+        before, step, taps = axis.first_inside(), axis.dilation, axis.kernel
+        first = axis.positions(0) + before * step
+        count = np.minimum(taps - before, -(-(axis.large - first) // step))
+    if taps > _FEW_TAPS or count.min(initial=1) < 1:
+        return None
+    tap = np.arange(taps) - before[:, None]
+    return np.asarray(first[:, None] + np.clip(tap, 0, count[:, None] - 1) * step)
+
+
+def _joined(axes: tuple[_Axis, ...], tables: list[_A]) -> _A:
+    """Positions of the taps of several axes together, ``[cells, taps]``."""
+    joined = np.zeros((1, 1), dtype=np.int64)
+    for axis, table in zip(axes, tables, strict=True):
+        both = joined[:, None, :, None] * axis.large + table[None, :, None, :]
+        joined = both.reshape(joined.shape[0] * table.shape[0], -1)
+    return joined
+
+
+def _whole_turns(table: _A) -> _A:
+    """Repeat the last tap until the turns are full."""
+    taps = table.shape[-1]
+    missing = FIRST - taps if taps < FIRST else -(taps - FIRST) % MORE
+    return np.concatenate([table, np.repeat(table[..., -1:], missing, axis=-1)], axis=-1)
+
+
+def _cells(table: _A, size: int) -> Cells:
+    group = max(1, _TOGETHER // len(table))
+    home = np.repeat(np.arange(group) * size, len(table))
+    taps = np.tile(_whole_turns(table).T, (1, group)) + home
+    packed = np.ascontiguousarray(taps, dtype=np.uint32)
+    return Cells((size, len(table), group), frozen(packed), frozen(home.astype(np.uint32)))
+
+
+def _rows(last: WindowAxis, lead: _A, columns: _A, in_rows: int) -> Rows:
+    inside = (columns == columns[:, :1] + np.arange(columns.shape[1]) * last.dilation).all(axis=1)
+    low = int(np.argmax(inside)) if inside.any() else last.small
+    high = low + int(inside.sum())
+    kernel, leads = columns.shape[1], lead.shape[1]
+    across = np.tile(np.arange(kernel) * last.dilation - last.padding, leads)
+    border = np.tile(np.concatenate([columns[:low], columns[high:]]), (1, leads))
+    sizes = (in_rows, len(lead), last.large, last.small, last.stride, low, high)
+    tables = (np.repeat(lead, kernel, axis=1), across, border)
+    lead, across, border = (frozen(np.ascontiguousarray(_whole_turns(table))) for table in tables)
+    return Rows(sizes, lead, across, border)

@@ -1,0 +1,60 @@
+"""Max-pooling of small NumPy arrays: every window is gathered, since calls cost more than values there."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Hashable
+from typing import Any
+
+import numpy as np
+
+from upsample.arrays import Table
+from upsample.plans.window import PoolPlan, WindowAxis
+
+__all__ = ["pool_small"]
+
+_SMALL = 1 << 12
+"""Values up to which an array is small."""
+_KEPT = 64
+"""Plans whose tables are kept."""
+
+_tables: dict[Hashable, tuple[PoolPlan, Table, Table] | None] = {}
+
+
+def pool_small(plan: PoolPlan, values: Any) -> tuple[Any, Any] | None:
+    """Pool ``[planes, positions]``; return the maxima and their places, or None where there is NaN or too much."""
+    key = id(plan)
+    if key not in _tables:
+        if len(_tables) >= _KEPT:
+            _tables.clear()
+        _tables[key] = _table(plan)
+    tables = _tables[key]
+    if tables is None or values.size > _SMALL:
+        return None
+    _, table, starts = tables
+    found = values.take(table, axis=1).argmax(axis=2)
+    found += starts
+    places = table.take(found)
+    maxima = values.take(places) if len(values) == 1 else np.take_along_axis(values, places, axis=1)
+    if maxima.dtype.kind not in "biu" and math.isnan(np.add.reduce(maxima, axis=None)):
+        return None
+    return maxima, places
+
+
+def _table(plan: PoolPlan) -> tuple[PoolPlan, Table, Table] | None:
+    """The positions of each cell's window, those in the padding replaced by the first that is not; where rows begin.
+
+    None for windows that are large, or whose indices count within them; the plan keeps its identity by being kept.
+    """
+    taps = [axis.kernel if isinstance(axis, WindowAxis) else 0 for axis in plan.axes]
+    if plan.local_indices or not 0 < math.prod(taps) * math.prod(plan.small_shape) <= 4 * _SMALL:
+        return None
+    table = np.zeros((1, 1), dtype=np.intp)
+    for axis in plan.axes:
+        assert isinstance(axis, WindowAxis)
+        position = axis.positions(0)[:, None] + np.arange(axis.kernel) * axis.dilation
+        first = axis.positions(0) + axis.first_inside() * axis.dilation
+        position = np.where((position >= 0) & (position < axis.large), position, first[:, None])
+        table = table[:, None, :, None] * axis.large + position[None, :, None, :]
+        table = table.reshape(table.shape[0] * table.shape[1], -1)
+    return plan, table, np.arange(len(table)) * table.shape[1]
