@@ -8,6 +8,7 @@ from typing import cast
 from upsample import arrays
 from upsample.arguments import check_addressable
 from upsample.arrays import ArrayT
+from upsample.autograd.tape import follow, followed
 from upsample.engines import dispatch
 from upsample.errors import Raw, bad_type
 from upsample.plans.window import PoolPlan
@@ -61,6 +62,11 @@ def pool(
         if with_indices:
             taken = {argument: x, "out[0]": pair[0]}
             arrays.check_out(op, pair[1], shape, arrays.index_dtype(xp), taken)
+    if followed(x):
+        from upsample.ops import gradients  # which imports this module
+
+        values, indices = follow(gradients.Pool(op, xp, engine, plan), x)
+        return cast(ArrayT, values), cast(ArrayT, indices) if with_indices else None
     run = dispatch.choose(op, "pool", plan, x, engine)
     values, indices = run(xp, plan, arrays.native_order(x), pair, with_indices)
     return cast(ArrayT, arrays.in_order_of(x, values)), cast("ArrayT | None", indices)

@@ -8,6 +8,7 @@ from typing import cast
 from upsample import arrays
 from upsample.arguments import check_addressable
 from upsample.arrays import Array, ArrayT
+from upsample.autograd.tape import follow, followed
 from upsample.engines import dispatch
 from upsample.plans.resize import ResizePlan
 
@@ -52,5 +53,9 @@ def resize(
     check_addressable(op, arguments[1], shape, shape, arrays.itemsize(x))
     if out is not None:
         arrays.check_out(op, out, shape, x.dtype, {arguments[0]: x})
+    if followed(x):
+        from upsample.ops import gradients  # which imports this module
+
+        return cast(ArrayT, follow(gradients.Resize(op, xp, engine, plan), x)[0])
     run = dispatch.choose(op, "resize", plan, x, engine)
     return cast(ArrayT, arrays.in_order_of(x, run(xp, plan, arrays.native_order(x), out)))

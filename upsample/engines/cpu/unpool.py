@@ -19,7 +19,7 @@ from upsample.engines.cpu.unpool_kernels import add, any_outside, any_twice, own
 from upsample.engines.index_checks import check_duplicates, check_range, legal
 from upsample.plans.window import UnpoolPlan
 
-__all__ = ["run"]
+__all__ = ["Geometry", "geometry", "run", "targets"]
 
 _A = np.ndarray[Any, Any]
 
@@ -36,7 +36,7 @@ _UNSIGNED = {1: np.uint8, 2: np.uint16, 4: np.uint32, 8: np.uint64, 16: np.compl
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Geometry:
+class Geometry:
     """What depends on the plan alone."""
 
     grid: _A
@@ -48,15 +48,17 @@ class _Geometry:
 
 
 @lru_cache(maxsize=256)
-def _geometry(plan: UnpoolPlan) -> _Geometry:
-    grid = [(a.large, a.small, a.kernel, a.stride, a.padding, a.dilation) for a in plan.axes]
-    return _Geometry(
+def geometry(plan: UnpoolPlan) -> Geometry:
+    """Lay out the numbers of a plan for the kernels, and keep them."""
+    axes = plan.windows  # adaptive ones are not looked at
+    grid = [(a.large, a.small, a.kernel, a.stride, a.padding, a.dilation) for a in axes]
+    return Geometry(
         frozen(np.asarray(grid, dtype=np.int64).reshape(-1)),
         math.prod(plan.large_shape),
         math.prod(plan.small_shape),
         math.prod(plan.small_shape[:-1]),
-        math.prod(axis.kernel for axis in plan.axes[:-1]),
-        legal(plan),
+        math.prod(a.kernel for a in axes[:-1]),
+        range(0) if plan.trusted else legal(plan),
     )
 
 
@@ -68,7 +70,9 @@ def run(xp: ModuleType, plan: UnpoolPlan, x: Array, indices: Array, out: Array |
     shape = (*source.shape[: source.ndim - len(plan.axes)], *plan.large_shape)
     direct = given is not None and given.flags.c_contiguous and given.dtype.isnative
     result = given if direct else np.empty(shape, source.dtype)
-    if result.size:
+    if not source.size:
+        result[...] = 0
+    elif result.size:
         _unpool(plan, source, where, result, names, fresh=out is None)
     if given is not None and not direct:
         given[...] = result
@@ -76,7 +80,7 @@ def run(xp: ModuleType, plan: UnpoolPlan, x: Array, indices: Array, out: Array |
 
 
 def _unpool(plan: UnpoolPlan, x: _A, where: _A, result: _A, names: tuple[str, str], *, fresh: bool) -> None:
-    g = _geometry(plan)
+    g = geometry(plan)
     flat = frozen(np.ascontiguousarray(where)).reshape(-1)
     late = fresh and not plan.local_indices and plan.duplicates != "error"  # a new array may be written, then dropped
     if plan.check_indices and not late:
@@ -119,7 +123,7 @@ class _Work:
     """One call: what its blocks share."""
 
     plan: UnpoolPlan
-    g: _Geometry
+    g: Geometry
     values: _A
     where: _A
     result: _A
@@ -137,7 +141,7 @@ class _Work:
         bad: Any = False
         for cell in range(plane0 * g.cells, plane1 * g.cells, step * planes):
             cut = slice(cell, min(cell + step * planes, plane1 * g.cells))
-            where, values = self._targets(cut), self.values[cut]
+            where, values = targets(self.plan, self.where, cut), self.values[cut]
             if self.half:
                 values = frozen(values.astype(np.float32))
             bad |= write(values, where, planes, begin, g.positions, cell == plane0 * g.cells, made)
@@ -146,20 +150,22 @@ class _Work:
                 target[:] = made
         return bool(bad)
 
-    def _targets(self, cut: slice) -> _A:
-        """Positions in planes that the cells of a cut name."""
-        where = self.where[cut]
-        if where.dtype != np.int64:
-            where = frozen(where.astype(np.int64))
-        if self.plan.check_indices and not self.plan.local_indices:
-            return where
-        target = np.empty(where.shape, dtype=np.int64)
-        make = window_targets if self.plan.local_indices else own_targets
-        make(where, cut.start, self.g.rows, self.g.taps, self.g.grid, target)
-        return frozen(target)
+
+def targets(plan: UnpoolPlan, indices: _A, cut: slice) -> _A:
+    """Return the positions in planes that the cells of a cut of all `indices`, flat, name; outside where dropped."""
+    where = indices[cut]
+    if where.dtype != np.int64:
+        where = frozen(where.astype(np.int64))
+    if (plan.check_indices or plan.trusted) and not plan.local_indices:
+        return where
+    g = geometry(plan)
+    target = np.empty(where.shape, dtype=np.int64)
+    make = window_targets if plan.local_indices else own_targets
+    make(where, cut.start, g.rows, g.taps, g.grid, target)
+    return frozen(target)
 
 
-def _check(plan: UnpoolPlan, g: _Geometry, where: _A, flat: _A, names: tuple[str, str]) -> None:
+def _check(plan: UnpoolPlan, g: Geometry, where: _A, flat: _A, names: tuple[str, str]) -> None:
     """Raise for indices out of range and for the duplicates that the plan forbids."""
 
     def outside(_plane0: int, _plane1: int, begin: int, end: int) -> bool:

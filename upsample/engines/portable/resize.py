@@ -86,7 +86,7 @@ def _filtered(xp: ModuleType, x: Array, active: _Active, out: Array | None) -> A
     shape = list(x.shape)
     for axis, rule in active:
         shape[axis] = rule.out_size
-    moves = all(rule.method in ("nearest", "nearest-exact") for _, rule in active)
+    moves = all(rule.moves for _, rule in active)
     accumulator = x.dtype if moves else _accumulator(xp, x, active)
     kernel = _Kernel(xp, layout, accumulator, moves, saturate=not moves and arrays.dtype_name(x) == "uint8")
     source = xp.reshape(x, layout.shape)
@@ -161,7 +161,8 @@ class _Kernel:
         """Return the input rows that rows ``[begin, end)`` are made of, and the number of the first."""
         _, rule = self.layout.active[0]
         table = taps_between(rule, begin, end)
-        low, high = int(table.first[0]), int((table.first + table.count).max())
+        low = int(table.first.min())
+        high = max(int((table.first + table.count).max()), low + 1)
         if (low, high) != (0, rule.in_size):
             part = part[:, low:high, ...]
         return low, arrays.astype(self.xp, part, self.accumulator)
@@ -200,8 +201,8 @@ class _Kernel:
             return arrays.take(xp, tile, first, axis)
         column = (1,) * axis + (end - begin,) + (1,) * (tile.ndim - axis - 1)
         total = None
-        for tap in range(int(count.max())):
-            index = first + np.minimum(tap, count - 1)
+        for tap in range(max(int(count.max()), 1)):
+            index = first + np.maximum(np.minimum(tap, count - 1), 0)
             share = arrays.take(xp, tile, index, axis)
             share = share * arrays.from_table(xp, weight[:, tap].reshape(column), tile, self.accumulator)
             if not (tap < count).all():
