@@ -18,11 +18,14 @@ TINY = (1, 3, 8, 8)
 
 @dataclass(frozen=True)
 class Goals:
-    """torch's time over ours: compiled with a fresh output, compiled with out=, portable with a fresh output."""
+    """torch's time over ours: compiled with a fresh output, compiled with out=, portable with a fresh output.
+
+    None is no goal.
+    """
 
     fresh: float
-    out: float
-    portable: float
+    out: float | None
+    portable: float | None
 
     def of(self, engine: str, how: str) -> float | None:
         """The goal of an engine ("cpu", "portable") and a way of calling ("fresh", "out")."""
@@ -182,8 +185,27 @@ def _tiny() -> Iterator[Case]:
     yield Case("conv_transpose", section, "tiny others", "conv_transpose", TINY, options, even, weight=(3, 3, 2, 2))
 
 
+BACKWARD = (
+    *("nearest ×2", "nearest-exact ×2", "bilinear ×2", "bicubic ×2", "bilinear ×1.37", "trilinear ×2", "area ×1/2"),
+    *("bilinear antialiased ×1/2", "bicubic antialiased ×1/2"),
+    *("max_pool with indices 2/2", "max_pool with indices 3/2/1", "max_unpool 2/2", "max_unpool 3/2/1"),
+    *("conv_transpose k2s2 64→64", "conv_transpose 3-D k2s2 32→16", "conv_transpose k4s2", "conv_transpose k3s2"),
+    "conv_transpose depthwise k4s2",
+)
+"""The lines whose gradients are measured, too."""
+
+
+def _backwards(forwards: tuple[Case, ...]) -> Iterator[Case]:
+    for case in forwards:
+        if case.line in BACKWARD:
+            goals = Goals(2 if case.op == "resize" else 1, None, None)
+            line = f"{case.line}, backward"
+            yield replace(case, op=f"{case.op} backward", section="Gradients, float32", line=line, goals=goals)
+
+
 TINY_CASES = tuple(_tiny())
-CASES = (*_resize(), *_windows(), *_spreads(), *TINY_CASES)
+_FORWARD = (*_resize(), *_windows(), *_spreads())
+CASES = (*_FORWARD, *_backwards(_FORWARD), *TINY_CASES)
 
 
 def of(op: str) -> list[Case]:
@@ -191,5 +213,11 @@ def of(op: str) -> list[Case]:
     return [case for case in CASES if case.op == op and case not in TINY_CASES]
 
 
-LIMITS: dict[str, str] = {}
+_PRODUCTS = (
+    "torch's oneDNN reads what a tap meets where it stands; here it is laid out first, and NumPy's OpenBLAS multiplies "
+    "such matrices at two thirds of oneDNN's rate."
+)
+LIMITS: dict[str, str] = {
+    f"conv_transpose {line}, backward": _PRODUCTS for line in ("k2s2 64→64", "k4s2", "k3s2", "depthwise k4s2")
+}
 """For a line under its goal: what limits it, and what was tried. Written by hand; the report shows it."""

@@ -25,17 +25,18 @@ struct Rows {
 // One place in 32 is left free, so that neighbours two, four … 32 samples apart lie in different banks.
 DEVICE int spread(int i) { return i + (i >> 5); }
 
-// x: [rows, in_size] -> y: [rows, out_size]; first, count, reach: [out_size]; weight by tap_step and
-// output_step.
+// x: [rows, in_size] -> y: [rows, out_size]; first, count, base, reach: [out_size]; weight by tap_step
+// and output_step.
 //
 // y[r, o] = sum over t < count[o] of weight[t, o] * x[r, first[o] + t], t ascending.
-// A block makes `across` outputs of some rows. It reads the samples that they need, up to reach[last of them], into
-// shared memory, widened, a chunk at a time: any length of run takes the same memory. `lanes` threads share an
-// output, thread l taking the taps l, l + lanes …; their sums are added as a tree, in one order: deterministic.
+// A block makes `across` outputs of some rows. It reads the samples that they need, from base[the first] up to
+// reach[the last], into shared memory, widened, a chunk at a time: any length of run takes the same memory. `lanes`
+// threads share an output, thread l taking the taps l, l + lanes …; their sums are added as a tree, in one order:
+// deterministic.
 KERNEL(THREADS)
 along_rows(const IN* __restrict__ x, OUT* __restrict__ y, const int64* __restrict__ first,
-           const int* __restrict__ count, const int64* __restrict__ reach, const ACC* __restrict__ weight,
-           const Rows g) {
+           const int* __restrict__ count, const int64* __restrict__ base, const int64* __restrict__ reach,
+           const ACC* __restrict__ weight, const Rows g) {
   DYN_SHARED(ACC, samples);
   const int thread = static_cast<int>(threadIdx.x), lanes = 1 << g.lanes_log, across = 1 << g.across_log;
   const int lane = thread & (lanes - 1), column = thread >> g.lanes_log & (across - 1);
@@ -45,7 +46,7 @@ along_rows(const IN* __restrict__ x, OUT* __restrict__ y, const int64* __restric
   const int filled = static_cast<int>(lesser<int64>(held, g.rows - row));
   for (int64 tile = blockIdx.y; tile << g.across_log < g.out_size; tile += gridDim.y) {
     const int64 begin = tile << g.across_log, end = lesser<int64>(begin + across, g.out_size), o = begin + column;
-    const int64 low = first[begin], high = reach[end - 1];
+    const int64 low = base[begin], high = reach[end - 1];
     const int64 start = o < end ? first[o] : high;
     const int flags = o < end ? count[o] : 0, taps = flags & TAP_COUNT;
     const ACC* const weights = weight + o * g.output_step;

@@ -16,7 +16,10 @@ LAYERS = (
     *("Upsample", "UpsamplingNearest2d", "UpsamplingBilinear2d", "PixelShuffle", "PixelUnshuffle"),
     *(f"{name}{n}d" for name in ("MaxPool", "MaxUnpool", "ConvTranspose", "AdaptiveMaxPool") for n in (1, 2, 3)),
 )
-OURS_ALONE = {"allow_tf32", "dilation", "duplicates", "check_indices", "deterministic", "xp", "rng", "engine"}
+OURS_ALONE = {
+    *("allow_tf32", "dilation", "duplicates", "duplicate_grad", "check_indices", "deterministic"),
+    *("xp", "rng", "engine"),
+}
 CONV = {1: nn.ConvTranspose1d, 2: nn.ConvTranspose2d, 3: nn.ConvTranspose3d}
 SPATIAL = {1: (5,), 2: (3, 4), 3: (2, 3, 2)}
 

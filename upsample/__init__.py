@@ -8,8 +8,9 @@ from upsample import chainer, nn
 from upsample.engines.dispatch import explain
 from upsample.functional import *  # noqa: F403
 from upsample.functional import __all__ as _functional
+from upsample.gradients import vjp
 from upsample.native import resize
 
 __version__ = "0.1.0.dev0"
 
-__all__ = ["chainer", "explain", "nn", "resize", *_functional]
+__all__ = ["chainer", "explain", "nn", "resize", "vjp", *_functional]

@@ -35,12 +35,14 @@ __all__ = [
     "in_order_of",
     "index_dtype",
     "is_abstract",
+    "is_compiling",
     "is_contiguous",
     "itemsize",
     "library",
     "multiply",
     "namespace",
     "native_order",
+    "requires_grad",
     "split_complex",
     "take",
 ]
@@ -260,8 +262,14 @@ def is_abstract(x: object) -> bool:
 
 
 def requires_grad(x: object) -> bool:
-    """Say whether torch's autograd follows this array."""
-    return bool(getattr(x, "requires_grad", False))
+    """Say whether torch's autograd follows this array here and now."""
+    return bool(getattr(x, "requires_grad", False)) and bool(sys.modules["torch"].is_grad_enabled())
+
+
+def is_compiling(x: object) -> bool:
+    """Say whether torch.compile is tracing the call, and this array has no values."""
+    torch = sys.modules.get("torch")
+    return torch is not None and isinstance(x, torch.Tensor) and bool(torch.compiler.is_compiling())
 
 
 def can_assign(xp: ModuleType, *arrays: Array | None) -> bool:

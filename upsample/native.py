@@ -8,6 +8,7 @@ from functools import lru_cache
 from upsample import arrays
 from upsample.arguments import check_dtype, flag, integer, integers, number, numbers, scaled_size
 from upsample.arrays import Array, ArrayT
+from upsample.autograd.compiled import opaque
 from upsample.errors import Raw, bad_type, bad_value
 from upsample.ops.resize import resize as _run
 from upsample.plans.filters import FILTERS, Weighted
@@ -201,3 +202,6 @@ def _check_options(op: str, mode: str, antialias: bool, corners: bool) -> None:
     if corners and not (isinstance(method, Weighted) and method.knows_corners):
         having = ", ".join(name for name, m in FILTERS.items() if isinstance(m, Weighted) and m.knows_corners)
         raise bad_value(op, "align_corners", True, f"mode {mode!r} has none", f"leave it away, or use {having}")
+
+
+opaque(resize)

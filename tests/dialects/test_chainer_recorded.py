@@ -9,10 +9,31 @@ from types import ModuleType
 import numpy as np
 import pytest
 
+import upsample
 from upsample import chainer
 
 FOLDER = Path(__file__).parents[1] / "conformance"
 RECORDED = str(FOLDER / "chainer_open")
+
+# op: calls whose gradients were recorded, quirks not counted
+GRADIENTS = {
+    "deconvolution_1d": 49,
+    "deconvolution_2d": 270,
+    "deconvolution_3d": 32,
+    "deconvolution_nd": 146,
+    "depth2space": 49,
+    "max_pooling_1d": 47,
+    "max_pooling_2d": 317,
+    "max_pooling_3d": 38,
+    "max_pooling_nd": 165,
+    "resize_images": 239,
+    "space2depth": 53,
+    "unpooling_1d": 38,
+    "unpooling_2d": 213,
+    "unpooling_3d": 32,
+    "unpooling_nd": 156,
+    "upsampling_2d": 464,
+}
 
 # op: (calls that Chainer carried out, calls that it rejected), quirks not counted
 COUNTS = {
@@ -85,6 +106,25 @@ def complaints(case) -> list[str]:
     return found
 
 
+def gradient_complaints(case) -> list[str]:
+    """What is wrong with our gradients of a call whose gradients Chainer computed."""
+    try:
+        _, pullback = upsample.vjp(getattr(chainer, case.op), *case.args, **case.kwargs)
+        got = pullback(case.grads["gy"])
+    except Exception as error:
+        return [f"{case}: raised {error!r}"]
+    if len(got) != len(case.inputs):
+        return [f"{case}: {len(got)} gradients of {len(case.inputs)} arrays"]
+    found = []
+    for (name, x), grad in zip(case.inputs.items(), got, strict=True):
+        if x.dtype.kind != "f":
+            why = None if grad is None else "is there, and is of indices"
+        else:
+            why = difference(grad, case.grads[f"g{name}"], case.tolerance(f"g{name}"))
+        found += [f"{case}: g{name} {why}"] if why else []
+    return found
+
+
 def outcome(call) -> str:
     """``accepted``, ``rejected`` as it should be, or the error."""
     try:
@@ -100,6 +140,14 @@ def test_results_are_chainers(op: str) -> None:
     cases = [case for case in recorded() if case.op == op and not case.quirk]
     assert len(cases) == COUNTS[op][0]
     found = [complaint for case in cases for complaint in complaints(case)]
+    assert not found, f"{len(found)} complaints:\n" + "\n".join(found[:10])
+
+
+@pytest.mark.parametrize("op", GRADIENTS)
+def test_gradients_are_chainers(op: str) -> None:
+    cases = [case for case in recorded() if case.op == op and not case.quirk and case.grads]
+    assert len(cases) == GRADIENTS[op]
+    found = [complaint for case in cases for complaint in gradient_complaints(case)]
     assert not found, f"{len(found)} complaints:\n" + "\n".join(found[:10])
 
 

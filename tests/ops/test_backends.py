@@ -72,3 +72,14 @@ def test_twice_gives_the_same_bits(case: Case, engine: str | None) -> None:
     first = as_tuple(case.function(*case.arrays, **case.options, engine=engine))
     second = as_tuple(case.function(*case.arrays, **case.options, engine=engine))
     assert all(a.tobytes() == b.tobytes() for a, b in zip(first, second, strict=True))
+
+
+@pytest.mark.parametrize("case", CASES, ids=repr)
+def test_the_result_is_no_view_of_a_broadcast_input(case: Case) -> None:
+    args = tuple(
+        np.broadcast_to(a.reshape(-1)[:1] if a.size else 0, a.shape).astype(a.dtype, copy=False) for a in case.arrays
+    )
+    args = tuple(a if a.dtype.kind == "f" else b for a, b in zip(args, case.arrays, strict=True))
+    for result in as_tuple(case.function(*args, **case.options)):
+        assert not any(np.may_share_memory(result, a) for a in args)
+        assert result.flags.writeable

@@ -41,7 +41,7 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
     **{
         f"upsample.{name}": getattr(upsample, name)
         for name in upsample.__all__
-        if name not in ("chainer", "explain", "nn")
+        if name not in ("chainer", "explain", "nn", "vjp")
     },
     **{f"chainer.{name}": getattr(chainer, name) for name in chainer.__all__},
 }
@@ -642,3 +642,61 @@ def test_explaining_hostile_arguments(path: str, data: st.DataObject) -> None:
     else:
         assert choice.op == name
         assert {choice.engine, *choice.reasons} == {"cuda", "cpu", "portable"}
+
+
+@pytest.fixture(scope="module")
+def _compiled() -> None:
+    """Kernels that compile in seconds when they are first used; that is no call's time."""
+    for dtype in ("f2", "f4", "f8", "c8", "c16"):
+        x, weight = np.ones((1, 2, 4, 4), dtype=dtype), np.ones((2, 2, 2, 2), dtype=dtype)
+        indices = np.zeros((1, 2, 4, 4), dtype=np.int64)
+        named: list[tuple[Callable[..., Any], tuple[Any, ...], dict[str, Any]]] = [
+            (upsample.interpolate, (x,), dict(scale_factor=s, mode=m))
+            for s in (0.5, 1.5, 2)
+            for m in ("nearest", "bilinear")
+        ]
+        named += [(upsample.max_unpool2d, (x, indices, 2), dict(check_indices=c)) for c in (True, False)]
+        if dtype[0] == "f":
+            named += [(upsample.max_pool2d, (x, 2), {}), (chainer.max_pooling_2d, (x, 2), {})]
+            named += [(chainer.upsampling_2d, (x, indices, 2), {}), (upsample.conv_transpose2d, (x, weight), {})]
+            named += [
+                (
+                    upsample.conv_transpose2d,
+                    (np.ones((1, 8, 4, 4), dtype=dtype), np.ones((8, 2, 2, 2), dtype=dtype)),
+                    {},
+                )
+            ]
+        for function, inputs, options in named:
+            output, pullback = upsample.vjp(function, *inputs, **options)
+            pullback(output)
+
+
+@pytest.mark.usefixtures("_compiled")
+@pytest.mark.parametrize("path", FUNCTIONS, ids=str)
+@settings(hostile, max_examples=(EXAMPLES or 80) // 4)
+@given(data=st.data())
+def test_gradients_of_hostile_arguments(path: str, data: st.DataObject) -> None:
+    """`vjp` takes what the function takes, integers aside, and its gradients are like the arguments."""
+    function, name = FUNCTIONS[path], path.split(".")[1]
+    call = data.draw(calls(name, PARAMETERS[path]))
+    call.pop("out", None)
+    note(f"vjp({name}, {call})")
+    result = attempt(function, name, call)
+    before = {key: snapshot(value) for key, value in call.items()}
+    taken = attempt(lambda **given: upsample.vjp(function, **given), name, call)
+    if isinstance(taken, Exception):
+        assert isinstance(result, Exception) or FORM.match(str(taken)), f"{type(taken).__name__}: {taken}"
+        return
+    assert not isinstance(result, Exception), f"the call raises {result!r}"
+    output, pullback = taken
+    output = output[0] if isinstance(output, tuple) else output
+    grads = attempt(lambda: pullback(output), name, {})
+    assert isinstance(grads, tuple), repr(grads)
+    inputs = [value for key, value in call.items() if key in ARRAYS and is_array(value)]
+    assert sorted(g.shape for g in grads if g is not None) == sorted(x.shape for x in inputs if is_float(x))
+    assert len(grads) == len(inputs)
+    assert before == {key: snapshot(value) for key, value in call.items()}
+
+
+def is_float(x: Any) -> bool:
+    return getattr(x.dtype, "kind", "-") in "fc" or any(kind in str(x.dtype) for kind in ("float", "complex"))

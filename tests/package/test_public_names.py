@@ -14,9 +14,10 @@ from upsample import chainer, functional, nn
 MODULES = {"upsample": upsample, "upsample.functional": functional, "upsample.chainer": chainer, "upsample.nn": nn}
 OWN = [(m, n) for m, c in MODULES.items() for n in c.__all__ if c is not upsample or n not in functional.__all__]
 DOCUMENTED = [(m, n) for m, n in OWN if not isinstance(getattr(MODULES[m], n, None), ModuleType)]
-FUNCTIONS = [(m, n) for m, n in DOCUMENTED if inspect.isfunction(getattr(MODULES[m], n, None)) and n != "explain"]
+ABOUT_CALLS = ("explain", "vjp")
+FUNCTIONS = [(m, n) for m, n in DOCUMENTED if inspect.isfunction(getattr(MODULES[m], n)) and n not in ABOUT_CALLS]
 EXTRA = ["out", "engine"]
-UNPOOL_EXTRA = ["dilation", "duplicates", "check_indices", "deterministic", *EXTRA]
+UNPOOL_EXTRA = ["dilation", "duplicates", "duplicate_grad", "check_indices", "deterministic", *EXTRA]
 SPREAD_EXTRA = ["allow_tf32", *EXTRA]
 NO_TORCH = "torch is not installed, and this test compares with it"
 

@@ -13,6 +13,7 @@ from upsample.arrays import Array, ArrayT
 from upsample.chainer.windows import Holed, Window, check_filled, default_size, large_size, outsize_of, spatial_axes
 from upsample.errors import Raw, bad_type, bad_value
 from upsample.ops.conv_transpose import conv_transpose
+from upsample.ops.moves import convert, repeat
 from upsample.plans.window import SpreadPlan, WindowAxis
 
 __all__ = ["deconvolution_1d", "deconvolution_2d", "deconvolution_3d", "deconvolution_nd"]
@@ -317,7 +318,7 @@ def _fitting_bias(
     if tuple(bias.shape) not in ((outputs,), (1,)):
         rule = f"the result has {outputs} channels"
         raise bad_value(op, "b", Raw(f"<shape {tuple(bias.shape)}>"), rule, "pass one element for each, or one for all")
-    return cast(Array, xp.broadcast_to(bias, (outputs,)))
+    return cast(Array, repeat(xp, bias, outputs))
 
 
 def _in_one_dtype(
@@ -334,10 +335,10 @@ def _in_one_dtype(
     size, other = arrays.itemsize(x), arrays.itemsize(weight)
     wide: Any = x
     if size > other or arrays.dtype_name(x) == arrays.dtype_name(weight):
-        weight = arrays.astype(xp, weight, x.dtype)
+        weight = convert(xp, weight, x.dtype)
     else:
         dtype = weight.dtype if size < other else xp.float32  # float16 and bfloat16
-        wide, weight = arrays.astype(xp, x, dtype), arrays.astype(xp, weight, dtype)
+        wide, weight = convert(xp, x, dtype), convert(xp, weight, dtype)
     rounds = wide.dtype != x.dtype
     if rounds and out is not None:
         shape = (x.shape[0], weight.shape[1] * plan.groups, *plan.large_shape)
@@ -355,7 +356,7 @@ def _in_one_dtype(
     )
     if not rounds:
         return cast(ArrayT, result)
-    result = arrays.astype(xp, result, x.dtype)
+    result = convert(xp, result, x.dtype)
     if out is None:
         return cast(ArrayT, result)
     cast(Any, out)[...] = result

@@ -23,6 +23,7 @@ from upsample.chainer.windows import (
 )
 from upsample.errors import bad_value
 from upsample.ops.conv_transpose import conv_transpose
+from upsample.ops.moves import reshape
 from upsample.ops.unpool import unpool
 from upsample.plans.window import SpreadPlan, UnpoolPlan, WindowAxis
 
@@ -323,7 +324,17 @@ def upsampling_2d(
     if math.prod(axis.kernel for axis in axes) >= 2**63:
         raise bad_value(op, "ksize", ksize, "its places do not fit a 64-bit index", "pass a smaller window")
     plan = UnpoolPlan(axes, local_indices=True, duplicates="sum", check_indices=True, deterministic=True)
-    return unpool(x, indexes, op=op, arguments=("x", "indexes", "outsize"), xp=xp, plan=plan, out=out, engine=engine)
+    return unpool(
+        x,
+        indexes,
+        op=op,
+        arguments=("x", "indexes", "outsize"),
+        xp=xp,
+        plan=plan,
+        duplicate_grad="all",
+        out=out,
+        engine=engine,
+    )
 
 
 def _spread(
@@ -352,7 +363,7 @@ def _spread(
         target = _view(xp, out, (*planes, *shape[2:]))
     one = xp.ones((1,) * x.ndim, dtype=x.dtype, device=arrays.device_of(x))
     result = conv_transpose(
-        xp.reshape(x, (*planes, *small)),
+        reshape(xp, x, (*planes, *small)),
         xp.broadcast_to(one, (1, 1, *(axis.kernel for axis in axes))),
         None,
         op=op,
@@ -363,7 +374,7 @@ def _spread(
         engine=engine,
     )
     if out is None:
-        return cast(ArrayT, xp.reshape(result, shape))
+        return cast(ArrayT, reshape(xp, result, shape))
     if target is None:
         cast(Any, out)[...] = xp.reshape(result, shape)
     return cast(ArrayT, out)

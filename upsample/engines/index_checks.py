@@ -18,7 +18,7 @@ __all__ = ["check_duplicates", "check_range", "legal"]
 
 def legal(plan: UnpoolPlan) -> range:
     """Return the legal indices."""
-    size = math.prod((axis.kernel if plan.local_indices else axis.large) for axis in plan.axes)
+    size = math.prod((axis.kernel if plan.local_indices else axis.large) for axis in plan.windows)
     return range(-size if plan.local_indices else 0, size)
 
 
@@ -30,7 +30,7 @@ def check_range(xp: ModuleType, plan: UnpoolPlan, where: Any, names: tuple[str, 
         return
     place, value = _first(xp, bad, where)
     of = "window" if plan.local_indices else "output plane"
-    shape = tuple(axis.kernel for axis in plan.axes) if plan.local_indices else plan.large_shape
+    shape = tuple(axis.kernel for axis in plan.windows) if plan.local_indices else plan.large_shape
     raise bad_index(
         names[0],
         f"{names[1]}[{', '.join(map(str, place))}]",

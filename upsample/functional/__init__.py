@@ -4,6 +4,7 @@ Names, positional order, defaults, results and dtypes are those of torch 2.13. E
 ``out=`` and ``engine=``.
 """
 
+from upsample.autograd.compiled import opaque
 from upsample.functional.adaptive_pool import (
     adaptive_max_pool1d,
     adaptive_max_pool1d_with_indices,
@@ -51,3 +52,6 @@ __all__ = [
     "upsample_bilinear",
     "upsample_nearest",
 ]
+
+for _name in __all__:
+    opaque(globals()[_name])

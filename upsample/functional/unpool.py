@@ -16,6 +16,7 @@ from upsample.plans.window import UnpoolPlan, WindowAxis
 __all__ = ["max_unpool1d", "max_unpool2d", "max_unpool3d"]
 
 _DUPLICATES = ("last", "sum", "error")
+_DUPLICATE_GRADS = ("winner", "all")
 
 
 def max_unpool2d(
@@ -28,6 +29,7 @@ def max_unpool2d(
     *,
     dilation: IntOrInts = 1,
     duplicates: str = "last",
+    duplicate_grad: str = "winner",
     check_indices: bool = True,
     deterministic: bool = True,
     out: Array | None = None,
@@ -51,6 +53,9 @@ def max_unpool2d(
     duplicates : {"last", "sum", "error"}
         Where several elements of a plane name one position: the last in row-major order wins, which is what torch
         does in a single thread; or their sum, as in Chainer; or a ValueError names the first duplicate.
+    duplicate_grad : {"winner", "all"}
+        Which of those elements receive the gradient under ``duplicates="last"``: the one that was written, or, as in
+        torch, every one of them. Of a sum, every element receives it.
     check_indices : bool
         Whether an index outside the plane raises IndexError. Without the check, the caller vouches that every index
         lies in its own window; one that does not is dropped. On a GPU the check is the call's only synchronisation.
@@ -106,7 +111,7 @@ def max_unpool2d(
         indices,
         (kernel_size, stride, padding, dilation),
         output_size,
-        duplicates,
+        (duplicates, duplicate_grad),
         (check_indices, deterministic),
         out,
         engine,
@@ -123,6 +128,7 @@ def max_unpool1d(
     *,
     dilation: IntOrInts = 1,
     duplicates: str = "last",
+    duplicate_grad: str = "winner",
     check_indices: bool = True,
     deterministic: bool = True,
     out: Array | None = None,
@@ -134,7 +140,8 @@ def max_unpool1d(
     ----------
     input : array
         ``[N, C, L]`` or ``[C, L]``; only N may be 0. Any dtype.
-    indices, kernel_size, stride, padding, output_size, dilation, duplicates, check_indices, deterministic
+    indices, kernel_size, stride, padding, output_size, dilation, duplicates, duplicate_grad, check_indices, \
+    deterministic
         As in `max_unpool2d`.
     out : array, optional
         Receives the result.
@@ -159,7 +166,7 @@ def max_unpool1d(
         indices,
         (kernel_size, stride, padding, dilation),
         output_size,
-        duplicates,
+        (duplicates, duplicate_grad),
         (check_indices, deterministic),
         out,
         engine,
@@ -176,6 +183,7 @@ def max_unpool3d(
     *,
     dilation: IntOrInts = 1,
     duplicates: str = "last",
+    duplicate_grad: str = "winner",
     check_indices: bool = True,
     deterministic: bool = True,
     out: Array | None = None,
@@ -187,7 +195,8 @@ def max_unpool3d(
     ----------
     input : array
         ``[N, C, D, H, W]`` or ``[C, D, H, W]``; only N may be 0. Any dtype.
-    indices, kernel_size, stride, padding, output_size, dilation, duplicates, check_indices, deterministic
+    indices, kernel_size, stride, padding, output_size, dilation, duplicates, duplicate_grad, check_indices, \
+    deterministic
         As in `max_unpool2d`.
     out : array, optional
         Receives the result.
@@ -215,7 +224,7 @@ def max_unpool3d(
         indices,
         (kernel_size, stride, padding, dilation),
         output_size,
-        duplicates,
+        (duplicates, duplicate_grad),
         (check_indices, deterministic),
         out,
         engine,
@@ -229,12 +238,12 @@ def _unpooled(
     indices: Array,
     window: tuple[object, object, object, object],
     output_size: object,
-    duplicates: object,
+    rules: tuple[object, object],
     flags: tuple[object, object],
     out: Array | None,
     engine: str | None,
 ) -> ArrayT:
-    arguments = (*window, output_size, duplicates, *flags, engine)
+    arguments = (*window, output_size, *rules, *flags, engine)
     key, known = repeats.find(op, arguments, (x, indices))
     if known is not None:
         return repeat_unpool(x, indices, op=op, arguments=("input", "indices"), known=known, out=out)
@@ -245,6 +254,7 @@ def _unpooled(
     if 0 in x.shape[x.ndim - spatial - 1 :]:
         raise bad_value(op, "input", Raw(f"<shape {tuple(x.shape)}>"), "only the batch may be empty", "pass samples")
     kernel_size, stride, padding, dilation = window
+    duplicates, duplicate_grad = rules
     kernel = integers(op, "kernel_size", kernel_size, spatial, least=1, one_for_all=False)
     plan = _plan(
         op,
@@ -259,7 +269,15 @@ def _unpooled(
         flag(op, "deterministic", flags[1]),
     )
     result = unpool(
-        x, indices, op=op, arguments=("input", "indices", "output_size"), xp=xp, plan=plan, out=out, engine=engine
+        x,
+        indices,
+        op=op,
+        arguments=("input", "indices", "output_size"),
+        xp=xp,
+        plan=plan,
+        duplicate_grad=check_duplicate_grad(op, duplicate_grad),
+        out=out,
+        engine=engine,
     )
     repeats.keep(key, "unpool", plan, (x, indices), result.shape, engine)
     return result
@@ -288,6 +306,17 @@ def check_duplicates(op: str, duplicates: object, dtype: str) -> str:
     if duplicates == "sum" and dtype == "bool":
         raise bad_type(op, "input", Raw("<dtype bool>"), "bools do not add", "convert it, or pass another duplicates=")
     return duplicates
+
+
+def check_duplicate_grad(op: str, duplicate_grad: object) -> str:
+    """Return which duplicates receive gradients."""
+    if not isinstance(duplicate_grad, str):
+        rule = "the name of a rule is wanted"
+        raise bad_type(op, "duplicate_grad", duplicate_grad, rule, f"pass one of {_DUPLICATE_GRADS}")
+    if duplicate_grad not in _DUPLICATE_GRADS:
+        rule = "there is no such rule"
+        raise bad_value(op, "duplicate_grad", duplicate_grad, rule, f"pass one of {_DUPLICATE_GRADS}")
+    return duplicate_grad
 
 
 @lru_cache(maxsize=1024)

@@ -7,7 +7,13 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from upsample.arguments import IntOrInts, flag, integers
 from upsample.arrays import Array, ArrayT
-from upsample.functional.unpool import check_duplicates, max_unpool1d, max_unpool2d, max_unpool3d
+from upsample.functional.unpool import (
+    check_duplicate_grad,
+    check_duplicates,
+    max_unpool1d,
+    max_unpool2d,
+    max_unpool3d,
+)
 from upsample.nn.layer import Layer
 
 __all__ = ["MaxUnpool1d", "MaxUnpool2d", "MaxUnpool3d"]
@@ -27,6 +33,7 @@ class _MaxUnpool(Layer):
         *,
         dilation: IntOrInts = 1,
         duplicates: str = "last",
+        duplicate_grad: str = "winner",
         check_indices: bool = True,
         deterministic: bool = True,
         engine: str | None = None,
@@ -38,6 +45,7 @@ class _MaxUnpool(Layer):
         self.padding = integers(op, "padding", padding, n, least=0, one_for_all=False)
         self.dilation = integers(op, "dilation", dilation, n, least=1, one_for_all=False)
         self.duplicates = check_duplicates(op, duplicates, "float32")
+        self.duplicate_grad = check_duplicate_grad(op, duplicate_grad)
         self.check_indices = flag(op, "check_indices", check_indices)
         self.deterministic = flag(op, "deterministic", deterministic)
 
@@ -52,6 +60,7 @@ class _MaxUnpool(Layer):
             output_size,
             dilation=self.dilation,
             duplicates=self.duplicates,
+            duplicate_grad=self.duplicate_grad,
             check_indices=self.check_indices,
             deterministic=self.deterministic,
             engine=self.engine,
@@ -67,6 +76,8 @@ class _MaxUnpool(Layer):
             shown += f", dilation={self.dilation}"
         if self.duplicates != "last":
             shown += f", duplicates={self.duplicates!r}"
+        if self.duplicate_grad != "winner":
+            shown += f", duplicate_grad={self.duplicate_grad!r}"
         for name in ("check_indices", "deterministic"):
             if not getattr(self, name):
                 shown += f", {name}=False"
@@ -84,6 +95,8 @@ class MaxUnpool2d(_MaxUnpool):
         Of the pooling that made the input.
     duplicates : {"last", "sum", "error"}
         What becomes of several values for one position.
+    duplicate_grad : {"winner", "all"}
+        Which of them receive its gradient, where one overwrote the others.
     check_indices : bool
         Whether an index outside the plane raises IndexError.
     deterministic : bool
@@ -129,7 +142,7 @@ class MaxUnpool1d(_MaxUnpool):
 
     Parameters
     ----------
-    kernel_size, stride, padding, dilation, duplicates, check_indices, deterministic, engine
+    kernel_size, stride, padding, dilation, duplicates, duplicate_grad, check_indices, deterministic, engine
         As in `MaxUnpool2d`.
 
     Examples
@@ -148,7 +161,7 @@ class MaxUnpool3d(_MaxUnpool):
 
     Parameters
     ----------
-    kernel_size, stride, padding, dilation, duplicates, check_indices, deterministic, engine
+    kernel_size, stride, padding, dilation, duplicates, duplicate_grad, check_indices, deterministic, engine
         As in `MaxUnpool2d`.
 
     Examples

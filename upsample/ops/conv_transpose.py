@@ -10,6 +10,7 @@ import numpy as np
 from upsample import arrays
 from upsample.arguments import check_addressable
 from upsample.arrays import Array, ArrayT
+from upsample.autograd.tape import follow, followed
 from upsample.engines import dispatch
 from upsample.ops.repeats import Repeat
 from upsample.plans.window import SpreadPlan
@@ -63,6 +64,10 @@ def conv_transpose(
     given = (x, weight) if bias is None else (x, weight, bias)
     if out is not None:
         arrays.check_out(op, out, shape, x.dtype, dict(zip(arguments, given, strict=False)))
+    if followed(x, weight, bias):
+        from upsample.ops import gradients  # which imports this module
+
+        return cast(ArrayT, follow(gradients.Spread(op, xp, engine, plan), x, weight, bias)[0])
     run = dispatch.choose(op, "conv_transpose", plan, x, engine)
     batched = x.ndim == spatial + 2
     native = [arrays.native_order(a) for a in given]

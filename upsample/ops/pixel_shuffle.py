@@ -8,6 +8,7 @@ from typing import cast
 from upsample import arrays
 from upsample.arguments import check_addressable
 from upsample.arrays import Array, ArrayT
+from upsample.autograd.tape import follow, followed
 from upsample.engines import dispatch
 from upsample.plans.shuffle import ShufflePlan
 
@@ -21,5 +22,9 @@ def rearrange(
     check_addressable(op, argument, tuple(x.shape), plan.shape, arrays.itemsize(x))
     if out is not None:
         arrays.check_out(op, out, plan.shape, x.dtype, {argument: x})
+    if followed(x):
+        from upsample.ops import gradients  # which imports this module
+
+        return cast(ArrayT, follow(gradients.Rearrange(op, xp, engine, plan, tuple(x.shape)), x)[0])
     run = dispatch.choose(op, "pixel_shuffle", plan, x, engine)
     return cast(ArrayT, run(xp, plan, x, out))

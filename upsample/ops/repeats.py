@@ -2,7 +2,8 @@
 
 All that a call's checks look at is in the key: its arguments with their types (2, 2.0 and True are equal, and not the
 same), and the shape and dtype of each array. Only NumPy's own arrays, in this machine's byte order, and arguments that
-are plain Python values are kept; every other call goes the long way, and so does one that is only explained.
+are plain Python values are kept; every other call goes the long way, and so does one that is only explained, or whose
+gradient is wanted.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from upsample.autograd.tape import is_recording
 from upsample.engines import dispatch
 
 __all__ = ["Repeat", "find", "keep"]
@@ -64,7 +66,7 @@ def find(op: str, arguments: tuple[object, ...], given: tuple[object, ...]) -> t
         key += (x.shape, x.dtype)
     if tuple in types:
         key += tuple([tuple(map(type, a)) for a in arguments if type(a) is tuple])
-    if dispatch.is_special():
+    if dispatch.is_special() or is_recording():
         return None, None
     try:
         return key, _repeats.get(key)

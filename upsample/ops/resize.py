@@ -10,6 +10,7 @@ import numpy as np
 from upsample import arrays
 from upsample.arguments import check_addressable
 from upsample.arrays import Array, ArrayT
+from upsample.autograd.tape import follow, followed
 from upsample.engines import dispatch
 from upsample.ops.repeats import Repeat
 from upsample.plans.resize import ResizePlan
@@ -55,6 +56,10 @@ def resize(
     check_addressable(op, arguments[1], shape, shape, arrays.itemsize(x))
     if out is not None:
         arrays.check_out(op, out, shape, x.dtype, {arguments[0]: x})
+    if followed(x):
+        from upsample.ops import gradients  # which imports this module
+
+        return cast(ArrayT, follow(gradients.Resize(op, xp, engine, plan), x)[0])
     run = dispatch.choose(op, "resize", plan, x, engine)
     return cast(ArrayT, arrays.in_order_of(x, run(xp, plan, arrays.native_order(x), out)))
 

@@ -10,6 +10,7 @@ import numpy as np
 from upsample import arrays
 from upsample.arguments import check_addressable
 from upsample.arrays import Array, ArrayT
+from upsample.autograd.tape import follow, followed
 from upsample.engines import dispatch
 from upsample.errors import Raw, bad_value
 from upsample.ops.repeats import Repeat
@@ -26,6 +27,7 @@ def unpool(
     arguments: tuple[str, str, str],
     xp: ModuleType,
     plan: UnpoolPlan,
+    duplicate_grad: str,
     out: Array | None,
     engine: str | None,
 ) -> ArrayT:
@@ -45,6 +47,8 @@ def unpool(
         Namespace of both.
     plan : UnpoolPlan
         Windows, and what indices mean.
+    duplicate_grad : {"winner", "all"}
+        Which of the cells that name one position receive its gradient, where one overwrote the others.
     out : array or None
         Receives the result.
     engine : str or None
@@ -67,6 +71,11 @@ def unpool(
     check_addressable(op, arguments[2], plan.large_shape, shape, arrays.itemsize(x))
     if out is not None:
         arrays.check_out(op, out, shape, x.dtype, {arguments[0]: x, arguments[1]: indices})
+    if followed(x):
+        from upsample.ops import gradients  # which imports this module
+
+        step = gradients.Unpool(op, xp, engine, plan, duplicate_grad == "all")
+        return cast(ArrayT, follow(step, x, indices)[0])
     run = dispatch.choose(op, "unpool", plan, x, engine)
     result = run(xp, plan, arrays.native_order(x), arrays.native_order(indices), out, (op, arguments[1]))
     return cast(ArrayT, arrays.in_order_of(x, result))

@@ -8,12 +8,15 @@ Two coordinate maps carry every method; sample ``i`` of the output lies at ``c``
     input        |    0    |    1    |    2    |
     output 6     | 0  | 1  | 2  | 3  | 4  | 5  |     half-pixel, step 3/6
     output 6          0   1   2   3   4   5          aligned corners, step 2/5
+
+A gradient is the same with every rule transposed: what an input gave to some outputs, it gets back from them.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
+from functools import lru_cache
 
 __all__ = ["AxisRule", "ResizePlan", "Rounding", "identity"]
 
@@ -48,6 +51,9 @@ class AxisRule:
         Keys' a, for the cubic method.
     rounding : Rounding
         Precision of the coordinates.
+    transposed : bool
+        The rule is that of the gradient: `in_size` counts the samples that the method makes, `out_size` those that it
+        takes, and all else is as it was.
     """
 
     in_size: int
@@ -58,6 +64,16 @@ class AxisRule:
     antialias: bool
     cubic_coeff: float
     rounding: Rounding
+    transposed: bool = False
+
+    def transpose(self) -> AxisRule:
+        """Return the rule of the gradient; of a gradient's, the rule it came from."""
+        return replace(self, in_size=self.out_size, out_size=self.in_size, transposed=not self.transposed)
+
+    @property
+    def moves(self) -> bool:
+        """Whether every output sample is a copy of one input sample."""
+        return self.is_identity or (self.method in ("nearest", "nearest-exact") and not self.transposed)
 
     @property
     def is_identity(self) -> bool:
@@ -96,4 +112,13 @@ class ResizePlan:
     @property
     def only_moves(self) -> bool:
         """Whether every output is a copy of one input, so that any dtype can be taken."""
-        return all(rule.method in ("nearest", "nearest-exact") for rule in self.rules)
+        return all(rule.moves for rule in self.rules)
+
+    def transpose(self) -> ResizePlan:
+        """Return the plan of the gradient; the same object again for an equal plan, as engines remember plans."""
+        return _transposed(self)
+
+
+@lru_cache(maxsize=512)
+def _transposed(plan: ResizePlan) -> ResizePlan:
+    return ResizePlan(plan.axes, tuple(rule.transpose() for rule in plan.rules))

@@ -23,6 +23,12 @@ class ShufflePlan:
     order: tuple[int, ...]
     shape: tuple[int, ...]
 
+    def transpose(self, shape: tuple[int, ...]) -> ShufflePlan:
+        """Return the plan that undoes this one, for what was made of an array of `shape`."""
+        moved = tuple(self.split[axis] for axis in self.order)
+        back = tuple(self.order.index(axis) for axis in range(len(self.order)))
+        return ShufflePlan(moved, back, shape)
+
     @property
     def moves_nothing(self) -> bool:
         """Whether elements stay in the order in which they lie."""

@@ -6,10 +6,15 @@ The inputs of an output are one contiguous run, since a clamped border merges it
     output           └──.2──.5──.3──┘                    weight = .2 .5 .3 0 …
 
 A tap of weight zero inside the run counts: NaN times zero is NaN, there as in torch.
+
+A transposed rule's table says for each sample that the method takes which ones it fed (`first`, `count`), and with
+what weights. They are one run again, since both ends of the runs ascend; a sample that fed none has `count` 0. There
+weights of zero at the ends of a run do not count: what had no part in a value has none in its gradient.
 """
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
@@ -61,6 +66,11 @@ class Taps:
         """Taps of the output that has most."""
         return int(self.weight.shape[1])
 
+    @property
+    def span(self) -> tuple[int, int]:
+        """The inputs, from and to, that the outputs are made of; of one that is made of none, `first` is among them."""
+        return int(self.first.min()), int((self.first + np.maximum(self.count, 1)).max())
+
     def rows(self, begin: int, end: int) -> Taps:
         """Return the table of outputs ``[begin, end)``, as views."""
         cut = slice(begin, end)
@@ -96,7 +106,9 @@ def _whole(rule: AxisRule) -> Taps:
 
 def _expanded(rule: AxisRule, begin: int, end: int) -> Taps:
     method, output = FILTERS[rule.method], np.arange(begin, end)
-    if isinstance(method, Point):
+    if rule.transposed:
+        table = _transposed(rule, output)
+    elif isinstance(method, Point):
         table = _point(rule, method, output)
     elif isinstance(method, Mean):
         table = _mean(rule, output)
@@ -112,6 +124,51 @@ def _expanded(rule: AxisRule, begin: int, end: int) -> Taps:
 def _unmerged(first: _Ints, count: _Ints, weight: _Reals) -> Taps:
     """A table into which no tap was merged."""
     return Taps(first, count, weight, np.zeros(len(first), dtype=bool), np.zeros(len(first), dtype=bool))
+
+
+def _transposed(rule: AxisRule, output: _Ints) -> Taps:
+    """Turn the part of the forward table round that uses the samples `output`."""
+    forward = rule.transpose()
+    begin, end = _users(forward, int(output[0]), int(output[-1]) + 1)
+    table = taps_between(forward, begin, end)
+    lowest = np.searchsorted(table.first + table.count, output, side="right")
+    count = np.maximum(np.searchsorted(table.first, output, side="right") - lowest, 0)
+    lowest = np.minimum(lowest, max(end - begin - 1, 0))
+    weight = np.zeros((len(output), int(count.max(initial=1))))
+    sample, place = np.nonzero(np.arange(weight.shape[1]) < count[:, None])
+    user = lowest[sample] + place
+    weight[sample, place] = table.weight[user, output[sample] - table.first[user]]
+    first = np.minimum(lowest + begin, rule.in_size - 1)
+    return _trimmed(_unmerged(first, count, weight))
+
+
+def _trimmed(table: Taps) -> Taps:
+    """Leave away taps of weight zero at both ends: most come of a border, and would make every run longer."""
+    used = table.weight != 0
+    skipped = used.argmax(axis=1)
+    count = np.where(used.any(axis=1), used.shape[1] - used[:, ::-1].argmax(axis=1) - skipped, 0)
+    place = np.arange(int(count.max(initial=1)))
+    weight = np.take_along_axis(table.weight, np.minimum(skipped[:, None] + place, used.shape[1] - 1), axis=1)
+    return _unmerged(table.first + skipped, count, np.where(place < count[:, None], weight, 0.0))
+
+
+def _users(rule: AxisRule, begin: int, end: int) -> tuple[int, int]:
+    """Return the outputs that use inputs ``[begin, end)``: by bisection, where the table is too long to be kept."""
+    if rule.out_size <= _KEPT:
+        table = _whole(rule)
+        lowest = int(np.searchsorted(table.first + table.count, begin, side="right"))
+        return lowest, max(int(np.searchsorted(table.first, end, side="left")), lowest)
+
+    def past(output: int) -> int:
+        one = _expanded(rule, output, output + 1)
+        return int(one.first[0] + one.count[0])
+
+    def first(output: int) -> int:
+        return int(_expanded(rule, output, output + 1).first[0])
+
+    low: int = bisect_right(range(rule.out_size), begin, key=past)
+    high: int = bisect_left(range(rule.out_size), end, key=first)
+    return low, max(high, low)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -93,6 +93,12 @@ class SpanAxis:
         """How many positions each cell covers."""
         return -(-(np.arange(self.small) + 1) * self.large // self.small) - self.first()
 
+    def covering(self) -> tuple[_Ints, _Ints]:
+        """The first cell that covers each position, and how many do."""
+        position = np.arange(self.large)
+        begin = np.searchsorted(self.first() + self.count(), position, side="right")
+        return begin, np.searchsorted(self.first(), position, side="right") - begin
+
 
 @dataclass(frozen=True, slots=True)
 class PoolPlan:
@@ -117,6 +123,12 @@ class PoolPlan:
         """Spatial shape of the result."""
         return tuple(axis.small for axis in self.axes)
 
+    def transpose(self) -> UnpoolPlan:
+        """Return the plan of the gradient: what cells of one maximum receive, adds."""
+        return UnpoolPlan(
+            self.axes, self.local_indices, duplicates="sum", check_indices=False, deterministic=True, trusted=True
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class UnpoolPlan:
@@ -124,8 +136,8 @@ class UnpoolPlan:
 
     Attributes
     ----------
-    axes : tuple of WindowAxis
-        One geometry a spatial axis.
+    axes : tuple
+        One geometry a spatial axis; adaptive windows only where indices are `trusted`.
     local_indices : bool
         Indices count within the window, negative ones from its end, and positions in the padding are dropped
         (Chainer); else they count in the output plane (torch).
@@ -135,13 +147,21 @@ class UnpoolPlan:
         Whether indices are checked; if not, one outside its window is dropped.
     deterministic : bool
         Whether equal calls give equal results; if not, under "last" any cell may win where several name one position.
+    trusted : bool
+        Indices are those of the pooling of these windows, so that nothing has to be looked at.
     """
 
-    axes: tuple[WindowAxis, ...]
+    axes: tuple[WindowAxis | SpanAxis, ...]
     local_indices: bool
     duplicates: str
     check_indices: bool
     deterministic: bool
+    trusted: bool = False
+
+    @property
+    def windows(self) -> tuple[WindowAxis, ...]:
+        """The axes, none of which is adaptive."""
+        return tuple(axis for axis in self.axes if isinstance(axis, WindowAxis))
 
     @property
     def large_shape(self) -> tuple[int, ...]:
@@ -176,6 +196,16 @@ class SpreadPlan:
     def large_shape(self) -> tuple[int, ...]:
         """Spatial shape of the result."""
         return tuple(axis.large for axis in self.axes)
+
+    @property
+    def small_shape(self) -> tuple[int, ...]:
+        """Spatial shape of the input."""
+        return tuple(axis.small for axis in self.axes)
+
+    @property
+    def kernel_shape(self) -> tuple[int, ...]:
+        """Spatial shape of the weight."""
+        return tuple(axis.kernel for axis in self.axes)
 
 
 @dataclass(frozen=True, slots=True)

@@ -50,6 +50,10 @@ def columns(
             for o in range(len(count)):
                 d = _U(d0 + top * da + mid * db + o * dn)
                 taps = count[o]
+                if taps == 0:  # of a gradient
+                    for j in range(n):
+                        dst[d + _U(j)] = 0
+                    continue
                 a, w = _U(s + index[o, 0] * sn), weight[o, 0]
                 if taps == 1:
                     for j in range(n):
@@ -93,7 +97,7 @@ def _careful(
             total = src[s + _U(index[o, 0] * inner + i)] * weight[o, 0]
             for t in range(1, count[o]):
                 total += src[s + _U(index[o, t] * inner + i)] * weight[o, t]
-            dst[d + _U(o * inner + i)] = total
+            dst[d + _U(o * inner + i)] = total if count[o] else src.dtype.type(0)
 
 
 @kernel
@@ -133,7 +137,7 @@ def edges(
                 else:
                     for t in range(1, taps):
                         total += src[_U(s + index[o, t] * inner)] * weight[o, t]
-                dst[d] = total
+                dst[d] = total if taps else src.dtype.type(0)
 
 
 @kernel
@@ -280,6 +284,11 @@ def rows_halved(
 ) -> None:
     """Filter rows to half as many samples, an even number of taps each."""
     sa, sb, _, da, db, _, size_b, _ = steps
+    if phases.shape[1] == 2 and low == start == 0 and high == len(count) == da and sa == 2 * da and size_b == 1:
+        p, q, s, d = phases[0, 0], phases[0, 1], _U(s0), _U(d0)  # pairs that no row's end cuts: all rows are one
+        for j in range(_U(outer * high)):
+            dst[d + j] = src[s + _U(2) * j] * p + src[s + _U(2) * j + _U(1)] * q
+        return
     edges(src, s0, dst, d0, outer, steps, low, high, count, index, exact)
     for top in range(outer):
         for mid in range(size_b):

@@ -110,7 +110,8 @@ def reach(rule: AxisRule, begin: int, end: int) -> tuple[int, int]:
     """Return the inputs ``[low, high)`` that outputs ``[begin, end)`` are made of."""
     table = taps(rule)
     first = table.first[begin:end]
-    return int(first.min()), int((first + table.count[begin:end]).max())
+    low = int(first.min())
+    return low, max(int((first + table.count[begin:end]).max()), low + 1)
 
 
 @lru_cache(maxsize=256)
@@ -140,7 +141,7 @@ def runs(rule: AxisRule, dtype: str, inner: int, begin: int, end: int) -> Runs:
     """
     table, weight = _scaled(rule, dtype)
     begins, count, weight = table.first[begin:end], table.count[begin:end], weight[begin:end]
-    longest = int(count.max())
+    longest = max(int(count.max()), 1)
     first = np.minimum(begins, reach(rule, begin, end)[1] - longest)
     source = np.arange(longest) - (begins - first)[:, None]
     inside = (source >= 0) & (source < count[:, None])

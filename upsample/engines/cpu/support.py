@@ -23,7 +23,10 @@ _DTYPES: Mapping[str, frozenset[str]] = MappingProxyType(
         "resize": arrays.FLOATING | arrays.COMPLEX | {"uint8"},
         "pool": _REAL,
         "unpool": arrays.MOVABLE,
+        "gather": arrays.MOVABLE - {"complex128"},
         "conv_transpose": arrays.FLOATING,
+        "conv": arrays.FLOATING,
+        "conv_weight": arrays.FLOATING,
     }
 )
 

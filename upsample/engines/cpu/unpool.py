@@ -27,7 +27,7 @@ from upsample.engines.cpu.unpool_kernels import (
 from upsample.engines.index_checks import check_duplicates, check_range, legal
 from upsample.plans.window import UnpoolPlan
 
-__all__ = ["run"]
+__all__ = ["Geometry", "geometry", "run", "targets"]
 
 _A = np.ndarray[Any, Any]
 
@@ -56,7 +56,7 @@ class _Band:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Geometry:
+class Geometry:
     """What depends on the plan alone."""
 
     grid: _A
@@ -69,22 +69,24 @@ class _Geometry:
 
 
 @lru_cache(maxsize=256)
-def _geometry(plan: UnpoolPlan) -> _Geometry:
-    grid = [(a.large, a.small, a.kernel, a.stride, a.padding, a.dilation) for a in plan.axes]
-    return _Geometry(
+def geometry(plan: UnpoolPlan) -> Geometry:
+    """Lay out the numbers of a plan for the kernels, and keep them."""
+    axes = plan.windows  # adaptive ones are not looked at
+    grid = [(a.large, a.small, a.kernel, a.stride, a.padding, a.dilation) for a in axes]
+    return Geometry(
         frozen(np.asarray(grid, dtype=np.int64).reshape(-1)),
         math.prod(plan.large_shape),
         math.prod(plan.small_shape),
         math.prod(plan.small_shape[:-1]),
-        math.prod(axis.kernel for axis in plan.axes[:-1]),
-        legal(plan),
-        _bands(plan),
+        math.prod(a.kernel for a in axes[:-1]),
+        range(0) if plan.trusted else legal(plan),
+        () if plan.trusted else _bands(plan),
     )
 
 
 def _bands(plan: UnpoolPlan) -> tuple[_Band, ...]:
     """Cut large planes along the first axis; none where that is the only one, or a window lies in the padding."""
-    axis, line = plan.axes[0], math.prod(plan.large_shape[1:])
+    axis, line = plan.windows[0], math.prod(plan.large_shape[1:])
     starts = axis.positions(0)
     if len(plan.axes) == 1 or axis.large * line <= _BAND or starts[0] + axis.reach <= 0 or starts[-1] >= axis.large:
         return ()
@@ -109,7 +111,9 @@ def run(xp: ModuleType, plan: UnpoolPlan, x: Array, indices: Array, out: Array |
     shape = (*source.shape[: source.ndim - len(plan.axes)], *plan.large_shape)
     direct = given is not None and given.flags.c_contiguous and given.dtype.isnative
     result = given if direct else np.empty(shape, source.dtype)
-    if result.size:
+    if not source.size:
+        result[...] = 0
+    elif result.size:
         _unpool(plan, source, where, result, names, fresh=out is None)
     if given is not None and not direct:
         given[...] = result
@@ -117,7 +121,7 @@ def run(xp: ModuleType, plan: UnpoolPlan, x: Array, indices: Array, out: Array |
 
 
 def _unpool(plan: UnpoolPlan, x: _A, where: _A, result: _A, names: tuple[str, str], *, fresh: bool) -> None:
-    g = _geometry(plan)
+    g = geometry(plan)
     flat = frozen(np.ascontiguousarray(where)).reshape(-1)
     late = fresh and not plan.local_indices and plan.duplicates != "error"  # a new array may be written, then dropped
     if plan.check_indices and not late:
@@ -163,7 +167,7 @@ class _Work:
     """One call: what its blocks share."""
 
     plan: UnpoolPlan
-    g: _Geometry
+    g: Geometry
     values: _A
     where: _A
     result: _A
@@ -181,7 +185,7 @@ class _Work:
         bad: Any = False
         for cell in range(plane0 * g.cells, plane1 * g.cells, step * planes):
             cut = slice(cell, min(cell + step * planes, plane1 * g.cells))
-            where, values = self._targets(cut), self.values[cut]
+            where, values = targets(self.plan, self.where, cut), self.values[cut]
             if self.half:
                 values = frozen(values.astype(np.float32))
             bad |= write(values, where, planes, begin, g.positions, cell == plane0 * g.cells, made)
@@ -192,7 +196,7 @@ class _Work:
 
     def by_bands(self) -> bool:
         """Make planes in bands, each from the cells whose windows meet it; say whether no index was elsewhere."""
-        g, axis = self.g, self.plan.axes[0]
+        g, axis = self.g, self.plan.windows[0]
         cells, line = g.cells // axis.small, g.positions // axis.large
         far = []
 
@@ -201,26 +205,28 @@ class _Work:
             cut = slice(plane * g.cells + band.first * cells, plane * g.cells + band.last * cells)
             numbers = (plane * g.positions + band.begin, band.begin, band.end, band.first, band.last - band.first)
             window = (cells, line, axis.large, axis.reach, axis.stride, axis.padding)
-            if place_band(self.values[cut], self._targets(cut), numbers + window, self.result):
+            if place_band(self.values[cut], targets(self.plan, self.where, cut), numbers + window, self.result):
                 far.append(number)
 
         threads.each_block(make, self.where.size // g.cells * len(g.bands))
         return not far
 
-    def _targets(self, cut: slice) -> _A:
-        """Positions in planes that the cells of a cut name."""
-        where = self.where[cut]
-        if where.dtype != np.int64:
-            where = frozen(where.astype(np.int64))
-        if self.plan.check_indices and not self.plan.local_indices:
-            return where
-        target = np.empty(where.shape, dtype=np.int64)
-        make = window_targets if self.plan.local_indices else own_targets
-        make(where, cut.start, self.g.rows, self.g.taps, self.g.grid, target)
-        return frozen(target)
+
+def targets(plan: UnpoolPlan, indices: _A, cut: slice) -> _A:
+    """Return the positions in planes that the cells of a cut of all `indices`, flat, name; outside where dropped."""
+    where = indices[cut]
+    if where.dtype != np.int64:
+        where = frozen(where.astype(np.int64))
+    if (plan.check_indices or plan.trusted) and not plan.local_indices:
+        return where
+    g = geometry(plan)
+    target = np.empty(where.shape, dtype=np.int64)
+    make = window_targets if plan.local_indices else own_targets
+    make(where, cut.start, g.rows, g.taps, g.grid, target)
+    return frozen(target)
 
 
-def _check(plan: UnpoolPlan, g: _Geometry, where: _A, flat: _A, names: tuple[str, str]) -> None:
+def _check(plan: UnpoolPlan, g: Geometry, where: _A, flat: _A, names: tuple[str, str]) -> None:
     """Raise for indices out of range and for the duplicates that the plan forbids."""
 
     def outside(_plane0: int, _plane1: int, begin: int, end: int) -> bool:

@@ -62,7 +62,7 @@ def _along_rows(axis: Axis, source: str, target: str, sums: str, shift: int) -> 
     least = max(1, _ROWS * _THREADS // (_MOST_ROWS * lanes))
     across = max(least, min(_THREADS // lanes, 1 << (rule.out_size - 1).bit_length()))
     rows = _THREADS // (lanes * across) * _ROWS
-    chunk = min(widest(rule, across), max(_WARP, _SAMPLES // (rows * item) * 31 // 32))
+    chunk = min(max(widest(rule, across), 1), max(_WARP, _SAMPLES // (rows * item) * 31 // 32))
     by_output = lanes > 1
     scalars = struct(
         {
@@ -80,7 +80,7 @@ def _along_rows(axis: Axis, source: str, target: str, sums: str, shift: int) -> 
     grid = (ceil_div(axis.outer, rows), min(ceil_div(rule.out_size, across), 65535), 1)
     shared = rows * (chunk + (chunk >> 5) + 1) * item
     made = Launch(_kernel("along_rows", source, target, sums), grid, (_THREADS, 1, 1), shared, (scalars,))
-    return made, by_output, (0, 1, 2, 3)
+    return made, by_output, (0, 1, 2, 3, 4)
 
 
 def _along_columns(axis: Axis, source: str, target: str, sums: str, shift: int) -> tuple[Launch, bool, tuple[int, ...]]:
@@ -103,4 +103,4 @@ def _along_columns(axis: Axis, source: str, target: str, sums: str, shift: int) 
         down = min(ceil_div(rule.out_size, _THREADS // _WARP), 65535)
         grid = (ceil_div(axis.inner, _WARP * _COLUMNS), down, layers)
     made = Launch(_kernel("along_columns", source, target, sums), grid, (_THREADS, 1, 1), 0, (scalars,))
-    return made, True, (0, 1, 3)
+    return made, True, (0, 1, 4)

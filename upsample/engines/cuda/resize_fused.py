@@ -9,7 +9,7 @@ import numpy as np
 
 from upsample.engines.cuda.launch import C_TYPES, Kernel, Launch, ceil_div, kernel, struct
 from upsample.engines.cuda.resize_pass import Pass, Request
-from upsample.engines.cuda.resize_tables import longest, place_tables, run_tables, shift_of, sums_of
+from upsample.engines.cuda.resize_tables import longest, marches, place_tables, run_tables, shift_of, sums_of
 from upsample.plans.resize import AxisRule
 
 __all__ = ["Box", "fuses", "kernels", "plan_fused"]
@@ -62,7 +62,7 @@ def fuses(box: Box, dtype: str, limit: int) -> bool:
     """Tell whether one pass takes these axes: two of up to eight taps, or three of two."""
     most = {2: _most_taps(dtype), 3: 2}.get(len(box.rules), 0)
     width = _taps(box)
-    if width > most:
+    if width > most or not all(marches(rule) for rule in box.rules):
         return False
     if dtype == "uint8" and any(sums_of(rule) != "int32" for rule in box.rules):
         return False

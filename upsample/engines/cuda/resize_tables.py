@@ -13,7 +13,7 @@ import numpy as np
 from upsample.plans.resize import AxisRule
 from upsample.plans.taps import Taps, fixed_point, taps
 
-__all__ = ["axis_tables", "longest", "place_tables", "run_tables", "shift_of", "sums_of", "widest"]
+__all__ = ["axis_tables", "longest", "marches", "place_tables", "run_tables", "shift_of", "sums_of", "widest"]
 
 _Array: TypeAlias = np.ndarray[Any, np.dtype[Any]]
 
@@ -44,12 +44,19 @@ def longest(rule: AxisRule) -> int:
 
 
 @lru_cache(maxsize=512)
+def marches(rule: AxisRule) -> bool:
+    """Tell whether every output has a tap, and none a first one before those above; transposed tables may not."""
+    table = taps(rule)
+    return int(table.count.min()) > 0 and bool((np.diff(table.first) >= 0).all())
+
+
+@lru_cache(maxsize=512)
 def widest(rule: AxisRule, outputs: int) -> int:
     """Return how many inputs the outputs of a tile are made of, at most."""
     begin = np.arange(0, rule.out_size, outputs)
     end = np.minimum(begin + outputs, rule.out_size)
     table = taps(rule)
-    return int((_reach(table)[end - 1] - table.first[begin]).max())
+    return int((_reach(table)[end - 1] - _base(table)[begin]).max())
 
 
 def _scaled(rule: AxisRule, dtype: str) -> tuple[Taps, _Array]:
@@ -68,12 +75,20 @@ def _flagged(table: Taps) -> _Array:
 
 
 def axis_tables(rule: AxisRule, dtype: str, by_output: bool) -> tuple[_Array, ...]:
-    """Make the tables of one axis: first, count, reach (where the runs up to an output end) and weight.
+    """Make the tables of one axis: first, count, base and reach, and weight.
+
+    The runs of an output and of those after it begin at its base or later, those of it and before end by its reach.
 
     `by_output` puts the weights of an output side by side, else those of neighbours.
     """
     table, weight = _scaled(rule, dtype)
-    return table.first, _flagged(table), _reach(table), np.ascontiguousarray(weight if by_output else weight.T)
+    weight = weight if by_output else weight.T
+    return table.first, _flagged(table), _base(table), _reach(table), np.ascontiguousarray(weight)
+
+
+def _base(table: Taps) -> _Array:
+    base: _Array = np.ascontiguousarray(np.minimum.accumulate(table.first[::-1])[::-1])
+    return base
 
 
 def _reach(table: Taps) -> _Array:

@@ -15,6 +15,7 @@ from upsample import arrays
 from upsample.arrays import Array
 from upsample.engines.cuda.device import emulated
 from upsample.plans.resize import ResizePlan
+from upsample.plans.window import UnpoolPlan
 
 __all__ = ["supports", "unusable"]
 
@@ -52,9 +53,11 @@ def supports(task: str, plan: object, x: Array) -> str | None:
     if emulated() is None and unusable() is not None:
         return unusable()
     if task not in _DTYPES:
-        return "moving blocks of memory needs no kernel of its own"
+        return "it has no kernel for this"
     if task != "resize" and len(getattr(plan, "axes", ())) > _MOST_AXES:
         return f"its windows have at most {_MOST_AXES} axes"
+    if isinstance(plan, UnpoolPlan) and plan.windows != plan.axes:
+        return "it does not take adaptive windows for this"
     name = arrays.dtype_name(x)
     moves = task == "resize" and isinstance(plan, ResizePlan) and plan.only_moves
     if name not in (arrays.MOVABLE if moves else _DTYPES[task]):

@@ -175,12 +175,12 @@ class _Unpooling:
 
 
 def _axes(plan: UnpoolPlan) -> tuple[WindowAxis, ...]:
-    return (ONE,) * (AXES - len(plan.axes)) + plan.axes
+    return (ONE,) * (AXES - len(plan.windows)) + plan.axes
 
 
 def _meet(plan: UnpoolPlan) -> bool:
     """Whether two windows can have a position in common."""
-    return any(axis.reach > axis.stride for axis in plan.axes if axis.small > 1)
+    return any(axis.reach > axis.stride for axis in plan.windows if axis.small > 1)
 
 
 @lru_cache(maxsize=1024)
@@ -211,7 +211,7 @@ def _gather_launch(
     index = _index(plan, limit, processors)
     large = plan.large_shape[-1]
     many = _MANY.get(size, 1)
-    if scalar is not None or index != "int" or large % many or plan.local_indices or plan.axes[-1].dilation != 1:
+    if scalar is not None or index != "int" or large % many or plan.local_indices or plan.windows[-1].dilation != 1:
         many = 1
     chosen = _gather(BITS[size] if scalar is None else scalar, scalar is not None, index, many)
     launch = _launch(chosen, plan, planes, index, ceil_div(large, many), processors * _BLOCKS)

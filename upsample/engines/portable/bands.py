@@ -117,7 +117,8 @@ def bands(
 
 def _span(table: Taps, low: int) -> tuple[int, int]:
     """The inputs, from and to, that some outputs are made of."""
-    return int(table.first.min()) - low, int((table.first + table.count).max()) - low
+    begin, end = table.span
+    return begin - low, end - low
 
 
 def _regular(spans: list[tuple[int, int]], step: Fraction, inputs: int) -> tuple[int, int]:

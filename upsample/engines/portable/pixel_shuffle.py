@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from types import ModuleType
 
-from upsample.arrays import Array, copied
+from upsample.arrays import Array, can_assign, copied, is_contiguous
 from upsample.engines.portable.results import deliver
 from upsample.plans.shuffle import ShufflePlan
 
@@ -13,7 +13,10 @@ __all__ = ["run"]
 
 def run(xp: ModuleType, plan: ShufflePlan, x: Array, out: Array | None) -> Array:
     """Return `x` rearranged; never a view of it."""
+    own = out is None and can_assign(xp, x) and not is_contiguous(x)
+    if own:  # of a broadcast array no reshape copies
+        x = copied(xp, x)
     moved = xp.permute_dims(xp.reshape(x, plan.split), plan.order)
-    if out is None and plan.moves_nothing:  # else the reshape copies
+    if out is None and plan.moves_nothing and not own:  # else the reshape copies
         moved = copied(xp, moved)
     return deliver(xp.reshape(moved, plan.shape), out)

@@ -168,8 +168,8 @@ class _Tile:
             return arrays.take(xp, tile, first, axis)
         column = (1,) * axis + (-1,) + (1,) * (tile.ndim - axis - 1)
         total = None
-        for tap in range(int(count.max())):
-            index = first + np.minimum(tap, count - 1)
+        for tap in range(max(int(count.max()), 1)):
+            index = first + np.maximum(np.minimum(tap, count - 1), 0)
             share = arrays.take(xp, tile, index, axis)
             share = share * arrays.from_table(xp, weight[:, tap].reshape(column), tile, self.accumulator)
             if not (tap < count).all():

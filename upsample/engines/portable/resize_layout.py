@@ -195,7 +195,7 @@ class Layout:
 
     def _strip(self, begin: int, end: int) -> Strip:
         table = taps_between(self.active[0][1], begin, end)
-        low, high = int(table.first.min()), int((table.first + table.count).max())
+        low, high = table.span
         sizes = [1, high - low, *self.shape[2:]]
         every = []
         for axis, rule in reversed(self.active):

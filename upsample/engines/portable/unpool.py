@@ -3,7 +3,8 @@
 Each output position asks the cells whose windows cover it, phase by phase (`upsample.plans.window.phases`): the last
 cell in row-major order that names the position wins, so "last" needs no write order. That takes indices that lie in
 their own windows; where some do not (those of a pool of another dilation, say), cells are sorted by their targets
-instead, stably, and each position finds the last of its run.
+instead, stably, and each position finds the last of its run. Adaptive windows have no phases: each position takes its
+cells one by one.
 """
 
 from __future__ import annotations
@@ -19,11 +20,11 @@ from upsample import arrays
 from upsample.arrays import Array
 from upsample.engines.index_checks import check_duplicates, check_range, legal
 from upsample.engines.portable.phases import interleave, shifted
-from upsample.engines.portable.results import Target, deliver, each_tile, empty, plane_cuts, quiet, scalar
+from upsample.engines.portable.results import Target, deliver, each_tile, plane_cuts, quiet, scalar
 from upsample.engines.portable.unpool_scatter import can_scatter, scattered
-from upsample.plans.window import UnpoolPlan, phases
+from upsample.plans.window import SpanAxis, UnpoolPlan, phases
 
-__all__ = ["run"]
+__all__ = ["in_own_window", "run"]
 
 _SORTED_POSITIONS = 1 << 22
 """Output positions that the sorting path looks up at once; bounds its temporaries to some 100 MB."""
@@ -35,7 +36,7 @@ def run(xp: ModuleType, plan: UnpoolPlan, x: Array, indices: Array, out: Array |
     lead = x.shape[: x.ndim - len(plan.axes)]
     shape = (*lead, *plan.large_shape)
     if 0 in x.shape:
-        return deliver(empty(xp, shape, x), out)
+        return deliver(xp.zeros(shape, dtype=x.dtype, device=arrays.device_of(x)), out)
     look = plan.check_indices and not arrays.is_abstract(indices) and not arrays.is_abstract(x)
     if look:
         _check(xp, plan, indices, names)
@@ -62,8 +63,10 @@ def _unpooled(xp: ModuleType, plan: UnpoolPlan, x: Any, indices: Any, look: bool
     values = x
     if plan.duplicates == "sum" and arrays.dtype_name(x) in ("float16", "bfloat16"):
         values = xp.astype(x, xp.float32)
-    if plan.local_indices:
-        window = math.prod(axis.kernel for axis in plan.axes)
+    if len(plan.windows) < len(plan.axes):
+        return arrays.astype(xp, _covered(xp, plan, values, where), x.dtype)
+    if plan.local_indices and not plan.trusted:
+        window = math.prod(axis.kernel for axis in plan.windows)
         where = xp.where(where < scalar(xp, 0, where), where + window, where)
     elif plan.check_indices and not look:  # abstract values: indices may lie anywhere
         return arrays.astype(xp, _sorted(xp, plan, values, arrays.astype(xp, indices, arrays.index_dtype(xp))), x.dtype)
@@ -73,15 +76,45 @@ def _unpooled(xp: ModuleType, plan: UnpoolPlan, x: Any, indices: Any, look: bool
     return arrays.astype(xp, result, x.dtype)
 
 
+def _covered(xp: ModuleType, plan: UnpoolPlan, values: Any, where: Any) -> Any:
+    """Add up the cells of adaptive windows that name each position, in row-major order."""
+    shape = plan.large_shape
+    position = arrays.from_table(xp, np.arange(math.prod(shape)).reshape(shape), where, where.dtype)
+    tables = [axis.covering() for axis in plan.axes if isinstance(axis, SpanAxis)]
+    total = None
+    for places in itertools.product(*(range(int(count.max())) for _, count in tables)):
+        cell, value = where, values
+        inside = np.ones((1,) * len(shape), dtype=bool)
+        for axis, ((first, count), place) in enumerate(zip(tables, places, strict=True)):
+            table = first + np.minimum(place, count - 1)
+            cell, value = (arrays.take(xp, x, table, axis + 1) for x in (cell, value))
+            inside = inside & (place < count).reshape((1,) * axis + (-1,) + (1,) * (len(shape) - axis - 1))
+        named = xp.logical_and(cell == position, arrays.from_table(xp, inside, where))
+        share = xp.where(named, value, scalar(xp, 0, value))
+        total = share if total is None else total + share
+    return total
+
+
+def in_own_window(xp: ModuleType, plan: UnpoolPlan, where: Any) -> Any:
+    """Say of each index in the plane whether its cell's window covers it."""
+    taps = itertools.product(*(axis.useful_taps() for axis in plan.windows))
+    found = where == scalar(xp, -1, where)
+    found = xp.logical_and(found, xp.logical_not(found))
+    for tap in taps:
+        found = xp.logical_or(found, where == _target(xp, plan, where, tap))
+    return found
+
+
 def _integer(xp: ModuleType, plan: UnpoolPlan) -> Any:
     """The dtype in which checked indices are compared: 32 bits where they suffice, half the traffic."""
-    indexed = math.prod(axis.kernel if plan.local_indices else axis.large for axis in plan.axes)
-    return xp.int32 if plan.check_indices and indexed < 2**31 else arrays.index_dtype(xp)
+    indexed = math.prod(axis.kernel if plan.local_indices else axis.large for axis in plan.windows)
+    known = plan.check_indices or plan.trusted
+    return xp.int32 if known and indexed < 2**31 else arrays.index_dtype(xp)
 
 
 def _gathered(xp: ModuleType, plan: UnpoolPlan, values: Any, where: Any, count: bool) -> tuple[Any, bool]:
     """Ask the covering cells; also say whether every index was in its window, when asked to `count`."""
-    split = [phases(axis) for axis in plan.axes]
+    split = [phases(axis) for axis in plan.windows]
     nothing = scalar(xp, 0, values)
     hit = None
     parts = {}
@@ -102,17 +135,17 @@ def _gathered(xp: ModuleType, plan: UnpoolPlan, values: Any, where: Any, count: 
         if total is None:  # no tap lands on this phase: the stride is larger than the kernel
             total = xp.broadcast_to(nothing, (*values.shape[: -len(corner)], *(phase.count for phase in corner)))
         parts[tuple(phase.start for phase in corner)] = total
-    result = interleave(xp, parts, plan.axes)
+    result = interleave(xp, parts, plan.windows)
     return result, not count or (hit is not None and arrays.all_true(xp.all(hit)))
 
 
 def _target(xp: ModuleType, plan: UnpoolPlan, where: Any, taps: tuple[int, ...]) -> Any:
     """The index by which each cell names tap `taps` of its window; -1, which none names, in the padding."""
     if plan.local_indices:
-        return scalar(xp, _flat(taps, tuple(axis.kernel for axis in plan.axes)), where)
+        return scalar(xp, _flat(taps, tuple(axis.kernel for axis in plan.windows)), where)
     target = np.zeros((1,) * len(plan.axes), dtype=np.int64)
     inside = np.ones_like(target, dtype=bool)
-    for place, (axis, tap) in enumerate(zip(plan.axes, taps, strict=True)):
+    for place, (axis, tap) in enumerate(zip(plan.windows, taps, strict=True)):
         column = (1,) * place + (-1,) + (1,) * (len(plan.axes) - place - 1)
         position = axis.positions(tap).reshape(column)
         target = target * axis.large + position

@@ -1,0 +1,98 @@
+"""torch.compile takes calls of the functions into one graph, as custom ops, and their gradients are the same."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch_live as live
+
+import upsample
+from upsample import chainer
+
+torch = live.torch
+
+pytestmark = pytest.mark.filterwarnings("ignore")  # of torch's compiler about itself
+
+
+def tensors() -> tuple[Any, Any, Any]:
+    generator = torch.Generator().manual_seed(0)
+    return tuple(
+        torch.randn(*shape, generator=generator).requires_grad_() for shape in ((1, 2, 4, 6), (2, 3, 2, 2), (3,))
+    )
+
+
+def decoder(x: Any, weight: Any, bias: Any) -> Any:
+    values, indices = upsample.max_pool2d(x * 2, 2, return_indices=True)
+    unpooled = upsample.max_unpool2d(values.relu(), indices, 2)
+    finer = upsample.conv_transpose2d(unpooled, weight, bias, stride=2)
+    return upsample.interpolate(finer, scale_factor=1.5, mode="bicubic")
+
+
+FUNCTIONS = {
+    "decoder": decoder,
+    "no-bias": lambda x, w, b: upsample.conv_transpose2d(x[0], w) + b[:, None, None],
+    "twice": lambda x, w, b: (
+        upsample.interpolate(upsample.interpolate(x, scale_factor=2), size=3).sum() + w.sum() + b.sum()
+    ),
+    "pixels": lambda x, w, b: upsample.pixel_unshuffle(x, 2).sum() * w.sum() * b.sum(),
+    "resize": lambda x, w, b: upsample.resize(x, (3, 5), axes=(2, 3)).sum() * w.sum() * b.sum(),
+    "chainer": lambda x, w, b: chainer.deconvolution_2d(chainer.unpooling_2d(x, 2), w, b),
+    "layer": lambda x, w, b: upsample.nn.Upsample(scale_factor=2)(x).sum() * w.sum() * b.sum(),
+}
+
+
+@pytest.fixture(autouse=True)
+def _fresh() -> None:
+    torch._dynamo.reset()
+
+
+@pytest.mark.parametrize(("name", "backend"), [*((name, "aot_eager") for name in FUNCTIONS), ("decoder", "eager")])
+def test_one_graph_and_the_same_gradients(name: str, backend: str) -> None:
+    function, inputs = FUNCTIONS[name], tensors()
+    compiled = torch.compile(function, backend=backend, fullgraph=True)
+    got, wanted = compiled(*inputs), function(*inputs)
+    assert torch.equal(got, wanted)
+    for g, w in zip(
+        torch.autograd.grad(got.square().sum(), inputs), torch.autograd.grad(wanted.square().sum(), inputs), strict=True
+    ):
+        assert torch.equal(g, w)
+    with torch.no_grad():
+        assert torch.equal(compiled(*inputs), wanted)
+
+
+def test_they_are_custom_ops() -> None:
+    """In the graph that the backend receives, forward and backward."""
+    seen: list[str] = []
+
+    def backend(graph: Any, _examples: Any) -> Any:
+        seen.extend(str(node.target) for node in graph.graph.nodes if node.op == "call_function")
+        return graph.forward
+
+    from torch._dynamo.backends.common import aot_autograd
+
+    inputs = tensors()
+    result = torch.compile(decoder, backend=aot_autograd(fw_compiler=backend), fullgraph=True)(*inputs)
+    assert seen.count("upsample.step.default") == 4
+    seen.clear()
+    result.sum().backward()
+    assert seen.count("upsample.step.default") == 5  # of the convolution, one for the input and one for the weight
+
+
+def test_the_custom_op_is_well_made() -> None:
+    """torch's own check: schema, fake tensors, autograd."""
+    import array_api_compat.torch as xp
+
+    from upsample.autograd import torch as door
+    from upsample.autograd.tape import recording
+    from upsample.ops import gradients
+    from upsample.plans.window import SpreadPlan, WindowAxis
+
+    plan = SpreadPlan((WindowAxis(9, 4, 3, 2, 0, 1), WindowAxis(12, 6, 2, 2, 0, 1)), 1, False)
+    step = gradients.Spread("conv_transpose2d", xp, None, plan)
+    door._steps[repr(step)] = step
+    x, weight, bias = tensors()
+    weight = torch.randn(2, 3, 3, 2).requires_grad_()
+    with recording(None):
+        for inputs in ([x, weight, bias], [x.detach(), weight]):
+            torch.library.opcheck(door._op, (inputs, repr(step)))

@@ -1,0 +1,88 @@
+"""The door to torch: a step as a function that torch's autograd follows, and that torch.compile does not look into.
+
+The gradient of a step is made of steps again, so that it can be differentiated in turn. In a call that torch.compile
+traces, a step is the custom op ``upsample::step``, whose text says which step it is; eager calls take the shorter way
+through ``torch.autograd.Function``.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+
+from upsample.autograd.tape import Arrays, Step
+
+__all__ = ["follow"]
+
+
+class _Followed(torch.autograd.Function):  # type: ignore[misc]
+    """One step; its first argument is the step, the others its inputs."""
+
+    @staticmethod
+    def forward(step: Step, *inputs: Any) -> Arrays:
+        return step.run(*inputs)
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: Arrays, output: Arrays) -> None:
+        step, *taken = inputs
+        ctx.step = step
+        ctx.set_materialize_grads(False)
+        ctx.mark_non_differentiable(*output[1:])
+        ctx.save_for_backward(*step.keep(tuple(taken), output, ctx.needs_input_grad[1:]))
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Any) -> Arrays:
+        wanted = ctx.needs_input_grad[1:]
+        if grads[0] is None:
+            return (None,) * (1 + len(wanted))
+        return (None, *ctx.step.pull(ctx.saved_tensors, grads[0], wanted))
+
+
+_steps: dict[str, Step] = {}
+"""The steps that were traced, by their text; a graph may be kept on disk, and so may not count them."""
+
+
+def _all(step: Step, inputs: Any) -> Arrays:
+    """The inputs with the None that a list of tensors cannot have: a bias that is not there comes last."""
+    return (*inputs, *(None,) * (step.differentiable - len(inputs)))
+
+
+def _run(inputs: list[torch.Tensor], step: str) -> list[torch.Tensor]:
+    with torch.no_grad():
+        return list(_steps[step].run(*_all(_steps[step], inputs)))
+
+
+def _fake(inputs: Any, step: str) -> list[torch.Tensor]:
+    taken = _all(_steps[step], inputs)
+    values, *indices = _steps[step].shapes(*(None if x is None else tuple(x.shape) for x in taken))
+    return [inputs[0].new_empty(values), *(inputs[0].new_empty(shape, dtype=torch.int64) for shape in indices)]
+
+
+def _setup(ctx: Any, inputs: Any, output: Any) -> None:
+    taken, ctx.text = inputs
+    step = _steps[ctx.text]
+    ctx.wanted = _all(step, [x.requires_grad for x in taken])
+    ctx.count = len(taken)
+    ctx.mark_non_differentiable(*output[1:])
+    ctx.save_for_backward(*step.keep(_all(step, taken), tuple(output), ctx.wanted))
+
+
+def _backward(ctx: Any, grads: Any) -> tuple[Any, None]:
+    return list(_steps[ctx.text].pull(ctx.saved_tensors, grads[0], ctx.wanted))[: ctx.count], None
+
+
+_schema = "(Tensor[] inputs, str step) -> Tensor[]"
+_op = torch.library.custom_op("upsample::step", _run, mutates_args=(), schema=_schema)
+_op.register_fake(_fake)
+_op.register_autograd(_backward, setup_context=_setup)
+
+
+def follow(step: Step, inputs: Arrays) -> Arrays:
+    """Run a step under torch's autograd, or under torch.compile."""
+    if torch.compiler.is_compiling():
+        text = repr(step)
+        _steps.setdefault(text, step)
+        return tuple(_op([x for x in inputs if x is not None], text))
+    outputs: Arrays = _Followed.apply(step, *inputs)
+    return outputs

@@ -1,0 +1,91 @@
+"""Steps between a dialect's arguments and its op that only a tape has to be told of: shapes and dtypes.
+
+torch's autograd and JAX follow them by themselves.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from types import ModuleType
+from typing import Any
+
+from upsample import arrays
+from upsample.arrays import Array
+from upsample.autograd.tape import Arrays, follow, taped
+
+__all__ = ["convert", "repeat", "reshape"]
+
+
+def reshape(xp: ModuleType, x: Array, shape: tuple[int, ...]) -> Any:
+    """Return `x` under another shape."""
+    if taped(x):
+        return follow(_Reshape(xp, tuple(x.shape), shape), x)[0]
+    return xp.reshape(x, shape)
+
+
+def convert(xp: ModuleType, x: Array, dtype: Any) -> Any:
+    """Return `x` in another dtype; `x` itself where it has that."""
+    if taped(x) and x.dtype != dtype:
+        return follow(_Convert(xp, x.dtype, dtype), x)[0]
+    return arrays.astype(xp, x, dtype)
+
+
+def repeat(xp: ModuleType, x: Array, count: int) -> Any:
+    """Return a vector of `count` elements of one of so many, or of one."""
+    if x.shape[0] == count:
+        return x
+    if taped(x):
+        return follow(_Repeat(xp, count), x)[0]
+    return xp.broadcast_to(x, (count,))
+
+
+@dataclass(frozen=True, slots=True)
+class _Move:
+    """What all have in common: one input, nothing kept."""
+
+    xp: ModuleType
+
+    @property
+    def differentiable(self) -> int:
+        return 1
+
+    def shapes(self, *inputs: Any) -> tuple[tuple[int, ...], ...]:
+        raise NotImplementedError("torch follows these by itself")
+
+    def keep(self, inputs: Arrays, outputs: Arrays, wanted: tuple[bool, ...]) -> Arrays:
+        return ()
+
+
+@dataclass(frozen=True, slots=True)
+class _Reshape(_Move):
+    before: tuple[int, ...]
+    after: tuple[int, ...]
+
+    def run(self, x: Any) -> Arrays:
+        return (self.xp.reshape(x, self.after),)
+
+    def pull(self, kept: Arrays, grad: Any, wanted: tuple[bool, ...]) -> Arrays:
+        return (self.xp.reshape(grad, self.before),)
+
+
+@dataclass(frozen=True, slots=True)
+class _Convert(_Move):
+    before: Any
+    after: Any
+
+    def run(self, x: Any) -> Arrays:
+        return (arrays.astype(self.xp, x, self.after),)
+
+    def pull(self, kept: Arrays, grad: Any, wanted: tuple[bool, ...]) -> Arrays:
+        return (arrays.astype(self.xp, grad, self.before),)
+
+
+@dataclass(frozen=True, slots=True)
+class _Repeat(_Move):
+    count: int
+
+    def run(self, x: Any) -> Arrays:
+        return (self.xp.broadcast_to(x, (self.count,)),)
+
+    def pull(self, kept: Arrays, grad: Any, wanted: tuple[bool, ...]) -> Arrays:
+        return (self.xp.sum(grad, axis=0, keepdims=True, dtype=grad.dtype),)
