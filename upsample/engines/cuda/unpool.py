@@ -175,7 +175,7 @@ class _Unpooling:
 
 
 def _axes(plan: UnpoolPlan) -> tuple[WindowAxis, ...]:
-    return (ONE,) * (AXES - len(plan.windows)) + plan.axes
+    return (ONE,) * (AXES - len(plan.windows)) + plan.windows
 
 
 def _meet(plan: UnpoolPlan) -> bool:
