@@ -16,6 +16,7 @@ from typing import Any, Protocol, TypeAlias, TypeVar, cast, runtime_checkable
 import numpy as np
 
 from upsample.errors import Raw, bad_type, bad_value
+from upsample.overlap import may_overlap, overlaps_itself
 
 __all__ = [
     "Array",
@@ -347,12 +348,12 @@ def check_out(op: str, out: object, shape: tuple[int, ...], dtype: Any, inputs: 
         raise bad_value(
             op, "out", Raw("<array>"), "torch's autograd cannot follow out=", "leave out= away or detach the inputs"
         )
-    if _overlaps_itself(array):
+    if overlaps_itself(array):
         raise bad_value(
             op, "out", Raw("<array>"), "several of its elements share memory", "pass an array that owns its elements"
         )
     for other_name, other in inputs.items():
-        if _may_overlap(array, cast(Array, other)):
+        if may_overlap(array, other):
             raise bad_value(
                 op, "out", Raw("<array>"), f"it shares memory with {other_name}", "pass an array of its own memory"
             )
@@ -363,45 +364,3 @@ def _plainly_apart(out: object, shape: tuple[int, ...], dtype: Any, inputs: dict
     if type(out) is not np.ndarray or out.shape != shape or out.dtype != dtype or not out.flags.carray:
         return False
     return all(type(x) is np.ndarray and x is not out and not np.may_share_memory(out, x) for x in inputs.values())
-
-
-def _extent(x: Any) -> tuple[int, int] | None:
-    """First byte and one past the last byte of an array, where its library tells."""
-    if isinstance(x, np.ndarray):
-        return np.lib.array_utils.byte_bounds(x)
-    steps = _byte_steps(x)
-    if hasattr(x, "data_ptr"):  # torch
-        start = int(x.data_ptr())
-    elif hasattr(getattr(x, "data", None), "ptr"):  # CuPy
-        start = int(x.data.ptr)
-    else:
-        return None
-    low = sum(min((n - 1) * step, 0) for n, step in zip(x.shape, steps, strict=True))
-    high = sum(max((n - 1) * step, 0) for n, step in zip(x.shape, steps, strict=True))
-    return start + low, start + high + int(x.itemsize)
-
-
-def _byte_steps(x: Any) -> tuple[int, ...]:
-    if hasattr(x, "data_ptr"):
-        return tuple(int(step) * int(x.itemsize) for step in x.stride())
-    return tuple(getattr(x, "strides", ()) or ())
-
-
-def _overlaps_itself(x: Array) -> bool:
-    return 0 not in x.shape and any(n > 1 and step == 0 for n, step in zip(x.shape, _byte_steps(x), strict=False))
-
-
-def _may_overlap(a: Array, b: Array) -> bool:
-    if a is b:
-        return True
-    if isinstance(a, np.ndarray) and isinstance(b, np.ndarray):
-        return bool(np.may_share_memory(a, b))
-    if 0 in a.shape or 0 in b.shape:
-        return False
-    one, two = _extent(a), _extent(b)
-    if one is None or two is None:  # array-api-strict: a view shows itself through DLPack
-        try:
-            return bool(np.may_share_memory(np.from_dlpack(cast(Any, a)), np.from_dlpack(cast(Any, b))))
-        except (AttributeError, BufferError, RuntimeError, TypeError):
-            return False
-    return one[0] < two[1] and two[0] < one[1]

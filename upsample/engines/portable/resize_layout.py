@@ -210,7 +210,9 @@ class Layout:
         if axis == 1 and len(self.target) == 3:  # as the target has it
             as_rows = False
         shapes = [(n * inner,) if as_rows else (n, inner) for n in (sizes[axis], end - begin)]
-        copies = _copies(rule, begin, end) if self.moves and (inner == 1 or inner >= _FEW_VALUES) else 0
+        copies = (
+            _copies(rule, begin, end, low, sizes[axis]) if self.moves and (inner == 1 or inner >= _FEW_VALUES) else 0
+        )
         few = as_rows and before * self.shape[0] < _FEW_ROWS and rule.out_size > _DENSE
         blocks: tuple[Band, ...] = ()
         if not self.moves and not few and rule.out_size <= _LONG:
@@ -252,9 +254,8 @@ def _tile_size(
 
 
 @lru_cache(maxsize=256)
-def _copies(rule: AxisRule, begin: int, end: int) -> int:
-    """How often outputs ``[begin, end)`` repeat each of their inputs; 0 where that is not all, or too often."""
-    first = taps_between(rule, begin, end).first
-    times = -(-len(first) // (int(first[-1] - first[0]) + 1))
-    regular = len(first) % times == 0 and (first - first[0] == np.arange(len(first)) // times).all()
+def _copies(rule: AxisRule, begin: int, end: int, low: int, inputs: int) -> int:
+    """How often outputs ``[begin, end)`` repeat each of the `inputs` from `low` on; 0 if that is not all they do."""
+    first, times = taps_between(rule, begin, end).first, (end - begin) // inputs
+    regular = times * inputs == end - begin and (first - low == np.arange(end - begin) // times).all()
     return times if regular and times <= _FEW_COPIES else 0

@@ -1,0 +1,53 @@
+"""Whether arrays share memory, asked of NumPy's, torch's and CuPy's arrays and of what DLPack shows."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+__all__ = ["may_overlap", "overlaps_itself"]
+
+
+def _extent(x: Any) -> tuple[int, int] | None:
+    """First byte and one past the last byte of an array, where its library tells."""
+    if isinstance(x, np.ndarray):
+        return np.lib.array_utils.byte_bounds(x)
+    steps = _byte_steps(x)
+    if hasattr(x, "data_ptr"):  # torch
+        start = int(x.data_ptr())
+    elif hasattr(getattr(x, "data", None), "ptr"):  # CuPy
+        start = int(x.data.ptr)
+    else:
+        return None
+    low = sum(min((n - 1) * step, 0) for n, step in zip(x.shape, steps, strict=True))
+    high = sum(max((n - 1) * step, 0) for n, step in zip(x.shape, steps, strict=True))
+    return start + low, start + high + int(x.itemsize)
+
+
+def _byte_steps(x: Any) -> tuple[int, ...]:
+    if hasattr(x, "data_ptr"):
+        return tuple(int(step) * int(x.itemsize) for step in x.stride())
+    return tuple(getattr(x, "strides", ()) or ())
+
+
+def overlaps_itself(x: Any) -> bool:
+    """Say whether several elements of an array lie in one place."""
+    return 0 not in x.shape and any(n > 1 and step == 0 for n, step in zip(x.shape, _byte_steps(x), strict=False))
+
+
+def may_overlap(a: Any, b: Any) -> bool:
+    """Say whether two arrays may have memory in common, by the stretch that each spans where nothing else tells."""
+    if a is b:
+        return True
+    if isinstance(a, np.ndarray) and isinstance(b, np.ndarray):
+        return bool(np.may_share_memory(a, b))
+    if 0 in a.shape or 0 in b.shape:
+        return False
+    one, two = _extent(a), _extent(b)
+    if one is None or two is None:  # array-api-strict: a view shows itself through DLPack
+        try:
+            return bool(np.may_share_memory(np.from_dlpack(a), np.from_dlpack(b)))
+        except (AttributeError, BufferError, RuntimeError, TypeError):
+            return False
+    return one[0] < two[1] and two[0] < one[1]
