@@ -71,7 +71,9 @@ def test_every_specialisation_compiles_within_what_was_recorded(file: str, versi
 @pytest.mark.parametrize("file", FILES)
 def test_compiles_alone_with_default_macros(file: str, version: str) -> None:
     made = nvrtc.compiled(kernel(file, "any"), version=version, arch="sm_90")
-    assert {k.entry for k in listed(file)} <= set(resources.used(made.log))
+    entries = set(resources.used(made.log))  # a macro may choose among the file's
+    assert entries
+    assert entries <= {k.entry for k in listed(file)}
 
 
 def test_nothing_is_recorded_that_is_no_more() -> None:
