@@ -10,6 +10,7 @@ from types import ModuleType
 from typing import Any
 
 import numpy as np
+import pytest
 
 from emulator import build
 from emulator.listing import listed
@@ -104,6 +105,9 @@ class EmulatedDevice:
         processors: int = 4,
         fault: tuple[str, str] | None = None,
     ) -> None:
+        why = build.missing()
+        if why is not None:
+            pytest.skip(why)
         self.index_limit, self.processors, self.shared_limit = index_limit, processors, 227 << 10
         self.order, self.launches = order, list[Launch]()
         self._sanitizer, self._fault = sanitizer, fault

@@ -112,9 +112,9 @@ def test_equals_portable(
         if small_blocks:
             for name, count in (("_BLOCK", 7), ("_SPLIT", 10), ("_RANGE", 64), ("_WIDE_RANGE", 5), ("_BAND", 9)):
                 patch.setattr(compiled, name, count)
-            compiled._geometry.cache_clear()
+            compiled.geometry.cache_clear()
         got = outcome(compiled.run, plan, x, indices, out[0])
-    compiled._geometry.cache_clear()
+    compiled.geometry.cache_clear()
     want = outcome(portable.run, plan, x, indices, out[1])
     if isinstance(want, tuple):
         assert got == want

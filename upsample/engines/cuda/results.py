@@ -26,7 +26,7 @@ class Target:
     ) -> None:
         self._out = out
         self._made: Any = out
-        if out is None or not arrays.is_contiguous(out) or _is_lazy(out):
+        if out is None or not arrays.is_contiguous(out) or _is_foreign(out):
             self._made = gpu.result(xp, shape, dtype, like)
         self.memory = gpu.view(self._made)
 
@@ -40,6 +40,8 @@ class Target:
         return result
 
 
-def _is_lazy(x: Any) -> bool:
-    """Say whether a torch tensor is to be conjugated or negated when it is read: its memory holds other values."""
-    return hasattr(x, "is_conj") and bool(x.is_conj() or x.is_neg())
+def _is_foreign(x: Any) -> bool:
+    """Say whether memory holds other bits than the values: torch's lazy conjugates and negatives, other byte orders."""
+    if hasattr(x, "is_conj"):
+        return bool(x.is_conj() or x.is_neg())
+    return not getattr(x.dtype, "isnative", True)

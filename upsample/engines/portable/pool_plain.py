@@ -41,6 +41,8 @@ def pool_plain(xp: ModuleType, plan: PoolPlan, values: Any, lowest: Any, integer
     if len(axes) < len(plan.axes) or not hasattr(xp, "maximum") or not hasattr(xp, "signbit"):
         return None
     margins = [(a.padding, max(0, (a.small - 1) * a.stride + a.reach - a.padding - a.large)) for a in axes]
+    if any(before + after > axis.large for (before, after), axis in zip(margins, axes, strict=True)):
+        return None  # more padding than values
     padded = any(map(any, margins))
     least = xp.min(values)
     if not arrays.all_true(least > lowest if padded else least == least):

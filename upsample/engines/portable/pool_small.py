@@ -18,20 +18,20 @@ _SMALL = 1 << 12
 _KEPT = 64
 """Plans whose tables are kept."""
 
-_tables: dict[Hashable, tuple[PoolPlan, Table, Table] | None] = {}
+_tables: dict[Hashable, tuple[PoolPlan, tuple[Table, Table] | None]] = {}
+"""By the identity of a plan, which lives as long as it is here."""
 
 
 def pool_small(plan: PoolPlan, values: Any) -> tuple[Any, Any] | None:
     """Pool ``[planes, positions]``; return the maxima and their places, or None where there is NaN or too much."""
-    key = id(plan)
-    if key not in _tables:
+    kept = _tables.get(id(plan))
+    if kept is None:
         if len(_tables) >= _KEPT:
             _tables.clear()
-        _tables[key] = _table(plan)
-    tables = _tables[key]
-    if tables is None or values.size > _SMALL:
+        kept = _tables[id(plan)] = plan, _table(plan)
+    if kept[1] is None or values.size > _SMALL:
         return None
-    _, table, starts = tables
+    table, starts = kept[1]
     found = values.take(table, axis=1).argmax(axis=2)
     found += starts
     places = table.take(found)
@@ -41,10 +41,10 @@ def pool_small(plan: PoolPlan, values: Any) -> tuple[Any, Any] | None:
     return maxima, places
 
 
-def _table(plan: PoolPlan) -> tuple[PoolPlan, Table, Table] | None:
+def _table(plan: PoolPlan) -> tuple[Table, Table] | None:
     """The positions of each cell's window, those in the padding replaced by the first that is not; where rows begin.
 
-    None for windows that are large, or whose indices count within them; the plan keeps its identity by being kept.
+    None for windows that are large, or whose indices count within them.
     """
     taps = [axis.kernel if isinstance(axis, WindowAxis) else 0 for axis in plan.axes]
     if plan.local_indices or not 0 < math.prod(taps) * math.prod(plan.small_shape) <= 4 * _SMALL:
@@ -57,4 +57,4 @@ def _table(plan: PoolPlan) -> tuple[PoolPlan, Table, Table] | None:
         position = np.where((position >= 0) & (position < axis.large), position, first[:, None])
         table = table[:, None, :, None] * axis.large + position[None, :, None, :]
         table = table.reshape(table.shape[0] * table.shape[1], -1)
-    return plan, table, np.arange(len(table)) * table.shape[1]
+    return table, np.arange(len(table)) * table.shape[1]

@@ -20,9 +20,10 @@ _UNSIGNED = {1: np.uint8, 2: np.uint16, 4: np.uint32, 8: np.uint64}
 
 
 def can_scatter(xp: Any, plan: UnpoolPlan, x: Any, result: Any) -> bool:
-    """Whether this way is open: checked indices of the plane, and no sums."""
+    """Whether this way is open: checked indices of the plane, no sums, and both of one byte order."""
     checked = plan.check_indices and not plan.local_indices and plan.duplicates != "sum"
-    return xp is np and checked and x.dtype.itemsize in _UNSIGNED and result.flags.c_contiguous
+    alike = xp is np and x.dtype == result.dtype and x.dtype.itemsize in _UNSIGNED
+    return alike and checked and result.flags.c_contiguous
 
 
 def scattered(plan: UnpoolPlan, values: Any, where: Any, result: Any) -> bool:
