@@ -61,7 +61,7 @@ def job(case: CudaCase) -> Job:
     sets = max(1, math.ceil(4 * gpu.cache / volume))
     inputs = [given, *(tuple(map(gpu.array, arrays)) for _ in range(min(sets, 16) - 1))]
     calls: dict[str, Call] = {"upsample": partial(ours, engine="cuda"), **rivals}
-    calls["copy"] = partial(_ignoring, gpu.copying(volume))
+    calls["copy"] = partial(_ignoring, gpu.copying(volume, len(inputs)))
     return Job(inputs, calls, partial(ours, engine="portable"), case.options.get("mode") == "bicubic", volume)
 
 

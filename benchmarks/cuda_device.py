@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import sys
 import time
 from collections.abc import Callable
@@ -84,10 +85,16 @@ class Gpu:
 
         return zoom
 
-    def copying(self, volume: int) -> Callable[[], object]:
-        """A copy on the device that reads and writes `volume` bytes together."""
-        source, target = self._cupy.ones((2, max(volume // 2, 1)), dtype=np.uint8)
-        return lambda: target.data.copy_from_device_async(source.data, source.nbytes)
+    def copying(self, volume: int, sets: int) -> Callable[[], object]:
+        """A copy on the device that reads and writes `volume` bytes together, by turns in so many pairs of arrays."""
+        size = max(-(-volume // 1024) * 512, 512)  # so that the second row is aligned, too
+        pairs = itertools.cycle([self._cupy.ones((2, size), dtype=np.uint8) for _ in range(sets)])
+
+        def copy() -> None:
+            source, target = next(pairs)
+            target.data.copy_from_device_async(source.data, source.nbytes)
+
+        return copy
 
     def now(self) -> Reading:
         """Record an event; before every second one, which begins a measurement, the GPU is kept busy for `ahead`."""
@@ -165,7 +172,7 @@ class Emulated:
             return None
         return zoom  # type: ignore[no-any-return, unused-ignore]
 
-    def copying(self, volume: int) -> Callable[[], object]:
+    def copying(self, volume: int, sets: int) -> Callable[[], object]:
         source, target = np.ones((2, max(volume // 2, 1)), dtype=np.uint8)
         return lambda: np.copyto(target, source)
 

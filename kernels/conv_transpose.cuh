@@ -11,6 +11,10 @@ template <>
 struct AccOf<double> {
   using type = double;
 };
+template <>
+struct AccOf<uint64> {  // int64, too: sums wrap around
+  using type = uint64;
+};
 
 // What a product of matrices takes out of shared memory: a value for the ordinary cores; two half or bfloat16 values,
 // or one in TF32, for tensor cores.

@@ -61,7 +61,8 @@ def vjp(
     A gradient is a gather with the geometry of the function transposed; the engine that runs the function runs it, and
     sums are made in one fixed order: the same arguments give the same bits. The gradient of a complex function is
     torch's, by conjugated factors. Tensors of torch that require gradients need no `vjp`: torch's own autograd follows
-    all functions. Under JAX, ``jax.grad`` and ``jax.vjp`` do as well.
+    all functions. Under JAX, ``jax.grad`` and ``jax.vjp`` do as well, by differentiating the function themselves:
+    there `duplicate_grad` has no say, and the element that was written has the gradient.
 
     Examples
     --------
@@ -144,7 +145,8 @@ def _wanted(op: str, wrt: object, names: Mapping[str, object]) -> set[str]:
         if not isinstance(name, str):
             raise bad_type(op, "wrt", wrt, "names of arguments are wanted", "pass a name or a tuple of names")
         if name not in names:
-            raise bad_value(op, "wrt", name, "no array argument has that name", f"pass some of {', '.join(names)}")
+            remedy = f"pass some of {', '.join(names)}" if names else "pass arrays"
+            raise bad_value(op, "wrt", name, "no array argument has that name", remedy)
     return {str(name) for name in given}
 
 
@@ -184,9 +186,9 @@ def _checked(op: str, xp: ModuleType, grad: Any, result: Any) -> Any:
     if tuple(grad.shape) != tuple(result.shape):
         rule = f"the output has the shape {tuple(result.shape)}"
         raise bad_value(op, "grad_output", Raw(f"<shape {tuple(grad.shape)}>"), rule, "pass that shape")
-    if arrays.dtype_name(grad) not in DIFFERENTIABLE:
-        rule = f"the output is {arrays.dtype_name(result)}"
-        raise bad_type(op, "grad_output", Raw(f"<dtype {arrays.dtype_name(grad)}>"), rule, "pass that dtype")
+    name, made = arrays.dtype_name(grad), arrays.dtype_name(result)
+    if name not in DIFFERENTIABLE or (name in arrays.COMPLEX and made not in arrays.COMPLEX):
+        raise bad_type(op, "grad_output", Raw(f"<dtype {name}>"), f"the output is {made}", "pass that dtype")
     return arrays.astype(xp, grad, result.dtype)
 
 

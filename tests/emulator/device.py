@@ -119,10 +119,6 @@ class EmulatedDevice:
     def view(self, x: Array) -> Any:
         return x
 
-    def steps(self, x: Array) -> tuple[int, ...]:
-        seen: Any = x
-        return tuple(step // seen.itemsize for step in seen.strides)
-
     def empty(self, shape: tuple[int, ...], dtype: Any) -> Any:
         made = np.empty(shape, dtype)
         made.reshape(-1).view(np.uint8)[...] = 0xFF

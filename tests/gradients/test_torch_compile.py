@@ -61,6 +61,18 @@ def test_one_graph_and_the_same_gradients(name: str, backend: str) -> None:
         assert torch.equal(compiled(*inputs), wanted)
 
 
+@pytest.mark.parametrize("fullgraph", [True, False])
+def test_a_second_shape_is_compiled_too(fullgraph: bool) -> None:
+    """From which on torch's compiler would see sizes as symbols."""
+    compiled = torch.compile(decoder, backend="aot_eager", fullgraph=fullgraph)
+    for height, width in ((4, 6), (8, 10), (6, 14)):
+        x = torch.randn(1, 2, height, width, requires_grad=True)
+        _, weight, bias = tensors()
+        got, wanted = compiled(x, weight, bias), decoder(x, weight, bias)
+        assert torch.equal(got, wanted)
+        assert torch.equal(torch.autograd.grad(got.sum(), x)[0], torch.autograd.grad(wanted.sum(), x)[0])
+
+
 def test_they_are_custom_ops() -> None:
     """In the graph that the backend receives, forward and backward."""
     seen: list[str] = []

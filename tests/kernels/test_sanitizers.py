@@ -17,5 +17,7 @@ def test_no_fault_is_found(op: str, sanitizer: str) -> None:
     if why is not None:
         pytest.skip(why)
     files = sorted(str(path) for path in HERE.glob(f"test_{op}*.py"))
-    done = preloaded.run(sanitizer, ["-m", "pytest", "-q", "-p", "no:cacheprovider", "-k", "not fault", *files], seconds=600)
+    done = preloaded.run(
+        sanitizer, ["-m", "pytest", "-q", "-p", "no:cacheprovider", "-k", "not fault", *files], seconds=600
+    )
     assert done.returncode == 0, done.stdout[-4000:]

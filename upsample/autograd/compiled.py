@@ -21,6 +21,15 @@ class _Door:
     call: Callable[..., Any] | None = None
 
 
+def _sized(value: Any) -> Any:
+    """A tensor whose sizes are symbols, as they become at the second shape, under sizes that are numbers.
+
+    A plan is made for numbers; torch compiles again for other ones.
+    """
+    sizes = getattr(value, "shape", ())
+    return value if all(type(n) is int for n in sizes) else value.view([int(n) for n in sizes])
+
+
 def opaque(function: Callable[..., Any]) -> None:
     """Let torch.compile take calls of a function as they are."""
     door = _Door()
@@ -29,7 +38,7 @@ def opaque(function: Callable[..., Any]) -> None:
         if door.call is None:
 
             def call(*args: Any, **kwargs: Any) -> Any:
-                return function(*args, **kwargs)
+                return function(*map(_sized, args), **{name: _sized(value) for name, value in kwargs.items()})
 
             call.__name__ = function.__name__
             door.call = sys.modules["torch"].compiler.allow_in_graph(call)

@@ -55,7 +55,7 @@ def max_unpool2d(
         does in a single thread; or their sum, as in Chainer; or a ValueError names the first duplicate.
     duplicate_grad : {"winner", "all"}
         Which of those elements receive the gradient under ``duplicates="last"``: the one that was written, or, as in
-        torch, every one of them. Of a sum, every element receives it.
+        torch, every one of them. Of a sum, every element receives it. ``jax.grad`` always takes the winner.
     check_indices : bool
         Whether an index outside the plane raises IndexError. Without the check, the caller vouches that every index
         lies in its own window; one that does not is dropped. On a GPU the check is the call's only synchronisation.

@@ -19,6 +19,7 @@ from upsample.engines.cuda.conv_transpose_weights import arranged
 from upsample.engines.cuda.launch import C_TYPES, Kernel, Launch, ceil_div, index_type, kernel, struct
 from upsample.engines.cuda.results import Target
 from upsample.engines.cuda.windows import AXES, ONE
+from upsample.engines.portable.results import deliver
 from upsample.plans.window import SpreadPlan, WindowAxis, phases
 
 __all__ = ["kernels", "run"]
@@ -87,6 +88,8 @@ def kernels() -> Iterator[Kernel]:
 def run(xp: ModuleType, plan: SpreadPlan, x: Array, weight: Array, bias: Array | None, out: Array | None) -> Array:
     """Return the transposed convolution of ``x [N, C, *small]`` with ``weight [C, M / groups, *kernel]``."""
     batch, outputs, name = x.shape[0], weight.shape[1], arrays.dtype_name(x)
+    if name in arrays.COMPLEX:
+        return _complex(xp, plan, x, weight, bias, out)
     with device.of(x) as gpu:
         target = Target(gpu, xp, (batch, plan.groups * outputs, *plan.large_shape), x, x.dtype, out)
         if batch == 0:
@@ -118,6 +121,27 @@ def run(xp: ModuleType, plan: SpreadPlan, x: Array, weight: Array, bias: Array |
         return target.finished()
 
 
+def _complex(xp: ModuleType, plan: SpreadPlan, x: Array, weight: Array, bias: Array | None, out: Array | None) -> Array:
+    """Multiply complex numbers by real ones of twice the channels: ``[a b] [[c d] [-d c]] = [ac - bd, ad + bc]``."""
+    batch, groups, outputs = x.shape[0], plan.groups, weight.shape[1]
+    channels = x.shape[1] // groups
+    (a, b), (c, d) = arrays.split_complex(xp, x), arrays.split_complex(xp, weight)
+    parts = [xp.reshape(part, (batch, groups, channels, *x.shape[2:])) for part in (a, b)]
+    cells = xp.reshape(xp.concat(parts, axis=2), (batch, 2 * x.shape[1], *x.shape[2:]))
+    rows = [xp.concat(pair, axis=1) for pair in ([c, d], [-d, c])]
+    rows = [xp.reshape(row, (groups, channels, 2 * outputs, *weight.shape[2:])) for row in rows]
+    taps = xp.reshape(xp.concat(rows, axis=1), (2 * x.shape[1], 2 * outputs, *weight.shape[2:]))
+    added = None
+    if bias is not None:
+        halves = [xp.reshape(part, (groups, outputs)) for part in arrays.split_complex(xp, bias)]
+        added = xp.reshape(xp.concat(halves, axis=1), (-1,))
+    made: Any = run(xp, plan, cells, taps, added, None)
+    made = xp.reshape(made, (batch, groups, 2, outputs, *plan.large_shape))
+    shape = (batch, groups * outputs, *plan.large_shape)
+    real, imag = (xp.reshape(made[:, :, place, ...], shape) for place in (0, 1))
+    return deliver(arrays.join_complex(xp, real, imag, x.dtype), out)
+
+
 def _axes(plan: SpreadPlan) -> tuple[WindowAxis, ...]:
     return (ONE,) * (AXES - len(plan.axes)) + plan.axes
 
@@ -142,7 +166,9 @@ def _words(name: str, channels: int) -> int:
 
 @lru_cache(maxsize=1024)
 def _is_direct(plan: SpreadPlan, name: str, channels: int, outputs: int) -> bool:
-    """Whether the sums are made one by one: where tiles would be padding for the most part."""
+    """Whether the sums are made one by one: those of integers, and where tiles would be padding for the most part."""
+    if name == "int64":
+        return True
     tensor = _on_tensor_cores(plan, name)
     padded = min(ceil_div(outputs, tile.outputs) * tile.outputs for tile in _TILES[name, tensor])
     tiled = _words(name, channels) * _channels_a_word(name) * padded / outputs

@@ -28,7 +28,8 @@ _NEAR = (-1, 3)
 
 
 def _kernel(name: str, index: str, together: int, near: int) -> Kernel:
-    return kernel("conv_transpose_direct", "spread", SCALAR=C_TYPES[name], INDEX=index, PHASES=together, NEAR=near)
+    scalar = "uint64" if name == "int64" else C_TYPES[name]  # whose sums may wrap around
+    return kernel("conv_transpose_direct", "spread", SCALAR=scalar, INDEX=index, PHASES=together, NEAR=near)
 
 
 def kernels() -> Iterator[Kernel]:
@@ -36,6 +37,8 @@ def kernels() -> Iterator[Kernel]:
     for name in ("float16", "bfloat16", "float32", "float64"):
         for index, together, near in (("int", 2, 1), ("int", 2, 0), ("int", 1, 0), ("int64", 1, 0)):
             yield _kernel(name, index, together, near)
+    for index in ("int", "int64"):
+        yield _kernel("int64", index, 1, 0)
 
 
 def fits(plan: SpreadPlan) -> bool:
@@ -102,12 +105,12 @@ def _launch(
     planes = batch * plan.groups * outputs
     reach = math.prod(2 * max(axis.large, axis.small, axis.stride) + axis.reach + _RUN * axis.stride for axis in axes)
     index = index_type(max(reach, planes) + processors * _BLOCKS * THREADS, limit)
-    together = 2 if index == "int" and last.stride == 2 and last.large > 1 else 1
+    together = 2 if index == "int" and last.stride == 2 and last.large > 1 and name != "int64" else 1
     apart = len(phases(last)) // together
     near = int(together == 2 and (first, window) == _NEAR)
     runs = ceil_div(ceil_div(last.large, last.stride), _RUN)
     items = large[0] * large[1] * runs * apart
-    size = 2 if name.endswith("16") else int(name[5:]) // 8
+    size = 2 if name.endswith("16") else int(name[-2:]) // 8
     integer = np.int32 if index == "int" else np.int64
     geometry = struct(
         {

@@ -52,9 +52,6 @@ class Device(Protocol):
     def borrow(self, x: Array) -> Any:
         """Return the array as the kernels read it: in row-major order without gaps, copied only where it is not."""
 
-    def steps(self, x: Array) -> tuple[int, ...]:
-        """Return the memory steps of an array in elements."""
-
     def view(self, x: Array) -> Any:
         """Return the array as it lies in memory, gaps and all."""
 
@@ -72,7 +69,11 @@ class Device(Protocol):
 
 
 class Tables:
-    """Tables on a device: the ones used last, up to so many bytes."""
+    """Tables on a device: the ones used last, up to so many bytes.
+
+    So the first call of a geometry uploads its tables, and one past the limit waits for the device when old ones are
+    freed; calls after it do neither, and can be captured in a CUDA graph.
+    """
 
     def __init__(self, upload: Callable[[np.ndarray[Any, Any]], Any]) -> None:
         self._upload = upload
@@ -91,8 +92,11 @@ class Tables:
             found = tuple(self._upload(table) for table in make(*key))
             self._kept[name] = found
             self._bytes += sum(table.nbytes for table in found)
+            dropped = []
             while self._bytes > _KEPT_BYTES and len(self._kept) > 1:
-                self._bytes -= sum(table.nbytes for table in self._kept.popitem(last=False)[1])
+                dropped.append(self._kept.popitem(last=False)[1])
+                self._bytes -= sum(table.nbytes for table in dropped[-1])
+        del dropped  # not under the lock, since freeing waits for the device
         return found
 
 
@@ -124,11 +128,6 @@ class CupyDevice:
     def borrow(self, x: Array) -> Any:
         """See `Device`."""
         return self._cupy.ascontiguousarray(self.view(x))
-
-    def steps(self, x: Array) -> tuple[int, ...]:
-        """See `Device`."""
-        seen = self.view(x)
-        return tuple(step // seen.itemsize for step in seen.strides)
 
     def view(self, x: Array) -> Any:
         """See `Device`."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 from collections.abc import Mapping
 from functools import lru_cache
@@ -13,9 +14,10 @@ import numpy as np
 
 from upsample import arrays
 from upsample.arrays import Array
+from upsample.engines.cuda.conv_transpose_direct import fits
 from upsample.engines.cuda.device import emulated
 from upsample.plans.resize import ResizePlan
-from upsample.plans.window import UnpoolPlan
+from upsample.plans.window import SpreadPlan, UnpoolPlan
 
 __all__ = ["supports", "unusable"]
 
@@ -24,12 +26,13 @@ _DTYPES: Mapping[str, frozenset[str]] = MappingProxyType(
         "resize": arrays.FLOATING | arrays.COMPLEX | {"uint8"},
         "pool": arrays.FLOATING | arrays.INTEGER | {"bool"},
         "unpool": arrays.MOVABLE,
-        "conv_transpose": arrays.FLOATING,
+        "conv_transpose": arrays.FLOATING | arrays.COMPLEX | {"int64"},
     }
 )
 """By op, what it computes with; what only moves is moved whatever it is."""
 _MOST_AXES = 3
 """Of windows; a resize takes any number."""
+_MOST_ROWS = 1 << 31
 
 
 @lru_cache(maxsize=1)
@@ -62,7 +65,16 @@ def supports(task: str, plan: object, x: Array) -> str | None:
     moves = task == "resize" and isinstance(plan, ResizePlan) and plan.only_moves
     if name not in (arrays.MOVABLE if moves else _DTYPES[task]):
         return f"it does not take {name} for this"
+    if isinstance(plan, SpreadPlan) and name == "int64" and not fits(plan):
+        return "its kernel for integers takes smaller windows"
+    if moves and isinstance(plan, ResizePlan) and _rows(plan, x) >= _MOST_ROWS:
+        return f"it counts the rows of the result, of which there are {_MOST_ROWS} or more, in 31 bits"
     return None
+
+
+def _rows(plan: ResizePlan, x: Array) -> int:
+    """How many rows of the last resized axis the result has."""
+    return math.prod(plan.out_shape(tuple(x.shape))[: plan.axes[-1]])
 
 
 def _on_device(x: Array) -> bool:

@@ -29,7 +29,7 @@ def pool_small(plan: PoolPlan, values: Any) -> tuple[Any, Any] | None:
         if len(_tables) >= _KEPT:
             _tables.clear()
         kept = _tables[id(plan)] = plan, _table(plan)
-    if kept[1] is None or values.size > _SMALL:
+    if kept[1] is None or values.size > _SMALL or len(values) * kept[1][0].size > 4 * _SMALL:
         return None
     table, starts = kept[1]
     found = values.take(table, axis=1).argmax(axis=2)

@@ -23,7 +23,7 @@ interpreter between them, which costs more than the cache saves."""
 WORTH_SHARING = 1 << 16
 """Elements from which on it pays to ask other threads."""
 
-quiet = np.errstate(invalid="ignore", over="ignore")
+quiet = np.errstate(invalid="ignore", over="ignore", under="ignore")
 """Decorates a `run`: NumPy would warn of infinities and NaN that are in the input, as no other library does."""
 
 
