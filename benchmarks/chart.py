@@ -28,15 +28,16 @@ WORDS = {
 }
 TICKS = (0.25, 0.5, 1, 2, 4, 8, 16, 32, 64, 128)
 INK, FAINT = "#1d2733", "#d9dee4"
-WIDE = 5.8
+LEFT, WIDE, RIGHT = 3.2, 5.6, 0.6
 ROW, HEAD = 0.215, 0.38
-"""Inches: the bars' width, a case's height, a section's heading."""
+"""Inches: the names', the bars' and the figures' width; a case's height, a section's heading."""
+WIDTH = LEFT + WIDE + RIGHT
 BAR = 0.26
 """Of a row."""
 
 
 def draw(results: Results, path: Path) -> None:
-    """Draw every case that has a goal; 900 pixels wide, at double resolution."""
+    """Draw every case that has a goal, at double resolution."""
     sections: dict[str, list[Case]] = {}
     for case in CASES:
         if case.goals and any(results.ratio(case, way) for way in COLOURS):
@@ -47,11 +48,11 @@ def draw(results: Results, path: Path) -> None:
     top, bottom = 0.98, 0.6
     height = top + sum(heights) + bottom
     with plt.rc_context({"font.family": "DejaVu Sans", "font.size": 8.5, "text.color": INK}):
-        figure = plt.figure(figsize=(9, height), dpi=200, facecolor="white")
+        figure = plt.figure(figsize=(WIDTH, height), dpi=200, facecolor="white")
         place, axes = height - top, []
         for (section, cases), tall in zip(sections.items(), heights, strict=True):
             place -= tall
-            box = (2.6 / 9, place / height, WIDE / 9, (tall - HEAD) / height)
+            box = (LEFT / WIDTH, place / height, WIDE / WIDTH, (tall - HEAD) / height)
             axes.append(figure.add_axes(box))
             _section(axes[-1], section, cases, results)
         low, high = _limits(results)
@@ -76,7 +77,7 @@ def _limits(results: Results) -> tuple[float, float]:
 def _section(ax: Any, section: str, cases: list[Case], results: Results) -> None:
     ax.set_xscale("log", base=2)
     ax.set_ylim(len(cases) - 0.5, -0.5)
-    ax.set_title(section, loc="left", x=-2.4 / WIDE, fontsize=9.5, fontweight="bold", color=INK, pad=5)
+    ax.set_title(section, loc="left", x=(0.2 - LEFT) / WIDE, fontsize=9.5, fontweight="bold", color=INK, pad=5)
     for x in TICKS:
         ax.axvline(x, color=INK if x == 1 else FAINT, linewidth=1.0 if x == 1 else 0.6, zorder=0)
     for row, case in enumerate(cases):
@@ -110,7 +111,7 @@ def _bar(ax: Any, y: float, case: Case, way: tuple[str, str], results: Results) 
 
 def _title(figure: Any, results: Results, height: float) -> None:
     def text(inches: float, words: str, **style: Any) -> None:
-        figure.text(0.2 / 9, 1 - inches / height, words, va="center", **style)
+        figure.text(0.2 / WIDTH, 1 - inches / height, words, va="center", **style)
 
     text(0.25, "How many times faster than torch", fontsize=14, fontweight="bold")
     versions = results.machine["versions"]
@@ -121,7 +122,7 @@ def _title(figure: Any, results: Results, height: float) -> None:
     mark: dict[str, Any] = dict(linestyle="none", marker="|", markersize=9, markeredgewidth=1.6)
     handles.append(Line2D([], [], color=INK, label="goal, met", **mark))
     handles.append(Line2D([], [], color="#d0021b", label="goal, not met", **mark))
-    where = (0.12 / 9, 1 - 0.8 / height)
+    where = (0.12 / WIDTH, 1 - 0.8 / height)
     figure.legend(
         handles=handles, loc="center left", bbox_to_anchor=where, ncols=5, frameon=False, fontsize=8.5,
         handlelength=1.1, handletextpad=0.5, columnspacing=1.4,
