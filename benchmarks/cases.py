@@ -227,7 +227,7 @@ _LAST = "Two passes over large results; in the cache one thread takes 6 to 18 ms
 _SMALL = (
     "Products stay under 2^18 multiplications, where OpenBLAS starts no threads of its own: about 100 GF/s a core, as "
     "much as oneDNN's whole operation, and adding the overlaps comes on top. Packing the right-hand side was tried. "
-    "Where the portable engine has no figure, threads of NumPy's BLAS still spun while torch was timed: it was left out."
+    "Where the portable engine has no figure, threads of NumPy's BLAS still spun while torch was timed."
 )
 _TINY = "What is left is the look-up of the call (1.3 µs), one Numba call (1 µs) and, but for resize, its set-up."
 LIMITS: dict[str, str] = {
