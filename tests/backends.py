@@ -6,6 +6,7 @@ NumPy arrays run on the fastest engine there is; "portable" and "portable-stride
 from __future__ import annotations
 
 import importlib
+import os
 import sys
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
@@ -143,7 +144,7 @@ def _emulated() -> Backend:
     why = build.missing()
     if why is not None:
         pytest.skip(why)
-    device = EmulatedDevice(order=7)
+    device = EmulatedDevice(order=7, sanitizer=os.environ.get("UPSAMPLE_EMULATOR", "plain"))
     return Backend("emulated", np.ascontiguousarray, np.asarray, active=lambda: emulating(device))
 
 
