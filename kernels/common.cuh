@@ -24,6 +24,9 @@ using uint16 = unsigned short;
 using uint32 = unsigned int;
 using uint64 = unsigned long long;
 
+// Spatial axes of a geometry: depth, height, width. Where there are fewer, the first ones have one position, one cell.
+constexpr int AXES = 3;
+
 // 16 bytes that are only moved: complex128.
 struct __align__(16) uint128 {
   uint64 low, high;

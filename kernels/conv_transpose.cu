@@ -22,7 +22,6 @@
 using Acc = AccOf<SCALAR>::type;
 using Word = WordOf<TENSOR != 0, SCALAR>::type;
 
-constexpr int AXES = 3;
 constexpr int CHANNELS = sizeof(Word) / sizeof(SCALAR);  // of a word
 constexpr int DEPTH = sizeof(SCALAR) < 8 ? 16 : 8;       // words of a slice: what is in shared memory at a time
 constexpr int WIDE = 16 / sizeof(Word);                  // words that are moved as one

@@ -18,7 +18,7 @@
 
 using Acc = AccOf<SCALAR>::type;
 
-constexpr int AXES = 3, TAPS = 64;
+constexpr int TAPS = 64;
 constexpr int RUN = 4;                    // positions of a thread
 constexpr int PACK = 16 / sizeof(SCALAR);  // values in 16 bytes
 constexpr int LOADED = PACK < RUN ? PACK : RUN, STORED = PACK < RUN * PHASES ? PACK : RUN * PHASES;  // moved as one

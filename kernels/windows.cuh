@@ -1,9 +1,6 @@
-// What pooling and unpooling share: the geometry's axes, the place of a piece of work, neighbours in memory.
+// What pooling and unpooling share: the place of a piece of work, neighbours in memory.
 #pragma once
 #include "common.cuh"
-
-// Spatial axes of a geometry: depth, height, width. Where there are fewer, the first ones have one position, one cell.
-constexpr int AXES = 3;
 
 // Where piece `item` of a plane of rows lies; `columns` pieces a row, `rows` rows a slice.
 template <typename Index>

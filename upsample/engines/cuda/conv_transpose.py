@@ -18,7 +18,7 @@ from upsample.engines.cuda import device
 from upsample.engines.cuda.conv_transpose_weights import arranged
 from upsample.engines.cuda.launch import C_TYPES, Kernel, Launch, ceil_div, index_type, kernel, struct
 from upsample.engines.cuda.results import Target
-from upsample.engines.cuda.windows import AXES, ONE
+from upsample.engines.cuda.windows import AXES, three
 from upsample.engines.portable.results import deliver
 from upsample.plans.window import SpreadPlan, WindowAxis, phases
 
@@ -142,10 +142,6 @@ def _complex(xp: ModuleType, plan: SpreadPlan, x: Array, weight: Array, bias: Ar
     return deliver(arrays.join_complex(xp, real, imag, x.dtype), out)
 
 
-def _axes(plan: SpreadPlan) -> tuple[WindowAxis, ...]:
-    return (ONE,) * (AXES - len(plan.axes)) + plan.axes
-
-
 def _on_tensor_cores(plan: SpreadPlan, name: str) -> bool:
     return name in ("float16", "bfloat16") or (name == "float32" and plan.allow_tf32)
 
@@ -178,7 +174,7 @@ def _is_direct(plan: SpreadPlan, name: str, channels: int, outputs: int) -> bool
 @lru_cache(maxsize=256)
 def _tables(plan: SpreadPlan, index: str) -> tuple[_A, _A]:
     """For each tap of each phase: the tap of the kernel and the cell on each axis; and where each phase begins."""
-    axes = _axes(plan)
+    axes = three(plan.axes)
     steps = [math.prod(axis.kernel for axis in axes[place + 1 :]) for place in range(AXES)]
     rows, starts = [], [0]
     for corner in itertools.product(*(phases(axis) for axis in axes)):
@@ -249,7 +245,7 @@ def _launch(
     plan: SpreadPlan, name: str, batch: int, channels: int, outputs: int, gpu: tuple[int, int, int]
 ) -> tuple[Launch, int, int]:
     """Plan the launch, and say how many words and outputs the arranged weights have."""
-    axes, tensor = _axes(plan), _on_tensor_cores(plan, name)
+    axes, tensor = three(plan.axes), _on_tensor_cores(plan, name)
     counts = [ceil_div(axis.large, axis.stride) for axis in axes]
     columns, taps = batch * math.prod(counts), math.prod(axis.kernel for axis in axes)
     index = index_type(_reach(axes, batch * plan.groups * max(channels, outputs), columns), gpu[0])

@@ -11,7 +11,7 @@ import numpy as np
 
 from upsample.engines.cuda.device import Device
 from upsample.engines.cuda.launch import C_TYPES, Kernel, Launch, ceil_div, index_type, kernel, struct
-from upsample.engines.cuda.windows import AXES, ONE, THREADS, cover
+from upsample.engines.cuda.windows import THREADS, cover, three
 from upsample.plans.window import SpreadPlan, WindowAxis, phases
 
 __all__ = ["fits", "kernels", "run"]
@@ -56,10 +56,6 @@ def run(
     gpu.launch(launch, x, weight, bias, rows, starts, y)
 
 
-def _axes(plan: SpreadPlan) -> tuple[WindowAxis, ...]:
-    return (ONE,) * (AXES - len(plan.axes)) + plan.axes
-
-
 def _window(axis: WindowAxis) -> tuple[int, int]:
     """The first cell that a tap reaches, counted from a position's own number, and how many from there on."""
     cells = [cell for phase in phases(axis) for cell in phase.cells] or [0]
@@ -80,7 +76,7 @@ def _last_taps(axis: WindowAxis) -> _A:
 @lru_cache(maxsize=256)
 def _tables(plan: SpreadPlan, index: str) -> tuple[_A, _A]:
     """For each phase of the other axes, its rows of taps: the first tap, and the cells on these axes."""
-    deep, high, wide = _axes(plan)
+    deep, high, wide = three(plan.axes)
     rows, starts = [], [0]
     for a in phases(deep):
         for b in phases(high):
@@ -98,7 +94,7 @@ def _tables(plan: SpreadPlan, index: str) -> tuple[_A, _A]:
 def _launch(
     plan: SpreadPlan, name: str, batch: int, channels: int, outputs: int, limit: int, processors: int
 ) -> Launch:
-    axes = _axes(plan)
+    axes = three(plan.axes)
     last = axes[2]
     first, window = _window(last)
     large, small = [axis.large for axis in axes], [axis.small for axis in axes]

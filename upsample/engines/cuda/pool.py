@@ -15,7 +15,7 @@ from upsample.arrays import Array
 from upsample.engines.cuda import device
 from upsample.engines.cuda.launch import C_TYPES, Kernel, Launch, ceil_div, index_type, kernel, struct
 from upsample.engines.cuda.results import Target
-from upsample.engines.cuda.windows import AXES, ONE, THREADS, cover
+from upsample.engines.cuda.windows import THREADS, cover, three
 from upsample.plans.window import PoolPlan, SpanAxis, WindowAxis
 
 __all__ = ["kernels", "run"]
@@ -91,15 +91,11 @@ def run(
         return values.finished(), None if indices is None else indices.finished()
 
 
-def _axes(plan: PoolPlan) -> tuple[WindowAxis | SpanAxis, ...]:
-    return (ONE,) * (AXES - len(plan.axes)) + plan.axes
-
-
 @lru_cache(maxsize=256)
 def _tables(plan: PoolPlan, index: str) -> tuple[_A]:
     """For each axis and cell: the first position inside; how many taps are; what an index counts at the first."""
     tables = []
-    for axis in _axes(plan):
+    for axis in three(plan.axes):
         if isinstance(axis, SpanAxis):
             first, count, before = axis.first(), axis.count(), np.zeros(axis.small, dtype=np.int64)
         else:
@@ -121,7 +117,7 @@ def _pair_window(axis: WindowAxis | SpanAxis) -> int:
 @lru_cache(maxsize=1024)
 def _launch(plan: PoolPlan, planes: int, name: str, limit: int, processors: int) -> tuple[Launch, str]:
     """Plan the launch, and say of what type indices within a plane are."""
-    axes = _axes(plan)
+    axes = three(plan.axes)
     large, small = [axis.large for axis in axes], [axis.small for axis in axes]
     taps = [axis.kernel if isinstance(axis, WindowAxis) else axis.large for axis in axes]
     steps = [min(axis.dilation, axis.large) if isinstance(axis, WindowAxis) else 1 for axis in axes]

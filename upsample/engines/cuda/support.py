@@ -16,6 +16,7 @@ from upsample import arrays
 from upsample.arrays import Array
 from upsample.engines.cuda.conv_transpose_direct import fits
 from upsample.engines.cuda.device import emulated
+from upsample.engines.cuda.windows import AXES
 from upsample.plans.resize import ResizePlan
 from upsample.plans.window import SpreadPlan, UnpoolPlan
 
@@ -30,8 +31,6 @@ _DTYPES: Mapping[str, frozenset[str]] = MappingProxyType(
     }
 )
 """By op, what it computes with; what only moves is moved whatever it is."""
-_MOST_AXES = 3
-"""Of windows; a resize takes any number."""
 _MOST_ROWS = 1 << 31
 
 
@@ -57,8 +56,8 @@ def supports(task: str, plan: object, x: Array) -> str | None:
         return unusable()
     if task not in _DTYPES:
         return "it has no kernel for this"
-    if task != "resize" and len(getattr(plan, "axes", ())) > _MOST_AXES:
-        return f"its windows have at most {_MOST_AXES} axes"
+    if task != "resize" and len(getattr(plan, "axes", ())) > AXES:
+        return f"its windows have at most {AXES} axes"
     if isinstance(plan, UnpoolPlan) and plan.windows != plan.axes:
         return "it does not take adaptive windows for this"
     name = arrays.dtype_name(x)

@@ -16,7 +16,7 @@ from upsample.engines.cuda import device
 from upsample.engines.cuda.device import Device
 from upsample.engines.cuda.launch import BITS, C_TYPES, Kernel, Launch, ceil_div, index_type, kernel, struct
 from upsample.engines.cuda.results import Target
-from upsample.engines.cuda.windows import AXES, ONE, THREADS, cover
+from upsample.engines.cuda.windows import THREADS, cover, three
 from upsample.engines.index_checks import check_duplicates, check_range
 from upsample.plans.window import UnpoolPlan, WindowAxis, phases
 
@@ -174,10 +174,6 @@ class _Unpooling:
         return Launch(chosen, (blocks, 1, 1), (THREADS, 1, 1), 0, (np.int64(count),))
 
 
-def _axes(plan: UnpoolPlan) -> tuple[WindowAxis, ...]:
-    return (ONE,) * (AXES - len(plan.windows)) + plan.windows
-
-
 def _meet(plan: UnpoolPlan) -> bool:
     """Whether two windows can have a position in common."""
     return any(axis.reach > axis.stride for axis in plan.windows if axis.small > 1)
@@ -186,7 +182,7 @@ def _meet(plan: UnpoolPlan) -> bool:
 @lru_cache(maxsize=1024)
 def _tiles_launch(plan: UnpoolPlan, planes: int, size: int, limit: int, processors: int) -> Launch | None:
     """Plan the launch for windows that tile the large side, if these are such and rows are whole pieces."""
-    axes = _axes(plan)
+    axes = three(plan.windows)
     last = axes[2]
     if any((axis.stride, axis.padding, axis.dilation) != (axis.kernel, 0, 1) for axis in axes):
         return None
@@ -220,7 +216,7 @@ def _gather_launch(
 
 def _index(plan: UnpoolPlan, limit: int, processors: int) -> str:
     """The type of indices within a plane, for the largest number that any kernel meets there."""
-    axes = _axes(plan)
+    axes = three(plan.windows)
     extents = [a.small * a.stride + a.large + a.padding + a.reach for a in axes]
     pieces = max(math.prod(plan.large_shape), math.prod(plan.small_shape)) + (processors * _BLOCKS + 1) * THREADS
     tables = 3 * sum(plan.large_shape) + 4
@@ -229,7 +225,7 @@ def _index(plan: UnpoolPlan, limit: int, processors: int) -> str:
 
 def _launch(chosen: Kernel, plan: UnpoolPlan, planes: int, index: str, columns: int, blocks: int) -> Launch:
     """Plan a launch over pieces of rows, of which there are `columns` each."""
-    axes = _axes(plan)
+    axes = three(plan.windows)
     by_position = chosen.entry == "unpool_gather"
     rows = [axis.large if by_position else axis.small for axis in axes]
     items = rows[0] * rows[1] * columns
@@ -270,7 +266,7 @@ def _tables(plan: UnpoolPlan, many: int, index: str) -> tuple[_A]:
     """For depth and row, by position: the first cell that covers it, how many do, the first one's tap; for the last
     axis, by pieces of `many` positions: the first cell that covers any, and how many there are to the last such one.
     """  # fmt: skip
-    depth, row, last = _axes(plan)
+    depth, row, last = three(plan.windows)
     first, count, _ = _covering(last)
     step = last.dilation // math.gcd(last.dilation, last.stride)
     starts = np.arange(0, last.large, many)

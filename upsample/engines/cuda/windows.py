@@ -1,21 +1,28 @@
-"""What launches of pooling and unpooling share: three axes, and threads over the pieces of planes."""
+"""What launches over windows share: three axes, and threads over the pieces of planes."""
 
 from __future__ import annotations
 
 from functools import lru_cache
+from typing import TypeVar
 
 from upsample.engines.cuda.launch import ceil_div
-from upsample.plans.window import WindowAxis
+from upsample.plans.window import SpanAxis, WindowAxis
 
-__all__ = ["AXES", "ONE", "THREADS", "cover"]
+__all__ = ["AXES", "THREADS", "cover", "three"]
+
+_Axis = TypeVar("_Axis", WindowAxis, WindowAxis | SpanAxis)
 
 AXES = 3
 """Spatial axes that the kernels have."""
-ONE = WindowAxis(1, 1, 1, 1, 0, 1)
-"""The axis that stands where a plan has fewer."""
+_ONE = WindowAxis(1, 1, 1, 1, 0, 1)
 THREADS = 256
 """Of a block."""
 _MOST_ROWS = 65535
+
+
+def three(axes: tuple[_Axis, ...]) -> tuple[_Axis, ...]:
+    """Return as many axes as the kernels have, with axes of one position in front where there are fewer."""
+    return (_ONE,) * (AXES - len(axes)) + axes
 
 
 @lru_cache(maxsize=1024)
