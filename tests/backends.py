@@ -92,7 +92,7 @@ def _strict() -> Backend:
     return Backend("strict", lambda x: xp.asarray(x.copy()), lambda x: np.from_dlpack(x).copy())
 
 
-def _torch() -> Backend:
+def _torch(name: str = "torch", **options: Any) -> Backend:
     torch = _module("torch")
     torch.set_num_threads(1)
 
@@ -106,7 +106,7 @@ def _torch() -> Backend:
             return x.view(torch.int16).numpy().view(_module("ml_dtypes").bfloat16)
         return x.numpy()
 
-    return Backend("torch", make, back)
+    return Backend(name, make, back, options=options)
 
 
 def _jax() -> Backend:
@@ -167,6 +167,7 @@ _KINDS: dict[str, Callable[[], Backend]] = {
     "portable-strided": lambda: _numpy_kind("portable-strided", _strided, engine="portable"),
     "strict": _strict,
     "torch": _torch,
+    "torch-portable": lambda: _torch("torch-portable", engine="portable"),
     "jax": _jax,
     "dask": _dask,
     "cupy": _cupy,

@@ -36,8 +36,10 @@ __all__ = [
     "in_order_of",
     "index_dtype",
     "is_abstract",
+    "is_batched",
     "is_compiling",
     "is_contiguous",
+    "is_plain_tensor",
     "itemsize",
     "library",
     "multiply",
@@ -271,6 +273,29 @@ def is_compiling(x: object) -> bool:
     """Say whether torch.compile is tracing the call, and this array has no values."""
     torch = sys.modules.get("torch")
     return torch is not None and isinstance(x, torch.Tensor) and bool(torch.compiler.is_compiling())
+
+
+def is_batched(x: object) -> bool:
+    """Say whether a tensor stands for a batch of them, inside ``torch.func.vmap``."""
+    torch = sys.modules.get("torch")
+    return torch is not None and isinstance(x, torch.Tensor) and bool(torch._C._functorch.is_batchedtensor(x))
+
+
+def is_plain_tensor(x: object) -> bool:
+    """Say whether `x` is a torch tensor that is nothing but its memory.
+
+    A subclass has rules of its own; inside torch.func's transforms a tensor has no memory; and one with a tangent, of
+    torch's forward-mode derivatives, would lose it.
+    """
+    torch: Any = sys.modules.get("torch")
+    if torch is None or type(x) not in (torch.Tensor, torch.nn.Parameter):
+        return False
+    tensor: Any = x
+    try:
+        tensor.data_ptr()
+    except RuntimeError:
+        return False
+    return tensor.layout is torch.strided and torch.autograd.forward_ad.unpack_dual(tensor).tangent is None
 
 
 def can_assign(xp: ModuleType, *arrays: Array | None) -> bool:

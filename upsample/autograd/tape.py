@@ -160,7 +160,7 @@ def followed(*inputs: Any) -> bool:
         return True
     if type(inputs[0]) is np.ndarray:
         return False
-    return any(arrays.requires_grad(x) for x in inputs) or arrays.is_compiling(inputs[0])
+    return any(arrays.requires_grad(x) or arrays.is_batched(x) for x in inputs) or arrays.is_compiling(inputs[0])
 
 
 def follow(step: Step, *inputs: Any) -> Arrays:
@@ -169,7 +169,7 @@ def follow(step: Step, *inputs: Any) -> Arrays:
     if tape is not None:
         with recording(None):
             return tape.follow(step, inputs)
-    if "torch" in sys.modules and (any(map(arrays.requires_grad, inputs)) or arrays.is_compiling(inputs[0])):
+    if "torch" in sys.modules and followed(*inputs):
         door: Any = import_module("upsample.autograd.torch")
         outputs: Arrays = door.follow(step, inputs)
         return outputs

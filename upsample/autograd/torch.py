@@ -38,6 +38,18 @@ class _Followed(torch.autograd.Function):  # type: ignore[misc]
             return (None,) * (1 + len(wanted))
         return (None, *ctx.step.pull(ctx.saved_tensors, grads[0], wanted))
 
+    @staticmethod
+    def vmap(info: Any, dims: Any, step: Step, *inputs: Any) -> tuple[Arrays, tuple[int, ...]]:
+        """Run the step on one element of the batch after the other."""
+        made = [
+            _Followed.apply(
+                step, *(x if d is None else x.select(d, place) for x, d in zip(inputs, dims[1:], strict=True))
+            )
+            for place in range(info.batch_size)
+        ]
+        outputs = tuple(torch.stack(parts) for parts in zip(*made, strict=True))
+        return outputs, (0,) * len(outputs)
+
 
 _steps: dict[str, Step] = {}
 """The steps that were traced, by their text; a graph may be kept on disk, and so may not count them."""

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 from importlib import import_module
-from types import MappingProxyType, ModuleType
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from upsample.arrays import Array
@@ -40,16 +40,19 @@ class Engine:
         ``supports(task, plan, array)``: None, or in words why it cannot carry out this plan on this array.
     unusable : callable
         ``unusable()``: None, or in words why it can carry out nothing on this machine.
+    adapted : callable
+        ``adapted(run, array)``: an op's `run` as it is called with arrays of this kind.
     """
 
     name: str
     package: str
     supports: Callable[[str, object, Array], str | None]
     unusable: Callable[[], str | None]
+    adapted: Callable[[Callable[..., Any], Array], Callable[..., Any]]
 
-    def module(self, task: str) -> ModuleType:
-        """Return the module of an op, which has `run`."""
-        return import_module(f"{self.package}.{task}")
+    def run(self, task: str, x: Array) -> Callable[..., Any]:
+        """Return the function that carries out an op on arrays like `x`."""
+        return self.adapted(import_module(f"{self.package}.{task}").run, x)
 
 
 def _anything(_task: str, _plan: object, _x: Array) -> None:
@@ -60,10 +63,14 @@ def _always() -> None:
     return None
 
 
+def _as_it_is(run: Callable[..., Any], _x: Array) -> Callable[..., Any]:
+    return run
+
+
 ENGINES: tuple[Engine, ...] = (
-    Engine("cuda", "upsample.engines.cuda", cuda.supports, cuda.unusable),
-    Engine("cpu", "upsample.engines.cpu", cpu.supports, cpu.unusable),
-    Engine("portable", "upsample.engines.portable", _anything, _always),
+    Engine("cuda", "upsample.engines.cuda", cuda.supports, cuda.unusable, _as_it_is),
+    Engine("cpu", "upsample.engines.cpu", cpu.supports, cpu.unusable, cpu.adapted),
+    Engine("portable", "upsample.engines.portable", _anything, _always, _as_it_is),
 )
 _BY_NAME: Mapping[str, Engine] = MappingProxyType({engine.name: engine for engine in ENGINES})
 
@@ -145,7 +152,7 @@ def choose(op: str, task: str, plan: object, x: Array, engine: str | None) -> An
         chosen, reasons = _first_that_can(task, plan, x)
     if _explaining.get():
         raise Explained(Choice(op, chosen.name, MappingProxyType(_all_reasons(task, plan, x, chosen, reasons))))
-    return chosen.module(task).run
+    return chosen.run(task, x)
 
 
 def named(op: str, engine: object) -> Engine:

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import lru_cache
 from importlib.util import find_spec
 from types import MappingProxyType
+from typing import Any
 
 import numpy as np
 
 from upsample import arrays
 from upsample.arrays import Array
+from upsample.engines.cpu.lending import is_lendable, on_tensors
 from upsample.plans.resize import ResizePlan
 from upsample.plans.window import WindowAxis
 
-__all__ = ["supports", "unusable"]
+__all__ = ["adapted", "supports", "unusable"]
 
 _LARGEST_WINDOW = 1 << 14
 _REAL = arrays.FLOATING | arrays.INTEGER | {"bool"}
@@ -39,8 +41,8 @@ def unusable() -> str | None:
 
 def supports(task: str, plan: object, x: Array) -> str | None:
     """Return None, or in words why this engine does not carry out `plan` on `x`."""
-    if not isinstance(x, np.ndarray):
-        return "it takes NumPy arrays only"
+    if not isinstance(x, np.ndarray) and not is_lendable(x):
+        return "it takes NumPy arrays and torch CPU tensors only"
     if unusable() is not None:
         return unusable()
     if task not in _DTYPES:
@@ -52,6 +54,11 @@ def supports(task: str, plan: object, x: Array) -> str | None:
     if name not in (arrays.MOVABLE if moves else _DTYPES[task]):
         return f"it does not take {name} for this"
     return None
+
+
+def adapted(run: Callable[..., Any], x: Array) -> Callable[..., Any]:
+    """Return an op's `run` as it is called with arrays like `x`."""
+    return run if isinstance(x, np.ndarray) else on_tensors(run)
 
 
 def _is_huge(axis: WindowAxis) -> bool:

@@ -79,8 +79,8 @@ def _rows(plan: ResizePlan, x: Array) -> int:
 def _on_device(x: Array) -> bool:
     if isinstance(x, np.ndarray):
         return emulated() is not None
-    cupy, torch = sys.modules.get("cupy"), sys.modules.get("torch")
+    cupy = sys.modules.get("cupy")
     if cupy is not None and isinstance(x, cupy.ndarray):
         return True
     tensor: Any = x
-    return torch is not None and isinstance(x, torch.Tensor) and bool(tensor.is_cuda)
+    return arrays.is_plain_tensor(x) and bool(tensor.is_cuda)

@@ -1,0 +1,83 @@
+"""torch.func's transforms: vmap, grad, and one in the other."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch_live as live
+
+import upsample
+
+torch = live.torch
+
+
+def numbers(*shape: int) -> Any:
+    return torch.randn(*shape, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+
+
+BATCH = numbers(3, 2, 2, 4, 6)
+WEIGHT = numbers(2, 3, 2, 2)
+
+
+def unpooled(x: Any) -> Any:
+    values, indices = upsample.max_pool2d(x, 2, return_indices=True)
+    return upsample.max_unpool2d(values, indices, 2)
+
+
+FUNCTIONS: dict[str, Callable[[Any], Any]] = {
+    "interpolate": lambda x: upsample.interpolate(x, scale_factor=2, mode="bicubic"),
+    "pool": lambda x: upsample.max_pool2d(x, 2),
+    "unpool": unpooled,
+    "conv": lambda x: upsample.conv_transpose2d(x, WEIGHT, stride=2),
+    "pixels": lambda x: upsample.pixel_unshuffle(x, 2),
+}
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_vmap_is_one_call_after_the_other(name: str) -> None:
+    function = FUNCTIONS[name]
+    assert torch.equal(torch.func.vmap(function)(BATCH), torch.stack([function(x) for x in BATCH]))
+    last = BATCH.movedim(0, -1)
+    assert torch.equal(torch.func.vmap(function, in_dims=-1)(last), torch.stack([function(x) for x in BATCH]))
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_a_gradient_for_each_element(name: str) -> None:
+    def loss(x: Any) -> Any:
+        return FUNCTIONS[name](x).pow(3).sum()
+
+    each = torch.func.vmap(torch.func.grad(loss))(BATCH)
+    assert torch.equal(each, torch.stack([torch.func.grad(loss)(x) for x in BATCH]))
+    x = BATCH[0].clone().requires_grad_()
+    assert torch.equal(each[0], torch.autograd.grad(loss(x), x)[0])
+
+
+def test_a_weight_shared_by_the_batch() -> None:
+    def loss(weight: Any, x: Any) -> Any:
+        return upsample.conv_transpose2d(x, weight, stride=2).pow(2).sum()
+
+    each = torch.func.vmap(torch.func.grad(loss), in_dims=(None, 0))(WEIGHT, BATCH)
+    assert torch.equal(each, torch.stack([torch.func.grad(loss)(WEIGHT, x) for x in BATCH]))
+
+
+def test_a_batch_that_wants_gradients() -> None:
+    batch = BATCH.clone().requires_grad_()
+    torch.func.vmap(FUNCTIONS["interpolate"])(batch).pow(2).sum().backward()
+    alone = BATCH[1].clone().requires_grad_()
+    FUNCTIONS["interpolate"](alone).pow(2).sum().backward()
+    assert torch.equal(batch.grad[1], alone.grad)
+
+
+def test_hessian_vector_product() -> None:
+    def loss(x: Any) -> Any:
+        return upsample.interpolate(x, scale_factor=2, mode="bilinear").pow(3).sum()
+
+    def product(x: Any, v: Any) -> Any:
+        return torch.func.grad(lambda y: (torch.func.grad(loss)(y) * v).sum())(x)
+
+    x, v = BATCH[0], BATCH[1]
+    step = 1e-6
+    wanted = (torch.func.grad(loss)(x + step * v) - torch.func.grad(loss)(x - step * v)) / (2 * step)
+    torch.testing.assert_close(product(x, v), wanted, rtol=1e-6, atol=1e-6)
