@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, assume, example, given, settings
 from hypothesis import strategies as st
+from methods import every_method
 
 import upsample
 from upsample import chainer
@@ -24,21 +25,6 @@ every_engine = pytest.mark.parametrize("engine", [None, "portable"])
 sizes = st.integers(1, 24)
 seeds = st.integers(0, 2**32 - 1)
 layouts = st.sampled_from(["contiguous", "last", "strided", "reversed"])
-
-# mode, antialias, align_corners: all that `resize` has
-METHODS = (
-    ("nearest", False, False),
-    ("nearest-exact", False, False),
-    ("area", False, False),
-    ("linear", False, False),
-    ("linear", True, False),
-    ("linear", False, True),
-    ("cubic", False, False),
-    ("cubic", True, False),
-    ("cubic", False, True),
-    ("lanczos", False, False),
-    ("lanczos", True, False),
-)
 
 
 def noise(shape: tuple[int, ...], seed: int, layout: str = "contiguous") -> np.ndarray:
@@ -70,7 +56,7 @@ def assert_adjoint(layout: str, function: Any, x: np.ndarray, *rest: Any, **opti
 
 
 @every_engine
-@pytest.mark.parametrize(("mode", "antialias", "corners"), METHODS)
+@every_method
 @quick
 @given(small=st.tuples(sizes, sizes), large=st.tuples(sizes, sizes), axes=st.permutations(range(4)), seed=seeds,
        layout=layouts)  # fmt: skip

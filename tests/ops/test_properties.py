@@ -12,6 +12,7 @@ import pytest
 import tolerances
 from hypothesis import HealthCheck, assume, example, given, settings
 from hypothesis import strategies as st
+from methods import METHODS, every_method
 
 import upsample
 from upsample import chainer, reference
@@ -20,20 +21,6 @@ deterministic = settings(
     derandomize=True, database=None, deadline=None, max_examples=60, suppress_health_check=[HealthCheck.too_slow]
 )
 
-# mode, antialias, align_corners: all that `resize` has
-METHODS = (
-    ("nearest", False, False),
-    ("nearest-exact", False, False),
-    ("area", False, False),
-    ("linear", False, False),
-    ("linear", True, False),
-    ("linear", False, True),
-    ("cubic", False, False),
-    ("cubic", True, False),
-    ("cubic", False, True),
-    ("lanczos", False, False),
-    ("lanczos", True, False),
-)
 MOVES = ("nearest", "nearest-exact")
 # the same in torch's words, by the number of spatial axes
 TORCH = {
@@ -49,11 +36,6 @@ TORCH = {
     ("lanczos", 2): "lanczos",
 }
 
-every_method = pytest.mark.parametrize(
-    ("mode", "antialias", "corners"),
-    METHODS,
-    ids=[f"{m}{'-antialias' * a}{'-corners' * c}" for m, a, c in METHODS],
-)
 sizes = st.integers(1, 40)
 pairs = st.tuples(sizes, sizes)
 seeds = st.integers(0, 2**32 - 1)

@@ -6,22 +6,12 @@ import dataclasses
 
 import numpy as np
 import pytest
+from methods import every_method
 
 from upsample.plans import taps as module
 from upsample.plans.resize import AxisRule, ResizePlan, Rounding, identity
 from upsample.plans.taps import taps, taps_between
 
-METHODS = [
-    ("nearest", False, False),
-    ("nearest-exact", False, False),
-    ("area", False, False),
-    ("linear", False, False),
-    ("linear", True, False),
-    ("linear", False, True),
-    ("cubic", False, False),
-    ("cubic", True, False),
-    ("lanczos", True, False),
-]
 SIZES = [(1, 1), (1, 9), (9, 1), (5, 13), (13, 5), (16, 32), (32, 16), (40, 41), (3, 300), (300, 3), (7, 7)]
 
 
@@ -45,11 +35,11 @@ def dense(table: module.Taps, inputs: int) -> np.ndarray:
 
 @pytest.mark.parametrize("rounding", Rounding)
 @pytest.mark.parametrize(("n", "o"), SIZES)
-@pytest.mark.parametrize(("method", "antialias", "corners"), METHODS)
+@every_method
 def test_it_is_the_transpose(
-    method: str, antialias: bool, corners: bool, n: int, o: int, rounding: Rounding, monkeypatch: pytest.MonkeyPatch
+    mode: str, antialias: bool, corners: bool, n: int, o: int, rounding: Rounding, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    forward = rule(method, antialias, corners, n, o, rounding)
+    forward = rule(mode, antialias, corners, n, o, rounding)
     back = forward.transpose()
     assert (back.in_size, back.out_size) == (o, n)
     assert back.transpose() == forward
