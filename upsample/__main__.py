@@ -1,4 +1,4 @@
-"""The command line: ``upsample demo`` and ``upsample info``."""
+"""The command line: ``upsample demo``, ``upsample bench`` and ``upsample info``."""
 
 from __future__ import annotations
 
@@ -27,7 +27,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     Returns
     -------
     int
-        The exit status: 0; 1 where the demo finds a deviation; 2 for arguments at fault or a package that is missing.
+        The exit status: 0; 1 where a result is not what it should be; 2 for arguments at fault or a package that is
+        missing; 130 for an interrupt.
     """
     parser = _parser()
     try:
@@ -44,6 +45,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         from upsample.info import info
 
         return info()
+    if given.command == "bench":
+        return _bench(given)
     if given.image is not None and os.path.realpath(given.image) == os.path.realpath(given.output):
         print(f"upsample demo: --output {given.output} would overwrite the image", file=sys.stderr)
         return 2
@@ -62,12 +65,35 @@ def _parser() -> argparse.ArgumentParser:
         "image", nargs="?", metavar="IMAGE", help="an image file (default: a photograph of scikit-image's)"
     )
     demo.add_argument("--output", default="gallery.png", metavar="PNG", help="where the gallery goes (%(default)s)")
-    demo.add_argument(
-        "--engine", choices=[engine.name for engine in ENGINES], help="force an engine (default: the best)"
+    engines = [engine.name for engine in ENGINES]
+    demo.add_argument("--engine", choices=engines, help="force an engine (default: the best)")
+    about = "measure this machine, CPU or GPU, beside the libraries that are installed"
+    bench = commands.add_parser("bench", help=about, description=about[0].upper() + about[1:] + ".")
+    bench.add_argument("-k", metavar="WORDS", help='only the cases with all these words, such as "resize uint8"')
+    bench.add_argument(
+        "--device", choices=["cpu", "cuda"], help="what to measure (default: the GPU where there is one)"
     )
+    bench.add_argument("--engine", choices=engines, help="force an engine (default: the best)")
+    bench.add_argument("--threads", type=_count, metavar="N", help="CPU threads of everyone (default: all cores)")
+    bench.add_argument("--quick", action="store_true", help="one call of next to no data, to see that all works")
+    bench.add_argument("--json", metavar="FILE", help="write the figures there, too")
+    bench.add_argument("--plot", metavar="FILE", help="draw them there: .png, .svg or .pdf (needs matplotlib)")
     about = "print versions, devices and engines"
     commands.add_parser("info", help=about, description=about[0].upper() + about[1:] + ".")
     return parser
+
+
+def _count(text: str) -> int:
+    """A number of threads."""
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of threads: pass 1 or more")
+    return int(text)
+
+
+def _bench(given: argparse.Namespace) -> int:
+    from upsample.bench.command import Wish, bench
+
+    return bench(Wish(given.k, given.device, given.engine, given.threads, given.quick, given.json, given.plot))
 
 
 def _demo(given: argparse.Namespace) -> int:

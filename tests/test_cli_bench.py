@@ -1,0 +1,259 @@
+"""``upsample bench``: every case runs and is compared, what is written, and what is said where something is missing."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+import upsample
+from upsample.__main__ import main
+from upsample.bench import calm, cases, command, measure, rivals, show
+from upsample.bench.devices import Cpu, Cuda
+from upsample.engines.dispatch import ENGINES
+
+OPTIONAL = ("torch", "cv2", "PIL", "skimage", "scipy", "rich", "matplotlib", "threadpoolctl")
+ONE = "interpolate nearest"
+
+
+def test_a_quick_run_measures_every_case(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "figures.json"
+    assert main(["bench", "--quick", "--device", "cpu", "--json", str(path)]) == 0
+    said, complained = capsys.readouterr()
+    assert complained == ""
+    content = json.loads(path.read_text(encoding="utf-8"))
+    assert [(c["case"], c["differs"]) for c in content["cases"]] == [(case.name, None) for case in cases.CASES]
+    assert all(f"\n  {case.name} " in said for case in cases.CASES)
+    found = rivals.versions("cpu")
+    assert content["versions"].items() >= found.items()
+    for measured in content["cases"]:
+        assert measured["seconds"] > 0
+        assert measured["rivals"]["copy"]["ratio"] > 0
+        assert ("torch" in measured["rivals"]) == ("torch" in found)
+        assert [name for name, r in measured["rivals"].items() if "differs" in r] == []
+    assert set(found) <= {name for c in content["cases"] for name in c["rivals"]}
+    assert "The figures mean nothing." in said
+    assert "\x1b" not in said
+
+
+def test_every_function_with_a_fast_engine_is_measured() -> None:
+    shown = {case.function for case in cases.CASES}
+    assert shown >= {"interpolate", "resize", "max_pool2d", "max_unpool2d", "conv_transpose2d", "pixel_shuffle"}
+    names = [(case.function, case.input, case.dtype, case.name, case.gradient) for case in cases.CASES]
+    assert len(set(names)) == len(names)
+
+
+def test_words_choose_cases(capsys: pytest.CaptureFixture[str]) -> None:
+    assert {case.dtype for case in cases.matching("resize UINT8")} == {"uint8"}
+    assert cases.matching(None) == cases.CASES
+    assert main(["bench", "-k", "resize sideways"]) == 2
+    _one_line(capsys, "no case has all the words of -k 'resize sideways'", "max_unpool2d")
+
+
+def test_a_rival_that_differs_is_told_and_not_timed(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def wrong(case: cases.Case, device: Cpu, inputs: tuple, options: dict) -> list[rivals.Rival]:
+        y = upsample.interpolate(*inputs, **options)
+        return [rivals.Rival("torch", lambda: y + np.float32(0.01), True, lambda y: (y,))]
+
+    monkeypatch.setattr(measure, "rivals", wrong)
+    assert main(["bench", "--quick", "--device", "cpu", "-k", ONE]) == 1
+    said = capsys.readouterr().out
+    assert "differs" in said
+    assert "DIFFERS: interpolate nearest ×2, torch: off by 0.01" in said
+    assert "Faster than" not in said
+
+
+def test_a_rival_that_fails_is_told(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken() -> None:
+        raise RuntimeError("no such kernel\nmore")
+
+    monkeypatch.setattr(measure, "rivals", lambda *_: [rivals.Rival("torch", broken, True, lambda y: (y,))])
+    assert main(["bench", "--quick", "--device", "cpu", "-k", ONE]) == 1
+    assert "torch: RuntimeError: no such kernel\n" in capsys.readouterr().out
+
+
+def test_our_own_fault_is_told(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    real = measure._ours
+
+    def spoiled(case, inputs, options, engine):
+        call = real(case, inputs, options, engine)
+        return call if engine == "portable" else lambda: call() + np.float32(1)
+
+    monkeypatch.setattr(measure, "_ours", spoiled)
+    monkeypatch.setattr(measure, "rivals", lambda *_: [])
+    assert main(["bench", "--quick", "--device", "cpu", "-k", ONE]) == 1
+    assert "the portable engine: off by 1" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("same", [True, False])
+def test_what_differs(same: bool) -> None:
+    x = np.random.default_rng(0).random((40, 50), dtype=np.float32)
+    assert measure._difference([x], [x * np.float32(1 + 2e-6)], same) is None
+    assert "shape" in str(measure._difference([x], [x[1:]], same))
+    assert "off by" in str(measure._difference([x], [x + np.float32(1)], same))
+    assert "off by nan" in str(measure._difference([x], [x * np.float32("nan")], same))
+    assert (measure._difference([x], [x + np.float32(0.01)], same) is None) == (not same)
+
+
+def test_the_chart_is_drawn(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    pytest.importorskip("matplotlib")
+    path = tmp_path / "chart.png"
+    assert main(["bench", "--quick", "--device", "cpu", "-k", "resize float32", "--plot", str(path)]) == 0
+    assert path.read_bytes().startswith(b"\x89PNG\r\n\x1a\n")
+    assert f"Wrote {path}." in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--plot", "chart.txt"], "a name in .png, .svg or .pdf is wanted"),
+        (["--json", "absent/figures.json"], "No such file or directory"),
+        (["--engine", "cuda", "--device", "cpu"], "cuda"),
+        (["--engine", "cpu", "--device", "cuda"], "GPU"),
+    ],
+)
+def test_what_cannot_be_is_said_at_once(
+    arguments: list[str],
+    words: str,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    if "chart.txt" in arguments:
+        pytest.importorskip("matplotlib")
+    if "cuda" in arguments and _unusable("cuda") is None:
+        pytest.skip("there is a GPU")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(command, "measure", None)
+    assert main(["bench", *arguments]) == 2
+    _one_line(capsys, "upsample bench: ", words)
+
+
+def test_a_chart_needs_matplotlib(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(command, "find_spec", lambda name: None)
+    assert main(["bench", "--plot", "chart.png"]) == 2
+    _one_line(capsys, 'pip install "upsample[demo]"')
+
+
+@pytest.mark.parametrize("number", ["0", "-1", "two"])
+def test_threads_are_counted_from_one(number: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["bench", "--threads", number]) == 2
+    assert "is no number of threads" in capsys.readouterr().err
+
+
+def test_threads_are_everyones_and_given_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    torch = pytest.importorskip("torch")
+    monkeypatch.delenv("UPSAMPLE_NUM_THREADS", raising=False)
+    before = torch.get_num_threads()
+    with calm.thread_count(3) as number:
+        assert (number, torch.get_num_threads(), os.environ["UPSAMPLE_NUM_THREADS"]) == (3, 3, "3")
+    assert torch.get_num_threads() == before
+    assert "UPSAMPLE_NUM_THREADS" not in os.environ
+
+
+def test_rows_that_an_engine_cannot_run_are_left_out(capsys: pytest.CaptureFixture[str]) -> None:
+    pytest.importorskip("numba", reason="Numba is not installed: the compiled engine cannot be asked for")
+    assert main(["bench", "--quick", "--device", "cpu", "--engine", "cpu", "-k", "pixel_shuffle"]) == 0
+    assert "1 more case is not for the cpu engine." in capsys.readouterr().out
+
+
+def test_interrupted_it_shows_what_it_has(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    real = measure.measure
+
+    def interrupted(case: cases.Case, *rest: object) -> object:
+        if case.name == "bilinear ×2":
+            raise KeyboardInterrupt
+        return real(case, *rest)
+
+    monkeypatch.setattr(command, "measure", interrupted)
+    assert main(["bench", "--quick", "--device", "cpu", "-k", "interpolate"]) == 130
+    said = capsys.readouterr().out
+    assert "  nearest ×2" in said
+    assert "  bilinear ×2" not in said
+    assert "more case" not in said
+
+
+def test_it_needs_nothing_but_numpy() -> None:
+    code = f"""
+import sys
+for name in (*{OPTIONAL!r}, "jax", "numba", "cupy", "ml_dtypes"):
+    sys.modules[name] = None
+from upsample.__main__ import main
+sys.exit(main(["bench", "--quick"]))
+"""
+    run = subprocess.run([sys.executable, "-W", "error", "-c", code], capture_output=True, text=True, check=False)
+    assert (run.returncode, run.stderr) == (0, "")
+    assert "Not installed, so not measured: torch, OpenCV, Pillow, skimage, scipy." in run.stdout
+    assert 'pip install "upsample[cpu]"' in run.stdout
+
+
+def test_on_a_gpu_events_are_the_clock(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A stand-in for CuPy, whose clock says what its events were told."""
+    events: list[str] = []
+
+    class Event:
+        def record(self) -> None:
+            self.at = len(events)
+            events.append("record")
+
+        def synchronize(self) -> None:
+            events.append("synchronize")
+
+    runtime = SimpleNamespace(deviceSynchronize=lambda: events.append("settle"))
+    cuda = SimpleNamespace(
+        Event=Event, runtime=runtime, get_elapsed_time=lambda a, b: 8000.0 * (b.at - a.at), Device=SimpleNamespace
+    )
+    cupy = SimpleNamespace(
+        cuda=cuda, ndarray=np.ndarray, asarray=np.asarray, asnumpy=np.asarray, ones=np.ones, copyto=np.copyto
+    )
+    monkeypatch.setitem(sys.modules, "cupy", cupy)
+    device = Cuda()
+    assert device.seconds(lambda: events.append("call"), 3) == pytest.approx(4 * 8 / 3)
+    assert events == ["record", "call", "call", "call", "record", "synchronize"]
+    monkeypatch.setattr(measure, "rivals", lambda *_: [])
+    row = measure.measure(cases.matching(ONE)[0], device, "quick", None)
+    assert row is not None
+    assert row.wrong == {}
+    assert "settle" in events
+    assert "nearest ×2" in show.table([row], "quick")
+
+
+def test_quiet_waits_for_a_thread_at_work() -> None:
+    if not Path("/proc/self/task").is_dir():
+        pytest.skip("only Linux tells the state of a thread")
+    end = time.perf_counter() + 0.3
+
+    def spin() -> None:
+        while time.perf_counter() < end:
+            pass
+
+    thread = threading.Thread(target=spin)
+    thread.start()
+    calm.quiet(10.0)
+    assert time.perf_counter() >= end
+    thread.join()
+    begin = time.perf_counter()
+    calm.quiet(10.0)
+    assert time.perf_counter() - begin < 5
+
+
+def _unusable(name: str) -> str | None:
+    return next(engine.unusable() for engine in ENGINES if engine.name == name)
+
+
+def _one_line(capsys: pytest.CaptureFixture[str], *words: str) -> None:
+    said, complained = capsys.readouterr()
+    assert said == ""
+    assert complained.count("\n") == 1
+    for word in words:
+        assert word in complained

@@ -1,0 +1,96 @@
+"""What would spoil a measurement: threads of this process that still spin, and other processes at work."""
+
+from __future__ import annotations
+
+import glob
+import os
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from importlib import import_module
+from importlib.util import find_spec
+from typing import Any
+
+from upsample.engines.cpu import threads
+
+__all__ = ["Others", "quiet", "thread_count"]
+
+
+def quiet(limit: float) -> None:
+    """Wait until this process's other threads sleep, at most so many seconds.
+
+    Pools of threads disturb each other: after a matrix product OpenBLAS's workers spin for a tenth of a second, and
+    would slow whatever another library does meanwhile.
+    """
+    end, calm = time.perf_counter() + limit, 0
+    while calm < 2 and time.perf_counter() < end:
+        time.sleep(0.001)
+        calm = 0 if _others_run() else calm + 1
+
+
+def _others_run() -> bool:
+    """Whether another thread of this process is at work; False where Linux does not tell.
+
+    Its state says so at once. Its processor time does not: that grows by the clock tick, 4 ms and more, while it runs.
+    """
+    own = str(threading.get_native_id())
+    for path in glob.iglob("/proc/self/task/*/stat"):
+        try:
+            with open(path, encoding="ascii", errors="replace") as file:
+                state = file.read().rpartition(") ")[2][:1]
+        except OSError:  # it has ended
+            continue
+        if state == "R" and path.split("/")[-2] != own:
+            return True
+    return False
+
+
+@contextmanager
+def thread_count(count: int | None) -> Iterator[int]:
+    """Let every library of this process use `count` threads; None is as many as we would."""
+    with ExitStack() as stack:
+        if count is not None:
+            before = os.environ.get("UPSAMPLE_NUM_THREADS")
+            os.environ["UPSAMPLE_NUM_THREADS"] = str(count)
+            stack.callback(_restore, "UPSAMPLE_NUM_THREADS", before)
+        number = threads.number()
+        if find_spec("threadpoolctl"):
+            stack.enter_context(import_module("threadpoolctl").threadpool_limits(number, user_api="blas"))
+        for module, name in (("torch", "num_threads"), ("cv2", "NumThreads")):
+            library: Any = import_module(module) if find_spec(module) else None
+            if library is not None:
+                own = library.get_num_threads() if module == "torch" else library.getNumThreads()
+                setter = getattr(library, f"set_{name}" if module == "torch" else f"set{name}")
+                setter(number)
+                stack.callback(setter, own)
+        yield number
+
+
+def _restore(name: str, value: str | None) -> None:
+    if value is None:
+        os.environ.pop(name, None)
+    else:
+        os.environ[name] = value
+
+
+class Others:
+    """What other processes, and other guests of the same host, take of the processor."""
+
+    def __init__(self) -> None:
+        self.begin = self._now()
+
+    def share(self) -> float:
+        """Of all cores, from 0 to 1, since this object was made; 0 where Linux does not tell."""
+        busy, own, wall = (now - then for now, then in zip(self._now(), self.begin, strict=True))
+        return min(1.0, max(0.0, (busy - own) / (wall * (os.cpu_count() or 1))))
+
+    @staticmethod
+    def _now() -> tuple[float, float, float]:
+        try:
+            with open("/proc/stat", encoding="ascii") as file:
+                user, nice, system, _idle, _iowait, *more = map(int, file.readline().split()[1:9])
+            busy = (user + nice + system + sum(more)) / os.sysconf("SC_CLK_TCK")
+        except (OSError, ValueError):
+            busy = 0.0
+        return busy, time.process_time(), time.perf_counter()
