@@ -386,6 +386,14 @@ def check_out(op: str, out: object, shape: tuple[int, ...], dtype: Any, inputs: 
 
 def _plainly_apart(out: object, shape: tuple[int, ...], dtype: Any, inputs: dict[str, object]) -> bool:
     """Say of a contiguous NumPy `out` whether nothing is wrong with it; False where a closer look is needed."""
-    if type(out) is not np.ndarray or out.shape != shape or out.dtype != dtype or not out.flags.carray:
+    if type(out) is not np.ndarray or out.shape != shape or out.dtype != dtype:
         return False
-    return all(type(x) is np.ndarray and x is not out and not np.may_share_memory(out, x) for x in inputs.values())
+    flags = out.flags
+    if not flags.carray:
+        return False
+    for x in inputs.values():
+        if type(x) is not np.ndarray or x is out:
+            return False
+        if not (flags.owndata and x.flags.owndata) and np.may_share_memory(out, x):  # two owners share nothing
+            return False
+    return True

@@ -10,9 +10,12 @@ from collections.abc import Callable
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
+from functools import partial
 from importlib import import_module
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from upsample.arrays import Array
 from upsample.engines.cpu import support as cpu
@@ -23,7 +26,7 @@ from upsample.errors import bad_type, bad_value
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-__all__ = ["ENGINES", "Choice", "Engine", "choose", "explain", "is_special"]
+__all__ = ["ENGINES", "Choice", "Engine", "choose", "explain", "is_special", "ready"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +56,15 @@ class Engine:
     def run(self, task: str, x: Array) -> Callable[..., Any]:
         """Return the function that carries out an op on arrays like `x`."""
         return self.adapted(import_module(f"{self.package}.{task}").run, x)
+
+    def ready(self, task: str, plan: object, given: tuple[Array | None, ...]) -> Callable[..., Any]:
+        """Return `run` for NumPy arrays like those given, without its first two arguments.
+
+        A module that has a function `ready` works out what such calls have in common.
+        """
+        module = import_module(f"{self.package}.{task}")
+        make: Callable[..., Callable[..., Any]] | None = getattr(module, "ready", None)
+        return partial(module.run, np, plan) if make is None else make(plan, *given)
 
 
 def _anything(_task: str, _plan: object, _x: Array) -> None:
@@ -142,6 +154,18 @@ def choose(op: str, task: str, plan: object, x: Array, engine: str | None) -> An
     ValueError
         `engine` is no engine, or one that cannot do this.
     """
+    return _chosen(op, task, plan, x, engine).run(task, x)
+
+
+def ready(op: str, task: str, plan: object, given: tuple[Any, ...], engine: str | None) -> Callable[..., Any]:
+    """Return the same `run` for many calls with NumPy arrays like those given, the one first that decides.
+
+    It takes what `run` takes behind the namespace and the plan.
+    """
+    return _chosen(op, task, plan, given[0], engine).ready(task, plan, given)
+
+
+def _chosen(op: str, task: str, plan: object, x: Array, engine: str | None) -> Engine:
     if engine is not None:
         chosen = named(op, engine)
         why = chosen.supports(task, plan, x)
@@ -152,7 +176,7 @@ def choose(op: str, task: str, plan: object, x: Array, engine: str | None) -> An
         chosen, reasons = _first_that_can(task, plan, x)
     if _explaining.get():
         raise Explained(Choice(op, chosen.name, MappingProxyType(_all_reasons(task, plan, x, chosen, reasons))))
-    return chosen.run(task, x)
+    return chosen
 
 
 def named(op: str, engine: object) -> Engine:

@@ -5,8 +5,6 @@ from __future__ import annotations
 from types import ModuleType
 from typing import cast
 
-import numpy as np
-
 from upsample import arrays
 from upsample.arguments import check_addressable
 from upsample.arrays import Array, ArrayT
@@ -94,7 +92,7 @@ def repeat_conv_transpose(
         arrays.check_out(op, out, known.shape, x.dtype, dict(zip(arguments, (x, *others), strict=False)))
     batched = x.ndim == len(known.plan.axes) + 2
     source, target = (x, out) if batched else (x[None, ...], None if out is None else out[None, ...])
-    result = known.run(np, known.plan, source, others[0], others[1] if len(others) > 1 else None, target)
+    result = known.run(source, others[0], others[1] if len(others) > 1 else None, target)
     if batched:
         return cast(ArrayT, result)
     return cast(ArrayT, result[0, ...] if out is None else out)

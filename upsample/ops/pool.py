@@ -78,7 +78,7 @@ def repeat_pool(
     pair: tuple[object, object] = (None, None)
     if out is not None:
         pair = _checked_pair(op, argument, np, x, known.shape, out, with_indices)
-    return cast("tuple[ArrayT, ArrayT | None]", known.run(np, known.plan, x, pair, with_indices))
+    return cast("tuple[ArrayT, ArrayT | None]", known.run(x, pair, with_indices))
 
 
 def _checked_pair(

@@ -4,12 +4,14 @@ All that a call's checks look at is in the key: its arguments with their types (
 same), and the shape and dtype of each array. Only NumPy's own arrays, in this machine's byte order, and arguments that
 are plain Python values are kept; every other call goes the long way, and so does one that is only explained, or whose
 gradient is wanted.
+
+The look-up is that of `functools.lru_cache`, whose keys are made and compared in C.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -20,34 +22,37 @@ from upsample.engines import dispatch
 __all__ = ["Repeat", "find", "keep"]
 
 _KEPT = 1024
-"""Calls that are remembered."""
-_PLAIN = frozenset({int, float, bool, str, type(None)})
+"""Calls that are remembered: those made last."""
+_PLAIN = frozenset({int, float, bool, str, type(None), type})
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(slots=True, eq=False)
 class Repeat:
     """What a call's arguments came to.
 
     Attributes
     ----------
-    run : callable
-        The engine's.
+    op : str
+        What the dialect calls the operation.
+    nested : bool
+        Whether an argument is a tuple.
+    run : callable or None
+        The engine's, which takes the arrays and what else is not in the key; None before a call went well.
     plan : plan
-        Its first argument after the namespace.
+        What it carries out.
     shape : tuple of int
         Of the result.
     """
 
-    run: Callable[..., Any]
+    op: str
+    nested: bool
+    run: Any
     plan: Any
     shape: tuple[int, ...]
 
 
-_repeats: dict[Hashable, Repeat] = {}
-
-
-def find(op: str, arguments: tuple[object, ...], given: tuple[object, ...]) -> tuple[Hashable, Repeat | None]:
-    """Return the key of a call, None for one that is not to be kept, and what is known of it.
+def find(op: str, arguments: tuple[object, ...], given: tuple[object, ...]) -> tuple[Repeat | None, Repeat | None]:
+    """Return what is to be known of a call, None where nothing is to be kept, and the same again where it is known.
 
     Parameters
     ----------
@@ -58,30 +63,40 @@ def find(op: str, arguments: tuple[object, ...], given: tuple[object, ...]) -> t
     given : tuple
         What should be arrays.
     """
-    types = tuple(map(type, arguments))
-    key: tuple[object, ...] = (op, arguments, types)
+    parts: list[Any] = []
     for x in given:
         if type(x) is not np.ndarray:
             return None, None
-        key += (x.shape, x.dtype)
-    if tuple in types:
-        key += tuple([tuple(map(type, a)) for a in arguments if type(a) is tuple])
+        parts += x.shape, x.dtype
     if dispatch.is_special() or is_recording():
         return None, None
     try:
-        return key, _repeats.get(key)
-    except TypeError:  # a list, which cannot be looked up
+        repeat = _repeat(op, len(arguments), *arguments, *parts)
+        if repeat.nested:  # what is in a tuple has its type, too
+            inner = tuple([type(v) for a in arguments if type(a) is tuple for v in a])
+            repeat = _repeat(op, len(arguments), *arguments, *parts, inner)
+    except TypeError:  # what cannot be looked up, such as a list, or is not to be kept
         return None, None
+    return repeat, repeat if repeat.run is not None else None
+
+
+@lru_cache(maxsize=_KEPT, typed=True)
+def _repeat(op: str, count: int, *parts: Any) -> Repeat:
+    """Return the one object for `count` arguments, shapes and dtypes; TypeError where one of them is not to be kept."""
+    values = [v for part in parts for v in (part if type(part) is tuple else (part,))]
+    if not all(v.isnative if isinstance(v, np.dtype) else type(v) in _PLAIN for v in values):
+        raise TypeError
+    return Repeat(op, tuple in map(type, parts[:count]), None, None, ())
 
 
 def keep(
-    key: Hashable, task: str, plan: Any, given: tuple[Any, ...], shape: tuple[int, ...], engine: str | None
+    repeat: Repeat | None, task: str, plan: Any, given: tuple[Any, ...], shape: tuple[int, ...], engine: str | None
 ) -> None:
-    """Remember a call that went well; nothing happens where its key is None.
+    """Remember a call that went well; nothing happens where there is nothing to keep it in.
 
     Parameters
     ----------
-    key : tuple or None
+    repeat : Repeat or None
         Of `find`.
     task : str
         The module of an engine that ran it.
@@ -94,12 +109,6 @@ def keep(
     engine : str or None
         The engine that was asked for.
     """
-    if key is None or not all(x.dtype.isnative for x in given):
-        return
-    arguments: tuple[object, ...] = key[1]  # type: ignore[index]
-    values = [v for a in arguments for v in (a if type(a) is tuple else (a,))]
-    if not all(type(v) in _PLAIN for v in values):
-        return
-    if len(_repeats) >= _KEPT:
-        _repeats.clear()
-    _repeats[key] = Repeat(dispatch.choose(str(key[0]), task, plan, given[0], engine), plan, shape)  # type: ignore[index]
+    if repeat is not None:
+        repeat.plan, repeat.shape = plan, shape
+        repeat.run = dispatch.ready(repeat.op, task, plan, given, engine)

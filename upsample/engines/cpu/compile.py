@@ -9,7 +9,7 @@ import numba
 import numpy as np
 from numba.core.compiler import Compiler
 
-__all__ = ["frozen", "kernel"]
+__all__ = ["bound", "frozen", "kernel"]
 
 _F = TypeVar("_F", bound=Callable[..., Any])
 
@@ -42,3 +42,15 @@ def frozen(x: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
     view = x.view()
     view.flags.writeable = False
     return view
+
+
+def bound(kernel: Callable[..., Any], *example: object) -> Callable[..., None]:
+    """Return what a kernel is compiled to for arguments of these types.
+
+    A call of it skips Numba's look at each argument, which takes longer than a small kernel, and all checks: whoever
+    calls it sees that arrays are of the same number of axes and dtype, and contiguous.
+    """
+    dispatcher: Any = kernel
+    types = tuple(map(numba.typeof, example))
+    dispatcher.compile(types)
+    return cast(Callable[..., None], dispatcher.get_overload(types))

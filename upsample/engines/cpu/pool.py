@@ -3,23 +3,24 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from types import ModuleType
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
 from upsample import arrays
 from upsample.arrays import Array
 from upsample.engines.cpu import threads
-from upsample.engines.cpu.compile import frozen
+from upsample.engines.cpu.compile import bound, frozen
 from upsample.engines.cpu.pool_few import pool_cells, pool_rows
 from upsample.engines.cpu.pool_kernels import AXIS, pool_indices, pool_values
 from upsample.engines.cpu.pool_tables import Cells, Rows, few_taps
 from upsample.plans.window import PoolPlan, SpanAxis, WindowAxis
 
-__all__ = ["run"]
+__all__ = ["ready", "run"]
 
 _A = np.ndarray[Any, Any]
 
@@ -162,12 +163,73 @@ def _fits(out: Any) -> bool:
     return out is not None and out.flags.c_contiguous and out.dtype.isnative
 
 
+def _usable(out: _A | None) -> bool:
+    """Whether there is nothing to write into, or something of the right dtype that kernels can write straight into."""
+    return out is None or out.flags.carray
+
+
 @lru_cache(maxsize=32)
 def _lowest(dtype: np.dtype[Any]) -> _A:
     """What padding is: below or equal to every value."""
     if dtype.kind == "f":
-        return np.asarray([-np.inf], dtype=dtype)
-    return np.asarray([np.iinfo(dtype).min], dtype=dtype)
+        return frozen(np.asarray([-np.inf], dtype=dtype))
+    return frozen(np.asarray([np.iinfo(dtype).min], dtype=dtype))
+
+
+def ready(plan: PoolPlan, x: Array) -> Callable[..., tuple[Array, Array | None]]:
+    """Return `run` for arrays like `x`; where the work is one block, little more than the kernel's call is left."""
+    source: Any = x
+    g, dtype = _geometry(plan), source.dtype
+    shape = (*source.shape[: source.ndim - len(plan.axes)], *plan.small_shape)
+    rows = math.prod(shape[:-1])
+    if not 0 < rows <= g.step or len(g.tiles) > 1 or arrays.dtype_name(x) in ("float16", "bfloat16", "bool"):
+        return partial(run, np, plan)
+    kernels, piece = [], (0, rows, 0, g.small[-1], 0, 0, g.large[-1])
+    for indexed in (False, True):
+        kernel, behind = _kernel(plan, g, _lowest(dtype), piece, g.small[-1], indexed)
+        empty = np.empty(0, dtype)
+        kernels.append((bound(kernel, frozen(empty), _place(g), empty, _NO_INDICES, *behind), behind))
+    spare: list[_A] = []  # no two threads get the same out of a list
+
+    def pool(x: _A, out: tuple[_A | None, _A | None], with_indices: bool) -> tuple[_A, _A | None]:
+        values, indices = out
+        if not (x.flags.aligned and _usable(values) and _usable(indices)):
+            return cast("tuple[_A, _A | None]", run(np, plan, x, out, with_indices))
+        values = np.empty(shape, dtype) if values is None else values
+        place = spare.pop() if spare else _place(g)
+        kernel, behind = kernels[with_indices]
+        if with_indices:
+            indices = np.empty(shape, np.int64) if indices is None else indices
+            kernel(x.ravel(), place, values.ravel(), indices.ravel(), *behind)
+        else:
+            kernel(x.ravel(), place, values.ravel(), _NO_INDICES, *behind)
+        spare.append(place)
+        return values, indices
+
+    return pool
+
+
+def _kernel(
+    plan: PoolPlan, g: _Geometry, lowest: _A, piece: tuple[int, ...], step: int, indexed: bool
+) -> tuple[Callable[..., None], tuple[Any, ...]]:
+    """Return the kernel of a piece, and its arguments behind the arrays."""
+    few, last_nan = g.few, not plan.first_nan
+    if isinstance(few, Rows):
+        return pool_rows, (piece, few.sizes, few.lead, few.across, few.columns, last_nan, step)
+    if isinstance(few, Cells):
+        plane0, planes = piece[0] // g.rows, (piece[1] - piece[0]) // g.rows
+        first = plane0 * few.sizes[0] - piece[4] * g.large[-1]
+        return pool_cells, ((first, plane0, planes), few.sizes, few.taps, few.home, last_nan)
+    whole = (*piece, g.kept, int(plan.local_indices))
+    return (pool_indices if indexed else pool_values), (g.grid, g.axes, whole, lowest, last_nan, step)
+
+
+def _place(g: _Geometry) -> _A:
+    """Return memory for the places of the maxima that a kernel makes together."""
+    if isinstance(g.few, Cells):
+        return np.empty(g.few.home.size, dtype=np.uint32)
+    size = max(g.tiles[0][1] - g.tiles[0][0], _ROWS_TOGETHER) if isinstance(g.few, Rows) else 0
+    return np.empty(size, dtype=np.int32)
 
 
 def _pool(plan: PoolPlan, x: _A, values: _A, indices: _A | None) -> None:
@@ -178,13 +240,12 @@ def _pool(plan: PoolPlan, x: _A, values: _A, indices: _A | None) -> None:
     half = name in ("float16", "bfloat16")
     source = frozen(np.ascontiguousarray(x))
     work = _Work(
+        plan,
         g,
         source.reshape(-1, *g.large) if half else source.reshape(-1),
         values.reshape(-1, g.small[-1]) if half else values.reshape(-1),
         None if indices is None else indices.reshape(-1),
         _lowest(np.dtype(np.float32) if half else source.dtype),
-        not plan.first_nan,
-        plan.local_indices,
     )
     rows = values.size // g.small[-1]
     step = g.step if not half else -(-g.step // g.rest) * g.rest  # a block of halves converts whole slices
@@ -205,13 +266,12 @@ def _pool(plan: PoolPlan, x: _A, values: _A, indices: _A | None) -> None:
 class _Work:
     """One call: what its blocks share."""
 
+    plan: PoolPlan
     g: _Geometry
     x: _A
     values: _A
     indices: _A | None
     lowest: _A
-    last_nan: bool
-    local: bool
 
     def direct(self, row0: int, row1: int, tile: tuple[int, int]) -> None:
         """Make cells of rows from the input itself, straight into the result."""
@@ -241,21 +301,6 @@ class _Work:
         return int(firsts[begin]), int(lasts[end - 1])
 
     def _call(self, x: _A, piece: tuple[int, ...], target: _A, step: int) -> None:
-        g, few = self.g, self.g.few
-        indices = _NO_INDICES if self.indices is None else self.indices
-        if isinstance(few, Rows):
-            place = np.empty(max(piece[3] - piece[2], _ROWS_TOGETHER), dtype=np.int32)
-            rows = (few.sizes, few.lead, few.across, few.columns)
-            pool_rows(x, piece, *rows, self.last_nan, place, target, step, indices)
-        elif isinstance(few, Cells):
-            plane0, planes = piece[0] // g.rows, (piece[1] - piece[0]) // g.rows
-            first = plane0 * few.sizes[0] - piece[4] * g.large[-1]
-            place = np.empty(few.home.size, dtype=np.uint32)
-            cells = (few.sizes, few.taps, few.home)
-            made = indices[plane0 * few.sizes[1] :]  # stays empty where none are made
-            pool_cells(x, first, planes, *cells, self.last_nan, place, target, made)
-        elif self.indices is None:
-            pool_values(x, g.grid, g.axes, (*piece, g.kept, 0), self.lowest, self.last_nan, target, step)
-        else:
-            whole = (*piece, g.kept, int(self.local))
-            pool_indices(x, g.grid, g.axes, whole, self.lowest, self.last_nan, target, step, indices)
+        indexed = self.indices is not None
+        kernel, behind = _kernel(self.plan, self.g, self.lowest, piece, step, indexed)
+        kernel(x, _place(self.g), target, self.indices if indexed else _NO_INDICES, *behind)

@@ -34,21 +34,21 @@ def _better(best: Any, place: Any, value: Any, other: Any, last_nan: bool) -> tu
 @kernel
 def pool_cells(
     x: _A,
-    first: int,
-    planes: int,
+    place: _A,
+    values: _A,
+    indices: _A,
+    piece: tuple[int, int, int],
     sizes: tuple[int, int, int],
     taps: _A,
     home: _A,
     last_nan: bool,
-    place: _A,
-    values: _A,
-    indices: _A,
 ) -> None:
-    """Pool small planes, `sizes` (positions, cells, planes at once), from the position `first` of `x` on.
+    """Pool small planes, `sizes` (positions, cells, planes at once): `values` begins at the piece, `indices` is whole.
 
-    ``taps [taps, cells of the planes at once]`` are positions, `home` where each cell's plane begins. `values` and
-    `indices`, if there are any, begin at the first plane.
+    ``piece``: where the first plane lies in `x`, its number, how many planes. ``taps [taps, cells of the planes at
+    once]`` are positions, `home` where each cell's plane begins.
     """
+    first, plane0, planes = piece
     size, cells, group = sizes
     for plane in range(0, planes, group):
         n = min(group, planes - plane) * cells
@@ -69,6 +69,7 @@ def pool_cells(
                 values[d + j] = best
                 place[j] = o
         if indices.shape[0]:
+            d = _U((plane0 + plane) * cells)
             for j in range(_U(n)):
                 indices[d + j] = np.int64(place[j]) - np.int64(home[j])
 
@@ -183,16 +184,16 @@ def _border(
 @kernel
 def pool_rows(
     x: _A,
+    place: _A,
+    values: _A,
+    indices: _A,
     piece: tuple[int, ...],
     sizes: tuple[int, ...],
     lead: _A,
     across: _A,
     columns: _A,
     last_nan: bool,
-    place: _A,
-    values: _A,
     step: int,
-    indices: _A,
 ) -> None:
     """Pool rows of cells: `values` begins at the piece, rows `step` apart; `indices`, if there are any, is whole.
 

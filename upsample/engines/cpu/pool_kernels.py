@@ -145,7 +145,16 @@ def _plane_row(grid: _A, axes: int, row: int) -> Any:
 
 @kernel
 def pool_indices(
-    x: _A, grid: _A, axes: int, piece: tuple[int, ...], lowest: _A, last_nan: bool, values: _A, step: int, indices: _A
+    x: _A,
+    _place: _A,
+    values: _A,
+    indices: _A,
+    grid: _A,
+    axes: int,
+    piece: tuple[int, ...],
+    lowest: _A,
+    last_nan: bool,
+    step: int,
 ) -> None:
     """Pool rows of cells: `values` begins at the piece, rows `step` apart; `indices` is whole.
 
@@ -191,7 +200,16 @@ def pool_indices(
 
 @kernel
 def pool_values(
-    x: _A, grid: _A, axes: int, piece: tuple[int, ...], lowest: _A, last_nan: bool, values: _A, step: int
+    x: _A,
+    _place: _A,
+    values: _A,
+    _indices: _A,
+    grid: _A,
+    axes: int,
+    piece: tuple[int, ...],
+    lowest: _A,
+    last_nan: bool,
+    step: int,
 ) -> None:
     """Pool rows of cells as `pool_indices` does, without indices."""
     row0, row1, begin, end, x_row, x_low, width, kept, _ = piece
