@@ -35,9 +35,13 @@ class Pull:
         self.function, self.inputs, self.options = function, inputs, options
         self.made: dict[str, Callable[[Any], Any]] = {}
 
-    def __call__(self, grad: np.ndarray, *, engine: str) -> tuple[np.ndarray, ...]:
+    def follow(self, engine: str) -> None:
+        """Make the forward call."""
         if engine not in self.made:
             self.made[engine] = upsample.vjp(self.function, *self.inputs, **self.options, engine=engine)[1]
+
+    def __call__(self, grad: np.ndarray, *, engine: str) -> tuple[np.ndarray, ...]:
+        self.follow(engine)
         return tuple(g for g in self.made[engine](grad) if g is not None)
 
 

@@ -14,6 +14,8 @@ A, B, C = (8, 64, 128, 128), (1, 3, 1080, 1920), (4, 512, 14, 14)
 PLANES = {"A": A, "B": B, "C": C}
 VOLUMES = (2, 16, 32, 64, 64)
 TINY = (1, 3, 8, 8)
+MEMORY = {"resize": 32, "pool": 32, "unpool": 32, "conv_transpose": 64}
+"""MiB beyond input and output that a call of an op may need."""
 
 
 @dataclass(frozen=True)
@@ -57,6 +59,11 @@ class Case:
 
     def goal(self, engine: str, how: str) -> float | None:
         return None if self.goals is None else self.goals.of(engine, how)
+
+    @property
+    def memory_goal(self) -> int | None:
+        """MiB beyond input and output that the call may need; gradients have no such goal."""
+        return MEMORY.get(self.op)
 
     @property
     def id(self) -> str:

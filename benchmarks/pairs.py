@@ -5,9 +5,9 @@ times our call, freeing of the result included; the rivals are timed in its setu
 rival is the median of the rounds' ratios, over 9 rounds or more. Before anything is timed, our result is compared with
 every rival's.
 
-Pools of threads disturb each other: after a matrix product NumPy's OpenBLAS workers spin for a tenth of a second and
+Pools of threads disturb each other: after a matrix product NumPy's OpenBLAS workers spin for an eighth of a second and
 would slow whatever torch does meanwhile (threadpoolctl's limits do not end that; they hold for the next product). So
-before each rival, and before our own call, we wait until no thread of this process works any more (`quiet`).
+before each rival, and before our own call, we wait until no thread of this process runs any more (`quiet`).
 
 Other processes disturb more. After a round in which they took some of the processor we wait until they are done, three
 minutes a run at most (``--patience``). `disturbed`, their share while a case was measured, stays beside its figures,
@@ -16,14 +16,18 @@ and ``--again FILE`` measures anew where it is above a twentieth.
 "fresh" makes a new result in each call, on both sides. "out" writes into an array that was written before: torch by the
 ``out=`` of its ATen operators; rivals without such a thing make a fresh result.
 
+Beside the time of a fresh result stands the peak of memory that such a call needs, in a process of its own (`memory`).
+
 The yardstick is a copy by all threads, with ``numpy.copyto`` between arrays that were written before, that reads and
 writes as many bytes as the case's input and output have together.
 """
 
 from __future__ import annotations
 
+import glob
 import os
 import statistics
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -38,7 +42,8 @@ import tolerances
 from threadpoolctl import threadpool_limits
 
 import upsample
-from benchmarks.cases import Case
+from benchmarks import memory
+from benchmarks.cases import TINY_CASES, Case
 from benchmarks.machine import CALM, Others
 from upsample.engines.cpu import threads
 from upsample.engines.dispatch import ENGINES
@@ -136,11 +141,27 @@ def _restore(name: str, value: str | None) -> None:
 def quiet(limit: float = 1.0) -> None:
     """Wait until this process's other threads sleep."""
     end = time.perf_counter() + limit
-    while time.perf_counter() < end:
-        busy = time.process_time()
-        time.sleep(0.002)
-        if time.process_time() - busy < 4e-4:
-            return
+    calm = 0
+    while calm < 2 and time.perf_counter() < end:
+        time.sleep(0.001)
+        calm = 0 if _others_run() else calm + 1
+
+
+def _others_run() -> bool:
+    """Whether another thread of this process is at work; False where Linux does not tell.
+
+    Its state says so at once. Its processor time does not: that grows by the clock tick, 4 ms and more, while it runs.
+    """
+    own = str(threading.get_native_id())
+    for path in glob.iglob("/proc/self/task/*/stat"):
+        try:
+            with open(path, encoding="ascii", errors="replace") as file:
+                state = file.read().rpartition(") ")[2][:1]
+        except OSError:  # it has ended
+            continue
+        if state == "R" and path.split("/")[-2] != own:
+            return True
+    return False
 
 
 def seconds(call: Callable[[], Any], calls: int) -> float:
@@ -174,6 +195,8 @@ def measure(benchmark: Any, case: Case, job: Job, engine: str, how: str, quick: 
             raise
         share = round(others.share(), 3)
     benchmark.extra_info.update(case=case.id, engine=engine, how=how, threads=number, calls=calls, disturbed=share)
+    if how == "fresh" and not quick and case not in TINY_CASES:
+        benchmark.extra_info["peak"] = memory.peak(case, engine)
     if benchmark.stats is not None:  # None under --benchmark-disable
         benchmark.extra_info.update(_figures([t / calls for t in benchmark.stats.stats.data], rivals))
 

@@ -102,7 +102,7 @@ def page(machines: Sequence[Results]) -> str:
     lines = ["# CPU benchmarks", "", "Made by `python -m benchmarks report`; not to be edited by hand.", ""]
     lines += ["![Speed against torch, case by case](cpu.png)", ""]
     for results in reversed(machines):
-        lines += _machine(results) + _summary(results) + _below(results) + _sections(results)
+        lines += _machine(results) + _summary(results) + _below(results) + _memory(results) + _sections(results)
     return "\n".join([*lines, *_method()]) + "\n"
 
 
@@ -173,6 +173,30 @@ def _below(results: Results) -> list[str]:
     return ["### Under its goal", "", *(lines or ["Nothing."]), ""]
 
 
+def _memory(results: Results) -> list[str]:
+    """What calls need for themselves."""
+    lines = ["### Peak memory beyond input and output", "", "MiB, with the goal in brackets; **bold is over it**.", ""]
+    ways = [way for way in WAYS if way[1] == "fresh"]
+    lines += _header(["", *(WAYS[way] for way in ways)])
+    for line, cases in _groups("line").items():
+        cells = [_peaks(results, cases, way) for way in ways]
+        if any(cells):
+            lines.append(_row([line, *cells]))
+    return [*lines, ""]
+
+
+def _peaks(results: Results, cases: Iterable[Case], way: tuple[str, str]) -> str:
+    """Such as "A 1.9, **B 33.1** (32)"; the cases of a line have one goal."""
+    words, goal = [], None
+    for case in cases:
+        figures = results.of(case, way)
+        if figures is not None and figures.get("peak") is not None:
+            needed, goal = figures["peak"] / 2**20, case.memory_goal
+            word = f"{case.tag} {needed:.1f}".strip()
+            words.append(f"**{word}**" if goal is not None and needed > goal else word)
+    return ", ".join(words) + (f" ({goal})" if words and goal is not None else "")
+
+
 def _sections(results: Results) -> list[str]:
     lines: list[str] = []
     for section, cases in _groups("section").items():
@@ -220,8 +244,8 @@ def _method() -> list[str]:
         "One process, A, B, A, B: in each round every rival and then our call, each after a warm call of its own, "
         "freeing of the result included; 9 rounds or more; a ratio is the median of the rounds' ratios, theirs over "
         "ours: above 1, ours is faster. Results were compared before anything was timed. Between the calls the process "
-        "waits until its threads sleep, since NumPy's OpenBLAS spins for a tenth of a second after a product and would "
-        "slow its rival.",
+        "waits until its threads sleep, since NumPy's OpenBLAS spins for an eighth of a second after a product and "
+        "would slow its rival.",
         "",
         "*fresh* makes a new result each time, on both sides. *out=* writes into an array that was written "
         "before: torch by the `out=` of its operators (transposed convolution has none that saves a copy: its "
@@ -233,11 +257,14 @@ def _method() -> list[str]:
         " another coefficient, and the cubic of scikit-image and scipy is a spline: the same job, not the same "
         "numbers.",
         "",
+        "*Peak memory* is of one call that makes a new result, in a process of its own that made the same call on next "
+        "to no data before: the highest resident memory, less that of before the call, less the results.",
+        "",
         "Again, on a machine where nothing else runs (a rival that is not installed is left out):",
         "",
         "```sh",
         'pip install -e ".[bench]" torch opencv-python-headless pillow scikit-image scipy',
-        "python -m benchmarks run NAME  # writes benchmarks/results/NAME.json in some ten minutes; --quick for a try",
+        "python -m benchmarks run NAME  # writes benchmarks/results/NAME.json in half an hour; --quick for a try",
         "python -m benchmarks report benchmarks/results/*.json",
         "```",
     ]

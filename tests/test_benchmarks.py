@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 from types import SimpleNamespace
@@ -101,6 +103,44 @@ def test_rounds_alternate_and_each_call_is_warm(monkeypatch: pytest.MonkeyPatch)
         sample()
     assert calls == ["quiet", "a", "a", "quiet", "b", "b", "quiet", "ours", "ours"] * 2
     assert all(len(timed.seconds) == 2 for timed in rivals.values())
+
+
+def test_quiet_waits_for_threads_that_work_without_the_gil() -> None:
+    from benchmarks import pairs
+
+    if not Path("/proc/self/task").exists():
+        pytest.skip("only Linux tells what threads do")
+    data = bytes(1 << 28)  # some tenths of a second, of which the process's clock notices every tick alone
+    worker = threading.Thread(target=hashlib.sha256, args=(data,))
+    worker.start()
+    pairs.quiet()
+    assert not worker.is_alive()
+
+
+def test_the_peak_of_memory_is_the_calls_own() -> None:
+    from benchmarks import memory
+    from benchmarks.cases import CASES, Case
+
+    case = next(case for case in CASES if case.id == "max_unpool 2/2, C")
+    found = memory.peak(case.small(), "portable")
+    if found is None:
+        pytest.skip("only Linux tells the peak")
+    assert 0 <= found < 2**23
+
+    class Spender:
+        """A module whose only job makes a result of 8 MiB by way of 24 more."""
+
+        @staticmethod
+        def job(case: Case) -> Any:
+            def call(engine: str) -> Any:
+                size = 2**16 if case.quick else 2**20
+                return np.ones(3 * size)[:size].copy()
+
+            return SimpleNamespace(ours=call, arguments=(), options={})
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(memory, "_jobs", lambda case: Spender)
+        assert 22 < memory._measured(case, "portable") / 2**20 < 28
 
 
 def _measured(path: Path, when: str, cpu: str, ratios: dict[str, float], disturbed: float = 0.0) -> Path:
