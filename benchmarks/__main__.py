@@ -25,7 +25,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     run.add_argument("--cuda", action="store_true", help="on a GPU; NAME cuda says so too")
     run.add_argument("--emulated", action="store_true", help="no GPU: the kernels on the tests' emulator, quick")
     run.add_argument("--quick", action="store_true", help="one round of next to no data, to see that everything works")
-    report = commands.add_parser("report", help="JSON files to README.md and cpu.png beside the first")
+    report = commands.add_parser("report", help="JSON files to README.md and charts beside the first")
     report.add_argument(
         "files", nargs="+", type=Path, metavar="FILE", help="where two measured a case, the later holds"
     )

@@ -24,13 +24,10 @@ writes as many bytes as the case's input and output have together.
 
 from __future__ import annotations
 
-import glob
 import os
 import statistics
-import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
 from importlib.util import find_spec
@@ -39,12 +36,12 @@ from typing import Any
 import numpy as np
 import pytest
 import tolerances
-from threadpoolctl import threadpool_limits
 
 import upsample
 from benchmarks import memory
 from benchmarks.cases import TINY_CASES, Case
 from benchmarks.machine import CALM, Others
+from upsample.bench.calm import quiet, thread_count
 from upsample.engines.cpu import threads
 from upsample.engines.dispatch import ENGINES
 
@@ -113,55 +110,6 @@ def why_not(job: Job, engine: str) -> str | None:
     if find_spec(f"{chosen.package}.{job.task}") is None:
         return f"the {engine} engine has no {job.task} yet"
     return None
-
-
-@contextmanager
-def thread_count(count: int | None) -> Iterator[int]:
-    """Let every library of this process use `count` threads; None is as many as we would."""
-    with ExitStack() as stack:
-        if count is not None:
-            before = os.environ.get("UPSAMPLE_NUM_THREADS")
-            os.environ["UPSAMPLE_NUM_THREADS"] = str(count)
-            stack.callback(_restore, "UPSAMPLE_NUM_THREADS", before)
-        number = threads.number()
-        stack.enter_context(threadpool_limits(number, user_api="blas"))
-        for module, setter in (("torch", "set_num_threads"), ("cv2", "setNumThreads")):
-            if find_spec(module):
-                getattr(__import__(module), setter)(number)
-        yield number
-
-
-def _restore(name: str, value: str | None) -> None:
-    if value is None:
-        os.environ.pop(name, None)
-    else:
-        os.environ[name] = value
-
-
-def quiet(limit: float = 1.0) -> None:
-    """Wait until this process's other threads sleep."""
-    end = time.perf_counter() + limit
-    calm = 0
-    while calm < 2 and time.perf_counter() < end:
-        time.sleep(0.001)
-        calm = 0 if _others_run() else calm + 1
-
-
-def _others_run() -> bool:
-    """Whether another thread of this process is at work; False where Linux does not tell.
-
-    Its state says so at once. Its processor time does not: that grows by the clock tick, 4 ms and more, while it runs.
-    """
-    own = str(threading.get_native_id())
-    for path in glob.iglob("/proc/self/task/*/stat"):
-        try:
-            with open(path, encoding="ascii", errors="replace") as file:
-                state = file.read().rpartition(") ")[2][:1]
-        except OSError:  # it has ended
-            continue
-        if state == "R" and path.split("/")[-2] != own:
-            return True
-    return False
 
 
 def seconds(call: Callable[[], Any], calls: int) -> float:

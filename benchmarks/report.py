@@ -50,7 +50,7 @@ class Results:
 
 
 def write(files: Sequence[Path], folder: Path) -> int:
-    """Write README.md and cpu.png, of several machines the last one measured gets the chart; CUDA.md of GPUs."""
+    """Write README.md, cpu.png and overview.png, charts of the machine measured last; CUDA.md of GPUs."""
     machines = read(files)
     cuda = cuda_report.page(filter(cuda_report.is_of_cuda, map(_content, files)))
     if cuda is not None:
@@ -62,12 +62,13 @@ def write(files: Sequence[Path], folder: Path) -> int:
     if not machines:
         print("there are no figures in these files", file=sys.stderr)
         return 1
-    from benchmarks.chart import draw
+    from benchmarks import chart, overview
 
     folder.mkdir(parents=True, exist_ok=True)
-    draw(machines[-1], folder / "cpu.png")
+    chart.draw(machines[-1], folder / "cpu.png")
+    overview.draw(machines[-1], folder / "overview.png")
     (folder / "README.md").write_text(page(machines), encoding="utf-8")
-    print(f"Wrote {folder / 'README.md'} and {folder / 'cpu.png'}")
+    print(f"Wrote README.md, cpu.png and overview.png in {folder}")
     return 0
 
 

@@ -55,7 +55,7 @@ def test_a_quick_run_and_its_report(tmp_path: Path) -> None:
     page = (tmp_path / "README.md").read_text(encoding="utf-8")
     assert all(case.id in page for case in CASES)
     assert "A quick run" in page
-    assert (tmp_path / "cpu.png").read_bytes().startswith(b"\x89PNG")
+    assert all((tmp_path / name).read_bytes().startswith(b"\x89PNG") for name in ("cpu.png", "overview.png"))
 
 
 def test_a_spoiled_blas_is_refused() -> None:

@@ -5,15 +5,34 @@ from __future__ import annotations
 import doctest
 import re
 import runpy
+from importlib import import_module
+from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
+from types import ModuleType
+from xml.etree import ElementTree
 
+import numpy as np
 import pytest
+
+from upsample.engines.cuda import support as cuda
+from upsample.engines.dispatch import ENGINES
 
 ROOT = Path(__file__).resolve().parents[2]
 TEXT = (ROOT / "README.md").read_text(encoding="utf-8")
 CI = runpy.run_path(str(ROOT / ".ci" / "readme_commands.py"))
 PYTHON = [body for language, body in CI["blocks"](TEXT) if language in ("python", "py", "pycon")]
 OPTIONAL = ("cupy", "torch", "jax", "dask", "array_api_strict", "ml_dtypes")
+
+
+@pytest.fixture
+def readme(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    """`python .github/readme`, as a module."""
+    pytest.importorskip("ml_dtypes", reason="ml_dtypes is not installed: no bfloat16 for the table")
+    monkeypatch.syspath_prepend(ROOT / ".github" / "readme")
+    spec = spec_from_file_location("readme", ROOT / ".github" / "readme" / "__main__.py")
+    made = module_from_spec(spec)
+    spec.loader.exec_module(made)
+    return made
 
 
 def test_two_commands() -> None:
@@ -63,6 +82,8 @@ def test_python_runs(number: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     monkeypatch.chdir(tmp_path)
     for library in sorted(needs(PYTHON[number])):
         pytest.importorskip(library, reason=f"{library} is not installed, and this block of the README imports it")
+    if "cupy" in needs(PYTHON[number]) and cuda.unusable() is not None:
+        pytest.skip(f"no CUDA device: {cuda.unusable()}")
     names: dict[str, object] = {"__name__": "__main__"}
     for i, block in enumerate(PYTHON[: number + 1]):
         if i == number or not needs(block):
@@ -77,3 +98,58 @@ def test_what_a_block_prints_is_compared() -> None:
 def test_pictures_and_links_lead_to_files() -> None:
     links = [link for link in re.findall(r"\]\(([^)\s]+)\)", TEXT) if "://" not in link and not link.startswith("#")]
     assert [link for link in links if not (ROOT / link.partition("#")[0]).is_file()] == []
+
+
+def test_the_table_is_todays(readme: ModuleType) -> None:
+    assert readme.with_table(TEXT) == TEXT, "run `python .github/readme`"
+    assert readme.with_table(TEXT.replace("| cpu cuda |", "| cuda |", 1)) == TEXT
+
+
+def test_a_readme_without_a_place_for_the_table_is_refused(readme: ModuleType) -> None:
+    with pytest.raises(SystemExit, match="one place for the table"):
+        readme.with_table("# upsample\n")
+
+
+@pytest.mark.parametrize("name", ["align_corners", "duplicates"])
+def test_the_drawings_are_todays(name: str, readme: ModuleType) -> None:
+    drawn = getattr(readme.figures, name)()
+    assert ElementTree.fromstring(drawn).tag.endswith("svg")
+    assert (ROOT / ".github" / "images" / f"{name}.svg").read_text(encoding="utf-8") == drawn, (
+        "run `python .github/readme`"
+    )
+
+
+def test_a_new_refusal_shows_in_the_table(readme: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An engine that no longer takes a dtype, for a gradient alone, is another table."""
+    support, engine = readme.support, import_module("upsample.engines.cpu.support")
+    (row,) = (row for row in support.rows() if row.name == "`max_pool*`")
+    before = [support.cell(row, "float32", gradient) for gradient in (False, True)]
+    assert all("cpu" in words for words in before)
+    without = {**engine._DTYPES, "unpool": frozenset({"float64"})}
+    monkeypatch.setattr(engine, "_DTYPES", without)
+    after = [support.cell(row, "float32", gradient) for gradient in (False, True)]
+    assert after[0] == before[0]
+    assert "cpu" not in after[1]
+
+
+@pytest.mark.parametrize("gradient", [False, True], ids=["call", "gradient"])
+@pytest.mark.parametrize("engine", ["cpu", pytest.param("cuda", marks=pytest.mark.gpu)])
+def test_the_table_holds_where_an_engine_is_usable(engine: str, gradient: bool, readme: ModuleType) -> None:
+    """What it says is tried: the call runs, with the portable engine's results, or is refused."""
+    support = readme.support
+    why = next(e.unusable() for e in ENGINES if e.name == engine)
+    if why is not None:
+        pytest.skip(f"no CUDA device: {why}" if engine == "cuda" else "Numba is not installed")
+    tried = 0
+    for row in support.rows():
+        for name in support.DTYPES:
+            if engine in support.cell(row, name, gradient).split():
+                got, want = (support.tried(row, name, gradient, by) for by in (engine, "portable"))
+                assert [y.dtype for y in got] == [y.dtype for y in want]
+                for a, b in zip(got, want, strict=True):
+                    np.testing.assert_allclose(a.astype(complex), b.astype(complex), rtol=0.02, atol=0.02)
+                tried += 1
+            elif not gradient:
+                with pytest.raises((TypeError, ValueError)):
+                    support.tried(row, name, gradient, engine)
+    assert tried > 80

@@ -17,13 +17,17 @@ from upsample.engines.cpu import threads
 __all__ = ["Others", "quiet", "thread_count"]
 
 
-def quiet(limit: float) -> None:
-    """Wait until this process's other threads sleep, at most so many seconds.
+LONGEST = 1.0
+"""Seconds that threads are waited for."""
+
+
+def quiet() -> None:
+    """Wait until this process's other threads sleep, but no longer than a second.
 
     Pools of threads disturb each other: after a matrix product OpenBLAS's workers spin for a tenth of a second, and
     would slow whatever another library does meanwhile.
     """
-    end, calm = time.perf_counter() + limit, 0
+    end, calm = time.perf_counter() + LONGEST, 0
     while calm < 2 and time.perf_counter() < end:
         time.sleep(0.001)
         calm = 0 if _others_run() else calm + 1

@@ -62,7 +62,7 @@ class Cpu:
         return import_module("torch").from_numpy(x)
 
     def settle(self) -> None:
-        quiet(1.0)
+        quiet()
 
     def seconds(self, call: Callable[[], object], calls: int) -> float:
         begin = time.perf_counter()
