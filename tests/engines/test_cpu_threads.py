@@ -27,6 +27,23 @@ def test_every_block_once() -> None:
         assert sorted(done) == list(range(count))
 
 
+def test_neighbouring_blocks_on_one_thread() -> None:
+    """Or two threads would clear the same fresh page."""
+    barrier = threading.Barrier(2, timeout=20)
+    done: dict[int, list[int]] = {}
+
+    def block(number: int) -> None:
+        if number in (0, 50):
+            barrier.wait()
+        done.setdefault(threading.get_ident(), []).append(number)
+        time.sleep(1e-4)
+
+    threads.each_block(block, 100, threads=2)
+    first, second = sorted(done.values(), key=min)
+    assert first[:40] == list(range(40))
+    assert second[:40] == list(range(50, 90))
+
+
 def test_the_number_of_threads(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("UPSAMPLE_NUM_THREADS", "3")
     assert threads.number() == 3
@@ -65,7 +82,7 @@ def test_an_exception_surfaces(where: str) -> None:
     barrier = threading.Barrier(2, timeout=20)
 
     def block(number: int) -> None:
-        if number < 2:
+        if number in (0, 50):  # the first of each thread's own
             barrier.wait()
         is_caller = threading.get_ident() == caller
         if where == "both" or is_caller == (where == "caller"):

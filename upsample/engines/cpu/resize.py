@@ -159,28 +159,13 @@ def _run(task: resize_nearest.Move | resize_passes.Filter, src: _Array, dst: _Ar
         if task.blocks == 1:
             task.run(src, dst, 0)
         else:
-            _each(lambda block: task.run(src, dst, block), task.blocks)
+            threads.each_block(lambda block: task.run(src, dst, block), task.blocks)
         return
     spare: list[list[_Array]] = []
     if task.jobs == 1:
         task.run(src, dst, 0, spare)
     else:
-        _each(lambda job: task.run(src, dst, job, spare), task.jobs)
-
-
-def _each(function: Callable[[int], object], blocks: int) -> None:
-    """Run every block, each thread in a part of its own.
-
-    Neighbours share a huge page; two threads that touch a fresh one at once would each clear it.
-    """
-    lanes = min(threads.number(), blocks)
-    base, extra = divmod(blocks, lanes)
-
-    def run(turn: int) -> None:
-        place, lane = divmod(turn, lanes)
-        function(lane * base + min(lane, extra) + place)
-
-    threads.each_block(run, blocks, lanes)
+        threads.each_block(lambda job: task.run(src, dst, job, spare), task.jobs)
 
 
 def _converted(task: resize_passes.Filter, x: _Array, result: _Array) -> None:
@@ -201,4 +186,4 @@ def _converted(task: resize_passes.Filter, x: _Array, result: _Array) -> None:
         resize_passes.filtered(strip, frozen(part.reshape(-1)), filled.reshape(-1), 0, count, scratch)
         target[planes, a:b, c:d] = filled
 
-    _each(job, task.jobs)
+    threads.each_block(job, task.jobs)

@@ -1,8 +1,10 @@
 """A small thread pool for kernels that release the GIL.
 
-The calling thread works too, takes blocks from the same counter as the workers, and looks for signals between blocks:
-a block should stay well under 100 ms. Numba's own threading layers are not used, since they die after a fork, abort
-when two threads call at once, and cost 70 µs after idling. Which thread runs a block never shows in the result.
+The calling thread works too, and looks for signals between blocks: a block should stay well under 100 ms. Each thread
+has a lane of its own, blocks that follow each other, and only when that is done takes from the far end of another's:
+neighbouring blocks share huge pages, and a fresh one that two threads touch at once is cleared by both. Numba's own
+threading layers are not used, since they die after a fork, abort when two threads call at once, and cost 70 µs after
+idling. Which thread runs a block never shows in the result.
 """
 
 from __future__ import annotations
@@ -11,7 +13,9 @@ import itertools
 import os
 import queue
 import threading
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 
 __all__ = ["each_block", "number"]
 
@@ -25,11 +29,12 @@ def number() -> int:
 
 
 class _Call:
-    """One call's blocks: whoever is free takes the next."""
+    """One call's blocks, in as many lanes as threads may work on it."""
 
-    def __init__(self, function: Callable[[int], object], blocks: int) -> None:
-        self.function, self.blocks = function, blocks
-        self.next = itertools.count()
+    def __init__(self, function: Callable[[int], object], blocks: int, threads: int) -> None:
+        self.function = function
+        self.lanes = [deque(range(blocks * i // threads, blocks * (i + 1) // threads)) for i in range(threads)]
+        self.joined = itertools.count()
         self.error: BaseException | None = None
         self.running = 0
         self.closed = False
@@ -37,11 +42,19 @@ class _Call:
 
     def work(self) -> None:
         """Take blocks until none is left, or another thread failed."""
-        while self.error is None:
-            block = next(self.next)
-            if block >= self.blocks:
+        for block in self._blocks():
+            if self.error is not None:
                 return
             self.function(block)
+
+    def _blocks(self) -> Iterator[int]:
+        """Take the blocks of a lane of one's own, then the last ones of the others'."""
+        place = next(self.joined)
+        own, *others = self.lanes[place:] + self.lanes[:place]
+        for take in (own.popleft, *(lane.pop for lane in others)):
+            with suppress(IndexError):
+                while True:
+                    yield take()
 
     def help(self) -> None:
         """Work as a helper, unless the call is over; an error is kept for the caller."""
@@ -130,7 +143,7 @@ def each_block(function: Callable[[int], object], blocks: int, threads: int | No
         for block in range(blocks):
             function(block)
         return
-    call = _Call(function, blocks)
+    call = _Call(function, blocks, helpers + 1)
     pool = _pool
     try:
         pool.grow(helpers)

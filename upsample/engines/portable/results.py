@@ -63,16 +63,7 @@ def each_tile(xp: ModuleType, fill: Callable[[int], object], count: int) -> None
         for number in range(count):
             fill(number)
         return
-    lanes = min(threads.number(), count)
-    base, extra = divmod(count, lanes)
-
-    @quiet  # each thread has its own state of warnings
-    def some(turn: int) -> None:
-        """Take the next tile of a lane; neighbours would clear a fresh page that they share twice."""
-        place, lane = divmod(turn, lanes)
-        fill(lane * base + min(lane, extra) + place)
-
-    threads.each_block(some, count, lanes)
+    threads.each_block(quiet(fill), count)  # each thread has its own state of warnings
 
 
 def tile_bytes(xp: ModuleType) -> int:
