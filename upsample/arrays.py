@@ -145,7 +145,7 @@ def _namespace_of(op: str, name: str, x: object) -> ModuleType:
             name,
             Raw(f"<{type(x).__name__}>"),
             "an array is wanted (NumPy, CuPy, torch, JAX, Dask or any of the Array API standard)",
-            "wrap it, for example with numpy.asarray(...)",
+            "pass the array that it holds, or numpy.asarray(...) of it",
         ) from None
     return cast(ModuleType, xp)
 

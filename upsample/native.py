@@ -16,6 +16,8 @@ from upsample.plans.resize import AxisRule, ResizePlan, Rounding, identity
 
 __all__ = ["resize"]
 
+_ONE_AXIS = {"bilinear": "linear", "trilinear": "linear", "bicubic": "cubic"}
+"""Names for several axes at once, by which others call what each axis does here."""
 _LARGEST_COEFFICIENT = 100.0
 _POINTS = ("nearest", "nearest-exact")
 _DTYPES = arrays.FLOATING | arrays.COMPLEX | {"uint8"}
@@ -107,6 +109,8 @@ def resize(
     if shape is not None and scale is not None:
         raise bad_value(op, "shape", shape, "scale is given too", "pass one of them")
     count = len(places)
+    for argument, value in (("shape", shape), ("scale", scale)):
+        _check_count(op, argument, value, axes, count)
     sizes = None if shape is None else integers(op, "shape", shape, count, least=1, one_for_all=False)
     scales = None if scale is None else numbers(op, "scale", scale, count)
     plan = _plan(
@@ -121,6 +125,16 @@ def resize(
         _coefficient(op, cubic_coeff),
     )
     return _run(x, op=op, arguments=("x", "shape"), xp=xp, plan=plan, out=out, engine=engine)
+
+
+def _check_count(op: str, argument: str, value: object, axes: object, count: int) -> None:
+    """Raise ValueError where there are more or fewer entries than axes, and say how to name those that are meant."""
+    if not isinstance(value, (list, tuple)) or len(value) == count:
+        return
+    rule, remedy = f"it has {len(value)} entries for {count} axes", f"pass one for all, or {count}"
+    if axes is None and 0 < len(value) < count:
+        remedy = f"name the axes that are meant, such as axes={tuple(range(len(value)))}"
+    raise bad_value(op, argument, value, rule, remedy)
 
 
 def _coefficient(op: str, cubic_coeff: object) -> float:
@@ -155,7 +169,8 @@ def _modes(op: str, mode: object, count: int) -> tuple[str, ...]:
         if not isinstance(name, str):
             raise bad_type(op, "mode", mode, "a mode's name is wanted", f"pass one of {known}")
         if name not in FILTERS:
-            raise bad_value(op, "mode", name, "there is no such mode", f"pass one of {known}")
+            remedy = f"pass {_ONE_AXIS[name]!r}" if name in _ONE_AXIS else f"pass one of {known}"
+            raise bad_value(op, "mode", name, "there is no such mode of an axis", remedy)
     return given  # type: ignore[return-value]
 
 

@@ -272,3 +272,30 @@ def test_explain_wants_an_op() -> None:
         upsample.explain(len, [])
     with pytest.raises(ValueError, match="interpolate"):
         upsample.explain(upsample.interpolate, np.zeros((1, 1, 2, 2)))
+
+
+class Variable:
+    """As Chainer's: it holds an array."""
+
+    array = X4
+
+
+Variable.__module__ = "chainer.variable"
+
+
+@pytest.mark.parametrize(
+    ("remedy", "call"),
+    [
+        ("name the axes that are meant, such as axes=(0, 1)", lambda: U.resize(X3, (8, 8))),
+        ("name the axes that are meant, such as axes=(0, 1)", lambda: U.resize(X3, scale=(2, 2.5))),
+        ("pass one for all, or 1", lambda: U.resize(X3, (8, 8), axes=2)),
+        ("pass one for all, or 3", lambda: U.resize(X3, (8, 8, 8, 8))),
+        ("pass 'linear'", lambda: U.resize(X3, 3, mode="bilinear")),
+        ("pass 'cubic'", lambda: U.resize(X3, 3, mode="bicubic")),
+        ("pass the array that it holds, or numpy.asarray(...) of it", lambda: U.chainer.unpooling_2d(Variable(), 2)),
+    ],
+)
+def test_the_remedy_is_of_use_to_whom_it_happens(remedy: str, call: Callable[[], Any]) -> None:
+    with pytest.raises((TypeError, ValueError)) as raised:
+        call()
+    assert str(raised.value).endswith(f"; {remedy}")
