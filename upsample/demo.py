@@ -14,11 +14,11 @@ import numpy as np
 from numpy.typing import NDArray
 from rich import box
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.table import Table
 
 import upsample
 from upsample import chainer, gallery, reference
+from upsample.bench.show import bar
 from upsample.engines.dispatch import ENGINES
 
 __all__ = ["Case", "Row", "cases", "coordinates", "demo", "exact", "levels", "measure", "sums", "table"]
@@ -391,12 +391,9 @@ def demo(path: str | None, output: str, engine: str | None) -> int:
 
 def _run(todo: list[Case], engine: str | None, cupy: ModuleType | None) -> list[Row]:
     """Measure all cases, with a bar on a terminal's stderr."""
-    console = Console(stderr=True)
-    columns = (BarColumn(), MofNCompleteColumn(), TextColumn("{task.description}"))
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
-        bar, rows = progress.add_task("", total=len(todo)), []
+    rows = []
+    with bar(len(todo)) as begin:
         for case in todo:
-            progress.update(bar, description=f"{case.name} {case.label}")
+            begin(f"{case.name} {case.label}")
             rows.append(measure(case, engine, cupy))
-            progress.advance(bar)
     return [row for row in rows if row is not None]
