@@ -85,9 +85,15 @@ def library(source: Path, kernels: Iterable[Kernel], sanitizer: str) -> Path:
 
 
 def planted(file: str, fault: tuple[str, str]) -> Path:
-    """Return a copy of a .cu file in which one text, which occurs once, is replaced by another."""
+    """Return a copy of a .cu file in which one text, which occurs once, is replaced by another.
+
+    A text that is in one of its headers alone is replaced there: the copy has that header's text in place of its name.
+    """
     old, new = fault
     text = (FOLDER / f"{file}.cu").read_text()
+    for header in FOLDER.glob("*.cuh") if old not in text else ():
+        if old in (shared := header.read_text()):
+            text = text.replace(f'#include "{header.name}"\n', shared)
     if text.count(old) != 1:
         raise ValueError(f"{file}.cu has {text.count(old)} times {old!r}: a fault needs a place that is named exactly")
     changed = text.replace(old, new)

@@ -13,6 +13,7 @@ from cases import CASES, Case, noise
 from emulator.device import EmulatedDevice
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from unpool_plans import DTYPES, bits, dtype_of, own_indices, plans
 
 import upsample
 import upsample.chainer
@@ -24,18 +25,6 @@ from upsample.plans.window import UnpoolPlan, WindowAxis
 UNPOOLS = [case for case in CASES if "max_unpool" in case.id or "upsampling" in case.id]
 KINDS = ["numpy", "readonly", "strided", "reversed", "fortran", "swapped"]
 NAMES = ("max_unpool", "indices")
-INTEGERS = ["int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64"]
-DTYPES = ["bool", *INTEGERS, "float16", "bfloat16", "float32", "float64", "complex64", "complex128"]
-
-
-def dtype_of(name: str) -> np.dtype:
-    if name == "bfloat16":
-        return np.dtype(pytest.importorskip("ml_dtypes", reason="ml_dtypes is not installed: no bfloat16").bfloat16)
-    return np.dtype(name)
-
-
-def bits(a: np.ndarray) -> tuple[Any, ...]:
-    return a.dtype, a.shape, a.tobytes()
 
 
 def entries(gpu: EmulatedDevice) -> list[str]:
@@ -55,43 +44,6 @@ def test_agrees_with_reference_and_portable(gpu: EmulatedDevice, case: Case, kin
     np.testing.assert_array_equal(got, case.expected(*case.arrays))
     for a, b in zip(args, before, strict=True):
         np.testing.assert_array_equal(a, b)
-
-
-@st.composite
-def plans(draw: st.DrawFn) -> UnpoolPlan:
-    axes = []
-    tiles = draw(st.booleans())
-    for left in reversed(range(draw(st.integers(1, 3)))):
-        if tiles:
-            small = draw(st.integers(1, 5)) * (1 if left else 4)
-            kernel = draw(st.integers(1, 3)) if left else 2
-            large = small * kernel + (draw(st.integers(-1, 1)) if left else 0)
-            axes.append(WindowAxis(max(large, 1), small, kernel, kernel, 0, 1))
-            continue
-        small, kernel, stride = draw(st.integers(1, 5)), draw(st.integers(1, 4)), draw(st.integers(1, 4))
-        padding, dilation = draw(st.integers(0, 3)), draw(st.integers(1, 3))
-        large = (small - 1) * stride - 2 * padding + dilation * (kernel - 1) + 1
-        axes.append(WindowAxis(max(large + draw(st.integers(0, 4)), 1), small, kernel, stride, padding, dilation))
-    local = draw(st.booleans())
-    duplicates = draw(st.sampled_from(["last", "sum"] if local else ["last", "sum", "error"]))
-    return UnpoolPlan(tuple(axes), local, duplicates, draw(st.booleans()), deterministic=True)
-
-
-def own_indices(plan: UnpoolPlan, rng: np.random.Generator, planes: int) -> np.ndarray:
-    """Indices in their own windows, as a pooling makes them."""
-    shape = (planes, *plan.small_shape)
-    flat = np.zeros(shape, dtype=np.int64)
-    for place, axis in enumerate(plan.axes):
-        cells = np.arange(axis.small).reshape((-1,) + (1,) * (len(plan.axes) - place - 1))
-        tap = rng.integers(0, axis.kernel, shape)
-        if plan.local_indices:
-            flat = flat * axis.kernel + tap
-            continue
-        position = cells * axis.stride - axis.padding + tap * axis.dilation
-        first = cells * axis.stride - axis.padding + axis.first_inside()[cells] * axis.dilation
-        position = np.where((position >= 0) & (position < axis.large), position, first)
-        flat = flat * axis.large + position
-    return flat
 
 
 def outcome(run: Any, plan: UnpoolPlan, x: np.ndarray, indices: np.ndarray, out: np.ndarray | None) -> Any:
@@ -209,8 +161,8 @@ def test_in_any_order(gpu: EmulatedDevice) -> None:
 
 def test_more_pieces_and_planes_than_threads(gpu: EmulatedDevice, monkeypatch: pytest.MonkeyPatch) -> None:
     """Every thread steps over pieces, and over planes; verdicts come from all of them."""
-    monkeypatch.setattr(cuda, "_BLOCKS", 1)
-    monkeypatch.setattr(cuda, "_FEW_BLOCKS", 1)
+    monkeypatch.setattr(cuda, "BLOCKS", 1)
+    monkeypatch.setattr(cuda, "FEW_BLOCKS", 1)
     gpu.processors = 3  # no other test has three: plans are cached
     rng = np.random.default_rng(0)
     for gpu.index_limit in (2**31, 20):
@@ -290,7 +242,7 @@ FAULTS = [
     (OVERLAP, "own", "return here ? static_cast<uint32>(at) : N;", "return here ? static_cast<uint32>(at) + 1 : N;"),
     (OVERLAP, "own", "value = v; }", "if (value == 0) value = v; }"),
     (OVERLAP, "own", "in_window(at.row - row,", "in_window(at.row - column,"),
-    (OVERLAP, "near", "offset < reach &&", "offset <= reach &&"),
+    (OVERLAP, "near", "offset >= 0 && offset < reach &&", "offset >= 0 && offset <= reach &&"),
     (OVERLAP, "far", "illegal ? Illegal : elsewhere ? Elsewhere : Own", "illegal ? Illegal : Own"),
     (OVERLAP, "far", "if (p + 1 < count && keys[order[p + 1]] == key) continue;", ""),
     (OVERLAP, "far", "made.take(values[order[q]])", "made.take(values[q])"),

@@ -18,7 +18,7 @@ from upsample.engines.cuda.conv_transpose_direct import fits
 from upsample.engines.cuda.device import emulated
 from upsample.engines.cuda.windows import AXES
 from upsample.plans.resize import ResizePlan
-from upsample.plans.window import SpreadPlan, UnpoolPlan
+from upsample.plans.window import SpreadPlan
 
 __all__ = ["supports", "unusable"]
 
@@ -27,6 +27,7 @@ _DTYPES: Mapping[str, frozenset[str]] = MappingProxyType(
         "resize": arrays.FLOATING | arrays.COMPLEX | {"uint8"},
         "pool": arrays.FLOATING | arrays.INTEGER | {"bool"},
         "unpool": arrays.MOVABLE,
+        "gather": arrays.MOVABLE,
         "conv_transpose": arrays.FLOATING | arrays.COMPLEX | {"int64"},
     }
 )
@@ -58,8 +59,6 @@ def supports(task: str, plan: object, x: Array) -> str | None:
         return "it has no kernel for this"
     if task != "resize" and len(getattr(plan, "axes", ())) > AXES:
         return f"its windows have at most {AXES} axes"
-    if isinstance(plan, UnpoolPlan) and plan.windows != plan.axes:
-        return "it does not take adaptive windows for this"
     name = arrays.dtype_name(x)
     moves = task == "resize" and isinstance(plan, ResizePlan) and plan.only_moves
     if name not in (arrays.MOVABLE if moves else _DTYPES[task]):

@@ -14,26 +14,32 @@ from upsample import arrays
 from upsample.arrays import Array
 from upsample.engines.cuda import device
 from upsample.engines.cuda.device import Device
-from upsample.engines.cuda.launch import BITS, C_TYPES, Kernel, Launch, ceil_div, index_type, kernel, struct
+from upsample.engines.cuda.launch import BITS, C_TYPES, Kernel, Launch, ceil_div, kernel
 from upsample.engines.cuda.results import Target
-from upsample.engines.cuda.windows import THREADS, cover, three
-from upsample.engines.index_checks import check_duplicates, check_range
-from upsample.plans.window import UnpoolPlan, WindowAxis, phases
+from upsample.engines.cuda.unpool_geometry import (
+    BLOCKS,
+    ELSEWHERE,
+    FEW_BLOCKS,
+    OWN,
+    axes_of,
+    index_of,
+    keys,
+    looked_at,
+    meet,
+    planned,
+)
+from upsample.engines.cuda.windows import THREADS, three
+from upsample.engines.index_checks import check_duplicates
+from upsample.plans.window import SpanAxis, UnpoolPlan, WindowAxis, phases
 
 __all__ = ["kernels", "run"]
 
 _A = np.ndarray[Any, Any]
 
-_BLOCKS = 64
-"""Blocks a multiprocessor, at most: a thread makes the same positions of several planes where there are more."""
-_FEW_BLOCKS = 16
-"""The same where every warp leaves a verdict that the host reads."""
 _MANY = {1: 4, 2: 4, 4: 4, 8: 2}
 """Neighbouring positions that a thread of unpool_gather makes, by the bytes of one."""
 _PIECE = 16
 """Bytes that a thread of unpool_tiles writes at once."""
-_OWN, _ELSEWHERE, _ILLEGAL = range(3)
-"""Where all indices lie, as the kernels say it: in their own windows, at least in the plane, or not even."""
 _SUMMED = ("__half", "__nv_bfloat16", "float", "double", "Complex<float>", "Complex<double>", *(BITS[n] for n in _MANY))
 
 
@@ -116,36 +122,33 @@ class _Unpooling:
 
     def make(self, target: Target, *, fresh: bool) -> None:
         """Write the result; a `fresh` one may be written before the indices are found to be bad."""
-        result, look, verdict = target.memory, self.plan.check_indices, _OWN
+        result, look, verdict = target.memory, self.plan.check_indices, OWN
         tiles = _tiles_launch(self.plan, self.planes, self.size, self.gpu.index_limit, self.gpu.processors)
         if look and (tiles is None or not fresh):
             launch = _check_launch(self.plan, self.planes, self.gpu.index_limit, self.gpu.processors)
             verdict, look = self._verdict(launch, self.indices), False
-        if verdict == _OWN and tiles is not None:
+        if verdict == OWN and tiles is not None:
             arguments = (self.values, self.indices, result)
             if look:
                 verdict = self._verdict(tiles, *arguments)
             else:
                 self.gpu.launch(tiles, *arguments, None)
-        elif verdict == _OWN:
+        elif verdict == OWN:
             self._gather(result)
-        if verdict == _ELSEWHERE:
+        if verdict == ELSEWHERE:
             self._anywhere(result)
 
     def _verdict(self, launch: Launch, *arguments: Any) -> int:
         """Run a launch that looks at the indices, wait for its verdict, and raise if it or duplicates are errors."""
-        verdicts = self.gpu.empty((math.prod(launch.grid) * THREADS // 32,), np.uint8)
-        self.gpu.launch(launch, *arguments, verdicts)
-        verdict = int(np.frombuffer(verdicts.tobytes(), np.uint8).max())
-        if verdict == _ILLEGAL:
-            check_range(self.xp, self.plan, self.where, self.names)
-            raise AssertionError("the kernel saw an illegal index, and there is none")
-        if self.plan.duplicates == "error" and (verdict == _ELSEWHERE or self.plan.local_indices or _meet(self.plan)):
+        verdict = looked_at(
+            self.gpu, launch, *arguments, xp=self.xp, plan=self.plan, where=self.where, names=self.names
+        )
+        if self.plan.duplicates == "error" and (verdict == ELSEWHERE or self.plan.local_indices or meet(self.plan)):
             check_duplicates(self.xp, self.plan, self.where, self.names)
         return verdict
 
     def _gather(self, result: Any) -> None:
-        scalar = _summed_type(self.name) if self.plan.duplicates == "sum" and _meet(self.plan) else None
+        scalar = _summed_type(self.name) if self.plan.duplicates == "sum" and meet(self.plan) else None
         limit, processors = self.gpu.index_limit, self.gpu.processors
         launch, columns, index = _gather_launch(self.plan, self.planes, self.size, scalar, limit, processors)
         (tables,) = self.gpu.tables(_tables, self.plan, columns, index)
@@ -154,49 +157,42 @@ class _Unpooling:
     def _anywhere(self, result: Any) -> None:
         """Unpool indices that lie outside their windows: sorted, or, if the plan lets any cell win, as they come."""
         xp, plan = self.xp, self.plan
-        keys = xp.reshape(self.where, (self.planes, -1))
-        planes = np.arange(self.planes, dtype=np.int64)[:, None] * math.prod(plan.large_shape)
-        keys = xp.reshape(keys + arrays.from_table(xp, planes, self.where), (-1,))
+        named = keys(xp, plan, self.where, self.planes)
         result.fill(0)
         if plan.duplicates == "last" and not plan.deterministic:
             launch = self._by_cells(_scatter(self.size))
-            self.gpu.launch(launch, self.values, self.gpu.borrow(keys), result)
+            self.gpu.launch(launch, self.values, self.gpu.borrow(named), result)
             return
-        order = xp.argsort(keys, stable=True)
+        order = xp.argsort(named, stable=True)
         summed = plan.duplicates == "sum"
         launch = self._by_cells(_runs(_summed_type(self.name) if summed else BITS[self.size], summed))
-        self.gpu.launch(launch, self.values, self.gpu.borrow(keys), self.gpu.borrow(order), result)
+        self.gpu.launch(launch, self.values, self.gpu.borrow(named), self.gpu.borrow(order), result)
 
     def _by_cells(self, chosen: Kernel) -> Launch:
         """Plan a launch over all cells in one row."""
         count = math.prod(self.x.shape)
-        blocks = min(ceil_div(count, THREADS), self.gpu.processors * _BLOCKS)
+        blocks = min(ceil_div(count, THREADS), self.gpu.processors * BLOCKS)
         return Launch(chosen, (blocks, 1, 1), (THREADS, 1, 1), 0, (np.int64(count),))
-
-
-def _meet(plan: UnpoolPlan) -> bool:
-    """Whether two windows can have a position in common."""
-    return any(axis.reach > axis.stride for axis in plan.windows if axis.small > 1)
 
 
 @lru_cache(maxsize=1024)
 def _tiles_launch(plan: UnpoolPlan, planes: int, size: int, limit: int, processors: int) -> Launch | None:
     """Plan the launch for windows that tile the large side, if these are such and rows are whole pieces."""
-    axes = three(plan.windows)
+    axes = axes_of(plan)
     last = axes[2]
     if any((axis.stride, axis.padding, axis.dilation) != (axis.kernel, 0, 1) for axis in axes):
         return None
     if size not in _MANY or last.kernel != 2 or last.large != 2 * last.small or last.large * size % _PIECE:
         return None
-    if _index(plan, limit, processors) != "int":
+    if index_of(plan, limit, processors) != "int":
         return None
-    return _launch(_tiles(size), plan, planes, "int", last.small * 2 * size // _PIECE, processors * _FEW_BLOCKS)
+    return _launch(_tiles(size), plan, planes, "int", last.small * 2 * size // _PIECE, processors * FEW_BLOCKS)
 
 
 @lru_cache(maxsize=1024)
 def _check_launch(plan: UnpoolPlan, planes: int, limit: int, processors: int) -> Launch:
-    index = _index(plan, limit, processors)
-    return _launch(_check(index), plan, planes, index, plan.small_shape[-1], processors * _FEW_BLOCKS)
+    index = index_of(plan, limit, processors)
+    return _launch(_check(index), plan, planes, index, plan.small_shape[-1], processors * FEW_BLOCKS)
 
 
 @lru_cache(maxsize=1024)
@@ -204,61 +200,30 @@ def _gather_launch(
     plan: UnpoolPlan, planes: int, size: int, scalar: str | None, limit: int, processors: int
 ) -> tuple[Launch, int, str]:
     """Plan the launch that gathers, and say how many positions a piece has and of what type its tables are."""
-    index = _index(plan, limit, processors)
+    index = index_of(plan, limit, processors)
     large = plan.large_shape[-1]
     many = _MANY.get(size, 1)
-    if scalar is not None or index != "int" or large % many or plan.local_indices or plan.windows[-1].dilation != 1:
+    if scalar is not None or index != "int" or large % many or plan.local_indices or axes_of(plan)[-1].dilation != 1:
         many = 1
     chosen = _gather(BITS[size] if scalar is None else scalar, scalar is not None, index, many)
-    launch = _launch(chosen, plan, planes, index, ceil_div(large, many), processors * _BLOCKS)
+    launch = _launch(chosen, plan, planes, index, ceil_div(large, many), processors * BLOCKS)
     return launch, many, index
-
-
-def _index(plan: UnpoolPlan, limit: int, processors: int) -> str:
-    """The type of indices within a plane, for the largest number that any kernel meets there."""
-    axes = three(plan.windows)
-    extents = [a.small * a.stride + a.large + a.padding + a.reach for a in axes]
-    pieces = max(math.prod(plan.large_shape), math.prod(plan.small_shape)) + (processors * _BLOCKS + 1) * THREADS
-    tables = 3 * sum(plan.large_shape) + 4
-    return index_type(max(pieces + sum(extents), math.prod(a.kernel for a in axes), tables), limit)
 
 
 def _launch(chosen: Kernel, plan: UnpoolPlan, planes: int, index: str, columns: int, blocks: int) -> Launch:
     """Plan a launch over pieces of rows, of which there are `columns` each."""
-    axes = three(plan.windows)
     by_position = chosen.entry == "unpool_gather"
-    rows = [axis.large if by_position else axis.small for axis in axes]
-    items = rows[0] * rows[1] * columns
-    commons = [math.gcd(axis.dilation, axis.stride) for axis in axes]
-    counted = plan.local_indices
-    numbers = {
-        "items": items,
-        "columns": columns,
-        "large": [axis.large for axis in axes],
-        "small": [axis.small for axis in axes],
-        "kernel": [axis.kernel for axis in axes],
-        "stride": [axis.stride for axis in axes],
-        "padding": [axis.padding for axis in axes],
-        "dilation": [axis.dilation for axis in axes],
-        "reach": [axis.reach for axis in axes],
-        "cell_step": [axis.dilation // common for axis, common in zip(axes, commons, strict=True)],
-        "tap_step": [axis.stride // common for axis, common in zip(axes, commons, strict=True)],
-        "table": [0, 3 * axes[0].large, 3 * (axes[0].large + axes[1].large)],
-        "bound": math.prod(axis.kernel if counted else axis.large for axis in axes),
-    }
-    integer = np.int32 if index == "int" else np.int64
-    geometry = struct(
-        {
-            "planes": np.int64(planes),
-            "positions": np.int64(math.prod(plan.large_shape)),
-            "cells": np.int64(math.prod(plan.small_shape)),
-            **{name: np.asarray(value, dtype=integer) for name, value in numbers.items()},
-            "one_slice": np.int32(rows[0] == 1),
-            "local": np.int32(plan.local_indices),
-        }
+    return planned(
+        chosen,
+        plan,
+        planes,
+        index=index,
+        columns=columns,
+        blocks=blocks,
+        by_position=by_position,
+        anywhere=False,
+        last=False,
     )
-    grid, block = cover(items, planes, blocks)
-    return Launch(chosen, grid, block, 0, (geometry,))
 
 
 @lru_cache(maxsize=256)
@@ -266,18 +231,21 @@ def _tables(plan: UnpoolPlan, many: int, index: str) -> tuple[_A]:
     """For depth and row, by position: the first cell that covers it, how many do, the first one's tap; for the last
     axis, by pieces of `many` positions: the first cell that covers any, and how many there are to the last such one.
     """  # fmt: skip
-    depth, row, last = three(plan.windows)
-    first, count, _ = _covering(last)
+    depth, row, column = map(_covering, three(plan.axes))
+    first, count, _ = column
+    last = axes_of(plan)[2]
     step = last.dilation // math.gcd(last.dilation, last.stride)
     starts = np.arange(0, last.large, many)
     lowest = np.minimum.reduceat(np.where(count > 0, first, last.small), starts)
     highest = np.maximum.reduceat(np.where(count > 0, first + (count - 1) * step, -1), starts)
-    tables = [*_covering(depth), *_covering(row), lowest, np.maximum(highest - lowest + 1, 0)]
+    tables = [*depth, *row, lowest, np.maximum(highest - lowest + 1, 0)]
     return (np.concatenate(tables).astype(np.int32 if index == "int" else np.int64),)
 
 
-def _covering(axis: WindowAxis) -> tuple[_A, _A, _A]:
+def _covering(axis: WindowAxis | SpanAxis) -> tuple[_A, _A, _A]:
     """For each position: the first cell whose window covers it, how many do, and the first one's tap there."""
+    if isinstance(axis, SpanAxis):
+        return *axis.covering(), np.zeros(axis.large, dtype=np.int64)
     first, count, tap = (np.zeros(axis.large, dtype=np.int64) for _ in range(3))
     for phase in phases(axis):
         if not phase.taps:

@@ -1,0 +1,57 @@
+// What unpooling and its transpose share: the geometry, what an index names, and verdicts on indices.
+//
+// Indices are positions of the plane (large), or, `local`, taps of the cell's window, negative ones counted from its
+// end. Plane starts are 64-bit; `Index` counts within a plane.
+#pragma once
+#include "windows.cuh"
+
+template <typename Index>
+struct Geometry {
+  int64 planes, positions, cells;  // positions and cells of a plane
+  Index items, columns;            // pieces of a plane, of a row: of positions for unpool_gather, else of cells
+  Index large[AXES], small[AXES];
+  Index kernel[AXES], stride[AXES], padding[AXES], dilation[AXES], reach[AXES];
+  Index cell_step[AXES], tap_step[AXES];  // between the cells that cover a position, and between their taps
+  Index table[AXES];                      // where an axis's tables begin
+  Index bound;                            // indices are below: the plane's positions, or the window's taps
+  int one_slice;                          // whether the pieces' rows are
+  int local;                              // whether indices are taps
+  int anywhere, last;  // for the transpose: whether windows are not looked at, whether only the last cell receives
+};
+
+// An index as `Index`, negative where it is out of bounds.
+template <typename Index>
+DEVICE Index in_bounds(int64 w, const Geometry<Index>& g) {
+  if (g.local && w < 0) w += g.bound;
+  return static_cast<uint64>(w) < static_cast<uint64>(g.bound) ? static_cast<Index>(w) : -1;
+}
+
+template <typename Index>
+DEVICE Index first_item() {
+  return static_cast<Index>(blockIdx.x) * static_cast<Index>(blockDim.x) + static_cast<Index>(threadIdx.x);
+}
+template <typename Index>
+DEVICE Index item_step() {
+  return static_cast<Index>(gridDim.x) * static_cast<Index>(blockDim.x);
+}
+DEVICE int64 first_plane() { return static_cast<int64>(blockIdx.y) * blockDim.y + threadIdx.y; }
+DEVICE int64 plane_step() { return static_cast<int64>(gridDim.y) * blockDim.y; }
+
+// What a look at indices finds, the worst of them: all lie in their windows, or at least in the plane, or not even.
+enum Verdict { Own = 0, Elsewhere = 1, Illegal = 2 };
+
+// Each warp writes the worst of its verdicts in a place of its own; every thread must come here.
+DEVICE void report(uint8* __restrict__ verdicts, int verdict) {
+  const bool illegal = __any_sync(0xffffffffu, verdict == Illegal);
+  const bool elsewhere = __any_sync(0xffffffffu, verdict == Elsewhere);
+  const uint32 thread = threadIdx.y * blockDim.x + threadIdx.x;
+  const uint32 block = blockIdx.y * gridDim.x + blockIdx.x;
+  if (thread % 32 == 0)
+    verdicts[(block * blockDim.x * blockDim.y + thread) / 32] = illegal ? Illegal : elsewhere ? Elsewhere : Own;
+}
+
+// Whether a position lies in a window that begins `offset` before it.
+template <typename Index>
+DEVICE bool in_window(Index offset, Index reach, Index dilation) {
+  return offset >= 0 && offset < reach && (dilation == 1 || offset % dilation == 0);
+}

@@ -1,0 +1,128 @@
+"""The transpose of max-unpooling on a GPU: launches of kernels/gather.cu."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import replace
+from functools import lru_cache
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+
+from upsample import arrays
+from upsample.arrays import Array
+from upsample.engines.cuda import device
+from upsample.engines.cuda.device import Device
+from upsample.engines.cuda.launch import BITS, Kernel, Launch, ceil_div, kernel
+from upsample.engines.cuda.results import Target
+from upsample.engines.cuda.unpool_geometry import (
+    BLOCKS,
+    ELSEWHERE,
+    FEW_BLOCKS,
+    index_of,
+    keys,
+    looked_at,
+    meet,
+    planned,
+)
+from upsample.engines.cuda.windows import THREADS
+from upsample.plans.window import UnpoolPlan, WindowAxis
+
+__all__ = ["kernels", "run"]
+
+_MANY = 4
+"""Neighbouring cells that a thread makes, as the kernel has it."""
+_NAMES = ("gather", "indices")
+
+
+def _cells(size: int, index: str) -> Kernel:
+    return kernel("gather", "gather_cells", SCALAR=BITS[size], INDEX=index)
+
+
+def _winners() -> Kernel:
+    """Its macros say nothing; it is compiled together with another."""
+    return kernel("gather", "gather_winners", SCALAR=BITS[4], INDEX="int")
+
+
+def kernels() -> Iterator[Kernel]:
+    """Yield every specialisation that `run` can launch."""
+    yield _winners()
+    for index in ("int", "int64"):
+        for size in BITS:
+            yield _cells(size, index)
+
+
+def run(xp: ModuleType, plan: UnpoolPlan, y: Array, indices: Array) -> Array:
+    """Return for each cell of ``indices [..., *small]`` what ``y [..., *large]`` has at its position.
+
+    Where the last of several cells won and indices may lie outside their windows, looking at them costs a
+    synchronisation, and sorting them if they do.
+    """
+    shape = tuple(indices.shape)
+    with device.of(y) as gpu:
+        target = Target(gpu, xp, shape, y, y.dtype, None)
+        if 0 not in shape:
+            where = arrays.astype(xp, indices, xp.int64)
+            planes = math.prod(shape[: len(shape) - len(plan.axes)])
+            _gather(xp, plan, gpu, planes, arrays.itemsize(y), (gpu.borrow(y), where, target.memory))
+        return target.finished()
+
+
+def _gather(
+    xp: ModuleType, plan: UnpoolPlan, gpu: Device, planes: int, size: int, arguments: tuple[Any, Any, Any]
+) -> None:
+    values, where, result = arguments
+    indices = gpu.borrow(where)
+    launch = _launch(plan, planes, size, gpu.index_limit, gpu.processors)
+    if not _looks(plan):
+        gpu.launch(launch, values, indices, result, None)
+        return
+    found = looked_at(gpu, launch, values, indices, result, xp=xp, plan=plan, where=where, names=_NAMES)
+    if found == ELSEWHERE:
+        kept = _winning(xp, plan, gpu, planes, where)
+        everyone = _launch(replace(plan, duplicates="sum"), planes, size, gpu.index_limit, gpu.processors)
+        gpu.launch(everyone, values, kept, result, None)
+
+
+def _looks(plan: UnpoolPlan) -> bool:
+    """Whether cells anywhere could win over a cell, and nobody knows that there are none outside their windows."""
+    return plan.duplicates == "last" and plan.check_indices and not plan.trusted and not plan.local_indices
+
+
+def _winning(xp: ModuleType, plan: UnpoolPlan, gpu: Device, planes: int, where: Any) -> Any:
+    """Return the indices, with one that names nothing for each cell that is not the last at its position."""
+    count = math.prod(where.shape)
+    named = keys(xp, plan, where, planes)
+    order = xp.argsort(named, stable=True)
+    kept = gpu.empty((count,), np.int64)
+    grid = (min(ceil_div(count, THREADS), gpu.processors * BLOCKS), 1, 1)
+    launch = Launch(_winners(), grid, (THREADS, 1, 1), 0, (np.int64(count),))
+    gpu.launch(launch, gpu.borrow(where), gpu.borrow(named), gpu.borrow(order), kept)
+    return kept
+
+
+@lru_cache(maxsize=1024)
+def _launch(plan: UnpoolPlan, planes: int, size: int, limit: int, processors: int) -> Launch:
+    """Plan the launch; where windows do not matter, a plane is one row, whose pieces are whole."""
+    last, looks = plan.duplicates == "last" and meet(plan), _looks(plan)
+    known = plan.trusted or plan.check_indices
+    anywhere = known and not (last or looks or plan.local_indices)
+    if anywhere:
+        row = WindowAxis(math.prod(plan.large_shape), math.prod(plan.small_shape), 1, 1, 0, 1)
+        seen = replace(plan, axes=(row,))
+    else:
+        seen = plan
+    index = index_of(seen, limit, processors)
+    return planned(
+        _cells(size, index),
+        seen,
+        planes,
+        index=index,
+        columns=ceil_div(seen.small_shape[-1], _MANY),
+        blocks=processors * (FEW_BLOCKS if looks else BLOCKS),
+        by_position=False,
+        anywhere=anywhere,
+        last=last,
+    )

@@ -1,0 +1,128 @@
+"""What launches of unpooling and of its transpose share: the geometry, and what a look at the indices finds."""
+
+from __future__ import annotations
+
+import math
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+
+from upsample import arrays
+from upsample.engines.cuda.device import Device
+from upsample.engines.cuda.launch import Kernel, Launch, index_type, struct
+from upsample.engines.cuda.windows import THREADS, cover, three
+from upsample.engines.index_checks import check_range
+from upsample.plans.window import SpanAxis, UnpoolPlan, WindowAxis
+
+__all__ = ["BLOCKS", "ELSEWHERE", "FEW_BLOCKS", "OWN", "axes_of", "index_of", "keys", "looked_at", "meet", "planned"]
+
+BLOCKS = 64
+"""Blocks a multiprocessor, at most: a thread makes the same pieces of several planes where there are more."""
+FEW_BLOCKS = 16
+"""The same where every warp leaves a verdict that the host reads."""
+OWN, ELSEWHERE, _ILLEGAL = range(3)
+"""Where all indices lie, as the kernels say it: in their own windows, at least in the plane, or not even."""
+
+
+def axes_of(plan: UnpoolPlan) -> tuple[WindowAxis, ...]:
+    """Return the kernels' axes.
+
+    The windows of an adaptive one are all of the axis: its indices are trusted to lie in narrower ones, if these are
+    not all the same.
+    """
+    return tuple(_windows(axis) for axis in three(plan.axes))
+
+
+def _windows(axis: WindowAxis | SpanAxis) -> WindowAxis:
+    if isinstance(axis, WindowAxis):
+        return axis
+    if axis.large % axis.small == 0:
+        size = axis.large // axis.small
+        return WindowAxis(axis.large, axis.small, size, size, 0, 1)
+    return WindowAxis(axis.large, axis.small, kernel=axis.large, stride=0, padding=0, dilation=1)
+
+
+def meet(plan: UnpoolPlan) -> bool:
+    """Whether two windows can have a position in common."""
+    return any(axis.reach > axis.stride for axis in axes_of(plan) if axis.small > 1)
+
+
+def index_of(plan: UnpoolPlan, limit: int, processors: int) -> str:
+    """The type of indices within a plane, for the largest number that any kernel meets there."""
+    axes = axes_of(plan)
+    extents = [a.small * a.stride + a.large + a.padding + a.reach for a in axes]
+    pieces = max(math.prod(plan.large_shape), math.prod(plan.small_shape)) + (processors * BLOCKS + 1) * THREADS
+    tables = 3 * sum(plan.large_shape) + 4
+    return index_type(max(pieces + sum(extents), math.prod(a.kernel for a in axes), tables), limit)
+
+
+def planned(
+    chosen: Kernel,
+    plan: UnpoolPlan,
+    planes: int,
+    *,
+    index: str,
+    columns: int,
+    blocks: int,
+    by_position: bool,
+    anywhere: bool,
+    last: bool,
+) -> Launch:
+    """Plan a launch over pieces of rows, of positions or of cells; each row has `columns` of them.
+
+    `anywhere` and `last` are for the transpose: whether windows are not looked at, and whether of the cells that name a
+    position only the last one counts.
+    """
+    axes = axes_of(plan)
+    rows = [axis.large if by_position else axis.small for axis in axes]
+    items = rows[0] * rows[1] * columns
+    commons = [math.gcd(axis.dilation, axis.stride) for axis in axes]
+    numbers = {
+        "items": items,
+        "columns": columns,
+        "large": [axis.large for axis in axes],
+        "small": [axis.small for axis in axes],
+        "kernel": [axis.kernel for axis in axes],
+        "stride": [axis.stride for axis in axes],
+        "padding": [axis.padding for axis in axes],
+        "dilation": [axis.dilation for axis in axes],
+        "reach": [axis.reach for axis in axes],
+        "cell_step": [axis.dilation // common for axis, common in zip(axes, commons, strict=True)],
+        "tap_step": [axis.stride // common for axis, common in zip(axes, commons, strict=True)],
+        "table": [0, 3 * axes[0].large, 3 * (axes[0].large + axes[1].large)],
+        "bound": math.prod(axis.kernel if plan.local_indices else axis.large for axis in axes),
+    }
+    integer = np.int32 if index == "int" else np.int64
+    flags = {"one_slice": rows[0] == 1, "local": plan.local_indices, "anywhere": anywhere, "last": last}
+    geometry = struct(
+        {
+            "planes": np.int64(planes),
+            "positions": np.int64(math.prod(plan.large_shape)),
+            "cells": np.int64(math.prod(plan.small_shape)),
+            **{name: np.asarray(value, dtype=integer) for name, value in numbers.items()},
+            **{name: np.int32(flag) for name, flag in flags.items()},
+        }
+    )
+    grid, block = cover(items, planes, blocks)
+    return Launch(chosen, grid, block, 0, (geometry,))
+
+
+def looked_at(
+    gpu: Device, launch: Launch, *arguments: Any, xp: ModuleType, plan: UnpoolPlan, where: Any, names: tuple[str, str]
+) -> int:
+    """Run a launch that looks at the indices, and wait for its verdict; raises IndexError for an illegal index."""
+    verdicts = gpu.empty((math.prod(launch.grid) * THREADS // 32,), np.uint8)
+    gpu.launch(launch, *arguments, verdicts)
+    worst = int(np.frombuffer(verdicts.tobytes(), np.uint8).max())
+    if worst == _ILLEGAL:
+        check_range(xp, plan, where, names)
+        raise AssertionError("the kernel saw an illegal index, and there is none")
+    return worst
+
+
+def keys(xp: ModuleType, plan: UnpoolPlan, where: Any, planes: int) -> Any:
+    """Return, flat, the position that each cell names, counted through all planes."""
+    flat = xp.reshape(where, (planes, -1))
+    starts = np.arange(planes, dtype=np.int64)[:, None] * math.prod(plan.large_shape)
+    return xp.reshape(flat + arrays.from_table(xp, starts, where), (-1,))
