@@ -77,7 +77,8 @@ def test_equals_portable(
     small_limit: bool,
 ) -> None:
     rng = np.random.default_rng(seed)
-    plan = replace(plan, duplicates=duplicates, trusted=trusted and kind == "own" and index in ("int64", "uint64"))
+    trusted &= kind == "own" and "64" in index and all(axis.every_window_has_an_element() for axis in plan.windows)
+    plan = replace(plan, duplicates=duplicates, trusted=trusted)
     plan = replace(plan, check_indices=plan.check_indices and not plan.local_indices)  # else portable looks once more
     indices = indices_of(kind, plan, rng, 3).astype(index)
     y = rng.integers(0, 2 if dtype == "bool" else 99, (3, *plan.large_shape)).astype(dtype_of(dtype))
@@ -288,7 +289,7 @@ FAULTS = [
     (ROWS, "own", "window_start(piece.row, 1, g),\n", "window_start(piece.depth, 1, g),\n"),
     (ROWS, "own", "window_start<Index>(begin + n, 2, g)", "window_start<Index>(begin, 2, g)"),
     (ROWS, "own", "go_to_first(first_column, first_column_offset, 2, g);", ""),
-    (DEEP, "own", "go_to_first(first_row, first_row_offset, 1, g);", "go_to_first(first_row, first_row_offset, 2, g);"),
+    (DEEP, "own", "go_to_first(first_row, first_row_offset, 1, g);", ""),
     (ROWS, "own", "column = cell[2] + g.cell_step[2]", "column = cell[2]"),
     (DEEP, "own", "depth < g.small[0] && depth_offset >= 0", "depth < g.small[0] && depth_offset > 0"),
     (ROWS, "own", "row < g.small[1] && row_offset >= 0", "row < g.small[1] && row_offset > 0"),

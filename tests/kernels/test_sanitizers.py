@@ -22,7 +22,7 @@ def check(sanitizer: str, files: list[Path], chosen: str) -> None:
 
 
 @pytest.mark.parametrize("sanitizer", ["address", "thread"])
-@pytest.mark.parametrize("op", ["resize", "pool", "unpool", "conv_transpose"])
+@pytest.mark.parametrize("op", ["resize", "pool", "unpool", "gather", "conv_transpose"])
 def test_no_fault_is_found(op: str, sanitizer: str) -> None:
     check(sanitizer, list(HERE.glob(f"test_{op}*.py")), "not fault")
 
