@@ -58,8 +58,9 @@ def vjp(
 
     Notes
     -----
-    A gradient is a gather with the geometry of the function transposed; the engine that runs the function runs it, and
-    sums are made in one fixed order: the same arguments give the same bits. The gradient of a complex function is
+    A gradient is a gather with the geometry of the function transposed, and sums are made in one fixed order: the same
+    arguments give the same bits. It runs on the fastest engine that can; ``engine=`` forces one on the function, and in
+    the gradient, which may not be among what that engine does, is a preference. The gradient of a complex function is
     torch's, by conjugated factors. Tensors of torch that require gradients need no `vjp`: torch's own autograd follows
     all functions. Under JAX, ``jax.grad`` and ``jax.vjp`` do as well, by differentiating the function themselves:
     there `duplicate_grad` has no say, and the element that was written has the gradient.

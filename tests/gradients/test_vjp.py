@@ -13,6 +13,9 @@ from cases import CASES, Case, noise
 
 import upsample
 from upsample import chainer
+from upsample.engines import dispatch
+from upsample.ops.gradients import Unpool
+from upsample.plans.window import UnpoolPlan, WindowAxis
 
 BITWISE = 20
 
@@ -316,7 +319,59 @@ def test_the_few_cases_are_there() -> None:
     assert {case.id for case in CASES} >= FEW
 
 
-def test_engine_is_that_of_the_call() -> None:
-    with pytest.raises(ValueError, match="engine='cuda'"):
-        upsample.vjp(upsample.interpolate, noise(1, 1, 4, 4), scale_factor=2, engine="cuda")
-    assert upsample.explain(upsample.vjp, upsample.interpolate, noise(1, 1, 4, 4), scale_factor=2).op == "interpolate"
+class TestForcedEngine:
+    """It is demanded of the call, and preferred in its gradient."""
+
+    indices = np.broadcast_to(np.arange(80).reshape(8, 10)[::2, 1::2], (2, 3, 4, 5))
+
+    @pytest.fixture
+    def ran(self, monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, str]]:
+        """Tasks and the engines that they ran on, one after the other."""
+        found, choose = [], dispatch.choose
+
+        def noted(op: str, task: str, plan: Any, x: Any, engine: str | None) -> Any:
+            run = choose(op, task, plan, x, engine)
+            found.append((task, run.__module__.split(".")[2]))
+            return run
+
+        monkeypatch.setattr(dispatch, "choose", noted)
+        return found
+
+    @pytest.fixture(autouse=True)
+    def _needs_numba(self) -> None:
+        pytest.importorskip("numba", reason="numba is not installed: no cpu engine")
+
+    def unpooled(self, dtype: str, engine: str) -> Any:
+        x = noise(2, 3, 4, 5).astype(dtype)
+        y, pullback = upsample.vjp(upsample.max_unpool2d, x, self.indices, 2, engine=engine)
+        return pullback(noise(*y.shape, seed=1).astype(dtype))[0]
+
+    @pytest.mark.parametrize(
+        ("dtype", "backward"), [("float32", "cpu"), ("complex64", "cpu"), ("complex128", "portable")]
+    )
+    def test_its_gradient_runs_there_if_it_can(self, dtype: str, backward: str, ran: list[tuple[str, str]]) -> None:
+        got = self.unpooled(dtype, "cpu")
+        assert ran == [("unpool", "cpu"), ("gather", backward)]
+        np.testing.assert_array_equal(got, self.unpooled(dtype, "portable"))
+        assert ran[-2:] == [("unpool", "portable"), ("gather", "portable")]
+
+    def test_so_does_the_gradients_gradient(self, ran: list[tuple[str, str]]) -> None:
+        options = dict(op="max_unpool2d", xp=np, engine="cpu")
+        plan = UnpoolPlan((WindowAxis(8, 4, 2, 2, 0, 1), WindowAxis(10, 5, 2, 2, 0, 1)), False, "last", True, True)
+        step = Unpool(**options, plan=plan, every_duplicate=False)
+        grad = noise(2, 3, 8, 10).astype(np.complex128)
+        _, pullback = upsample.vjp(lambda g: step.pull((self.indices,), g, (True, False))[0], grad)
+        pullback(noise(2, 3, 4, 5).astype(np.complex128))
+        assert ran == [("gather", "portable"), ("unpool", "cpu")]
+
+    def test_the_call_itself_raises(self) -> None:
+        x = noise(1, 1, 4, 4)
+        with pytest.raises(ValueError, match=r"engine='cuda'.*it cannot run"):
+            upsample.vjp(upsample.interpolate, x, scale_factor=2, engine="cuda")
+        with pytest.raises(ValueError, match=r"engine='cpu'.*it cannot run"):
+            upsample.vjp(upsample.conv_transpose2d, x * 1j, x * 1j, engine="cpu")
+        assert upsample.explain(upsample.vjp, upsample.interpolate, x, scale_factor=2).op == "interpolate"
+
+    def test_demand_and_preference_differ_in_a_graphs_text(self) -> None:
+        assert repr(dispatch.Preferred("cpu")) == "Preferred('cpu')"
+        assert dispatch.Preferred("cpu") == "cpu"

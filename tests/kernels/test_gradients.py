@@ -67,8 +67,13 @@ def test_pool_with_chainers_indices(gpu: EmulatedDevice) -> None:
     np.testing.assert_allclose(*pulled, rtol=1e-12)
 
 
-def test_adaptive_windows_go_elsewhere(gpu: EmulatedDevice) -> None:
+@pytest.mark.parametrize("size", [(4, 5), (11, 3), (1, 9)], ids=str)
+def test_adaptive_pool(size: tuple[int, int], gpu: EmulatedDevice) -> None:
     x = values(2, 3, 11, 9)
-    y, pullback = upsample.vjp(upsample.adaptive_max_pool2d, x, (4, 5))
-    (got,) = pullback(np.ones_like(y))
-    assert got.sum() == y.size
+    pulled = []
+    for engine in ("cuda", "portable"):
+        y, pullback = upsample.vjp(upsample.adaptive_max_pool2d, x, size, engine=engine)
+        gpu.launches.clear()
+        pulled.append(pullback(values(*y.shape))[0])
+        assert len(gpu.launches) == (engine == "cuda")
+    np.testing.assert_allclose(*pulled, rtol=1e-12)

@@ -1,7 +1,8 @@
 """Which engine carries out a plan on an array, and why the others do not.
 
 The engines are asked in the order fastest first, before anything runs; an exception inside one never makes another
-run. ``engine="portable"`` forces one, and raises with its reason where it cannot.
+run. ``engine="portable"`` forces one, and raises with its reason where it cannot; in the gradients of such a call it is
+`Preferred`.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ from upsample.errors import bad_type, bad_value
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-__all__ = ["ENGINES", "Choice", "Engine", "choose", "explain", "is_special", "ready"]
+__all__ = ["ENGINES", "Choice", "Engine", "Preferred", "choose", "explain", "is_special", "ready"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +120,18 @@ class Choice:
         return "\n".join(lines + [f"  not {name}: {why}" for name, why in self.reasons.items()])
 
 
+class Preferred(str):
+    """The name of an engine that runs what it can; where it cannot, the first one that can does.
+
+    A user who forces an engine means the function that is called, and cannot know what its gradient is made of.
+    """
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return f"Preferred({super().__repr__()})"
+
+
 class Explained(BaseException):
     """Carries a choice out of a call that is only to be explained; no ``except Exception`` may stop it."""
 
@@ -166,6 +179,8 @@ def ready(op: str, task: str, plan: object, given: tuple[Any, ...], engine: str 
 
 
 def _chosen(op: str, task: str, plan: object, x: Array, engine: str | None) -> Engine:
+    if isinstance(engine, Preferred) and _BY_NAME[engine].supports(task, plan, x) is not None:
+        engine = None
     if engine is not None:
         chosen = named(op, engine)
         why = chosen.supports(task, plan, x)

@@ -23,6 +23,7 @@ from typing import Any
 
 from upsample import arrays
 from upsample.autograd.tape import Arrays
+from upsample.engines.dispatch import Preferred
 from upsample.errors import Raw, bad_value
 from upsample.ops.conv import convolve, correlate
 from upsample.ops.conv_transpose import conv_transpose
@@ -52,7 +53,7 @@ class _Op:
     xp : module
         Namespace of the inputs.
     engine : str or None
-        Forces an engine, for the gradient too.
+        Forces an engine; gradients prefer it, since there may be none for them on the engine.
     """
 
     op: str
@@ -65,6 +66,14 @@ class _Op:
 
     def keep(self, inputs: Arrays, outputs: Arrays, wanted: _Wanted) -> Arrays:
         return ()
+
+    def pull(self, kept: Arrays, grad: Any, wanted: _Wanted) -> Arrays:
+        engine = None if self.engine is None else Preferred(self.engine)
+        return replace(self, engine=engine).gradients(kept, grad, wanted)
+
+    def gradients(self, kept: Arrays, grad: Any, wanted: _Wanted) -> Arrays:
+        """Do what `pull` does, on this step's engine."""
+        raise NotImplementedError
 
     def factor(self, x: Any) -> Any:
         """What a gradient is multiplied by where the value was multiplied by `x`."""
@@ -83,7 +92,7 @@ class Resize(_Op):
     def run(self, x: Any) -> Arrays:
         return (self._resize(x, self.plan, ("input", "size")),)
 
-    def pull(self, kept: Arrays, grad: Any, wanted: _Wanted) -> Arrays:
+    def gradients(self, kept: Arrays, grad: Any, wanted: _Wanted) -> Arrays:
         return (self._resize(grad, self.plan.transpose(), ("grad_output", "size")),)
 
     def _resize(self, x: Any, plan: ResizePlan, names: tuple[str, str]) -> Any:
@@ -103,7 +112,7 @@ class Rearrange(_Op):
     def run(self, x: Any) -> Arrays:
         return (self._rearrange(x, self.plan),)
 
-    def pull(self, kept: Arrays, grad: Any, wanted: _Wanted) -> Arrays:
+    def gradients(self, kept: Arrays, grad: Any, wanted: _Wanted) -> Arrays:
         return (self._rearrange(grad, self.plan.transpose(self.shape)),)
 
     def _rearrange(self, x: Any, plan: ShufflePlan) -> Any:
@@ -131,7 +140,7 @@ class Pool(_Op):
     def keep(self, inputs: Arrays, outputs: Arrays, wanted: _Wanted) -> Arrays:
         return (outputs[1],)
 
-    def pull(self, kept: Arrays, grad: Any, wanted: _Wanted) -> Arrays:
+    def gradients(self, kept: Arrays, grad: Any, wanted: _Wanted) -> Arrays:
         return (_unpool(self, grad, kept[0], self.plan.transpose()),)
 
 
@@ -157,7 +166,7 @@ class Unpool(_Op):
     def keep(self, inputs: Arrays, outputs: Arrays, wanted: _Wanted) -> Arrays:
         return (inputs[1],)
 
-    def pull(self, kept: Arrays, grad: Any, wanted: _Wanted) -> Arrays:
+    def gradients(self, kept: Arrays, grad: Any, wanted: _Wanted) -> Arrays:
         plan = replace(self.plan, duplicates="sum") if self.every_duplicate else self.plan
         return _gather(self, grad, kept[0], plan), None
 
@@ -177,7 +186,7 @@ class Gather(_Op):
     def keep(self, inputs: Arrays, outputs: Arrays, wanted: _Wanted) -> Arrays:
         return (inputs[1],)
 
-    def pull(self, kept: Arrays, grad: Any, wanted: _Wanted) -> Arrays:
+    def gradients(self, kept: Arrays, grad: Any, wanted: _Wanted) -> Arrays:
         plan = self.plan if self.plan.duplicates == "last" else replace(self.plan, duplicates="sum")
         return _unpool(self, grad, kept[0], plan), None
 
@@ -226,7 +235,7 @@ class Spread(_Products):
     def keep(self, inputs: Arrays, outputs: Arrays, wanted: _Wanted) -> Arrays:
         return (*_Products.keep(self, inputs, outputs, wanted), inputs[2] if wanted[2] else None)
 
-    def pull(self, kept: Arrays, grad: Any, wanted: _Wanted) -> Arrays:
+    def gradients(self, kept: Arrays, grad: Any, wanted: _Wanted) -> Arrays:
         x, weight, bias = kept
         return (
             self.convolve(grad, self.factor(weight)) if wanted[0] else None,
@@ -254,7 +263,7 @@ class Convolve(_Products):
     def run(self, y: Any, weight: Any) -> Arrays:
         return (self.convolve(y, weight),)
 
-    def pull(self, kept: Arrays, grad: Any, wanted: _Wanted) -> Arrays:
+    def gradients(self, kept: Arrays, grad: Any, wanted: _Wanted) -> Arrays:
         y, weight = kept
         return (
             self.spread(grad, self.factor(weight), None) if wanted[0] else None,
@@ -273,7 +282,7 @@ class Correlate(_Products):
     def run(self, x: Any, y: Any) -> Arrays:
         return (self.correlate(x, y),)
 
-    def pull(self, kept: Arrays, grad: Any, wanted: _Wanted) -> Arrays:
+    def gradients(self, kept: Arrays, grad: Any, wanted: _Wanted) -> Arrays:
         x, y = kept
         return (
             self.convolve(self.factor(y), grad) if wanted[0] else None,
