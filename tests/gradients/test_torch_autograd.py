@@ -176,3 +176,17 @@ def test_training_gives_the_same_weights_twice(device: str) -> None:
     assert all(torch.equal(a, b) for a, b in zip(first, second, strict=True))
     torch.manual_seed(0)
     assert not any(torch.equal(a, b) for a, b in zip(first, Decoder().parameters(), strict=True))
+
+
+def test_a_forced_engine_is_preferred_in_the_gradient() -> None:
+    """The cpu engine unpools complex128, and has no gradient of it."""
+    pytest.importorskip("numba", reason="numba is not installed: no cpu engine")
+    gradients = []
+    for engine in ("cpu", "portable"):
+        x = torch.complex(numbers(1, 2, 3, 3), numbers(1, 2, 3, 3, seed=1)).detach().requires_grad_()
+        y = upsample.max_unpool2d(x, INDICES, **POOL, output_size=(5, 6), engine=engine)
+        (first,) = torch.autograd.grad((y * y.conj()).real.sum(), x, create_graph=True)
+        (second,) = torch.autograd.grad((first * first.conj()).real.sum(), x)
+        gradients.append((first, second))
+    for got, wanted in zip(*gradients, strict=True):
+        assert torch.equal(got, wanted)
