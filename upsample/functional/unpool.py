@@ -65,7 +65,7 @@ def max_unpool2d(
         any of them may then win. It changes nothing else: on other engines, under ``duplicates="sum"`` and "error",
         and for the indices of a pool with the same windows, results are always deterministic.
     out : array, optional
-        Receives the result.
+        Receives the result; after an IndexError it may hold anything.
     engine : str, optional
         Forces an engine.
 

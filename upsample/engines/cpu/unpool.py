@@ -1,4 +1,8 @@
-"""Max-unpooling by compiled loops: each range of a plane is zeroed and written by one thread, in row-major order."""
+"""Max-unpooling by compiled loops: each range of a plane is zeroed and written by one thread, in row-major order.
+
+A range and what is put there stay in the cache: planes are cut into bands of rows, each made from the cells whose
+windows meet it. Only where an index lies outside of its window is a plane made as a whole.
+"""
 
 from __future__ import annotations
 
@@ -13,30 +17,31 @@ import numpy as np
 
 from upsample import arrays
 from upsample.arrays import Array
-from upsample.engines.cpu import threads
+from upsample.engines.cpu import stream, threads
 from upsample.engines.cpu.compile import frozen
 from upsample.engines.cpu.unpool_kernels import (
-    add,
     any_outside,
     any_twice,
+    make_bands,
+    make_planes,
     own_targets,
-    place,
-    place_band,
     window_targets,
 )
 from upsample.engines.index_checks import check_duplicates, check_range, legal
-from upsample.plans.window import UnpoolPlan
+from upsample.plans.window import SpanAxis, UnpoolPlan, WindowAxis
 
 __all__ = ["Geometry", "geometry", "run", "targets"]
 
 _A = np.ndarray[Any, Any]
 
-_BLOCK = 1 << 18
+_BLOCK = 1 << 19
 """Positions of the planes that a block makes together, and cells that it looks at together."""
 _SPLIT = 1 << 20
 """Positions of a plane that several threads share where there are too few planes."""
-_BAND = 1 << 18
+_BAND = 1 << 14
 """Positions of a band, about: planes of more are made in bands, as long as indices lie in their windows."""
+_SLICES = 1 << 18
+"""Cells on the first axis from which on no bands are cut: their table would be large."""
 _RANGE = 1 << 25
 """Positions that one block makes at most: more would take too long to be stopped."""
 _WIDE_RANGE = 1 << 21
@@ -46,18 +51,8 @@ _UNSIGNED = {1: np.uint8, 2: np.uint16, 4: np.uint32, 8: np.uint64, 16: np.compl
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Band:
-    """Positions `begin` to `end` of a plane, and the slices of cells from `first` to `last` whose windows meet them."""
-
-    begin: int
-    end: int
-    first: int
-    last: int
-
-
-@dataclass(frozen=True, slots=True, eq=False)
 class Geometry:
-    """What depends on the plan alone."""
+    """What depends on the plan alone; `bands` and `spans` are as `make_bands` wants them."""
 
     grid: _A
     positions: int
@@ -65,7 +60,8 @@ class Geometry:
     rows: int
     taps: int
     allowed: range
-    bands: tuple[_Band, ...]
+    bands: _A
+    spans: _A
 
 
 @lru_cache(maxsize=256)
@@ -73,6 +69,7 @@ def geometry(plan: UnpoolPlan) -> Geometry:
     """Lay out the numbers of a plan for the kernels, and keep them."""
     axes = plan.windows  # adaptive ones are not looked at
     grid = [(a.large, a.small, a.kernel, a.stride, a.padding, a.dilation) for a in axes]
+    spans = _spans(plan.axes[0])
     return Geometry(
         frozen(np.asarray(grid, dtype=np.int64).reshape(-1)),
         math.prod(plan.large_shape),
@@ -80,27 +77,34 @@ def geometry(plan: UnpoolPlan) -> Geometry:
         math.prod(plan.small_shape[:-1]),
         math.prod(a.kernel for a in axes[:-1]),
         range(0) if plan.trusted else legal(plan),
-        () if plan.trusted else _bands(plan),
+        frozen(_bands(plan, spans)),
+        frozen(spans * math.prod(plan.large_shape[1:])),
     )
 
 
-def _bands(plan: UnpoolPlan) -> tuple[_Band, ...]:
-    """Cut large planes along the first axis; none where that is the only one, or a window lies in the padding."""
-    axis, line = plan.windows[0], math.prod(plan.large_shape[1:])
+def _spans(axis: WindowAxis | SpanAxis) -> _A:
+    """Where on an axis the window of each cell begins and ends."""
+    if isinstance(axis, SpanAxis):
+        return np.stack([axis.first(), axis.first() + axis.count()], axis=1)
     starts = axis.positions(0)
-    if len(plan.axes) == 1 or axis.large * line <= _BAND or starts[0] + axis.reach <= 0 or starts[-1] >= axis.large:
-        return ()
-    step = -(-axis.large // -(-axis.large * line // _BAND))
-    cuts = [(y, min(y + step, axis.large)) for y in range(0, axis.large, step)]
-    return tuple(
-        _Band(
-            low * line,
-            high * line,
-            int(np.searchsorted(starts + axis.reach, low, side="right")),
-            int(np.searchsorted(starts, high)),
-        )
-        for low, high in cuts
-    )
+    return np.stack([starts, starts + axis.reach], axis=1).clip(0, axis.large)
+
+
+def _bands(plan: UnpoolPlan, spans: _A) -> _A:
+    """Cut large planes along the first axis; none where a window lies in the padding, or rows or windows are long."""
+    axis, line = plan.axes[0], math.prod(plan.large_shape[1:])
+    reach = int((spans[:, 1] - spans[:, 0]).max())
+    step = max(_BAND // line, 4 * reach)  # of what a band's cells can reach, most lies in it
+    positions = math.prod(plan.large_shape)
+    if positions <= _BAND or step * line > _RANGE or len(spans) > _SLICES or (spans[:, 0] >= spans[:, 1]).any():
+        return np.empty((0, 6), dtype=np.int64)
+    align = min(axis.stride, step) if isinstance(axis, WindowAxis) else 1
+    shift = -axis.padding % align if isinstance(axis, WindowAxis) else 0
+    cuts = np.unique([0, *range(step // align * align + shift, axis.large, step // align * align), axis.large])
+    begin, end = cuts[:-1], cuts[1:]
+    first, last = np.searchsorted(spans[:, 1], begin, side="right"), np.searchsorted(spans[:, 0], end)
+    whole = np.searchsorted(spans[:, 0], begin), np.searchsorted(spans[:, 1], end, side="right")
+    return np.stack([begin * line, end * line, first, last, *whole], axis=1)
 
 
 def run(xp: ModuleType, plan: UnpoolPlan, x: Array, indices: Array, out: Array | None, names: tuple[str, str]) -> Array:
@@ -123,19 +127,18 @@ def run(xp: ModuleType, plan: UnpoolPlan, x: Array, indices: Array, out: Array |
 def _unpool(plan: UnpoolPlan, x: _A, where: _A, result: _A, names: tuple[str, str], *, fresh: bool) -> None:
     g = geometry(plan)
     flat = frozen(np.ascontiguousarray(where)).reshape(-1)
-    late = fresh and not plan.local_indices and plan.duplicates != "error"  # a new array may be written, then dropped
-    if plan.check_indices and not late:
-        _check(plan, g, where, flat, names)
+    if plan.check_indices and (plan.local_indices or plan.duplicates == "error"):
+        _check(plan, g, where, flat, names)  # of others it shows while the result is made
     half = plan.duplicates == "sum" and arrays.dtype_name(x) in ("float16", "bfloat16")
     values, made = frozen(np.ascontiguousarray(x)).reshape(-1), result.reshape(-1)
     if plan.duplicates != "sum":
         kind = _UNSIGNED[x.dtype.itemsize]
         values, made = values.view(kind), made.view(kind)
-    work = _Work(plan, g, values, flat, made, half)
-    if g.bands and plan.check_indices and not plan.local_indices and plan.duplicates != "sum" and work.by_bands():
+    work = _Work(plan, g, values, flat, made, half, not half and stream.pays(made.nbytes, fresh=fresh))
+    if len(g.bands) and work.by_bands():
         return
     bad = _each(work.make, flat.size // g.cells, g.positions, _WIDE_RANGE if half else _RANGE)
-    if bad and plan.check_indices and late:
+    if bad and plan.check_indices:
         _raise_range(plan, where, names)
 
 
@@ -172,6 +175,7 @@ class _Work:
     where: _A
     result: _A
     half: bool
+    streamed: bool
 
     def make(self, plane0: int, plane1: int, begin: int, end: int) -> bool:
         """Make positions `begin` to `end` of some planes (all positions, of several planes)."""
@@ -179,37 +183,58 @@ class _Work:
         if end <= begin:
             return False
         target = self.result[plane0 * g.positions + begin : (plane1 - 1) * g.positions + end]
-        made = np.empty(target.shape, dtype=np.float32) if self.half else target
-        write = add if self.plan.duplicates == "sum" else place
+        made = self._wide(target)
         step = g.cells if planes > 1 else _BLOCK
+        whole = step >= g.cells and end - begin == g.positions
+        scratch = self._scratch(max(g.positions, _BAND) if whole else 2 * _BAND + 1, made)
         bad: Any = False
         for cell in range(plane0 * g.cells, plane1 * g.cells, step * planes):
             cut = slice(cell, min(cell + step * planes, plane1 * g.cells))
-            where, values = targets(self.plan, self.where, cut), self.values[cut]
-            if self.half:
-                values = frozen(values.astype(np.float32))
-            bad |= write(values, where, planes, begin, g.positions, cell == plane0 * g.cells, made)
+            part = (begin, g.positions, cell == plane0 * g.cells, self.plan.duplicates == "sum")
+            bad |= make_planes(self._wide_values(cut), targets(self.plan, self.where, cut), planes, part, scratch, made)
         if self.half:
-            with np.errstate(over="ignore"):
-                target[:] = made
+            self._narrow(made, target)
         return bool(bad)
 
     def by_bands(self) -> bool:
         """Make planes in bands, each from the cells whose windows meet it; say whether no index was elsewhere."""
-        g, axis = self.g, self.plan.windows[0]
-        cells, line = g.cells // axis.small, g.positions // axis.large
+        g = self.g
+        cells = g.cells // len(g.spans)
+        together = max(1, _BLOCK // int(g.bands[0, 1]))
+        groups = -(-len(g.bands) // together)
+        adding, sure = self.plan.duplicates == "sum", self.plan.local_indices or not self.plan.check_indices
         far = []
 
         def make(number: int) -> None:
-            plane, band = number // len(g.bands), g.bands[number % len(g.bands)]
-            cut = slice(plane * g.cells + band.first * cells, plane * g.cells + band.last * cells)
-            numbers = (plane * g.positions + band.begin, band.begin, band.end, band.first, band.last - band.first)
-            window = (cells, line, axis.large, axis.reach, axis.stride, axis.padding)
-            if place_band(self.values[cut], targets(self.plan, self.where, cut), numbers + window, self.result):
+            plane, bands = number // groups, g.bands[number % groups * together : (number % groups + 1) * together]
+            begin, slice0, end, slice1 = int(bands[0, 0]), int(bands[0, 2]), int(bands[-1, 1]), int(bands[-1, 3])
+            cut = slice(plane * g.cells + slice0 * cells, plane * g.cells + slice1 * cells)
+            target = self.result[plane * g.positions + begin : plane * g.positions + end]
+            made = self._wide(target)
+            scratch = self._scratch(int((bands[:, 1] - bands[:, 0]).max()), made)
+            where, start = targets(self.plan, self.where, cut), (begin, slice0, cells)
+            if make_bands(self._wide_values(cut), where, bands, g.spans, start, adding, scratch, made):
                 far.append(number)
+            if self.half:
+                self._narrow(made, target)
 
-        threads.each_block(make, self.where.size // g.cells * len(g.bands))
-        return not far
+        threads.each_block(make, self.where.size // g.cells * groups)
+        return sure or not far
+
+    def _scratch(self, size: int, made: _A) -> _A:
+        """Where to make what is streamed to `made`; nothing where that is not done."""
+        return np.empty(size if self.streamed and size <= 2 * _BAND else 0, dtype=made.dtype)
+
+    def _wide(self, target: _A) -> _A:
+        """Where to make `target`: halves are summed in single precision."""
+        return np.empty(target.shape, dtype=np.float32) if self.half else target
+
+    def _wide_values(self, cut: slice) -> _A:
+        return frozen(self.values[cut].astype(np.float32)) if self.half else self.values[cut]
+
+    def _narrow(self, made: _A, target: _A) -> None:
+        with np.errstate(over="ignore"):
+            target[:] = made
 
 
 def targets(plan: UnpoolPlan, indices: _A, cut: slice) -> _A:

@@ -10,8 +10,9 @@ from typing import Any
 import numpy as np
 
 from upsample.engines.cpu.compile import kernel
+from upsample.engines.cpu.stream import stream
 
-__all__ = ["AXIS", "add", "any_outside", "any_twice", "own_targets", "place", "place_band", "window_targets"]
+__all__ = ["AXIS", "any_outside", "any_twice", "make_bands", "make_planes", "own_targets", "window_targets"]
 
 _A = np.ndarray[Any, Any]
 
@@ -47,83 +48,84 @@ def any_twice(where: _A, planes: int, begin: int, seen: _A) -> bool:
 
 
 @kernel
-def place(values: _A, where: _A, planes: int, begin: int, positions: int, clear: bool, result: _A) -> Any:
-    """Write the values of each plane to their positions from `begin` on, the last in row-major order to stay.
+def _scatter(
+    values: _A, where: _A, first: int, last: int, bounds: tuple[int, int, int, int], adding: bool, made: _A, base: int
+) -> Any:
+    """Write, or add, the values of cells `first` to `last` to `made`, in order; say whether an index was out of bounds.
 
-    `result` is that range of each plane; all of it is zeroed first where `clear`. Returns whether some index was
-    outside ``[0, positions)``. One thread a range.
+    ``bounds``: where what is made begins in the plane and how many positions it has; the first legal index and how
+    many. `base` is where it begins in `made`.
     """
-    cells, size = where.shape[0] // planes, result.shape[0] // planes
-    every, reach, together = np.uint64(positions), np.uint64(size), max(1, _CLEARED // max(size, 1))
+    size, every, to = np.uint64(bounds[1]), np.uint64(bounds[3]), np.uint64(base)
     bad: Any = False
-    for plane in range(planes):
-        base, c = np.uint64(plane * size), np.uint64(plane * cells)
-        if clear and plane % together == 0:
-            for j in range(np.uint64(min(together, planes - plane) * size)):
-                result[base + j] = 0
-        for j in range(np.uint64(cells)):
-            index = where[c + j]
-            target = np.uint64(index - begin)
-            if target < reach:
-                result[base + target] = values[c + j]
+    for j in range(np.uint64(first), np.uint64(last)):
+        target = np.uint64(where[j] - bounds[0])
+        if target < size:
+            if adding:
+                made[to + target] += values[j]
             else:
-                bad |= np.uint64(index) >= every
-    return bad
-
-
-@kernel
-def place_band(values: _A, where: _A, band: tuple[int, ...], result: _A) -> bool:
-    """Write what lies in the windows of some slices of cells to a band of positions, which is zeroed first.
-
-    ``band``: where the band begins in `result`, its positions in the plane from and to, the first slice of cells and
-    how many; cells of a slice; positions of a slice, and how many; reach, stride and padding of windows on the first
-    axis. `values` and `where` begin at the first slice. Returns whether some index was outside of its window's slices;
-    the band then is of no use. One thread a band; slices in order, so that the last one stays.
-    """
-    base, begin, end, first, slices, cells, line, large, reach, stride, pad = band
-    size, far = np.uint64(end - begin), False
-    for j in range(size):
-        result[np.uint64(base) + j] = 0
-    for number in range(slices):
-        start = (first + number) * stride - pad
-        low, high = max(start, 0) * line, min(start + reach, large) * line
-        span, c = np.uint64(max(high - low, 0)), np.uint64(number * cells)
-        if low >= begin and high <= end:
-            to = np.uint64(base + low - begin)
-            for j in range(np.uint64(cells)):
-                target = np.uint64(where[c + j] - low)
-                if target < span:
-                    result[to + target] = values[c + j]
-                else:
-                    far = True
+                made[to + target] = values[j]
         else:
-            for j in range(np.uint64(cells)):
-                index = where[c + j]
-                target = np.uint64(index - begin)
-                if np.uint64(index - low) >= span:
-                    far = True
-                elif target < size:
-                    result[np.uint64(base) + target] = values[c + j]
-    return far
+            bad |= np.uint64(where[j] - bounds[2]) >= every
+    return bad
 
 
 @kernel
-def add(values: _A, where: _A, planes: int, begin: int, positions: int, clear: bool, result: _A) -> Any:
-    """Add where `place` writes, in row-major order."""
+def make_planes(values: _A, where: _A, planes: int, part: tuple[int, int, bool, bool], scratch: _A, result: _A) -> Any:
+    """Write or add the values of each plane to their positions in row-major order, so that the last one stays.
+
+    ``part``: where the positions of `result` begin in each plane, and how many a plane has; whether all of `result` is
+    zeroed first; whether values add. Planes are made in `scratch`, unless that is empty, and streamed. Returns whether
+    some index was outside of its plane. One thread a part.
+    """
+    begin, positions, clear, adding = part
     cells, size = where.shape[0] // planes, result.shape[0] // planes
-    every, reach = np.uint64(positions), np.uint64(size)
+    together, streamed = max(1, _CLEARED // max(size, 1)), scratch.shape[0] > 0
     bad: Any = False
-    for plane in range(planes):
-        part = result[plane * size : (plane + 1) * size]
+    for first in range(0, planes, together):
+        count = min(together, planes - first)
+        target = result[first * size : (first + count) * size]
+        made = scratch[: count * size] if streamed else target
         if clear:
-            part[:] = 0
-        for i in range(plane * cells, (plane + 1) * cells):
-            index = where[i]
-            bad |= np.uint64(index) >= every
-            target = np.uint64(index - begin)
-            if target < reach:
-                part[target] += values[i]
+            made[:] = 0
+        for plane in range(count):
+            cell = (first + plane) * cells
+            bounds = (begin, size, 0, positions)
+            bad |= _scatter(values, where, cell, cell + cells, bounds, adding, made, plane * size)
+        if streamed:
+            stream(made, target)
     return bad
+
+
+@kernel
+def make_bands(
+    values: _A, where: _A, bands: _A, spans: _A, start: tuple[int, int, int], adding: bool, scratch: _A, result: _A
+) -> Any:
+    """Write or add what lies in the windows of some slices of cells to bands of a plane, which are zeroed first.
+
+    ``bands`` has a row for each: its positions from and to, the slices of cells from and to whose windows meet it, and
+    those of them from and to whose windows lie in it whole. ``spans`` has a row for each slice: the positions from and
+    to that its windows reach. ``start``: the position that `result` begins with, the slice that `values` and `where`
+    begin with, and the cells of a slice. Slices go in order, so that the last one stays. A band is made in `scratch`,
+    unless that is empty, and streamed. Returns whether some index was outside of its window's slices and of the band;
+    the bands then are of no use. One thread a call.
+    """
+    far: Any = False
+    for number in range(bands.shape[0]):
+        begin, end, at, last, whole0, whole1 = bands[number]
+        target = result[begin - start[0] : end - start[0]]
+        made = scratch[: end - begin] if scratch.shape[0] > 0 else target
+        made[:] = 0
+        while at < last:
+            to, low, high = at + 1, spans[at, 0], spans[at, 1]
+            if whole0 <= at < whole1:  # no other band asks these, wherever in this one they put their values
+                to, low, high = whole1, begin, end
+            bounds, cell = (begin, end - begin, low, high - low), (at - start[1]) * start[2]
+            far |= _scatter(values, where, cell, (to - start[1]) * start[2], bounds, adding, made, 0)
+            at = to
+        if scratch.shape[0] > 0:
+            stream(made, target)
+    return far
 
 
 @kernel
