@@ -1,4 +1,8 @@
-"""The transpose of max-unpooling by compiled loops, some planes a block."""
+"""The transpose of max-unpooling by compiled loops: cells in any order, or band by band where only the last one counts.
+
+Two cells that name one position stand in one band of a plane, unless their indices lie outside of their windows: then
+planes are asked as a whole, one range of positions after the other.
+"""
 
 from __future__ import annotations
 
@@ -10,16 +14,18 @@ import numpy as np
 from upsample.arrays import Array
 from upsample.engines.cpu import threads
 from upsample.engines.cpu.compile import frozen
-from upsample.engines.cpu.gather_kernels import take, take_last
-from upsample.engines.cpu.unpool import geometry, targets
+from upsample.engines.cpu.gather_kernels import take, take_bands, take_last
+from upsample.engines.cpu.unpool import Geometry, geometry, targets
 from upsample.plans.window import UnpoolPlan
 
 __all__ = ["run"]
 
 _A = np.ndarray[Any, Any]
 
-_BLOCK = 1 << 16
-"""Cells that a block looks at together."""
+_BLOCK = 1 << 17
+"""Cells that a block looks at together, about."""
+_SEEN = 1 << 22
+"""Positions of which it is remembered at once whether a cell named them."""
 _UNSIGNED = {1: np.uint8, 2: np.uint16, 4: np.uint32, 8: np.uint64}
 """What values of so many bytes are moved as."""
 
@@ -34,17 +40,58 @@ def run(xp: ModuleType, plan: UnpoolPlan, y: Array, indices: Array) -> Array:
     g, kind = geometry(plan), _UNSIGNED[source.dtype.itemsize]
     flat = frozen(np.ascontiguousarray(where)).reshape(-1)
     values, made = frozen(np.ascontiguousarray(source)).reshape(-1).view(kind), result.reshape(-1).view(kind)
-    planes = flat.size // g.cells
-    together = max(1, _BLOCK // g.cells)
+    if plan.duplicates != "last":
+        _take(plan, g, values, flat, made)
+    elif not len(g.bands) or not _take_bands(plan, g, values, flat, made):
+        _take_planes(plan, g, values, flat, made)
+    return result
+
+
+def _take(plan: UnpoolPlan, g: Geometry, values: _A, where: _A, made: _A) -> None:
+    """Let every cell take its value."""
+    blocks = -(-where.size // _BLOCK)
+    step = -(-where.size // blocks)
 
     def block(number: int) -> None:
-        first, end = number * together, min((number + 1) * together, planes)
-        cells = slice(first * g.cells, end * g.cells)
-        named, part = targets(plan, flat, cells), values[first * g.positions : end * g.positions]
-        if plan.duplicates == "last":
-            take_last(part, named, end - first, np.empty(g.positions, dtype=np.uint8), made[cells])
-        else:
-            take(part, named, end - first, made[cells])
+        cut = slice(number * step, min((number + 1) * step, where.size))
+        take(values, targets(plan, where, cut), number * step, g.cells, g.positions, made[cut])
 
-    threads.each_block(block, -(-planes // together))
-    return result
+    threads.each_block(block, blocks)
+
+
+def _take_bands(plan: UnpoolPlan, g: Geometry, values: _A, where: _A, made: _A) -> bool:
+    """Let the last cell of each position take its value, in bands; say whether no index was elsewhere."""
+    cells, longest = g.cells // len(g.spans), int((g.bands[:, 1] - g.bands[:, 0]).max())
+    together = max(1, _BLOCK * len(g.bands) // g.cells)
+    groups = -(-len(g.bands) // together)
+    far = []
+
+    def block(number: int) -> None:
+        plane, bands = number // groups, g.bands[number % groups * together : (number % groups + 1) * together]
+        first, last = int(bands[0, 2]), int(bands[-1, 3])
+        cut = slice(plane * g.cells + first * cells, plane * g.cells + last * cells)
+        part, seen = values[plane * g.positions : (plane + 1) * g.positions], np.empty(longest, dtype=np.uint8)
+        if take_bands(part, targets(plan, where, cut), bands, g.spans, (first, cells), seen, made[cut]):
+            far.append(number)
+
+    threads.each_block(block, where.size // g.cells * groups)
+    return not far
+
+
+def _take_planes(plan: UnpoolPlan, g: Geometry, values: _A, where: _A, made: _A) -> None:
+    """Do the same where an index may be anywhere in its plane."""
+    together = max(1, min(_BLOCK // g.cells, _SEEN // g.positions))
+
+    def block(number: int) -> None:
+        first, last = number * together, min((number + 1) * together, where.size // g.cells)
+        part, end = values[first * g.positions : last * g.positions], last * g.cells
+        made[first * g.cells : end] = 0
+        step = max(_BLOCK, end - first * g.cells) if last - first > 1 else _BLOCK
+        for begin in range(0, g.positions, _SEEN):
+            seen = np.empty(min(_SEEN, g.positions - begin), dtype=np.uint8)
+            for to in range(end, first * g.cells, -step):
+                cut = slice(max(to - step, first * g.cells), to)
+                take_last(part, targets(plan, where, cut), last - first, begin, to == end, seen, made[cut])
+
+    alone = g.cells > _BLOCK  # the caller looks for signals between two cuts, a helper only after the plane
+    threads.each_block(block, -(-where.size // (g.cells * together)), 1 if alone else None)
