@@ -255,9 +255,15 @@ class TestOut:
             upsample.max_pool2d(x, 2, return_indices=True, out=(out, out))
 
     def test_nothing_is_written_when_the_call_fails(self) -> None:
+        """But for max_unpool's IndexError, which shows while the result is made: as documented, and as in torch."""
         out = np.full((1, 2, 8, 8), 7.0, dtype=np.float32)
+        for index in (64, 0):
+            with pytest.raises((IndexError, ValueError)):
+                upsample.max_unpool2d(self.x, np.full((1, 2, 4, 4), index), 2, duplicates="error", out=out)
+        with pytest.raises(ValueError, match="output_size"):
+            upsample.max_unpool2d(self.x, np.zeros((1, 2, 4, 4), dtype=int), 2, output_size=(20, 20), out=out)
         with pytest.raises(IndexError):
-            upsample.max_unpool2d(self.x, np.full((1, 2, 4, 4), 64), 2, out=out)
+            upsample.chainer.upsampling_2d(self.x, np.full((1, 2, 4, 4), 4), 2, outsize=(8, 8), out=out)
         assert (out == 7.0).all()
 
 
