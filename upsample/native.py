@@ -11,7 +11,7 @@ from upsample.arrays import Array, ArrayT
 from upsample.autograd.compiled import opaque
 from upsample.errors import Raw, bad_type, bad_value
 from upsample.ops.resize import resize as _run
-from upsample.plans.filters import FILTERS, Weighted
+from upsample.plans.filters import FILTERS, Weighted, keeps_samples
 from upsample.plans.resize import AxisRule, ResizePlan, Rounding, identity
 
 __all__ = ["resize"]
@@ -197,12 +197,11 @@ def _plan(
         if corners:
             step = (float(n - 1), float(o - 1)) if o > 1 else (0.0, 1.0)
         same = n == o and step[0] == step[1] and (scale is None or scale == 1.0)
+        coefficient = cubic_coeff if mode == "cubic" else 0.0
         rules[axis] = (
             identity(n)
-            if same
-            else AxisRule(
-                n, o, mode, step, corners, antialias, cubic_coeff if mode == "cubic" else 0.0, Rounding.FLOAT64
-            )
+            if same and keeps_samples(FILTERS[mode], coefficient)
+            else AxisRule(n, o, mode, step, corners, antialias, coefficient, Rounding.FLOAT64)
         )
     order = tuple(sorted(rules))
     return ResizePlan(order, tuple(rules[axis] for axis in order))

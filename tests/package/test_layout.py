@@ -71,6 +71,36 @@ def test_every_folder_with_code_is_packaged() -> None:
     assert listed == sorted(folders | {"upsample.kernels"})
 
 
+LAYERS = [layer.split(" | ") for layer in SETUP["tool"]["importlinter"]["contracts"][0]["layers"]]
+LISTED = {name for layer in LAYERS for name in layer}
+BELOW_DIALECTS = {
+    n for layer in LAYERS[1 + next(i for i, names in enumerate(LAYERS) if "native" in names) :] for n in layer
+}
+APART = {"__init__", "reference"}
+
+
+def parts_imported(text: str) -> set[str]:
+    """Return the parts of this package that a file imports, wherever in it."""
+    nodes = list(ast.walk(ast.parse(text)))
+    names = {a.name for node in nodes if isinstance(node, ast.Import) for a in node.names}
+    names |= {node.module or "" for node in nodes if isinstance(node, ast.ImportFrom) and node.module != "upsample"}
+    names |= {
+        f"upsample.{a.name}" for n in nodes if isinstance(n, ast.ImportFrom) and n.module == "upsample" for a in n.names
+    }
+    return {name.split(".")[1] for name in names if name.startswith("upsample.")}
+
+
+def test_a_dialect_that_no_contract_names_keeps_to_the_layers() -> None:
+    """So that adding one takes one file; import-linter's contract holds the rest."""
+    own = {path: path.relative_to(ROOT / "upsample").parts[0].removesuffix(".py") for path in FILES}
+    unlisted = {path: name for path, name in own.items() if name not in LISTED | APART}
+    for path, name in unlisted.items():
+        assert parts_imported(path.read_text(encoding="utf-8")) - {name} <= BELOW_DIALECTS, relative(path)
+    text = "from upsample.ops.resize import resize\nfrom upsample import arrays, native\nimport upsample.nn.pool\n"
+    assert parts_imported(text) == {"ops", "arrays", "native", "nn"}
+    assert parts_imported(text) - BELOW_DIALECTS == {"native", "nn"}
+
+
 def test_kernels_are_found_as_a_package() -> None:
     assert Path(upsample.kernels.__file__).resolve().parent == ROOT / "kernels"
     found = resources.files("upsample.kernels").iterdir()

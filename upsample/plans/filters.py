@@ -13,7 +13,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-__all__ = ["FILTERS", "Mean", "Method", "Point", "Weighted"]
+__all__ = ["FILTERS", "Mean", "Method", "Point", "Weighted", "keeps_samples"]
 
 _Reals: TypeAlias = np.ndarray[Any, np.dtype[Any]]
 
@@ -55,6 +55,14 @@ class Weighted:
 
 
 Method: TypeAlias = Point | Mean | Weighted
+
+
+def keeps_samples(method: Method, coefficient: float) -> bool:
+    """Say whether an output sample at the place of an input sample is that sample; some filters blur it."""
+    if not isinstance(method, Weighted):
+        return True
+    places = np.arange(-method.support, method.support + 1.0)
+    return bool(np.allclose(method.weight(places, coefficient), places == 0, atol=1e-12))
 
 
 def _triangle(distance: _Reals, _: float) -> _Reals:
