@@ -52,7 +52,7 @@ def job(case: CudaCase) -> Job:
     """Make a case's arrays and calls; the last one's are kept, since who computes it follows each other."""
     gpu = device()
     gpu.clear()
-    make = {"resize": _resize, "pool": _pool, "unpool": _unpool, "conv_transpose": _conv_transpose}[case.op]
+    make = MAKERS[case.op]
     arrays, ours, rivals = make(case, gpu)
     with gpu.active():
         given = tuple(map(gpu.array, arrays))
@@ -159,6 +159,40 @@ def _unpool(case: CudaCase, gpu: Device) -> tuple[tuple[np.ndarray, ...], Call, 
     return (values, indices), partial(upsample.max_unpool2d, **case.options, output_size=size), rivals
 
 
+def _unpool_backward(case: CudaCase, gpu: Device) -> tuple[tuple[np.ndarray, ...], Call, dict[str, Call]]:
+    """Pullbacks, whose forward calls are made once for each set of arrays; of what values is all the same to them."""
+    window = {name: case.options[name] for name in ("kernel_size", "stride", "padding")}
+    grad, size = _noise(case, case.shape), case.shape[2:]
+    indices = upsample.max_pool2d(grad, **window, return_indices=True, engine="portable")[1]
+    options = dict(window, output_size=size)
+    pullbacks: dict[Any, tuple[Any, Call]] = {}  # beside the arrays whose numbers are the keys
+
+    def ours(grad: Any, indices: Any, *, engine: str) -> Any:
+        key = id(indices), engine
+        if key not in pullbacks:
+            values = grad[..., : indices.shape[-2], : indices.shape[-1]]
+            receives = case.options["duplicate_grad"]
+            call = partial(upsample.max_unpool2d, **options, duplicate_grad=receives, engine=engine)
+            pullbacks[key] = indices, upsample.vjp(call, values, indices)[1]
+        return pullbacks[key][1](grad)[0]
+
+    rivals: dict[str, Call] = {}
+    if version("torch") and (case.options["duplicate_grad"] == "all" or window["kernel_size"] == 2):
+        import torch
+
+        followed: dict[int, Any] = {}
+
+        def theirs(grad: Any, indices: Any) -> Any:
+            key = indices.data_ptr()
+            if key not in followed:
+                values = grad[..., : indices.shape[-2], : indices.shape[-1]].clone().requires_grad_()
+                followed[key] = torch.nn.functional.max_unpool2d(values, indices, **options), values
+            return torch.autograd.grad(*followed[key], grad, retain_graph=True)[0]
+
+        rivals = _torch(theirs, gpu)
+    return (grad, indices), ours, rivals
+
+
 def _conv_transpose(case: CudaCase, gpu: Device) -> tuple[tuple[np.ndarray, ...], Call, dict[str, Call]]:
     x, weight = _noise(case, case.shape) - np.asarray(0.5, case.dtype), _noise(case, case.weight)
     bias = _noise(case, (case.weight[1] * case.options.get("groups", 1),))
@@ -168,3 +202,12 @@ def _conv_transpose(case: CudaCase, gpu: Device) -> tuple[tuple[np.ndarray, ...]
 
         rivals = _torch(partial(F.conv_transpose2d, **case.options), gpu)
     return (x, weight - np.asarray(0.5, case.dtype), bias), partial(upsample.conv_transpose2d, **case.options), rivals
+
+
+MAKERS = {
+    "resize": _resize,
+    "pool": _pool,
+    "unpool": _unpool,
+    "unpool backward": _unpool_backward,
+    "conv_transpose": _conv_transpose,
+}

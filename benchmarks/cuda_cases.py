@@ -59,6 +59,16 @@ def _windows() -> Iterator[CudaCase]:
                 line = f"{name} {words}"
                 rest: dict[str, Any] = dict(dtype=dtype, percent=85, ratio=1)
                 yield CudaCase(op, "Max-pooling and -unpooling", line, "images", IMAGES, options, **rest)
+    for words, receives, size, padding in (
+        ("2/2", "winner", 2, 0),
+        ("3/2/1", "winner", 3, 1),
+        ("3/2/1, every duplicate", "all", 3, 1),
+    ):
+        options = dict(kernel_size=size, stride=2, padding=padding, duplicate_grad=receives)
+        for dtype in DTYPES:
+            rest = dict(dtype=dtype, percent=85, ratio=1)
+            line = f"max_unpool {words} backward"
+            yield CudaCase("unpool backward", "Max-pooling and -unpooling", line, "images", IMAGES, options, **rest)
 
 
 def _spreads() -> Iterator[CudaCase]:

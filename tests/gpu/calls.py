@@ -62,7 +62,20 @@ def _windows(x: np.ndarray) -> list[Call]:
             unpool = partial(upsample.max_unpool2d, **dict(zip(KEYS, window, strict=True)), duplicates=rule)
             unpool = partial(unpool, output_size=x.shape[2:])
             calls.append(Call(f"unpool-{name}-{rule}", unpool, (values, indices), exact=rule == "last"))
+        for receives in ("winner", "all"):
+            unpool = partial(upsample.max_unpool2d, **dict(zip(KEYS, window, strict=True)), output_size=x.shape[2:])
+            back = partial(_gradient, partial(unpool, duplicate_grad=receives))
+            calls.append(Call(f"unpool-{name}-gradient-{receives}", back, (values, indices), exact=True))
+    calls.append(
+        Call("pool-adaptive-gradient", partial(_gradient, upsample.adaptive_max_pool2d, output_size=(31, 40)), (x,))
+    )
     return calls
+
+
+def _gradient(function: Callable[..., Any], *arrays: Any, engine: str | None = None, **options: Any) -> Any:
+    """The gradient by the first array, of the result itself."""
+    result, pullback = upsample.vjp(function, *arrays, **options, engine=engine)
+    return pullback(result)[0]
 
 
 def _spreads(x: np.ndarray) -> list[Call]:
