@@ -30,28 +30,29 @@ struct Spot {
 template <typename Index>
 DEVICE Spot<Index> named(int64 w, const Index (&start)[AXES], const Geometry<Index>& g) {
   Spot<Index> spot{in_bounds(w, g), {0, 0, 0}, Own};
-  if (spot.position < 0) {
-    spot.verdict = Illegal;
-    return spot;
-  }
-  if (g.anywhere) return spot;
-  const Index* const sizes = g.local ? g.kernel : g.large;
-  const Place<Index> place(spot.position, sizes[2], sizes[1], sizes[0] == 1);
-  const Index at[AXES] = {place.depth, place.row, place.column};
+  if (spot.position < 0) spot.verdict = Illegal;
+  if (spot.position < 0 || g.anywhere) return spot;
+  Index at[AXES];
+  spread_out(spot.position, at, g);
   bool inside = true;
+  if (g.local) {
+    spot.position = 0;
 #pragma unroll
-  for (int axis = 0; axis < AXES; ++axis) {
-    const Index offset = g.local ? at[axis] * g.dilation[axis] : at[axis] - start[axis];
-    spot.offset[axis] = offset;
-    inside &= g.local ? start[axis] + offset >= 0 && start[axis] + offset < g.large[axis]
-                      : in_window(offset, g.reach[axis], g.dilation[axis]);
+    for (int axis = 0; axis < AXES; ++axis) {
+      spot.offset[axis] = at[axis] * g.dilation[axis];
+      inside &= is_below(start[axis] + spot.offset[axis], g.large[axis]);
+      spot.position = spot.position * g.large[axis] + start[axis] + spot.offset[axis];
+    }
+  } else {
+#pragma unroll
+    for (int axis = 0; axis < AXES; ++axis) {
+      spot.offset[axis] = at[axis] - start[axis];
+      inside &= in_window(spot.offset[axis], axis, g);
+    }
   }
   if (!inside) {
     spot.position = -1;
     spot.verdict = Elsewhere;
-  } else if (g.local) {
-    spot.position = ((start[0] + spot.offset[0]) * g.large[1] + start[1] + spot.offset[1]) * g.large[2] + start[2] +
-                    spot.offset[2];
   }
   return spot;
 }

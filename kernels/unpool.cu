@@ -213,10 +213,9 @@ DEVICE void check(const int64* __restrict__ where, uint8* __restrict__ verdicts,
       const Index named = in_bounds(where[plane * g.items + item], g);
       if (named < 0) verdict = Illegal;
       if (named < 0 || g.local) continue;
-      const Place<Index> at(named, g.large[2], g.large[1], g.large[0] == 1);
-      if (!in_window(at.column - column, g.reach[2], g.dilation[2]) ||
-          !in_window(at.row - row, g.reach[1], g.dilation[1]) ||
-          !in_window(at.depth - depth, g.reach[0], g.dilation[0]))
+      Index at[AXES];
+      spread_out(named, at, g);
+      if (!in_window(at[2] - column, 2, g) || !in_window(at[1] - row, 1, g) || !in_window(at[0] - depth, 0, g))
         verdict = greater<int>(verdict, Elsewhere);
     }
   }

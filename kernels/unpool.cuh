@@ -13,7 +13,8 @@ struct Geometry {
   Index kernel[AXES], stride[AXES], padding[AXES], dilation[AXES], reach[AXES];
   Index cell_step[AXES], tap_step[AXES];  // between the cells that cover a position, and between their taps
   Index table[AXES];                      // where an axis's tables begin
-  Index bound;                            // indices are below: the plane's positions, or the window's taps
+  Index counted[AXES], bound;             // what indices count, positions or taps: along the axes, and all
+  uint32 multiplier[AXES], shift[AXES];   // for the quotients by `counted`
   int one_slice;                          // whether the pieces' rows are
   int local;                              // whether indices are taps
   int anywhere, last;  // for the transpose: whether windows are not looked at, whether only the last cell receives
@@ -24,6 +25,30 @@ template <typename Index>
 DEVICE Index in_bounds(int64 w, const Geometry<Index>& g) {
   if (g.local && w < 0) w += g.bound;
   return static_cast<uint64>(w) < static_cast<uint64>(g.bound) ? static_cast<Index>(w) : -1;
+}
+
+// A number of positions or taps divided by how many lie along an axis: a product with the reciprocal in 32 bits, which is
+// exact below 2^31 (Granlund and Montgomery, 1994), for a division is twenty instructions.
+template <typename Index>
+DEVICE Index quotient(Index number, int axis, const Geometry<Index>& g) {
+  if constexpr (sizeof(Index) > 4) {
+    return number / g.counted[axis];
+  } else {
+    const uint64 product = static_cast<uint64>(2 * static_cast<uint32>(number)) * g.multiplier[axis];
+    return static_cast<Index>(static_cast<uint32>(product >> 32) >> g.shift[axis]);
+  }
+}
+
+// Along each axis, the position or tap that an index within bounds names.
+template <typename Index>
+DEVICE void spread_out(Index index, Index (&at)[AXES], const Geometry<Index>& g) {
+  at[0] = 0;
+  at[1] = quotient(index, 2, g);
+  at[2] = index - at[1] * g.counted[2];
+  if (g.counted[0] > 1) {
+    at[0] = quotient(at[1], 1, g);
+    at[1] -= at[0] * g.counted[1];
+  }
 }
 
 template <typename Index>
@@ -50,8 +75,12 @@ DEVICE void report(uint8* __restrict__ verdicts, int verdict) {
     verdicts[(block * blockDim.x * blockDim.y + thread) / 32] = illegal ? Illegal : elsewhere ? Elsewhere : Own;
 }
 
+// Whether a number is not negative, and below a limit.
+DEVICE bool is_below(int number, int limit) { return static_cast<uint32>(number) < static_cast<uint32>(limit); }
+DEVICE bool is_below(int64 number, int64 limit) { return static_cast<uint64>(number) < static_cast<uint64>(limit); }
+
 // Whether a position lies in a window that begins `offset` before it.
 template <typename Index>
-DEVICE bool in_window(Index offset, Index reach, Index dilation) {
-  return offset >= 0 && offset < reach && (dilation == 1 || offset % dilation == 0);
+DEVICE bool in_window(Index offset, int axis, const Geometry<Index>& g) {
+  return is_below(offset, g.reach[axis]) && (g.dilation[axis] == 1 || offset % g.dilation[axis] == 0);
 }

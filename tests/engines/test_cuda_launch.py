@@ -9,6 +9,7 @@ import upsample
 from upsample.engines import dispatch
 from upsample.engines.cuda import device
 from upsample.engines.cuda.launch import Launch, index_type, kernel, struct
+from upsample.engines.cuda.unpool_geometry import reciprocal
 
 
 def test_a_kernel_is_the_same_whatever_the_order_of_its_macros() -> None:
@@ -62,3 +63,16 @@ def test_numpy_arrays_are_not_for_the_cuda_engine() -> None:
     assert "CuPy" in dispatch.explain(upsample.interpolate, x, scale_factor=2).reasons["cuda"]
     with pytest.raises(ValueError, match=r"interpolate: engine='cuda'.*it takes CuPy arrays and torch CUDA tensors"):
         upsample.interpolate(x, scale_factor=2, engine="cuda")
+
+
+@pytest.mark.parametrize(
+    "size", [*range(1, 40), 127, 128, 129, 1000, 65535, 65537, 10**6 + 3, 2**30, 2**30 + 1, 2**31 - 1]
+)
+def test_reciprocals_divide_exactly(size: int) -> None:
+    """By the kernels' arithmetic, which drops what is past 32 bits."""
+    multiplier, shift = reciprocal(size)
+    assert 0 < multiplier < 2**32
+    ends = np.arange(1, 2**31 // size, max(1, 2**31 // size // 500)) * size
+    numbers = np.concatenate([[0, size - 1, 2**31 - 1], ends, ends - 1]).astype(np.uint64)
+    product = ((numbers.astype(np.uint32) * np.uint32(2)).astype(np.uint64) * np.uint64(multiplier)) >> np.uint64(32)
+    np.testing.assert_array_equal(product >> np.uint64(shift), numbers // np.uint64(size))

@@ -10,12 +10,24 @@ import numpy as np
 
 from upsample import arrays
 from upsample.engines.cuda.device import Device
-from upsample.engines.cuda.launch import Kernel, Launch, index_type, struct
+from upsample.engines.cuda.launch import Kernel, Launch, ceil_div, index_type, struct
 from upsample.engines.cuda.windows import THREADS, cover, three
 from upsample.engines.index_checks import check_range
 from upsample.plans.window import SpanAxis, UnpoolPlan, WindowAxis
 
-__all__ = ["BLOCKS", "ELSEWHERE", "FEW_BLOCKS", "OWN", "axes_of", "index_of", "keys", "looked_at", "meet", "planned"]
+__all__ = [
+    "BLOCKS",
+    "ELSEWHERE",
+    "FEW_BLOCKS",
+    "OWN",
+    "axes_of",
+    "index_of",
+    "keys",
+    "looked_at",
+    "meet",
+    "planned",
+    "reciprocal",
+]
 
 BLOCKS = 64
 """Blocks a multiprocessor, at most: a thread makes the same pieces of several planes where there are more."""
@@ -57,6 +69,22 @@ def index_of(plan: UnpoolPlan, limit: int, processors: int) -> str:
     return index_type(max(pieces + sum(extents), math.prod(a.kernel for a in axes), tables), limit)
 
 
+def reciprocal(size: int) -> tuple[int, int]:
+    """Return what a kernel divides by `size` with: a 32-bit multiplier, and a shift.
+
+    ``number // size == ((2 * number * multiplier) >> 32) >> shift`` for all numbers from 0 to 2**31 - 1, for the
+    multiplier is ``(2 ** (31 + shift) + rest) / size`` with a rest below `size`, and ``size <= 2 ** shift``.
+
+    Examples
+    --------
+    >>> multiplier, shift = reciprocal(7)
+    >>> ((2 * 20 * multiplier) >> 32) >> shift
+    2
+    """
+    shift = (size - 1).bit_length()
+    return ceil_div(2 ** (31 + shift), size), shift
+
+
 def planned(
     chosen: Kernel,
     plan: UnpoolPlan,
@@ -77,6 +105,7 @@ def planned(
     axes = axes_of(plan)
     rows = [axis.large if by_position else axis.small for axis in axes]
     items = rows[0] * rows[1] * columns
+    counted = [axis.kernel if plan.local_indices else axis.large for axis in axes]
     commons = [math.gcd(axis.dilation, axis.stride) for axis in axes]
     numbers = {
         "items": items,
@@ -91,8 +120,10 @@ def planned(
         "cell_step": [axis.dilation // common for axis, common in zip(axes, commons, strict=True)],
         "tap_step": [axis.stride // common for axis, common in zip(axes, commons, strict=True)],
         "table": [0, 3 * axes[0].large, 3 * (axes[0].large + axes[1].large)],
-        "bound": math.prod(axis.kernel if plan.local_indices else axis.large for axis in axes),
+        "counted": counted,
+        "bound": math.prod(counted),
     }
+    multipliers, shifts = zip(*(reciprocal(size) if index == "int" else (0, 0) for size in counted), strict=True)
     integer = np.int32 if index == "int" else np.int64
     flags = {"one_slice": rows[0] == 1, "local": plan.local_indices, "anywhere": anywhere, "last": last}
     geometry = struct(
@@ -101,6 +132,8 @@ def planned(
             "positions": np.int64(math.prod(plan.large_shape)),
             "cells": np.int64(math.prod(plan.small_shape)),
             **{name: np.asarray(value, dtype=integer) for name, value in numbers.items()},
+            "multiplier": np.asarray(multipliers, dtype=np.uint32),
+            "shift": np.asarray(shifts, dtype=np.uint32),
             **{name: np.int32(flag) for name, flag in flags.items()},
         }
     )
