@@ -26,10 +26,12 @@ def vjp(
     ----------
     function : callable
         A function or layer of this package, of any dialect, or a function that calls only such ones.
-    *args, **kwargs
-        What it is called with; but for ``out=``, which a gradient cannot follow.
+    *args : object
+        What it is called with.
     wrt : str or iterable of str, optional
         Names of the arguments whose gradients are wanted; None is all of them.
+    **kwargs : object
+        What it is called with by name; but for ``out=``, which a gradient cannot follow.
 
     Returns
     -------

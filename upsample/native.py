@@ -78,7 +78,7 @@ def resize(
 
     See Also
     --------
-    upsample.interpolate : torch's version, channels first.
+    upsample.interpolate : The version of torch, channels first.
 
     Notes
     -----

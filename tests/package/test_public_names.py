@@ -16,6 +16,7 @@ OWN = [(m, n) for m, c in MODULES.items() for n in c.__all__ if c is not upsampl
 DOCUMENTED = [(m, n) for m, n in OWN if not isinstance(getattr(MODULES[m], n, None), ModuleType)]
 ABOUT_CALLS = ("explain", "vjp")
 FUNCTIONS = [(m, n) for m, n in DOCUMENTED if inspect.isfunction(getattr(MODULES[m], n)) and n not in ABOUT_CALLS]
+DEPRECATED = ("upsample", "upsample_bilinear", "upsample_nearest")
 EXTRA = ["out", "engine"]
 UNPOOL_EXTRA = ["dilation", "duplicates", "duplicate_grad", "check_indices", "deterministic", *EXTRA]
 SPREAD_EXTRA = ["allow_tf32", *EXTRA]
@@ -64,6 +65,14 @@ def test_docstring_has_every_argument_and_an_example(module: str, name: str) -> 
         assert ">>>" in found.get("Examples", ""), "no example"
     if inspect.isfunction(thing):
         assert found.get("Returns", "").strip(), "what it returns is not said"
+
+
+@pytest.mark.parametrize(("module", "name"), DOCUMENTED)
+def test_every_argument_has_its_type(module: str, name: str) -> None:
+    """But for names that torch has deprecated, which say of all arguments at once where they stand."""
+    found = sections(getattr(MODULES[module], name).__doc__ or "").get("Parameters", "")
+    heads = [line for line in found.splitlines() if line and not line[0].isspace()]
+    assert [line for line in heads if " : " not in line] == [] or name in DEPRECATED
 
 
 def test_the_docstring_reader_reads() -> None:

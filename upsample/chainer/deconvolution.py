@@ -58,7 +58,7 @@ def deconvolution_2d(
         Receives the result.
     engine : str, optional
         Forces an engine.
-    **removed
+    **removed : object
         Nothing: ``deterministic``, an argument of Chainer 1, is a ValueError as in Chainer, any other a TypeError.
 
     Returns
@@ -130,10 +130,14 @@ def deconvolution_1d(
         ``[C, M / groups, k]``, floating, not flipped.
     b : array, optional
         ``[M]`` or ``[1]``, floating.
-    stride, pad, dilate, groups
+    stride, pad : int or sequence of int
         As in `deconvolution_2d`, one int or a sequence of one.
     outsize : sequence of one int, optional
         Size of the result.
+    dilate : int or sequence of int
+        As `stride`.
+    groups : int
+        As in `deconvolution_2d`.
     out : array, optional
         Receives the result.
     engine : str, optional
@@ -178,10 +182,14 @@ def deconvolution_3d(
         ``[C, M / groups, kd, kh, kw]``, floating, not flipped.
     b : array, optional
         ``[M]`` or ``[1]``, floating.
-    stride, pad, dilate, groups
+    stride, pad : int or sequence of int
         As in `deconvolution_2d`, one int or three.
     outsize : sequence of three int, optional
         Size of the result.
+    dilate : int or sequence of int
+        As `stride`.
+    groups : int
+        As in `deconvolution_2d`.
     out : array, optional
         Receives the result.
     engine : str, optional
@@ -226,10 +234,14 @@ def deconvolution_nd(
         ``[C, M / groups, *kernel]``, floating, not flipped.
     b : array, optional
         ``[M]`` or ``[1]``, floating.
-    stride, pad, dilate, groups
+    stride, pad : int or sequence of int
         As in `deconvolution_2d`, one int or one for each spatial axis.
     outsize : sequence of int, optional
         Size of the result on each spatial axis.
+    dilate : int or sequence of int
+        As `stride`.
+    groups : int
+        As in `deconvolution_2d`.
     out : array, optional
         Receives the result.
     engine : str, optional

@@ -156,8 +156,10 @@ def max_pooling_1d(
     ----------
     x : array
         ``[N, C, L]``, floating, no axis empty.
-    ksize, stride, pad, cover_all, return_indices
+    ksize, stride, pad : int or sequence of int
         As in `max_pooling_2d`, one int or a sequence of one.
+    cover_all, return_indices : bool
+        As in `max_pooling_2d`.
     out : array or tuple of two arrays, optional
         Receives the maxima, or with indices the maxima and the indices.
     engine : str, optional
@@ -221,8 +223,10 @@ def max_pooling_3d(
     ----------
     x : array
         ``[N, C, D, H, W]``, floating, no axis empty.
-    ksize, stride, pad, cover_all, return_indices
+    ksize, stride, pad : int or sequence of int
         As in `max_pooling_2d`, one int or three.
+    cover_all, return_indices : bool
+        As in `max_pooling_2d`.
     out : array or tuple of two arrays, optional
         Receives the maxima, or with indices the maxima and the indices.
     engine : str, optional
@@ -286,8 +290,10 @@ def max_pooling_nd(
     ----------
     x : array
         ``[N, C, *spatial]``, one or more spatial axes, floating, no axis empty.
-    ksize, stride, pad, cover_all, return_indices
+    ksize, stride, pad : int or sequence of int
         As in `max_pooling_2d`, one int or one for each spatial axis.
+    cover_all, return_indices : bool
+        As in `max_pooling_2d`.
     out : array or tuple of two arrays, optional
         Receives the maxima, or with indices the maxima and the indices.
     engine : str, optional

@@ -128,10 +128,12 @@ def unpooling_1d(
     ----------
     x : array
         ``[N, C, l]``, floating; N and C may be 0.
-    ksize, stride, pad, cover_all
+    ksize, stride, pad : int or sequence of int
         As in `unpooling_2d`, one int or a sequence of one.
     outsize : sequence of one int, optional
         Size of the result.
+    cover_all : bool
+        As in `unpooling_2d`.
     out : array, optional
         Receives the result.
     engine : str, optional
@@ -169,10 +171,12 @@ def unpooling_3d(
     ----------
     x : array
         ``[N, C, d, h, w]``, floating; N and C may be 0.
-    ksize, stride, pad, cover_all
+    ksize, stride, pad : int or sequence of int
         As in `unpooling_2d`, one int or three.
     outsize : sequence of three int, optional
         Size of the result.
+    cover_all : bool
+        As in `unpooling_2d`.
     out : array, optional
         Receives the result.
     engine : str, optional
@@ -211,10 +215,12 @@ def unpooling_nd(
     ----------
     x : array
         ``[N, C, *spatial]``, one or more spatial axes, floating; N and C may be 0.
-    ksize, stride, pad, cover_all
+    ksize, stride, pad : int or sequence of int
         As in `unpooling_2d`, one int or one for each spatial axis.
     outsize : sequence of int, optional
         Size of the result on each spatial axis.
+    cover_all : bool
+        As in `unpooling_2d`.
     out : array, optional
         Receives the result.
     engine : str, optional

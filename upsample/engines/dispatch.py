@@ -231,7 +231,7 @@ def explain(function: Callable[..., object], *args: object, **kwargs: object) ->
     ----------
     function : callable
         A function or layer of this package.
-    *args, **kwargs
+    *args, **kwargs : object
         What it would be called with.
 
     Returns

@@ -77,6 +77,15 @@ def adaptive_max_pool2d(
     TypeError
         A complex dtype, another type, or mixed libraries.
 
+    Notes
+    -----
+    On one axis of five, ``output_size=3``: from ``floor(i * 5 / 3)`` up to ``ceil((i + 1) * 5 / 3)``::
+
+        0  1  2  3  4
+        [--]                     window 0
+           [-----]               window 1
+                 [--]            window 2
+
     References
     ----------
     https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.adaptive_max_pool2d.html
@@ -107,7 +116,7 @@ def adaptive_max_pool2d_with_indices(
     ----------
     input : array
         ``[N, C, H, W]`` or ``[C, H, W]``; only N may be 0. Real floating, integer or bool.
-    output_size
+    output_size : int, None or sequence of them
         As in `adaptive_max_pool2d`.
     return_indices : bool
         For the signature's sake only.
@@ -168,7 +177,7 @@ def adaptive_max_pool1d(
     ----------
     input : array
         ``[N, C, L]`` or ``[C, L]``; only N may be 0. Real floating, integer or bool.
-    output_size
+    output_size : int, None or sequence of them
         As in `adaptive_max_pool2d`.
     return_indices : bool
         Also return where in the input plane each maximum lies.
@@ -208,7 +217,7 @@ def adaptive_max_pool1d_with_indices(
     ----------
     input : array
         ``[N, C, L]`` or ``[C, L]``; only N may be 0. Real floating, integer or bool.
-    output_size
+    output_size : int, None or sequence of them
         As in `adaptive_max_pool2d`.
     return_indices : bool
         For the signature's sake only.
@@ -267,7 +276,7 @@ def adaptive_max_pool3d(
     ----------
     input : array
         ``[N, C, D, H, W]`` or ``[C, D, H, W]``; only N may be 0. Real floating, integer or bool.
-    output_size
+    output_size : int, None or sequence of them
         As in `adaptive_max_pool2d`.
     return_indices : bool
         Also return where in the input plane each maximum lies.
@@ -307,7 +316,7 @@ def adaptive_max_pool3d_with_indices(
     ----------
     input : array
         ``[N, C, D, H, W]`` or ``[C, D, H, W]``; only N may be 0. Real floating, integer or bool.
-    output_size
+    output_size : int, None or sequence of them
         As in `adaptive_max_pool2d`.
     return_indices : bool
         For the signature's sake only.

@@ -77,6 +77,14 @@ def conv_transpose2d(
     The size of the result is ``(n - 1) * stride - 2 * padding + dilation * (kernel - 1) + output_padding + 1``. Every
     output is a sum in one fixed order; float16 and bfloat16 are summed in float32.
 
+    On one axis of three, with a kernel of three and ``stride=2``; where windows overlap, their products add::
+
+        input     0     1     2
+        window 0  [-----]
+        window 1        [-----]
+        window 2              [-----]
+        output    0  1  2  3  4  5  6
+
     References
     ----------
     https://docs.pytorch.org/docs/stable/generated/torch.nn.ConvTranspose2d.html
@@ -124,7 +132,15 @@ def conv_transpose1d(
         ``[N, C, L]`` or ``[C, L]``; only N may be 0. Floating, complex or int64.
     weight : array
         ``[C, M / groups, kL]``, of the dtype of `input`.
-    bias, stride, padding, output_padding, groups, dilation, allow_tf32
+    bias : array, optional
+        As in `conv_transpose2d`.
+    stride, padding, output_padding : int or sequence of int
+        As in `conv_transpose2d`.
+    groups : int
+        As in `conv_transpose2d`.
+    dilation : int or sequence of int
+        As in `conv_transpose2d`.
+    allow_tf32 : bool
         As in `conv_transpose2d`.
     out : array, optional
         Receives the result.
@@ -179,7 +195,15 @@ def conv_transpose3d(
         ``[N, C, D, H, W]`` or ``[C, D, H, W]``; only N may be 0. Floating, complex or int64.
     weight : array
         ``[C, M / groups, kD, kH, kW]``, of the dtype of `input`.
-    bias, stride, padding, output_padding, groups, dilation, allow_tf32
+    bias : array, optional
+        As in `conv_transpose2d`.
+    stride, padding, output_padding : int or sequence of int
+        As in `conv_transpose2d`.
+    groups : int
+        As in `conv_transpose2d`.
+    dilation : int or sequence of int
+        As in `conv_transpose2d`.
+    allow_tf32 : bool
         As in `conv_transpose2d`.
     out : array, optional
         Receives the result.

@@ -111,6 +111,11 @@ def interpolate(
     \rfloor`. Coordinates are rounded as torch rounds them (float32 for everything but float64). Where torch
     contradicts itself (its 2-D nearest takes a shortcut that its 1-D nearest does not), the formula holds.
 
+    Four samples become eight, with half-pixel centres and with aligned corners::
+
+        |   0   |   1   |   2   |   3   |        0       1       2       3
+        | 0 | 1 | 2 | 3 | 4 | 5 | 6 | 7 |        0  1   2  3  4  5   6   7
+
     References
     ----------
     https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.interpolate.html

@@ -22,7 +22,7 @@ def pixel_shuffle(input: ArrayT, upscale_factor: int, *, out: Array | None = Non
     input : array
         At least three axes, of any dtype.
     upscale_factor : int
-        r, at least 1.
+        The r above, at least 1.
     out : array, optional
         Receives the result.
     engine : str, optional
@@ -39,6 +39,13 @@ def pixel_shuffle(input: ArrayT, upscale_factor: int, *, out: Array | None = Non
         Fewer than three axes, a factor below 1, channels that r² does not divide.
     TypeError
         A factor that is no integer, or another type.
+
+    Notes
+    -----
+    Four channels of one pixel become one of two by two, r = 2::
+
+        a b c d   ->   a b
+                       c d
 
     References
     ----------
@@ -71,7 +78,7 @@ def pixel_unshuffle(
     input : array
         At least three axes, of any dtype.
     downscale_factor : int
-        r, at least 1.
+        The r above, at least 1.
     out : array, optional
         Receives the result.
     engine : str, optional

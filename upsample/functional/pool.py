@@ -100,6 +100,15 @@ def max_pool2d(
     TypeError
         A complex dtype, another type, or mixed libraries.
 
+    Notes
+    -----
+    On one axis of five, ``kernel_size=3, stride=2, padding=1``; what is padded never wins::
+
+        -  0  1  2  3  4  -
+        [-----]                  window 0
+              [-----]            window 1
+                    [-----]      window 2
+
     References
     ----------
     https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.max_pool2d.html
@@ -136,7 +145,13 @@ def max_pool2d_with_indices(
     ----------
     input : array
         ``[N, C, H, W]`` or ``[C, H, W]``; only N may be 0. Real floating, integer or bool.
-    kernel_size, stride, padding, dilation, ceil_mode
+    kernel_size : int or sequence of int
+        As in `max_pool2d`.
+    stride : int or sequence of int, optional
+        As in `max_pool2d`.
+    padding, dilation : int or sequence of int
+        As in `max_pool2d`.
+    ceil_mode : bool
         As in `max_pool2d`.
     return_indices : bool
         For the signature's sake only.
@@ -213,7 +228,13 @@ def max_pool1d(
     ----------
     input : array
         ``[N, C, L]`` or ``[C, L]``; only N may be 0. Real floating, integer or bool.
-    kernel_size, stride, padding, dilation, ceil_mode
+    kernel_size : int or sequence of int
+        As in `max_pool2d`.
+    stride : int or sequence of int, optional
+        As in `max_pool2d`.
+    padding, dilation : int or sequence of int
+        As in `max_pool2d`.
+    ceil_mode : bool
         As in `max_pool2d`.
     return_indices : bool
         Also return where in the input plane each maximum lies.
@@ -259,7 +280,13 @@ def max_pool1d_with_indices(
     ----------
     input : array
         ``[N, C, L]`` or ``[C, L]``; only N may be 0. Real floating, integer or bool.
-    kernel_size, stride, padding, dilation, ceil_mode
+    kernel_size : int or sequence of int
+        As in `max_pool2d`.
+    stride : int or sequence of int, optional
+        As in `max_pool2d`.
+    padding, dilation : int or sequence of int
+        As in `max_pool2d`.
+    ceil_mode : bool
         As in `max_pool2d`.
     return_indices : bool
         For the signature's sake only.
@@ -334,7 +361,13 @@ def max_pool3d(
     ----------
     input : array
         ``[N, C, D, H, W]`` or ``[C, D, H, W]``; only N may be 0. Real floating, integer or bool.
-    kernel_size, stride, padding, dilation, ceil_mode
+    kernel_size : int or sequence of int
+        As in `max_pool2d`.
+    stride : int or sequence of int, optional
+        As in `max_pool2d`.
+    padding, dilation : int or sequence of int
+        As in `max_pool2d`.
+    ceil_mode : bool
         As in `max_pool2d`.
     return_indices : bool
         Also return where in the input plane each maximum lies.
@@ -380,7 +413,13 @@ def max_pool3d_with_indices(
     ----------
     input : array
         ``[N, C, D, H, W]`` or ``[C, D, H, W]``; only N may be 0. Real floating, integer or bool.
-    kernel_size, stride, padding, dilation, ceil_mode
+    kernel_size : int or sequence of int
+        As in `max_pool2d`.
+    stride : int or sequence of int, optional
+        As in `max_pool2d`.
+    padding, dilation : int or sequence of int
+        As in `max_pool2d`.
+    ceil_mode : bool
         As in `max_pool2d`.
     return_indices : bool
         For the signature's sake only.

@@ -89,6 +89,14 @@ def max_unpool2d(
     Under ``jax.jit`` values cannot raise, so that indices are not checked there: one outside the plane is dropped, and
     ``duplicates="error"`` is the same as "last".
 
+    On one axis, with ``kernel_size=3, stride=2``: both windows name position 2, and the last wins::
+
+        values       5     7
+        indices      2     2
+        window 0  [-----]
+        window 1        [-----]
+        output    0  0  7  0  0
+
     References
     ----------
     https://docs.pytorch.org/docs/stable/generated/torch.nn.MaxUnpool2d.html
@@ -140,8 +148,17 @@ def max_unpool1d(
     ----------
     input : array
         ``[N, C, L]`` or ``[C, L]``; only N may be 0. Any dtype.
-    indices, kernel_size, stride, padding, output_size, dilation, duplicates, duplicate_grad, check_indices, \
-    deterministic
+    indices : array of any integer dtype
+        The shape of `input`: a flat index into its output, each.
+    kernel_size, stride, padding : int or sequence of int
+        As in `max_unpool2d`.
+    output_size : sequence of int, optional
+        As in `max_unpool2d`.
+    dilation : int or sequence of int
+        As in `max_unpool2d`.
+    duplicates, duplicate_grad : str
+        As in `max_unpool2d`.
+    check_indices, deterministic : bool
         As in `max_unpool2d`.
     out : array, optional
         Receives the result.
@@ -195,8 +212,17 @@ def max_unpool3d(
     ----------
     input : array
         ``[N, C, D, H, W]`` or ``[C, D, H, W]``; only N may be 0. Any dtype.
-    indices, kernel_size, stride, padding, output_size, dilation, duplicates, duplicate_grad, check_indices, \
-    deterministic
+    indices : array of any integer dtype
+        The shape of `input`: a flat index into its output, each.
+    kernel_size, stride, padding : int or sequence of int
+        As in `max_unpool2d`.
+    output_size : sequence of int, optional
+        As in `max_unpool2d`.
+    dilation : int or sequence of int
+        As in `max_unpool2d`.
+    duplicates, duplicate_grad : str
+        As in `max_unpool2d`.
+    check_indices, deterministic : bool
         As in `max_unpool2d`.
     out : array, optional
         Receives the result.

@@ -85,7 +85,11 @@ class AdaptiveMaxPool1d(_AdaptiveMaxPool):
 
     Parameters
     ----------
-    output_size, return_indices, engine
+    output_size : int or sequence of int or None
+        As in `AdaptiveMaxPool2d`.
+    return_indices : bool
+        As in `AdaptiveMaxPool2d`.
+    engine : str, optional
         As in `AdaptiveMaxPool2d`.
 
     Examples
@@ -104,7 +108,11 @@ class AdaptiveMaxPool3d(_AdaptiveMaxPool):
 
     Parameters
     ----------
-    output_size, return_indices, engine
+    output_size : int or sequence of int or None
+        As in `AdaptiveMaxPool2d`.
+    return_indices : bool
+        As in `AdaptiveMaxPool2d`.
+    engine : str, optional
         As in `AdaptiveMaxPool2d`.
 
     Examples

@@ -222,9 +222,29 @@ class ConvTranspose1d(_ConvTranspose):
 
     Parameters
     ----------
-    in_channels, out_channels, kernel_size, stride, padding, output_padding, groups, bias, dilation, padding_mode
+    in_channels, out_channels : int
         As in `ConvTranspose2d`.
-    device, dtype, xp, rng, allow_tf32, engine
+    kernel_size, stride, padding, output_padding : int or sequence of int
+        As in `ConvTranspose2d`.
+    groups : int
+        As in `ConvTranspose2d`.
+    bias : bool
+        As in `ConvTranspose2d`.
+    dilation : int or sequence of int
+        As in `ConvTranspose2d`.
+    padding_mode : {"zeros"}
+        As in `ConvTranspose2d`.
+    device : object, optional
+        As in `ConvTranspose2d`.
+    dtype : dtype or str, optional
+        As in `ConvTranspose2d`.
+    xp : module
+        As in `ConvTranspose2d`.
+    rng : int, sequence of int or numpy.random.Generator, optional
+        As in `ConvTranspose2d`.
+    allow_tf32 : bool
+        As in `ConvTranspose2d`.
+    engine : str, optional
         As in `ConvTranspose2d`.
 
     Attributes
@@ -252,9 +272,29 @@ class ConvTranspose3d(_ConvTranspose):
 
     Parameters
     ----------
-    in_channels, out_channels, kernel_size, stride, padding, output_padding, groups, bias, dilation, padding_mode
+    in_channels, out_channels : int
         As in `ConvTranspose2d`.
-    device, dtype, xp, rng, allow_tf32, engine
+    kernel_size, stride, padding, output_padding : int or sequence of int
+        As in `ConvTranspose2d`.
+    groups : int
+        As in `ConvTranspose2d`.
+    bias : bool
+        As in `ConvTranspose2d`.
+    dilation : int or sequence of int
+        As in `ConvTranspose2d`.
+    padding_mode : {"zeros"}
+        As in `ConvTranspose2d`.
+    device : object, optional
+        As in `ConvTranspose2d`.
+    dtype : dtype or str, optional
+        As in `ConvTranspose2d`.
+    xp : module
+        As in `ConvTranspose2d`.
+    rng : int, sequence of int or numpy.random.Generator, optional
+        As in `ConvTranspose2d`.
+    allow_tf32 : bool
+        As in `ConvTranspose2d`.
+    engine : str, optional
         As in `ConvTranspose2d`.
 
     Attributes

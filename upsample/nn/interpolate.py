@@ -92,7 +92,18 @@ class Upsample(Layer):
         )
 
     def forward(self, input: ArrayT) -> ArrayT:
-        """Resample ``[N, C, *spatial]``."""
+        """Resample the spatial axes.
+
+        Parameters
+        ----------
+        input : array
+            ``[N, C, *spatial]``; dtypes as `upsample.interpolate` has them for the mode.
+
+        Returns
+        -------
+        array
+            ``[N, C, *size]``, of the library, dtype and device of `input`.
+        """
         return interpolate(
             input,
             self.size,
@@ -116,7 +127,11 @@ class UpsamplingNearest2d(Upsample):
 
     Parameters
     ----------
-    size, scale_factor, engine
+    size : int or sequence of int, optional
+        As in `Upsample`.
+    scale_factor : float or sequence of float, optional
+        As in `Upsample`.
+    engine : str, optional
         As in `Upsample`.
 
     References
@@ -146,7 +161,11 @@ class UpsamplingBilinear2d(Upsample):
 
     Parameters
     ----------
-    size, scale_factor, engine
+    size : int or sequence of int, optional
+        As in `Upsample`.
+    scale_factor : float or sequence of float, optional
+        As in `Upsample`.
+    engine : str, optional
         As in `Upsample`.
 
     References

@@ -18,7 +18,7 @@ class PixelShuffle(Layer):
     Parameters
     ----------
     upscale_factor : int
-        r, at least 1.
+        The r above, at least 1.
     engine : str, optional
         Forces an engine.
 
@@ -49,7 +49,18 @@ class PixelShuffle(Layer):
         self.upscale_factor = integer(type(self).__name__, "upscale_factor", upscale_factor, least=1)
 
     def forward(self, input: ArrayT) -> ArrayT:
-        """Shuffle ``[*, C r², H, W]``."""
+        """Shuffle channels into space.
+
+        Parameters
+        ----------
+        input : array
+            ``[*, C r², H, W]``; any dtype.
+
+        Returns
+        -------
+        array
+            ``[*, C, H r, W r]``, of the library, dtype and device of `input`.
+        """
         return pixel_shuffle(input, self.upscale_factor, engine=self.engine)
 
     if TYPE_CHECKING:
@@ -65,7 +76,7 @@ class PixelUnshuffle(Layer):
     Parameters
     ----------
     downscale_factor : int
-        r, at least 1.
+        The r above, at least 1.
     engine : str, optional
         Forces an engine.
 
@@ -92,7 +103,18 @@ class PixelUnshuffle(Layer):
         self.downscale_factor = integer(type(self).__name__, "downscale_factor", downscale_factor, least=1)
 
     def forward(self, input: ArrayT) -> ArrayT:
-        """Unshuffle ``[*, C, H r, W r]``."""
+        """Unshuffle space into channels.
+
+        Parameters
+        ----------
+        input : array
+            ``[*, C, H r, W r]``; any dtype.
+
+        Returns
+        -------
+        array
+            ``[*, C r², H, W]``, of the library, dtype and device of `input`.
+        """
         return pixel_unshuffle(input, self.downscale_factor, engine=self.engine)
 
     if TYPE_CHECKING:

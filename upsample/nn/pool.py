@@ -118,7 +118,15 @@ class MaxPool1d(_MaxPool):
 
     Parameters
     ----------
-    kernel_size, stride, padding, dilation, return_indices, ceil_mode, engine
+    kernel_size : int or sequence of int
+        As in `MaxPool2d`.
+    stride : int or sequence of int, optional
+        As in `MaxPool2d`.
+    padding, dilation : int or sequence of int
+        As in `MaxPool2d`.
+    return_indices, ceil_mode : bool
+        As in `MaxPool2d`.
+    engine : str, optional
         As in `MaxPool2d`.
 
     Examples
@@ -137,7 +145,15 @@ class MaxPool3d(_MaxPool):
 
     Parameters
     ----------
-    kernel_size, stride, padding, dilation, return_indices, ceil_mode, engine
+    kernel_size : int or sequence of int
+        As in `MaxPool2d`.
+    stride : int or sequence of int, optional
+        As in `MaxPool2d`.
+    padding, dilation : int or sequence of int
+        As in `MaxPool2d`.
+    return_indices, ceil_mode : bool
+        As in `MaxPool2d`.
+    engine : str, optional
         As in `MaxPool2d`.
 
     Examples

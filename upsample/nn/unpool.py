@@ -142,7 +142,15 @@ class MaxUnpool1d(_MaxUnpool):
 
     Parameters
     ----------
-    kernel_size, stride, padding, dilation, duplicates, duplicate_grad, check_indices, deterministic, engine
+    kernel_size, stride, padding, dilation : int or sequence of int
+        As in `MaxUnpool2d`.
+    duplicates : {"last", "sum", "error"}
+        As in `MaxUnpool2d`.
+    duplicate_grad : {"winner", "all"}
+        As in `MaxUnpool2d`.
+    check_indices, deterministic : bool
+        As in `MaxUnpool2d`.
+    engine : str, optional
         As in `MaxUnpool2d`.
 
     Examples
@@ -161,7 +169,15 @@ class MaxUnpool3d(_MaxUnpool):
 
     Parameters
     ----------
-    kernel_size, stride, padding, dilation, duplicates, duplicate_grad, check_indices, deterministic, engine
+    kernel_size, stride, padding, dilation : int or sequence of int
+        As in `MaxUnpool2d`.
+    duplicates : {"last", "sum", "error"}
+        As in `MaxUnpool2d`.
+    duplicate_grad : {"winner", "all"}
+        As in `MaxUnpool2d`.
+    check_indices, deterministic : bool
+        As in `MaxUnpool2d`.
+    engine : str, optional
         As in `MaxUnpool2d`.
 
     Examples
