@@ -20,7 +20,8 @@ from upsample.plans.window import SpreadPlan, WindowAxis
 
 pytest.importorskip("numba", reason="numba is not installed: no compiled engine")
 from upsample.engines.cpu import conv_transpose as compiled
-from upsample.engines.cpu import conv_transpose_kernels
+from upsample.engines.cpu import conv_transpose_kernels, conv_transpose_tiles
+from upsample.engines.cpu import conv_transpose_products as products
 
 SPREADS = [case for case in CASES if "conv_transpose" in case.id]
 KINDS = ["numpy", "readonly", "strided", "reversed", "fortran", "swapped"]
@@ -28,9 +29,10 @@ KINDS = ["numpy", "readonly", "strided", "reversed", "fortran", "swapped"]
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("case", SPREADS, ids=repr)
-@pytest.mark.parametrize("few", [0, 4])
+@pytest.mark.parametrize("few", [0, 99])
 def test_agrees_with_reference_and_portable(monkeypatch: pytest.MonkeyPatch, case: Case, kind: str, few: int) -> None:
     monkeypatch.setattr(compiled, "_FEW_CHANNELS", few)
+    monkeypatch.setattr(compiled, "_FEW_PRODUCTS", 0)
     args = tuple(get(kind).make(a) for a in case.arrays)
     before = [a.copy() for a in args]
     got = case.function(*args, **case.options, engine="cpu")
@@ -75,7 +77,7 @@ def dtype_of(name: str) -> np.dtype:
     st.integers(0, 2**31),
 )
 def test_equals_portable(
-    plan: SpreadPlan, dtype: str, counts: tuple[int, int, int], shares: int | None, odd: bool, seed: int
+    plan: SpreadPlan, dtype: str, counts: tuple[int, int, int], cells: int | None, odd: bool, seed: int
 ) -> None:
     batch, inputs, each = counts
     rng = np.random.default_rng(seed)
@@ -87,13 +89,19 @@ def test_equals_portable(
     weight = rng.standard_normal((plan.groups * inputs, each, *(a.kernel for a in plan.axes))).astype(kind)
     bias = rng.standard_normal(plan.groups * each).astype(kind) if seed % 2 else None
     with pytest.MonkeyPatch.context() as patch:
-        if shares is not None:
-            few = {"_SHARES": shares, "_MOST_SHARES": 4 * shares, "_WORK": 7, "_STAGED": 20, "_PRODUCT_ROWS": 8}
-            for name, value in (few | {"_FEW_CHANNELS": seed % 5}).items():
-                patch.setattr(compiled, name, value)
+        patch.setattr(compiled, "_FEW_CHANNELS", seed % 3)
+        patch.setattr(compiled, "_FEW_PRODUCTS", 0)
+        if cells is not None:  # regions and blocks of every size
+            patch.setattr(compiled, "_WORK", 7)
+            patch.setattr(compiled, "_STAGED", 20)
+            few = {"_CELLS": cells, "_SUMS": 8, "_WEIGHTS": cells, "_BLOCK": 50 * cells, "_FEW": 1}
+            for name, value in few.items():
+                patch.setattr(products, name, value)
+        products._region.cache_clear()
         got = compiled.run(np, plan, x, weight, bias, None)
         out = np.full_like(got, 7)
         assert compiled.run(np, plan, x, weight, bias, out) is out
+    products._region.cache_clear()
     want = portable.run(np, plan, x, weight, bias, None)
     assert got.dtype == want.dtype
     tolerances.assert_close(got, want.astype(np.float64), exact=False)
@@ -115,7 +123,7 @@ CUTS = [
 def test_one_and_two_threads(
     monkeypatch: pytest.MonkeyPatch, name: str, shape: Any, weight: Any, options: Any, dtype: str
 ) -> None:
-    monkeypatch.setattr(compiled, "_SHARES", 1 << 19)
+    monkeypatch.setattr(products, "_CELLS", 1 << 19)
     x, w = noise(*shape).astype(dtype), noise(*weight, seed=1).astype(dtype)
     function = getattr(upsample, f"conv_transpose{len(shape) - 2}d")
     results = []
@@ -137,6 +145,31 @@ def test_nan_and_infinity_stay_in_their_windows() -> None:
         np.testing.assert_array_equal(got, want)
 
 
+def test_weights_that_are_not_finite_reach_no_cell_outside() -> None:
+    """A tap in the padding brings nothing, not zero times infinity."""
+    x, weight = noise(1, 8, 5, 6), noise(8, 2, 4, 4)
+    weight[1, 0, 0, 1], weight[2, 1, 3, 3] = np.inf, np.nan
+    got = upsample.conv_transpose2d(x, weight, stride=2, padding=1, engine="cpu")
+    want = reference.conv_transpose(x, weight, stride=2, padding=1)
+    np.testing.assert_array_equal(np.isfinite(got), np.isfinite(want))
+    assert np.isfinite(want).any()
+    tolerances.assert_close(got, want, exact=False)
+
+
+WIDTHS = st.integers(1, 70)
+
+
+@settings(deadline=None, max_examples=60)
+@given(st.sampled_from(["float32", "float64"]), WIDTHS, st.integers(1, 40), st.integers(1, 20), st.booleans())
+def test_tiles_of_every_width(dtype: str, width: int, inputs: int, each: int, tall: bool) -> None:
+    """Lines that fill vectors and lines that do not; channels that fill tiles and those that do not."""
+    first = WindowAxis(15, 7, 3, 2, 0, 1) if tall else WindowAxis(3, 1, 3, 1, 0, 1)
+    plan = SpreadPlan((first, WindowAxis(2 * width, width, 4, 2, 1, 1)), 1, allow_tf32=False)
+    x, weight = noise(2, inputs, first.small, width).astype(dtype), noise(inputs, each, 3, 4).astype(dtype)
+    got = compiled.run(np, plan, x, weight, None, None)
+    tolerances.assert_close(got, portable.run(np, plan, x, weight, None, None).astype(np.float64), exact=False)
+
+
 @pytest.mark.parametrize("dtype", ["float32", "float64", "float16", ">f4"])
 @pytest.mark.parametrize("layout", ["plain", "fortran", "reversed"])
 @pytest.mark.parametrize("channels", [2, 8])
@@ -155,7 +188,7 @@ def test_unpooling_sums_windows() -> None:
     tolerances.assert_close(got, reference.chainer_unpooling(x, 3, 2, 1), exact=False)
 
 
-def test_one_signature() -> None:
+def test_one_signature(monkeypatch: pytest.MonkeyPatch) -> None:
     """Read-only, strided and writeable inputs of any size share one compiled signature."""
 
     def call(kind: str, channels: int, *shape: int) -> None:
@@ -166,7 +199,8 @@ def test_one_signature() -> None:
         function(x, weight, bias, stride=2, engine="cpu")
         function(x, weight, stride=3, engine="cpu")
 
-    for channels, kernel in ((2, conv_transpose_kernels.gather), (8, conv_transpose_kernels.gather)):
+    monkeypatch.setattr(compiled, "_FEW_PRODUCTS", 0)
+    for channels, kernel in ((1, conv_transpose_kernels.gather), (8, conv_transpose_tiles.spread)):
         call("numpy", channels, 4, 5)
         before = len(kernel.signatures)
         for kind in KINDS:

@@ -27,12 +27,10 @@ AXIS = 6
 PIECE = (
     "from and to which row (planes of the piece, each with its rows)",
     "first plane of images and groups",
-    "first output channel, and how many, of a group",
     "output channels and input channels of a group, groups",
     "first position on the first axis, and how many",
     "first cell on the first axis that the source has, and how many",
-    "first cell on the last axis that the source has, and how many",
-    "positions of the phases from and to",
+    "positions of the first phase of the last axis",
     "1 where the result holds the rows of this piece only",
 )
 """What the numbers of ``piece`` mean, in order."""
@@ -136,10 +134,10 @@ def _lay_out(
     grid: _A, last: int, shape: tuple[int, ...], begin: int, pairs: tuple[_A, _A, _A], weight: _A, lists: tuple[_A, ...]
 ) -> None:
     """Lay out, for each row and phase, which source rows it gathers, from which cell on and with which factor."""
-    lines, inputs, source_line, weight_line, of_input, width, low = shape
+    lines, inputs, source_line, weight_line, of_input, width = shape
     found, pair_taps, pair_cells = pairs
     places, factors, shifts, counts = lists
-    kernel_size, stride, shared = grid[last + 2], grid[last + 3], weight.shape[0] == 0
+    kernel_size, stride = grid[last + 2], grid[last + 3]
     for line in range(found.shape[0] * stride):
         row, phase, n = line // stride, line % stride, 0
         if phase >= grid[last]:  # the stride is larger than the axis
@@ -150,37 +148,33 @@ def _lay_out(
             for p in range(found[row]):
                 for entry in range(grid[last + 5] + 2 * grid[ends], grid[last + 5] + 2 * grid[ends + 1], 2):
                     tap, shift = pair_taps[row, p] * kernel_size + grid[entry], grid[entry + 1] + begin
-                    of = source_line + (tap if shared else c) * lines + pair_cells[row, p]
-                    places[line, n] = np.uint64(of * width + shift - low)
+                    of = source_line + c * lines + pair_cells[row, p]
+                    places[line, n] = np.uint64(of * width + shift)
                     shifts[line, n] = shift
-                    factors[line, n] = 1 if shared else weight[weight_line + c * of_input + tap]
+                    factors[line, n] = weight[weight_line + c * of_input + tap]
                     n += 1
         counts[line] = n
 
 
 @kernel
 def gather(source: _A, weight: _A, grid: _A, axes: int, piece: tuple[int, ...], bias: _A, result: _A) -> None:
-    """Sum what the taps bring to rows of the result.
-
-    With no `weight`, ``source [planes, channels, kernel, *cells]`` has each tap's share. Else it is
-    ``[planes, inputs, *cells]``, to be weighed with ``weight [groups, inputs, each, kernel]``.
-    """
-    row0, row1, plane0, m0, ms, each, inputs, groups, y0, ys, low0, n0, low, width, j0, j1, own = piece
-    last, shared = AXIS * axes, weight.shape[0] == 0
+    """Sum ``source [planes, inputs, *cells]``, weighed with ``weight [groups, inputs, each, kernel]``, in its rows."""
+    row0, row1, plane0, each, inputs, groups, y0, ys, low0, n0, phase, own = piece
+    last = AXIS * axes
     large, cells, stride = grid[last], grid[last + 1], grid[last + 3]
-    rows, leads, lines, inputs_here = 1, 1, n0, 1 if shared else inputs
+    rows, leads, lines = 1, 1, n0
     for axis in range(axes):
         leads *= grid[AXIS * axis + 2]
         rows *= 1 if axis == 0 else grid[AXIS * axis]
         lines *= 1 if axis == 0 else grid[AXIS * axis + 1]
-    taps, tile = leads * grid[last + 2], min(_TILE, j1 - j0)
+    taps, tile = leads * grid[last + 2], min(_TILE, phase)
     most = max(1, min(ys * rows, row1 - row0, _TOGETHER // (stride * tile)))
     found, pair_taps, pair_cells = (
         np.empty(most, np.int64),
         np.empty((most, leads), np.int64),
         np.empty((most, leads), np.int64),
     )
-    shape = (most * stride, taps * inputs_here)
+    shape = (most * stride, taps * inputs)
     places, factors = np.empty(shape, np.uint64), np.empty(shape, result.dtype)
     shifts, counts, sums = (
         np.empty(shape, np.int64),
@@ -190,16 +184,16 @@ def gather(source: _A, weight: _A, grid: _A, axes: int, piece: tuple[int, ...], 
     number = row0
     while number < row1:
         outer = number // (ys * rows)
-        plane, first = outer // ms, number - outer * ys * rows
-        group, m, some = (plane0 + plane) % groups, m0 + outer % ms, min(most, row1 - number, ys * rows - first)
+        plane, first = outer // each, number - outer * ys * rows
+        group, m, some = (plane0 + plane) % groups, outer % each, min(most, row1 - number, ys * rows - first)
         place = number - row0 if own else (((plane0 + plane) * each + m) * grid[0] + y0) * rows + first
         _pairs(grid, axes, y0 * rows + first, low0, found[:some], pair_taps, pair_cells)
-        source_line = (outer * taps if shared else plane * inputs) * lines
+        source_line = plane * inputs * lines
         weight_line = (group * inputs * each + m) * taps
         added = bias[group * each + m] if bias.shape[0] else result.dtype.type(0)
-        for begin in range(j0, j1, tile):
-            count = min(tile, j1 - begin)
-            numbers = (lines, inputs_here, source_line, weight_line, each * taps, width, low)
+        for begin in range(0, phase, tile):
+            count = min(tile, phase - begin)
+            numbers = (lines, inputs, source_line, weight_line, each * taps, cells)
             lists = (places, factors, shifts, counts)
             _lay_out(grid, last, numbers, begin, (found[:some], pair_taps, pair_cells), weight, lists)
             _sum(source, places, factors, shifts, counts[: some * stride], cells, count, added, sums)
