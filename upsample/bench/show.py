@@ -137,7 +137,7 @@ def chart(rows: Sequence[Row], title: str, size: str, path: Path) -> None:
     low, high = ax.get_xlim()
     marks = [2.0**power for power in range(-6, 10) if low / 1.3 <= 2.0**power <= high * 1.3]
     ax.set_xlim(low / 1.3, high * 1.3)
-    ax.set_xticks(marks, [f"{mark:g}×" for mark in marks], fontsize=8)
+    ax.set_xticks(marks, [f"{mark:g}×" if mark >= 1 else f"1/{1 / mark:g}" for mark in marks], fontsize=8)
     ax.minorticks_off()
     ax.grid(axis="x", color=FAINT, linewidth=0.6)
     ax.set_axisbelow(True)
