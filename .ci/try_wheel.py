@@ -45,12 +45,16 @@ def command(*arguments: str) -> subprocess.CompletedProcess[str]:
 
 
 def command_line() -> None:
-    """``info`` needs nothing more; ``demo`` says in one line what it needs."""
+    """``info`` and ``bench`` need nothing more; ``demo`` says in one line what it needs."""
     info = command("info")
     assert info.returncode == 0, info
     assert info.stderr == "", info.stderr
     assert metadata.version("upsample") in info.stdout
     print(info.stdout)
+    bench = command("bench", "--quick")
+    assert bench.returncode == 0, bench
+    assert bench.stderr == "", bench.stderr
+    assert "Not installed, so not measured: torch, OpenCV" in bench.stdout, bench.stdout
     demo = command("demo")
     assert demo.returncode == 2, demo
     assert demo.stdout == "", demo.stdout

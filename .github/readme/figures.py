@@ -69,7 +69,7 @@ VALUES, INDICES, SIZE = (5.0, 7.0, 4.0), (2, 2, 5), 7
 
 def duplicates() -> str:
     """Draw a scatter whose writes race, and the gather that this package makes of it, with its own results."""
-    return _svg(760, 370, [*_arrow_heads(), *_scatter(20), *_gather(400)])
+    return _svg(760, 388, [*_arrow_heads(), *_scatter(20), *_gather(400)])
 
 
 def _arrow_heads() -> Iterator[str]:
@@ -132,9 +132,9 @@ def _gather(left: float) -> Iterator[str]:
         y = below + 62 * place
         yield from _cells(left, y, (f"{v:g}" for v in _unpooled(rule)), SAND, SAND_EDGE)
         yield _text(left, y + 47, f'duplicates="{rule}"' + ", the default" * (rule == "last"), 'font-size="14"')
-    yield _text(left, below + 138, 'duplicates="error"', 'font-size="14"')
+    yield _text(left, below + 134, 'duplicates="error"', 'font-size="14"')
     for place, words in enumerate(_error()):
-        yield _text(left, below + 158 + 16 * place, words, f'font-size="12" fill="{RED}"')
+        yield _text(left, below + 153 + 16 * place, words, f'font-size="12" fill="{RED}"')
 
 
 def _given() -> tuple[np.ndarray, np.ndarray, dict[str, object]]:
