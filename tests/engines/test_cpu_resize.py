@@ -112,17 +112,39 @@ def _calls(draw: st.DrawFn) -> tuple[np.ndarray, dict[str, Any]]:
     return x, options
 
 
-@given(_calls(), st.sampled_from([300, 3000, 1 << 20]))
+@given(_calls(), st.sampled_from([300, 3000, 1 << 20]), st.sampled_from([(1, 1 << 18), (300, 1 << 18), (300, 600)]))
 @settings(max_examples=500, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-def test_any_call(call: tuple[np.ndarray, dict[str, Any]], job: int) -> None:
-    from upsample.engines.cpu import resize, resize_passes
+def test_any_call(call: tuple[np.ndarray, dict[str, Any]], job: int, ring: tuple[int, int]) -> None:
+    from upsample.engines.cpu import resize, resize_double, resize_passes
 
     x, options = call
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(resize, "_works", {})
         for name, value in dict(_JOB_BYTES=job, _MOST_BYTES=job, _STRIP=4).items():
             patch.setattr(resize_passes, name, value)
+        for name, value in zip(("_GROUP_BYTES", "_RING_BYTES"), ring, strict=True):
+            patch.setattr(resize_double, name, value)
         same_as_portable(x, exact=options["mode"] in POINTS, **options)
+
+
+@pytest.mark.parametrize("group", [1, 500, 1 << 13])
+@pytest.mark.parametrize("size", [(26, 22), (19, 22), (9, 26, 22), (40, 22)])
+@pytest.mark.parametrize("mode", ["linear", "cubic", "lanczos"])
+def test_doubled_rows_in_a_ring(monkeypatch: pytest.MonkeyPatch, mode: str, size: tuple[int, ...], group: int) -> None:
+    from upsample.engines.cpu import resize, resize_double
+
+    monkeypatch.setattr(resize, "_works", {})
+    monkeypatch.setattr(resize_double, "_GROUP_BYTES", group)
+    x = values("float32", 2, *(5, 13, 11)[-len(size) :])
+    axes = tuple(range(1, x.ndim))
+    same_as_portable(x, size, axes=axes, mode=mode, exact=False)
+    (work,) = resize._works.values()
+    kernels = [step.function for step in work.task.strips[0].passes]  # type: ignore[union-attr]
+    assert (resize_double.doubled in kernels) == (mode != "lanczos")
+    for place in ((0, 0), (3, 5), (6, 10), (12, 1)):
+        again = x.copy()
+        again[(0,) * (x.ndim - 2) + place] = np.inf
+        same_as_portable(again, size, axes=axes, mode=mode, exact=False)
 
 
 @pytest.mark.parametrize("dtype", ["float32", "uint8", "float16"])
@@ -148,6 +170,18 @@ def test_what_is_not_finite_reaches_what_it_reaches_in_portable(value: float, mo
             x = noise(1, 1, 12, 9)
             x[0, 0, row, column] = value
             same_as_portable(x, size, function=upsample.interpolate, mode=mode, exact=False)
+
+
+@pytest.mark.parametrize("factor", [2, 3, 4, 5, 8])
+@pytest.mark.parametrize("mode", ["area", "linear", "cubic"])
+def test_a_whole_factor_down(mode: str, factor: int) -> None:
+    x = noise(3, 6 * factor, 37 * factor)
+    for shape in ((6, 37), (6 * factor, 37), (3, 37)):
+        same_as_portable(x, shape, axes=(1, 2), mode=mode, exact=False)
+    for row, column in ((0, 0), (2 * factor, 18 * factor + 1), (6 * factor - 1, 37 * factor - 1)):
+        again = x.copy()
+        again[1, row, column] = np.inf
+        same_as_portable(again, (6, 37), axes=(1, 2), mode=mode, exact=False)
 
 
 @pytest.mark.parametrize("antialias", [False, True])
@@ -253,11 +287,11 @@ def test_nothing_beside_the_array_is_read_or_written(mode: str, size: tuple[int,
 
 
 def test_one_compiled_signature() -> None:
-    from upsample.engines.cpu import resize_bytes, resize_float, resize_nearest
+    from upsample.engines.cpu import resize_bytes, resize_double, resize_float, resize_nearest
 
     kernels = [
         getattr(module, name)
-        for module in (resize_float, resize_bytes, resize_nearest)
+        for module in (resize_float, resize_bytes, resize_double, resize_nearest)
         for name in vars(module)
         if hasattr(getattr(module, name), "signatures")
     ]

@@ -14,7 +14,7 @@ import numpy as np
 
 from upsample.engines.cpu.compile import kernel
 
-__all__ = ["columns", "edges", "rows", "rows_double2", "rows_double4", "rows_halved"]
+__all__ = ["columns", "edges", "rows", "rows_double2", "rows_double4", "rows_halved", "rows_quartered"]
 
 _Array: TypeAlias = np.ndarray[Any, np.dtype[Any]]
 _U: Any = np.uint64
@@ -306,3 +306,31 @@ def rows_halved(
                     for j in range(high - low):
                         x = f + _U(2 * j)
                         dst[g + _U(j)] += src[x] * p + src[x + _U(1)] * q
+
+
+@kernel
+def rows_quartered(
+    src: _Array,
+    s0: int,
+    dst: _Array,
+    d0: int,
+    outer: int,
+    steps: _Array,
+    count: _Array,
+    index: _Array,
+    exact: _Array,
+    low: int,
+    high: int,
+    start: int,
+    phases: _Array,
+) -> None:
+    """Filter rows to a quarter of the samples, four taps each."""
+    sa, sb, _, da, db, _, size_b, _ = steps
+    edges(src, s0, dst, d0, outer, steps, low, high, count, index, exact)
+    p, q, r, z = phases[0, 0], phases[0, 1], phases[0, 2], phases[0, 3]
+    for top in range(outer):
+        for mid in range(size_b):
+            f, g = _U(s0 + top * sa + mid * sb + 4 * low + start), _U(d0 + top * da + mid * db + low)
+            for j in range(high - low):
+                x = f + _U(4 * j)
+                dst[g + _U(j)] = src[x] * p + src[x + _U(1)] * q + src[x + _U(2)] * r + src[x + _U(3)] * z

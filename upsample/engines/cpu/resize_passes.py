@@ -18,7 +18,8 @@ import numpy as np
 
 from upsample.engines.cpu import resize_bytes, resize_float, resize_pixels
 from upsample.engines.cpu.compile import frozen
-from upsample.engines.cpu.resize_tables import listed, reach, runs, shift_of, steady, sums_of
+from upsample.engines.cpu.resize_double import doubled, plan_ring, twins
+from upsample.engines.cpu.resize_tables import Listed, listed, reach, runs, shift_of, steady, sums_of
 from upsample.plans.resize import AxisRule, identity
 
 __all__ = ["Filter", "Pass", "Strip", "plan_filter"]
@@ -168,10 +169,15 @@ class _Geometry:
         after = [high - low for low, high in target[:n]] + [rule.out_size for rule in self.rules[2:]]
         order = self.order()
         passes, scratch = [], []
+        double = self._double(target)
+        if double is not None:
+            order = order[1:]
         for place, axis in enumerate(order):
             first, last = place == 0 and not self.compact, place == len(order) - 1 and not self.compact
             old = list(now)
             now[axis] = after[axis]
+            if double is not None and place == 0:
+                now[axis + 1] = after[axis + 1]
             before = _steps([rule.in_size for rule in self.rules] if first else old, self.inner)
             behind = _steps([rule.out_size for rule in self.rules] if last else now, self.inner)
             s0 = sum(low * step for (low, _), step in zip(source, before[1:], strict=False)) if first else 0
@@ -180,10 +186,11 @@ class _Geometry:
                 s0 -= source[axis][0] * before[axis + 1]
             span = target[axis] if axis < 2 else (0, self.rules[axis].out_size)
             reached = source[axis] if axis < 2 else (0, self.rules[axis].in_size)
-            passes.append(self._pass(axis, span, s0, d0, before, behind, old, reached))
+            both = double if place == 0 else None
+            passes.append(self._pass(axis, span, s0, d0, before, behind, old, reached, both))
             scratch.append(math.prod(now) * self.inner)
-        both = (*source, (0, 1))[:2]
-        return Strip(tuple(passes), tuple(scratch[:-1]), (both[0], both[1]), target)
+        from_ = (*source, (0, 1))[:2]
+        return Strip(tuple(passes), tuple(scratch[:-1]), (from_[0], from_[1]), target)
 
     def _pass(
         self,
@@ -195,8 +202,12 @@ class _Geometry:
         behind: list[int],
         old: list[int],
         source: _Range,
+        double: tuple[Any, ...] | None,
     ) -> Pass:
-        """Choose the kernel of an axis; `before` and `behind` are the distances of planes and of each axis."""
+        """Choose the kernel of an axis; `before` and `behind` are the distances of planes and of each axis.
+
+        `double` are the tables where the axis that follows is doubled by the same kernel.
+        """
         outer = old[0] if axis > 0 else 1
         size_b = math.prod(old[1:axis]) if axis > 1 else 1
         inner = math.prod(old[axis + 1 :]) * self.inner
@@ -205,9 +216,33 @@ class _Geometry:
         for distances in (before, behind):
             steps += [distances[a_step], distances[b_step] if axis > 1 else 0, distances[axis + 1]]
         rule = self.rules[axis]
+        if double is not None:
+            return Pass(doubled, s0, d0, before[0], behind[0], outer, (np.asarray([*steps, size_b, inner]), *double))
         packed = before[axis + 1] == behind[axis + 1] == inner
         function, tables = _kernel(rule, span, self.dtype, inner, packed, source)
         return Pass(function, s0, d0, before[0], behind[0], outer, (np.asarray([*steps, size_b, inner]), *tables))
+
+    def _double(self, target: tuple[_Range, _Range]) -> tuple[Any, ...] | None:
+        """Return the tables of the kernel that doubles rows and makes more of them, where it can."""
+        k = len(self.rules) - 1
+        if self.dtype == "uint8" or self.inner != 1 or k < 1 or self.order()[:2] != [k, k - 1]:
+            return None
+        across, down = self.rules[k], self.rules[k - 1]
+        if across.out_size != 2 * across.in_size or (k == 1 and target[1] != (0, across.out_size)):
+            return None
+        function, rows = _kernel(across, (0, across.out_size), self.dtype, 1, True, (0, across.in_size))
+        if function not in (resize_float.rows_double2, resize_float.rows_double4):
+            return None
+        cut = slice(*(target[k - 1] if k < 3 else (0, down.out_size)))
+        low, high = reach(down, cut.start, cut.stop)
+        each = listed(down, self.dtype)
+        table = Listed(each.count[cut], each.index[cut], each.weight[cut])
+        ring = plan_ring(table, low, high, across.out_size * np.dtype(self.dtype).itemsize)
+        if ring is None:
+            return None
+        *exact, least, most, start, phases = rows
+        sizes = np.asarray([low, high, ring.group, ring.slots, least, most, start, 0])
+        return (sizes, table.count, ring.need, ring.slot, table.weight, twins(table), *exact, phases)
 
 
 def _reached(rule: AxisRule, begin: int, end: int) -> _Range:
@@ -246,10 +281,13 @@ def _kernel(
         if same and taps in (2, 4) and same.start[1] == same.start[0] + 1:
             function = kernels.rows_double2 if taps == 2 else kernels.rows_double4
             return function, (*lead, same.low, same.high, same.start[0], same.weight)
-    if whole and inner == 1 and rule.in_size == 2 * rule.out_size and not saturate:
-        same = steady(rule, dtype, 1, 2)
-        if same and same.weight.shape[1] % 2 == 0:
-            return kernels.rows_halved, (*lead, same.low, same.high, same.start[0], same.weight)
+    factor = rule.in_size // rule.out_size
+    if whole and inner == 1 and factor in (2, 4) and rule.in_size == factor * rule.out_size and not saturate:
+        same = steady(rule, dtype, 1, factor)
+        taps = same.weight.shape[1] if same else 1
+        if same and (taps % 2 == 0 if factor == 2 else taps == 4):
+            function = kernels.rows_halved if factor == 2 else kernels.rows_quartered
+            return function, (*lead, same.low, same.high, same.start[0], same.weight)
     if saturate:
         return resize_bytes.rows, lead
     return resize_float.rows, (low, high - low, *exact, *tables)

@@ -1,0 +1,202 @@
+"""A kernel that doubles two axes at once: rows into a ring of a few, which the columns are made of.
+
+What is filtered along the rows stays in the first-level cache until the last output that it is a part of, and of most
+inputs of the columns two outputs are made at once. See `resize_float` for what a box is. The loops are functions of
+their own, with one way in and out: Numba counts no references there.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+import numpy as np
+
+from upsample.engines.cpu.compile import kernel
+from upsample.engines.cpu.resize_float import edges
+from upsample.engines.cpu.resize_tables import Listed
+
+__all__ = ["Ring", "doubled", "plan_ring", "twins"]
+
+_Array: TypeAlias = np.ndarray[Any, np.dtype[Any]]
+_U: Any = np.uint64
+
+_GROUP_BYTES = 1 << 13
+"""Of the rows that are filtered together."""
+_RING_BYTES = 1 << 18
+"""Of a ring at most."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Ring:
+    """Which rows are where, and when.
+
+    Attributes
+    ----------
+    group, slots : int
+        Rows that are filtered together, and that the ring has.
+    need : ndarray of int64, shape (out,)
+        The rows before this one must have been filtered.
+    slot : ndarray of int64, shape (out, most)
+        Where in the ring each tap's row is.
+    """
+
+    group: int
+    slots: int
+    need: _Array
+    slot: _Array
+
+
+def plan_ring(table: Listed, low: int, high: int, row_bytes: int) -> Ring | None:
+    """Lay out the ring for outputs made of the rows ``[low, high)``, or None where it would be too large."""
+    used = np.arange(table.index.shape[1]) < table.count[:, None]
+    need = np.maximum.accumulate(np.where(used, table.index + 1, low).max(axis=1))
+    least = np.where(used, table.index, high).min(axis=1)
+    group = max(1, min(high - low, _GROUP_BYTES // row_bytes))
+    filtered = low - (low - need) // group * group
+    slots = max(1, -(-int((filtered - least).max()) // group)) * group
+    if slots * row_bytes > _RING_BYTES:
+        return None
+    return Ring(group, slots, need, np.where(used, (table.index - low) % slots, 0))
+
+
+@kernel
+def _rows2(src: _Array, s: int, dst: _Array, d: int, n: int, phases: _Array) -> None:
+    """Make two values of each two neighbours and the next."""
+    p, q, r, z = phases[0, 0], phases[0, 1], phases[1, 0], phases[1, 1]
+    for j in range(n):
+        x, y = s + _U(j), d + _U(2 * j)
+        dst[y] = src[x] * p + src[x + _U(1)] * q
+        dst[y + _U(1)] = src[x + _U(1)] * r + src[x + _U(2)] * z
+
+
+@kernel
+def _rows4(src: _Array, s: int, dst: _Array, d: int, n: int, phases: _Array) -> None:
+    """Make two values of each four neighbours and the next."""
+    a0, a1, a2, a3 = phases[0, 0], phases[0, 1], phases[0, 2], phases[0, 3]
+    b0, b1, b2, b3 = phases[1, 0], phases[1, 1], phases[1, 2], phases[1, 3]
+    for j in range(n):
+        x, y = s + _U(j), d + _U(2 * j)
+        k, m, o = src[x + _U(1)], src[x + _U(2)], src[x + _U(3)]
+        dst[y] = src[x] * a0 + k * a1 + m * a2 + o * a3
+        dst[y + _U(1)] = k * b0 + m * b1 + o * b2 + src[x + _U(4)] * b3
+
+
+@kernel
+def _zero(dst: _Array, d: int, n: int) -> None:
+    for j in range(n):
+        dst[d + _U(j)] = 0
+
+
+@kernel
+def _set(src: _Array, a: int, dst: _Array, d: int, n: int, w: float) -> None:
+    for j in range(n):
+        dst[d + _U(j)] = src[a + _U(j)] * w
+
+
+@kernel
+def _add(src: _Array, a: int, dst: _Array, d: int, n: int, w: float) -> None:
+    for j in range(n):
+        dst[d + _U(j)] += src[a + _U(j)] * w
+
+
+@kernel
+def _two2(ring: _Array, at: tuple[int, ...], dst: _Array, d: int, n: int, w: tuple[Any, ...]) -> None:
+    """Make two rows, one behind the other, of two."""
+    (a, b), (p, q, r, z), g = at, w, d + _U(n)
+    for j in range(n):
+        x, y = ring[a + _U(j)], ring[b + _U(j)]
+        dst[d + _U(j)] = x * p + y * q
+        dst[g + _U(j)] = x * r + y * z
+
+
+@kernel
+def _two4(
+    ring: _Array, at: tuple[int, ...], dst: _Array, d: int, n: int, w: tuple[Any, ...], v: tuple[Any, ...]
+) -> None:
+    """Make two rows, one behind the other, of four."""
+    a, b, c, e = at
+    p0, p1, p2, p3 = w
+    q0, q1, q2, q3 = v
+    g = d + _U(n)
+    for j in range(n):
+        k = _U(j)
+        x, y, t, u = ring[a + k], ring[b + k], ring[c + k], ring[e + k]
+        dst[d + k] = x * p0 + y * p1 + t * p2 + u * p3
+        dst[g + k] = x * q0 + y * q1 + t * q2 + u * q3
+
+
+@kernel
+def doubled(
+    src: _Array,
+    s0: int,
+    dst: _Array,
+    d0: int,
+    outer: int,
+    steps: _Array,
+    sizes: _Array,
+    count: _Array,
+    need: _Array,
+    slot: _Array,
+    weight: _Array,
+    twin: _Array,
+    row_count: _Array,
+    row_index: _Array,
+    row_exact: _Array,
+    phases: _Array,
+) -> None:
+    """Double rows, and make of them what the other tables say; `twin` says which outputs are made with the next.
+
+    `sizes` has the first row and the end, those filtered together, those in the ring, and, as for the kernels of rows,
+    where the phases hold and where they start.
+    """
+    sa, sb, sn, da, db, n, size_b, _ = steps
+    begin, end, group, slots, low, high, start, _ = sizes
+    ring = np.empty(slots * n, dtype=src.dtype)
+    box = np.empty(8, dtype=np.int64)
+    box[:] = (0, sn, 1, 0, n, 1, 0, 1)
+    for top in range(outer):
+        for mid in range(size_b):
+            s, d, o = s0 + top * sa + mid * sb, d0 + top * da + mid * db, 0
+            done = begin
+            while o < len(count):
+                while done < need[o]:
+                    f, g, some = s + done * sn, (done - begin) % slots * n, min(group, end - done)
+                    length = (some - 1) * sn + high - low
+                    if phases.shape[1] == 2:
+                        _rows2(src, _U(f + low + start), ring, _U(g + 2 * low), length, phases)
+                    else:
+                        _rows4(src, _U(f + low + start), ring, _U(g + 2 * low), length, phases)
+                    box[6] = some
+                    edges(src, f, ring, g, 1, box, 2 * low, 2 * high, row_count, row_index, row_exact)
+                    done += group
+                to, taps, p = _U(d + o * n), count[o], o + 1
+                if twin[o] and taps == 2:
+                    at2 = _U(slot[o, 0] * n), _U(slot[o, 1] * n)
+                    _two2(ring, at2, dst, to, n, (weight[o, 0], weight[o, 1], weight[p, 0], weight[p, 1]))
+                elif twin[o]:
+                    at4 = _U(slot[o, 0] * n), _U(slot[o, 1] * n), _U(slot[o, 2] * n), _U(slot[o, 3] * n)
+                    w = weight[o, 0], weight[o, 1], weight[o, 2], weight[o, 3]
+                    _two4(ring, at4, dst, to, n, w, (weight[p, 0], weight[p, 1], weight[p, 2], weight[p, 3]))
+                elif taps == 0:  # of a gradient
+                    _zero(dst, to, n)
+                else:
+                    _set(ring, _U(slot[o, 0] * n), dst, to, n, weight[o, 0])
+                    for t in range(1, taps):
+                        _add(ring, _U(slot[o, t] * n), dst, to, n, weight[o, t])
+                o += 1 + twin[o]
+
+
+def twins(table: Listed) -> _Array:
+    """Say which outputs are made of the same two or four inputs as the next; no output belongs to two pairs."""
+    result = np.zeros(len(table.count), dtype=np.bool_)
+    place = np.arange(table.index.shape[1])
+    count, index = table.count, np.where(place < table.count[:, None], table.index, -1)
+    same = (index[1:] == index[:-1]).all(axis=1) & (count[1:] == count[:-1]) & np.isin(count[1:], (2, 4))
+    o = 0
+    while o < len(same):
+        if same[o]:
+            result[o] = True
+            o += 1
+        o += 1
+    return result
