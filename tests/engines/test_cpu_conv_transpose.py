@@ -94,6 +94,7 @@ def test_equals_portable(
         if cells is not None:  # regions and blocks of every size
             patch.setattr(compiled, "_WORK", 7)
             patch.setattr(compiled, "_STAGED", 20)
+            patch.setattr(compiled, "_LONGEST", 7)
             few = {"_CELLS": cells, "_SUMS": 8, "_WEIGHTS": cells, "_BLOCK": 50 * cells, "_FEW": 1}
             for name, value in few.items():
                 patch.setattr(products, name, value)
