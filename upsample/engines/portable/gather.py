@@ -33,7 +33,8 @@ def run(xp: ModuleType, plan: UnpoolPlan, y: Array, indices: Array) -> Array:
     if xp is np and not plan.local_indices:
         taken = _by_planes(plan, np.ascontiguousarray(y).reshape(planes, -1), np.asarray(indices).reshape(planes, -1))
         if taken is not None:
-            return taken.reshape(shape)
+            whole: Array = taken.reshape(shape)
+            return whole
     where = xp.reshape(arrays.astype(xp, indices, arrays.index_dtype(xp)), (planes, *plan.small_shape))
     where = xp.reshape(_positions(xp, plan, where), (planes, cells))
     inside = xp.logical_and(where >= scalar(xp, 0, where), where < scalar(xp, positions, where))
