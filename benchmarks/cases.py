@@ -266,7 +266,7 @@ LIMITS: dict[str, str] = {
     "max_pool with indices 3/2/1": "Indices are two thirds of what is written; nine comparisons a cell.",
     "max_unpool 2/2": (
         "Result and indices are streamed once, in bands of rows where planes are large. C: the kernel takes 107 µs of "
-        "173 µs a call. Portable: NumPy gives no order for repeated indices, so what is scattered is read back."
+        "173 µs a call."
     ),
     "max_unpool 3/2/1": "As for 2/2.",
     "conv_transpose k2s2 64→64": _STORES,
@@ -281,3 +281,34 @@ LIMITS: dict[str, str] = {
     **{f"conv_transpose {line}, backward": _PRODUCTS for line in ("k2s2 64→64", "k4s2", "k3s2", "depthwise k4s2")},
 }
 """For a line under its goal: what limits it, and what was tried. Written by hand; the report shows it."""
+
+_QUEUE = (
+    "NumPy makes a pass over memory for each operation, and between two of them threads queue for the interpreter (one "
+    "that had to wait sleeps some 50 µs), so tiles are 4 MiB and two threads give 1.2 to 1.6 times one's speed."
+)
+_TWICE = f"Samples are repeated by strided copies, two for each axis, beside the pages of a new result. {_QUEUE}"
+_MATRICES = f"Each axis is a product with small dense blocks, most of whose factors are zeros. {_QUEUE}"
+_COMPARED = f"Some six passes for each tap. {_QUEUE} C is made by one thread, for a second one gained nothing."
+_SCATTERED = (
+    "An assignment by places takes 1.4 ns a cell, and making the places of the indices 1 ns; NumPy gives no order for "
+    "repeated indices, so what stands is counted, or read back where windows overlap. C is made by one thread; two "
+    "took half as long again."
+)
+_SHARES = "BLAS makes the products on all cores, one thread adds the overlaps and writes each phase at its stride."
+PORTABLE_LIMITS: dict[str, str] = {
+    **{f"{mode} ×2": _TWICE for mode in ("nearest", "nearest-exact")},
+    **{f"{mode} {by}": _MATRICES for mode in ("bilinear", "bicubic") for by in ("×2", "×1.37")},
+    **{f"{mode} ×2, channels last C={c}": _MATRICES for mode in ("bilinear", "bicubic") for c in (3, 64)},
+    "trilinear ×2": _MATRICES,
+    **{
+        f"uint8 {mode} ×2": f"Bytes become float32 and back, rounded after each axis. {_QUEUE}"
+        for mode in ("bilinear", "bicubic")
+    },
+    "max_pool with indices 2/2": _COMPARED,
+    "max_pool with indices 3/2/1": _COMPARED,
+    "max_unpool 2/2": _SCATTERED,
+    "max_unpool 3/2/1": _SCATTERED,
+    **{f"conv_transpose {line}": _SHARES for line in ("k2s2 64→64", "3-D k2s2 32→16", "k4s2", "k3s2")},
+    "conv_transpose depthwise k4s2": f"Sixteen products and sums a cell, each a pass. {_QUEUE}",
+}
+"""The same of the portable engine."""
