@@ -1,13 +1,14 @@
-"""The transpose of transposed convolution by its input: what the taps meet is laid out in rows, and weighed by BLAS.
+"""The transpose of transposed convolution by its input: what the taps meet is laid out in rows, and multiplied.
 
-Rows of cells go some at a time, so that what is laid out stays in the second-level cache; the product's own threads
-share it. With few channels compiled loops weigh what the taps meet where it stands.
+A block of cells is made by one thread, which lays out as many channels at a time as its second-level cache holds, and
+multiplies by a product of its own (`upsample.engines.cpu.product`). With few channels compiled loops weigh what the
+taps meet where it stands.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 from types import ModuleType
@@ -19,17 +20,23 @@ from upsample import arrays
 from upsample.arrays import Array
 from upsample.engines.cpu import threads
 from upsample.engines.cpu.compile import frozen
-from upsample.engines.cpu.conv_kernels import lay_out, weigh
+from upsample.engines.cpu.conv_kernels import convolve_block, weigh
+from upsample.engines.cpu.product import COLUMNS
 from upsample.plans.window import SpreadPlan
 
-__all__ = ["FEW_CHANNELS", "Rows", "blocks", "rows_of", "run"]
+__all__ = ["FEW_CHANNELS", "LAID", "Rows", "cuts", "padded", "rows_of", "run"]
 
 _A = np.ndarray[Any, Any]
 
 FEW_CHANNELS = 4
-"""Channels of a group up to which compiled loops are faster than BLAS."""
-_BYTES = 1 << 20
-"""Of what is laid out at once."""
+"""Channels of a group up to which a product is not worth its laying out."""
+LAID = 1 << 16
+"""Elements that are laid out at once."""
+_CELLS = 1 << 8
+"""Cells of a block, about; more where few elements are laid out for each."""
+_WORK = 1 << 27
+"""Products that a block adds up at most, about, however large windows are: it should be over in a few hundredths of a
+second."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -69,11 +76,22 @@ def rows_of(plan: SpreadPlan) -> Rows:
     )
 
 
-def blocks(rows: Rows, channels: int, itemsize: int) -> Iterator[tuple[int, int]]:
-    """Cut the rows of cells so that what so many channels meet stays bounded."""
-    step = max(1, _BYTES // (channels * rows.taps * rows.width * itemsize))
-    for begin in range(0, rows.lines, step):
-        yield begin, min(begin + step, rows.lines)
+def cuts(rows: Rows, cells: int) -> _A:
+    """Cut a plane's cells into blocks of about so many: rows from and to, and cells of each from and to."""
+    if cells < rows.width:
+        step = -(-rows.width // -(-rows.width // cells))
+        columns = [(begin, min(begin + step, rows.width)) for begin in range(0, rows.width, step)]
+        some = [(row, row + 1, *column) for row in range(rows.lines) for column in columns]
+    else:
+        step = cells // rows.width
+        some = [(row, min(row + step, rows.lines), 0, rows.width) for row in range(0, rows.lines, step)]
+    return frozen(np.asarray(some, dtype=np.int64).reshape(-1, 4))
+
+
+def padded(size: int, itemsize: int) -> int:
+    """The next size that a product takes for its columns."""
+    columns = COLUMNS * 4 // itemsize
+    return -(-size // columns) * columns
 
 
 def run(xp: ModuleType, plan: SpreadPlan, y: Array, weight: Array) -> Array:
@@ -89,58 +107,57 @@ def run(xp: ModuleType, plan: SpreadPlan, y: Array, weight: Array) -> Array:
     with np.errstate(invalid="ignore", over="ignore"):
         factors = frozen(np.ascontiguousarray(given, dtype=dtype)).reshape(groups, inputs, each * rows.taps)
         planes = frozen(np.ascontiguousarray(source, dtype=dtype)).reshape(-1)
-    made = result.reshape(-1, inputs, rows.lines * rows.width)
-    work = _Work(rows, planes, factors, made, dtype, each)
+    made = result.reshape(-1, inputs, rows.lines, rows.width)
+    work = _Work(rows, planes, factors, made, each)
     if inputs <= FEW_CHANNELS:
-        threads.each_block(work.weigh, len(made))
+        work.in_blocks(cuts(rows, max(1, _WORK // (inputs * each * rows.taps))), inputs, work.weigh)
     else:
-        work.multiply()
+        size = max(1, min(max(_CELLS, LAID // (each * rows.taps)), _WORK // (each * rows.taps)))
+        work.in_blocks(cuts(rows, size), max(1, _WORK // (size * each * rows.taps)), work.multiply)
     return result
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Work:
-    """One call; ``made [images and groups, inputs, cells]``."""
+    """One call; ``made [images and groups, inputs, rows, cells]``."""
 
     rows: Rows
     planes: _A
     factors: _A
     made: _A
-    dtype: np.dtype[Any]
     each: int
 
-    def weigh(self, number: int) -> None:
-        """Make one group of one image by compiled loops."""
-        factor = self.factors[number % len(self.factors)].reshape(-1)
-        own = self.made.dtype == self.dtype
-        sums = self.made[number].reshape(-1) if own else np.empty(self.made[number].size, dtype=self.dtype)
-        place, rows = number * self.each * self.rows.positions, self.rows
-        weigh(self.planes, place, rows.positions, self.each, rows.grid, rows.lines, factor, sums)
-        if not own:
+    def in_blocks(self, some: _A, most: int, make: Callable[[int, _A, slice], _A]) -> None:
+        """Let `make` have all cuts of all images and groups, and of each so many inputs at most."""
+        inputs = self.made.shape[1]
+        parts = -(-inputs // most)
+
+        def block(number: int) -> None:
+            image, cut, part = number // parts // len(some), some[number // parts % len(some)], number % parts
+            which = slice(part * most, min((part + 1) * most, inputs))
+            target = self.made[image, which, cut[0] : cut[1], cut[2] : cut[3]]
             with np.errstate(over="ignore"):
-                self.made[number] = sums.reshape(self.made.shape[1:])
+                target[...] = make(image, cut, which).reshape(target.shape)
 
-    def multiply(self) -> None:
-        """Make all by products."""
-        for number in range(len(self.made)):
-            factor = self.factors[number % len(self.factors)]
-            for cut in blocks(self.rows, self.each, self.dtype.itemsize):
-                size = (cut[1] - cut[0]) * self.rows.width
-                met = np.empty((self.each * self.rows.taps, size), dtype=self.dtype)
-                self._lay_out_all(number, cut, met.reshape(self.each, -1))
-                with np.errstate(invalid="ignore", over="ignore"):
-                    self.made[number, :, cut[0] * self.rows.width : cut[1] * self.rows.width] = factor @ met
+        threads.each_block(block, len(self.made) * len(some) * parts)
 
-    def _lay_out_all(self, number: int, cut: tuple[int, int], met: _A) -> None:
-        """Lay out the channels of a group, several threads some each."""
-        step = -(-self.each // max(1, min(threads.number(), met.size >> 16)))
+    def weigh(self, number: int, cut: _A, which: slice) -> _A:
+        """Make a block by compiled loops; of all inputs, which are few."""
+        factor = self.factors[number % len(self.factors)].reshape(-1)
+        sums = np.empty(self.made.shape[1] * int((cut[1] - cut[0]) * (cut[3] - cut[2])), dtype=self.planes.dtype)
+        place = number * self.each * self.rows.positions
+        weigh(self.planes, place, self.rows.positions, self.each, self.rows.grid, cut, factor, sums)
+        return sums
 
-        def part(place: int) -> None:
-            begin, end = place * step, min((place + 1) * step, self.each)
-            self._lay_out(number, begin, end, cut, met[begin:end].reshape(-1))
-
-        threads.each_block(part, -(-self.each // step))
-
-    def _lay_out(self, number: int, begin: int, end: int, cut: tuple[int, int], met: _A) -> None:
-        place = (number * self.each + begin) * self.rows.positions
-        lay_out(self.planes, place, self.rows.positions, end - begin, self.rows.grid, *cut, met)
+    def multiply(self, number: int, cut: _A, which: slice) -> _A:
+        """Make a block by products."""
+        factor, taps = self.factors[number % len(self.factors)].reshape(-1), self.rows.taps
+        inputs, size = which.stop - which.start, int((cut[1] - cut[0]) * (cut[3] - cut[2]))
+        step = padded(size, factor.itemsize)
+        some = min(self.each, max(1, LAID // (taps * step)))
+        met = np.zeros(some * taps * step, dtype=factor.dtype)
+        sums = np.zeros((inputs, step), dtype=factor.dtype)
+        place, begin = number * self.each * self.rows.positions, which.start * self.each * taps
+        sizes = (self.rows.positions, self.each, taps, inputs, step)
+        convolve_block(self.planes, place, sizes, self.rows.grid, cut, factor, begin, met, sums.reshape(-1))
+        return sums[:, :size]

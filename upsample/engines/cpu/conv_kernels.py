@@ -11,8 +11,9 @@ from typing import Any
 import numpy as np
 
 from upsample.engines.cpu.compile import kernel
+from upsample.engines.cpu.product import add_product
 
-__all__ = ["AXIS", "correlate_rows", "lay_out", "weigh"]
+__all__ = ["AXIS", "convolve_block", "correlate_rows", "correlate_units", "lay_out", "weigh"]
 
 _A = np.ndarray[Any, Any]
 
@@ -42,56 +43,104 @@ def _row_place(grid: _A, tap: int, row: int) -> int:
 
 
 @kernel
-def _bounds(last: _A, tap: int) -> tuple[int, int, int]:
-    """Where tap `tap` of the last axis lies for cell 0, and the cells from and to which it is no padding."""
-    large, small, stride = last[0], last[1], last[3]
+def _bounds(last: _A, tap: int, cell0: int, cell1: int) -> tuple[int, int, int]:
+    """Where tap `tap` of the last axis lies for cell 0, and the cells of a cut from and to which it is no padding."""
+    large, stride = last[0], last[3]
     start = tap * last[5] - last[4]
-    low = min(max(0, -(start // stride)), small)
-    return start, low, max(low, min(small, (large - 1 - start) // stride + 1))
+    low = min(max(cell0, -(start // stride)), cell1)
+    return start, low, max(low, min(cell1, (large - 1 - start) // stride + 1))
 
 
 @kernel
-def lay_out(source: _A, place: int, positions: int, channels: int, grid: _A, row0: int, row1: int, made: _A) -> None:
-    """Fill ``made [channels, taps, row1 - row0, cells]`` with what each tap meets, zeros in the padding.
+def _copy(source: _A, at: int, stride: int, made: _A, to: int, count: int) -> None:
+    """Set ``made[to + j]`` to ``source[at + stride * j]`` for `count` values of `j`."""
+    begin, first, step = np.uint64(at), np.uint64(to), np.uint64(stride)
+    if stride == 1:
+        for j in range(np.uint64(count)):
+            made[first + j] = source[begin + j]
+    elif stride == 2:
+        for j in range(np.uint64(count)):
+            made[first + j] = source[begin + np.uint64(2) * j]
+    else:
+        for j in range(np.uint64(count)):
+            made[first + j] = source[begin + step * j]
 
+
+@kernel
+def _clear(made: _A, to: int, count: int) -> None:
+    """Set `count` values from ``made[to]`` on to zero; a slice would be counted, which takes longer than short rows."""
+    first = np.uint64(to)
+    for j in range(np.uint64(count)):
+        made[first + j] = 0
+
+
+@kernel
+def lay_out(source: _A, place: int, positions: int, channels: int, grid: _A, cut: _A, step: int, made: _A) -> None:
+    """Fill ``made [channels, taps, step]`` with what each tap of some cells meets, zeros in the padding.
+
+    ``cut``: the rows of cells from and to, and the cells from and to of each; what is left of a step is not touched.
     Planes of `positions` begin at `place`.
     """
-    last = grid[grid.shape[0] - AXIS :]
-    cells, width, stride = last[1], last[2], np.uint64(last[3])
-    leads = 1
+    last, leads = grid[grid.shape[0] - AXIS :], 1
+    row0, row1, cell0, cell1 = cut[0], cut[1], cut[2], cut[3]
     for axis in range(grid.shape[0] // AXIS - 1):
         leads *= grid[AXIS * axis + 2]
-    places = np.empty((leads, row1 - row0), dtype=np.int64)
+    places = np.empty(row1 - row0, dtype=np.int64)
     for lead in range(leads):
         for row in range(row0, row1):
-            places[lead, row - row0] = _row_place(grid, lead, row)
-    to: Any = np.uint64(0)
-    for channel in range(channels):
-        plane = place + channel * positions
-        for lead in range(leads):
-            for tap in range(width):
-                start, low, high = _bounds(last, tap)
+            places[row - row0] = _row_place(grid, lead, row)
+        for channel in range(channels):
+            plane = place + channel * positions
+            for tap in range(last[2]):
+                start, low, high = _bounds(last, tap, cell0, cell1)
+                to = ((channel * leads + lead) * last[2] + tap) * step
                 for row in range(row1 - row0):
-                    begin = places[lead, row]
+                    begin = places[row]
                     if begin < 0:
-                        for j in range(np.uint64(cells)):
-                            made[to + j] = 0
+                        _clear(made, to, cell1 - cell0)
                     else:
-                        for j in range(low):
-                            made[to + np.uint64(j)] = 0
-                        at, first = np.uint64(plane + begin + start + low * last[3]), to + np.uint64(low)
-                        if stride == 1:
-                            for j in range(np.uint64(high - low)):
-                                made[first + j] = source[at + j]
-                        elif stride == 2:
-                            for j in range(np.uint64(high - low)):
-                                made[first + j] = source[at + np.uint64(2) * j]
-                        else:
-                            for j in range(np.uint64(high - low)):
-                                made[first + j] = source[at + stride * j]
-                        for j in range(high, cells):
-                            made[to + np.uint64(j)] = 0
-                    to += np.uint64(cells)
+                        _clear(made, to, low - cell0)
+                        at = plane + begin + start + low * last[3]
+                        _copy(source, at, last[3], made, to + low - cell0, high - low)
+                        _clear(made, to + high - cell0, cell1 - high)
+                    to += cell1 - cell0
+
+
+@kernel
+def convolve_block(
+    source: _A, place: int, sizes: tuple[int, ...], grid: _A, cut: _A, weight: _A, at: int, met: _A, made: _A
+) -> None:
+    """Add to ``made [inputs, step]`` what the taps of some cells meet, weighed by ``weight [inputs, channels * taps]``.
+
+    ``sizes``: positions of a plane, channels, taps, inputs, and the step. The weight begins at `at`. As many channels
+    as `met` has room for are laid out at once.
+    """
+    positions, channels, taps, inputs, step = sizes
+    some = met.shape[0] // (taps * step)
+    for first in range(0, channels, some):
+        count = min(some, channels - first)
+        lay_out(source, place + first * positions, positions, count, grid, cut, step, met)
+        begins, steps = (at + first * taps, 0, 0), (channels * taps, step, step)
+        add_product(weight, met, made, begins, steps, (inputs, step, count * taps))
+
+
+@kernel
+def correlate_units(
+    source: _A, place: int, sizes: tuple[int, ...], grid: _A, units: _A, cells: _A, met: _A, made: _A
+) -> None:
+    """Add to ``made [channels * taps, columns]`` the products of what the taps meet and the cells of some units.
+
+    ``units`` has a row for each: where its planes begin, and a cut as `lay_out` takes it. ``cells [units, step,
+    columns]`` has the values of each unit's cells, zeros for those that are missing. ``sizes``: positions of a plane,
+    channels, taps, columns, and the step.
+    """
+    positions, channels, taps, columns, step = sizes
+    for unit in range(units.shape[0]):
+        cut = units[unit, 1:]
+        depth = (cut[1] - cut[0]) * (cut[3] - cut[2])
+        lay_out(source, units[unit, 0] + place, positions, channels, grid, cut, step, met)
+        begins, steps = (0, unit * step * columns, 0), (step, columns, columns)
+        add_product(met, cells, made, begins, steps, (channels * taps, columns, depth))
 
 
 @kernel
@@ -102,34 +151,38 @@ def _add(source: _A, at: int, step: int, factor: Any, sums: _A, to: int, low: in
 
 
 @kernel
-def weigh(source: _A, place: int, positions: int, channels: int, grid: _A, rows: int, weight: _A, sums: _A) -> None:
-    """Sum what the taps meet, weighed by ``weight [inputs, channels, taps]``: ``sums [inputs, rows, cells]``.
+def weigh(source: _A, place: int, positions: int, channels: int, grid: _A, cut: _A, weight: _A, sums: _A) -> None:
+    """Sum what the taps of some cells meet, weighed by ``weight [inputs, channels, taps]``: ``sums [inputs, cells]``.
 
-    Two taps at once where they stand side by side: every value of a row is then loaded once.
+    ``cut`` is as in `lay_out`. Two taps at once where they stand side by side: every value of a row is then loaded
+    once.
     """
     last = grid[grid.shape[0] - AXIS :]
-    cells, width, stride, leads = last[1], last[2], last[3], 1
+    row0, row1, cell0, cell1 = cut[0], cut[1], cut[2], cut[3]
+    cells, width, stride, leads = cell1 - cell0, last[2], last[3], 1
     for axis in range(grid.shape[0] // AXIS - 1):
         leads *= grid[AXIS * axis + 2]
+    rows = row1 - row0
     inputs = sums.shape[0] // (rows * cells)
     sums[:] = 0
-    for row in range(rows):
+    for row in range(row0, row1):
         for lead in range(leads):
             begin = _row_place(grid, lead, row)
             if begin < 0:
                 continue
             for tap in range(0, width, 2):
-                start, low, high = _bounds(last, tap)
+                start, low, high = _bounds(last, tap, cell0, cell1)
                 also = start + last[5]
                 low2, high2 = low, low
                 if tap + 1 < width:
-                    also, low2, high2 = _bounds(last, tap + 1)
+                    also, low2, high2 = _bounds(last, tap + 1, cell0, cell1)
                 first, end = max(low, low2), max(low, low2, min(high, high2))
                 pair = stride == 2 and last[5] == 1
                 for channel in range(channels):
                     at = place + channel * positions + begin
                     for c in range(inputs):
-                        to, f = (c * rows + row) * cells, ((c * channels + channel) * leads + lead) * width + tap
+                        to = (c * rows + row - row0) * cells - cell0
+                        f = ((c * channels + channel) * leads + lead) * width + tap
                         w, v = weight[f], weight[min(f + 1, weight.shape[0] - 1)]
                         if pair:
                             x, y = np.uint64(at + start + 2 * first), np.uint64(to + first)

@@ -1,11 +1,13 @@
 """The transpose of transposed convolution by its weight: what the taps meet is laid out in rows, times the cells.
 
-The sums run over images and blocks of rows of cells in one order, whatever the number of threads: a block's product is
-made whole, and added to those before.
+The sums run over images and blocks of cells in one order, whatever the number of threads: each thread has taps of its
+own. Cells go in rounds, so that a thread is never long at work.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import dataclass
 from types import ModuleType
 from typing import Any
 
@@ -15,13 +17,20 @@ from upsample import arrays
 from upsample.arrays import Array
 from upsample.engines.cpu import threads
 from upsample.engines.cpu.compile import frozen
-from upsample.engines.cpu.conv import FEW_CHANNELS, Rows, blocks, rows_of
-from upsample.engines.cpu.conv_kernels import correlate_rows, lay_out
+from upsample.engines.cpu.conv import FEW_CHANNELS, LAID, Rows, cuts, padded, rows_of
+from upsample.engines.cpu.conv_kernels import correlate_rows, correlate_units, lay_out
 from upsample.plans.window import SpreadPlan
 
 __all__ = ["run"]
 
 _A = np.ndarray[Any, Any]
+
+_CELLS = 1 << 8
+"""Cells that are laid out at once, about."""
+_TURNED = 1 << 21
+"""Elements of the cells of a round, which lie in memory by cells, not by channels."""
+_WORK = 1 << 27
+"""Products that a thread adds up in a round at most, about."""
 
 
 def run(xp: ModuleType, plan: SpreadPlan, x: Array, y: Array) -> Array:
@@ -34,50 +43,93 @@ def run(xp: ModuleType, plan: SpreadPlan, x: Array, y: Array) -> Array:
     made = np.zeros((groups, inputs, each * rows.taps), dtype=dtype)
     if cells.size:
         with np.errstate(invalid="ignore", over="ignore"):
-            flat = frozen(np.ascontiguousarray(cells, dtype=dtype)).reshape(-1, groups, inputs, rows.lines * rows.width)
+            flat = frozen(np.ascontiguousarray(cells, dtype=dtype)).reshape(-1, groups, inputs, rows.lines, rows.width)
             planes = frozen(np.ascontiguousarray(source, dtype=dtype)).reshape(-1)
-        if inputs <= FEW_CHANNELS:
-            threads.each_block(lambda group: _dot(rows, flat[:, group], planes, each, (group, groups), made), groups)
+        few = inputs <= FEW_CHANNELS
+        products = _WORK // (rows.taps * padded(inputs, made.itemsize))
+        size = (
+            4 * LAID // (each * rows.taps)
+            if few
+            else min(max(_CELLS, LAID // (rows.taps * min(each, 8))), products, 16 * LAID // rows.taps)
+        )
+        work = _Work(rows, flat, planes, made, each, cuts(rows, max(1, size)))
+        if few:
+            work.dot()
         else:
-            _multiply(rows, flat, planes, each, made)
+            work.multiply()
     with np.errstate(over="ignore"):
         return made.reshape(groups * inputs, each, *plan.kernel_shape).astype(cells.dtype, copy=False)
 
 
-def _dot(rows: Rows, cells: _A, planes: _A, each: int, place: tuple[int, int], made: _A) -> None:
-    """Make one group's sums by compiled loops; ``cells [images, inputs, cells of a plane]``."""
-    group, groups = place
-    sums = made[group].reshape(-1)
-    for image in range(len(cells)):
-        for begin, end in blocks(rows, each, made.itemsize):
-            size = (end - begin) * rows.width
-            met = np.empty(each * rows.taps * size, dtype=made.dtype)
-            first = (image * groups + group) * each * rows.positions
-            lay_out(planes, first, rows.positions, each, rows.grid, begin, end, met)
-            part = np.ascontiguousarray(cells[image, :, begin * rows.width : end * rows.width])
-            correlate_rows(frozen(part).reshape(-1), frozen(met), each * rows.taps, size, sums)
+@dataclass(frozen=True, slots=True, eq=False)
+class _Work:
+    """One call: ``cells [images, groups, inputs, rows, width]``, ``made [groups, inputs, channels * taps]``."""
 
+    rows: Rows
+    cells: _A
+    planes: _A
+    made: _A
+    each: int
+    some: _A
 
-def _multiply(rows: Rows, cells: _A, planes: _A, each: int, made: _A) -> None:
-    """Make all by products of BLAS; ``cells [images, groups, inputs, cells of a plane]``."""
-    images, groups = cells.shape[:2]
-    for image in range(images):
-        for group in range(groups):
-            for begin, end in blocks(rows, each, made.itemsize):
-                size = (end - begin) * rows.width
-                met = np.empty((each, rows.taps * size), dtype=made.dtype)
-                step = -(-each // max(1, min(threads.number(), met.size >> 16)))
-                first = (image * groups + group) * each
+    def rounds(self, each: int) -> Iterator[_A]:
+        """Yield so many units at a time, in one order: of each the image and its cut."""
+        units = [(image, *cut) for image in range(len(self.cells)) for cut in self.some]
+        for begin in range(0, len(units), each):
+            yield np.asarray(units[begin : begin + each], dtype=np.int64)
 
-                def part(
-                    place: int, met: _A = met, step: int = step, first: int = first, cut: tuple[int, int] = (begin, end)
-                ) -> None:
-                    some = range(place * step, min((place + 1) * step, each))
-                    at = (first + some.start) * rows.positions
-                    target = met[some.start : some.stop].reshape(-1)
-                    lay_out(planes, at, rows.positions, len(some), rows.grid, *cut, target)
+    def of(self, unit: _A, group: int) -> _A:
+        """The cells of a unit: ``[inputs, cells]``."""
+        return self.cells[unit[0], group, :, unit[1] : unit[2], unit[3] : unit[4]].reshape(self.made.shape[1], -1)
 
-                threads.each_block(part, -(-each // step))
-                left = cells[image, group, :, begin * rows.width : end * rows.width]
-                with np.errstate(invalid="ignore", over="ignore"):
-                    made[group] += left @ met.reshape(-1, size).T
+    def dot(self) -> None:
+        """Make all by compiled loops."""
+        rows, (groups, inputs, taps) = self.rows, self.made.shape
+        longest = int(((self.some[:, 1] - self.some[:, 0]) * (self.some[:, 3] - self.some[:, 2])).max())
+        for units in self.rounds(max(1, _WORK // (inputs * taps * longest))):
+
+            def group_of(group: int, units: _A = units) -> None:
+                for unit in units:
+                    part = np.ascontiguousarray(self.of(unit, group))
+                    size = part.shape[1]
+                    met = np.empty(taps * size, dtype=self.made.dtype)
+                    first = (unit[0] * groups + group) * self.each * rows.positions
+                    lay_out(self.planes, first, rows.positions, self.each, rows.grid, frozen(unit[1:]), size, met)
+                    sums = self.made[group].reshape(-1)
+                    correlate_rows(frozen(part).reshape(-1), frozen(met), taps, size, sums)
+
+            threads.each_block(group_of, groups)
+
+    def multiply(self) -> None:
+        """Make all by products."""
+        rows, (groups, inputs, taps) = self.rows, self.made.shape
+        longest = int(((self.some[:, 1] - self.some[:, 0]) * (self.some[:, 3] - self.some[:, 2])).max())
+        columns = padded(inputs, self.made.itemsize)
+        sums = np.zeros((groups, taps, columns), dtype=self.made.dtype)
+        most = min(LAID // longest, 2 * LAID // columns)  # rows that stay in the cache, laid out and summed
+        channels = max(1, min(most // rows.taps, -(-self.each // 4)))
+        parts = -(-self.each // channels)
+        most = min(_TURNED // (longest * columns * groups), _WORK // (longest * columns * channels * rows.taps))
+        for units in self.rounds(max(1, most)):
+            turned = np.zeros((groups, len(units), longest, columns), dtype=self.made.dtype)
+            plane = units.copy()
+            plane[:, 0] *= groups * self.each * rows.positions
+            placed, given = frozen(plane), frozen(turned)
+
+            def turn(number: int, units: _A = units, turned: _A = turned) -> None:
+                for group in range(groups):
+                    part = self.of(units[number], group).T
+                    turned[group, number, : len(part), :inputs] = part
+
+            def add(number: int, units: _A = placed, turned: _A = given) -> None:
+                group, begin = number // parts, number % parts * channels
+                count = min(channels, self.each - begin)
+                place = (group * self.each + begin) * rows.positions
+                sizes = (rows.positions, count, rows.taps, columns, longest)
+                target = sums[group, begin * rows.taps : (begin + count) * rows.taps].reshape(-1)
+                met = np.empty(count * rows.taps * longest, dtype=sums.dtype)
+                correlate_units(self.planes, place, sizes, rows.grid, units, turned[group].reshape(-1), met, target)
+
+            threads.each_block(turn, len(units))
+            threads.each_block(add, groups * parts)
+        self.made[...] = sums[:, :, :inputs].transpose(0, 2, 1)

@@ -1,0 +1,169 @@
+"""The compiled gradients: the product they are made of, the same bits whatever the blocks, no block that is long."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+from cases import noise
+
+import upsample
+from upsample.plans.window import SpreadPlan, UnpoolPlan, WindowAxis
+
+pytest.importorskip("numba", reason="numba is not installed: no compiled engine")
+from upsample.engines.cpu import conv, conv_weight, gather, threads, unpool
+from upsample.engines.cpu.compile import frozen
+from upsample.engines.cpu.product import COLUMNS, add_product
+
+LONGEST = 1 << 29
+"""Products, or cells looked at, that a block may take: some hundredths of a second at 2^34 and more a second."""
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("rows", [1, 7, 8, 13, 64])
+@pytest.mark.parametrize("depth", [0, 1, 33])
+def test_product(dtype: str, rows: int, depth: int) -> None:
+    """Integers, so that every order and rounding gives the same."""
+    columns, step = 3 * COLUMNS, 3 * COLUMNS + 5
+    rng = np.random.default_rng(rows)
+    left, right = (rng.integers(-9, 9, shape).astype(dtype) for shape in ((rows, depth + 2), (depth, step)))
+    made = rng.integers(-9, 9, (rows, step)).astype(dtype)
+    want = made.copy()
+    want[:, :columns] += left[:, 2:] @ right[:, :columns]
+    given = frozen(left.reshape(-1)), frozen(right.reshape(-1)), made.reshape(-1)
+    add_product(*given, (2, 0, 0), (depth + 2, step, step), (rows, columns, depth))
+    np.testing.assert_array_equal(made, want)
+
+
+SPREADS: list[tuple[tuple[int, ...], tuple[int, ...], dict[str, Any]]] = [
+    ((3, 24, 9, 7), (24, 5, 4, 4), dict(stride=2, padding=1)),
+    ((2, 12, 5, 40), (12, 3, 3, 3), dict(stride=2, padding=1, output_padding=1, groups=2)),
+    ((2, 6, 9, 9), (6, 1, 4, 4), dict(stride=2, padding=1, groups=6)),
+    ((2, 9, 300), (9, 4, 5), dict(stride=3, dilation=2)),
+    ((1, 2, 30, 31), (2, 3, 5, 5), {}),
+    ((2, 8, 3, 4, 5), (8, 6, 2, 2, 2), dict(stride=2)),
+]
+
+
+def gradients(x: np.ndarray, weight: np.ndarray, options: dict[str, Any], engine: str) -> list[np.ndarray]:
+    function = {3: upsample.conv_transpose1d, 4: upsample.conv_transpose2d, 5: upsample.conv_transpose3d}[x.ndim]
+    y, pullback = upsample.vjp(function, x, weight, **options, engine=engine)
+    return list(pullback(np.random.default_rng(1).integers(-9, 9, y.shape).astype(y.dtype)))
+
+
+@pytest.mark.parametrize(("shape", "weight", "options"), SPREADS, ids=repr)
+def test_blocks_and_threads_do_not_show(
+    shape: tuple[int, ...], weight: tuple[int, ...], options: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of integers, bit for bit, in tiny blocks, too; of others, on one thread and on two."""
+    rng = np.random.default_rng(0)
+    whole = [rng.integers(-9, 9, s).astype(np.float32) for s in (shape, weight)]
+    want = gradients(*whole, options, "portable")
+    some = noise(*shape).astype(np.float32), noise(*weight, seed=1).astype(np.float32)
+    for small in (False, True):
+        if small:
+            for module, name, count in (
+                (conv, "_CELLS", 5),
+                (conv, "LAID", 300),
+                (conv, "_WORK", 999),
+                (conv_weight, "_CELLS", 6),
+                (conv_weight, "LAID", 300),
+                (conv_weight, "_WORK", 9999),
+                (conv_weight, "_TURNED", 3000),
+            ):
+                monkeypatch.setattr(module, name, count)
+        for got, wanted in zip(gradients(*whole, options, "cpu"), want, strict=True):
+            np.testing.assert_array_equal(got, wanted)
+        both = []
+        for count in ("1", "2"):
+            monkeypatch.setenv("UPSAMPLE_NUM_THREADS", count)
+            both.append([g.tobytes() for g in gradients(*some, options, "cpu")])
+        assert both[0] == both[1]
+
+
+class Longest:
+    """Stands in for kernels, computes nothing, and keeps the most work that one block asked for."""
+
+    def __init__(self, patch: pytest.MonkeyPatch) -> None:
+        self.most, self.blocks, self.here, self.patch = 0, 0, 0, patch
+        for module in (conv, conv_weight, gather, unpool):
+            patch.setattr(module, "threads", self)
+
+    def number(self) -> int:
+        return 2
+
+    def each_block(self, function: Callable[[int], object], blocks: int, threads: int | None = None) -> None:
+        for block in range(blocks) if blocks < 50 else (0, 1, blocks // 2, blocks - 1):
+            self.here = 0
+            function(block)
+            self.blocks += 1
+            self.most = max(self.most, 0 if threads == 1 else self.here)
+
+    def count(self, module: Any, name: str, work: Callable[..., int]) -> None:
+        def stand_in(*args: Any) -> bool:
+            self.here += work(*args)
+            assert work(*args) <= LONGEST
+            return False
+
+        self.patch.setattr(module, name, stand_in)
+
+
+def test_pool_is_stood_in_for() -> None:
+    assert all(module.threads is threads for module in (conv, conv_weight, gather, unpool))
+
+
+def cells_of(cut: np.ndarray) -> int:
+    return int((cut[1] - cut[0]) * (cut[3] - cut[2]))
+
+
+@pytest.mark.parametrize(
+    ("channels", "outputs", "groups", "small", "kernel"),
+    [
+        (1, 1, 1, (2986, 2986), 15),
+        (4, 2, 2, (1500, 1500), 31),
+        (64, 16, 1, (250, 251), 15),
+        (8, 1, 1, (4, 100_000), 9),
+        (8, 8, 1, (40, 40), 501),
+    ],
+)
+def test_no_block_of_a_convolution_is_long(
+    channels: int, outputs: int, groups: int, small: tuple[int, int], kernel: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    axes = tuple(WindowAxis(n + kernel - 1, n, kernel, 1, 0, 1) for n in small)
+    plan = SpreadPlan(axes, groups, False)
+    longest, taps, inputs, each = Longest(monkeypatch), kernel**2, channels // groups, outputs
+    x = np.zeros((1, channels, *small), dtype=np.float32)
+    y = np.zeros((1, outputs * groups, *plan.large_shape), dtype=np.float32)
+    weight = np.zeros((channels, outputs, kernel, kernel), dtype=np.float32)
+    longest.count(conv, "weigh", lambda *a: cells_of(a[5]) * taps * inputs * each)
+    longest.count(conv, "convolve_block", lambda *a: a[2][4] * a[2][3] * taps * each)
+    longest.count(conv_weight, "lay_out", lambda *a: cells_of(a[5]) * taps * each)
+    longest.count(conv_weight, "correlate_rows", lambda *a: a[2] * a[3] * inputs)
+    longest.count(
+        conv_weight, "correlate_units", lambda *a: sum(cells_of(u[1:]) for u in a[4]) * a[2][1] * taps * a[2][3]
+    )
+    conv.run(np, plan, y, weight)
+    conv_weight.run(np, plan, x, y)
+    assert longest.blocks > 3
+    assert 0 < longest.most <= LONGEST
+
+
+@pytest.mark.parametrize("rule", ["last", "sum"])
+@pytest.mark.parametrize("axes", [((6000, 3000, 2, 2), (6000, 3000, 2, 2)), ((1 << 24, 1 << 23, 2, 2),)], ids=repr)
+def test_no_block_of_a_gather_is_long(
+    rule: str, axes: tuple[tuple[int, int, int, int], ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One plane of many cells; a block of one thread, which looks for signals between two cuts, may be long."""
+    plan = UnpoolPlan(tuple(WindowAxis(*axis, 0, 1) for axis in axes), False, rule, True, True)
+    longest = Longest(monkeypatch)
+    longest.count(gather, "take", lambda *a: a[1].size)
+    longest.count(gather, "take_last", lambda *a: a[1].size)
+    longest.count(gather, "take_bands", lambda *a: a[1].size)
+    y = np.zeros((1, *plan.large_shape), dtype=np.int8)
+    gather.run(np, plan, y, np.zeros((1, *plan.small_shape), dtype=np.int64))
+    assert longest.blocks
+    assert longest.most <= 1 << 18
+    assert math.prod(plan.small_shape) > 1 << 22
