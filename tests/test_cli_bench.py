@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import subprocess
@@ -73,13 +74,44 @@ def test_a_rival_that_differs_is_told_and_not_timed(
     assert "Faster than" not in said
 
 
-def test_a_rival_that_fails_is_told(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_rival_that_fails_is_told_and_no_fault_of_ours(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     def broken() -> None:
-        raise RuntimeError("no such kernel\nmore")
+        raise NotImplementedError("no such kernel\nmore")
 
+    path = tmp_path / "figures.json"
     monkeypatch.setattr(measure, "rivals", lambda *_: [rivals.Rival("torch", broken, True, lambda y: (y,))])
-    assert main(["bench", "--quick", "--device", "cpu", "-k", ONE]) == 1
-    assert "torch: RuntimeError: no such kernel\n" in capsys.readouterr().out
+    assert main(["bench", "--quick", "--device", "cpu", "-k", ONE, "--json", str(path)]) == 0
+    said = capsys.readouterr().out
+    assert "  fails\n" in said
+    assert "Fails: interpolate nearest ×2, torch: NotImplementedError: no such kernel\n" in said
+    (measured,) = json.loads(path.read_text(encoding="utf-8"))["cases"]
+    assert measured["rivals"]["torch"] == {"fails": "NotImplementedError: no such kernel"}
+
+
+@pytest.mark.parametrize("with_rich", [True, False])
+def test_a_bar_on_a_terminal(with_rich: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Terminal(io.StringIO):
+        def isatty(self) -> bool:
+            return True
+
+    if with_rich:
+        pytest.importorskip("rich")
+    else:
+        monkeypatch.setattr(show, "find_spec", lambda name: None)
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setattr(sys, "stderr", Terminal())
+    with show.bar(2) as begin:
+        begin("first")
+        begin("second")
+    drawn = sys.stderr.getvalue()
+    assert "second" in drawn
+    assert "1/2" in drawn
+    monkeypatch.setattr(sys, "stderr", io.StringIO())
+    with show.bar(1) as begin:
+        begin("first")
+    assert sys.stderr.getvalue() == ""
 
 
 def test_our_own_fault_is_told(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -181,6 +213,17 @@ def test_interrupted_it_shows_what_it_has(capsys: pytest.CaptureFixture[str], mo
     assert "  nearest ×2" in said
     assert "  bilinear ×2" not in said
     assert "more case" not in said
+
+
+def test_without_memory_it_shows_what_it_has(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise MemoryError("10 GB")
+
+    monkeypatch.setattr(command, "measure", full)
+    assert main(["bench", "--quick", "--device", "cpu", "-k", ONE]) == 1
+    assert "upsample bench: out of memory: 10 GB\n" in capsys.readouterr().err
 
 
 def test_it_needs_nothing_but_numpy() -> None:

@@ -23,8 +23,8 @@ SIZES: Mapping[str, Mapping[str, tuple[int, ...]]] = {
         "deep": (4, 64, 48, 48),
     },
     "cuda": {
-        "features": (16, 64, 192, 192),
-        "photo": (4320, 7680, 3),
+        "features": (16, 32, 192, 192),
+        "photo": (2160, 3840, 3),
         "volume": (2, 16, 64, 128, 128),
         "deep": (16, 128, 64, 64),
     },

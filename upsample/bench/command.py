@@ -66,7 +66,7 @@ def bench(wish: Wish) -> int:
     Returns
     -------
     int
-        0; 1 if a result differs; 2 if an argument is at fault or a package is missing; 130 if interrupted, with the
+        0; 1 if a result differs, or memory does not suffice; 2 if an argument is at fault or a package is missing; 130 if interrupted, with the
         table of what was measured until then.
     """
     try:
@@ -81,14 +81,14 @@ def bench(wish: Wish) -> int:
         about = _about(device, number)
         print(_heading(about), *(line for line in info.blas() if line.startswith("warning")), "", sep="\n")
         others = Others()
-        interrupted = _run(cases, device, size, wish.engine, rows)
+        stopped = _run(cases, device, size, wish.engine, rows)
         about["disturbed"] = round(others.share(), 3)
     if rows:
         print(show.table(rows, size), "", *show.summary(rows), sep="\n")
         _write(wish, rows, about, size)
-    for line in _remarks(wish, about, 0 if interrupted else len(cases) - len(rows)):
+    for line in _remarks(wish, about, 0 if stopped else len(cases) - len(rows)):
         print(line)
-    return 130 if interrupted else 1 if any(row.wrong for row in rows) else 0
+    return stopped or int(any(row.wrong for row in rows))
 
 
 def _cases(wish: Wish) -> tuple[Case, ...]:
@@ -142,8 +142,8 @@ def _heading(about: dict[str, Any]) -> str:
     return f"{about['processor']}{threads}\n{found}"
 
 
-def _run(cases: tuple[Case, ...], device: Device, size: str, engine: str | None, rows: list[Row]) -> bool:
-    """Measure the cases; whether it was interrupted."""
+def _run(cases: tuple[Case, ...], device: Device, size: str, engine: str | None, rows: list[Row]) -> int:
+    """Measure the cases; 0, or the exit status with which it stopped early."""
     try:
         with show.bar(len(cases)) as begin:
             for case in cases:
@@ -151,8 +151,11 @@ def _run(cases: tuple[Case, ...], device: Device, size: str, engine: str | None,
                 row = measure(case, device, size, engine)
                 rows += [] if row is None else [row]
     except KeyboardInterrupt:
-        return True
-    return False
+        return 130
+    except MemoryError as error:  # a GPU's, too: the cases grow with what is measured, and the next would fail as well
+        print(f"upsample bench: out of memory: {error}", file=sys.stderr)
+        return 1
+    return 0
 
 
 def _write(wish: Wish, rows: list[Row], about: dict[str, Any], size: str) -> None:

@@ -41,7 +41,9 @@ class Timing:
     same : bool
         Whether it should be the same, but for rounding.
     off : str or None
-        Why it is not, in words; then nothing was timed.
+        How it is not, in words; then nothing was timed.
+    fault : str or None
+        What the call raised instead.
     once : bool
         Timed once, since it takes long.
     """
@@ -49,9 +51,15 @@ class Timing:
     call: Callable[[], Any]
     same: bool
     off: str | None = None
+    fault: str | None = None
     once: bool = False
     calls: int = 1
     rounds: list[float] = field(default_factory=list)
+
+    @property
+    def is_timed(self) -> bool:
+        """Whether there is something to show."""
+        return self.off is None and self.fault is None
 
     @property
     def seconds(self) -> float:
@@ -122,13 +130,13 @@ def measure(case: Case, device: Device, size: str, engine: str | None) -> Row | 
         return None
     call = _ours(case, inputs, options, engine)
     results = [device.numpy(y) for y in _arrays(call())]
-    wanted = [np.asarray(y) for y in _arrays(_ours(case, host, options, "portable")())]
+    wanted = [device.numpy(y) for y in _arrays(_ours(case, inputs, options, "portable")())]
     off = _difference(results, wanted, True)
     others = {r.name: _checked(r, device, results) for r in rivals(case, device, inputs, options)}
     moved = sum(x.nbytes for x in (*host, *results))
     others["copy"] = Timing(device.copying(moved), True)
     ours = Timing(call, True)
-    _rounds(device, ours, [t for t in others.values() if t.off is None and not t.once], size == "quick")
+    _rounds(device, ours, [t for t in others.values() if t.is_timed and not t.once], size == "quick")
     return Row(case, chosen, moved, off, ours, others)
 
 
@@ -151,8 +159,8 @@ def _checked(rival: Rival, device: Device, ours: list[NDArray[Any]]) -> Timing:
     try:
         lasted = device.seconds(lambda: got.append(rival.call()), 1)
         timing.off = _difference(ours, [device.numpy(y) for y in rival.read(got[0])], rival.same)
-    except Exception as error:  # whatever another library raises is its own affair, and told
-        timing.off = f"{type(error).__name__}: {str(error).strip().partition(chr(10))[0]}"
+    except Exception as error:  # another library may lack a kernel, or memory
+        timing.fault = f"{type(error).__name__}: {str(error).strip().partition(chr(10))[0]}"
         return timing
     if lasted > SLOW and rival.name != "torch":
         timing.once, timing.rounds = True, [lasted]

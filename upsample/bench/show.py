@@ -60,8 +60,8 @@ def _cell(row: Row, name: str) -> str:
     timing = row.rivals.get(name)
     if timing is None:
         return ""
-    if timing.off is not None:
-        return "differs"
+    if not timing.is_timed:
+        return "fails" if timing.off is None else "differs"
     return ("" if timing.same else "~") + f"{figure(timing.ratio(row.ours))}×"
 
 
@@ -72,13 +72,15 @@ def summary(rows: Sequence[Row]) -> list[str]:
         "A rival's column: its time over ours; above 1, upsample is faster. ~: another kernel of the same name.",
     ]
     for name in LIBRARIES:
-        ratios = sorted(t.ratio(row.ours) for row in rows if (t := row.rivals.get(name)) and t.off is None)
+        ratios = sorted(t.ratio(row.ours) for row in rows if (t := row.rivals.get(name)) and t.is_timed)
         if ratios:
             middle = (ratios[(len(ratios) - 1) // 2] + ratios[len(ratios) // 2]) / 2
             won = sum(ratio > 1 for ratio in ratios)
             lines.append(f"Faster than {name} in {won} of {len(ratios)} cases; in the middle {figure(middle)}×.")
     for row in rows:
-        lines += [f"DIFFERS: {row.case.function} {row.case.name}, {who}: {why}" for who, why in row.wrong.items()]
+        title = f"{row.case.function} {row.case.name}"
+        lines += [f"DIFFERS: {title}, {who}: {why}" for who, why in row.wrong.items()]
+        lines += [f"Fails: {title}, {who}: {t.fault}" for who, t in row.rivals.items() if t.fault is not None]
     return lines
 
 
@@ -86,8 +88,8 @@ def document(rows: Sequence[Row], about: Mapping[str, Any], size: str) -> str:
     """Return all of it as JSON: seconds and ratios, with the machine."""
 
     def timing(t: Timing, ours: Timing) -> dict[str, Any]:
-        if t.off is not None:
-            return {"differs": t.off}
+        if not t.is_timed:
+            return {"fails": t.fault} if t.off is None else {"differs": t.off}
         made = {"seconds": _rounded(t.seconds), "ratio": _rounded(t.ratio(ours)), "same": t.same}
         return {**made, "rounds": len(t.rounds), "once": t.once}
 
@@ -114,13 +116,13 @@ def chart(rows: Sequence[Row], title: str, size: str, path: Path) -> None:
     """Draw a bar for each rival of each case: to the right of 1, upsample is faster."""
     figures = import_module("matplotlib.figure")
     import_module("matplotlib.backends.backend_agg")
-    names = [n for n in LIBRARIES if any((t := row.rivals.get(n)) and t.off is None for row in rows)]
+    names = [n for n in LIBRARIES if any((t := row.rivals.get(n)) and t.is_timed for row in rows)]
     height = 1.3 + 0.15 * sum(max(1, len(row.rivals) - 1) + 0.6 for row in rows)
     made = figures.Figure(figsize=(9, height), dpi=150, facecolor="white")
     ax = made.add_axes((0.36, 0.55 / height, 0.6, 1 - 1.25 / height))
     place, ticks, seen = 0.0, [], set()
     for row in rows:
-        bars = [(name, t.ratio(row.ours)) for name in names if (t := row.rivals.get(name)) and t.off is None]
+        bars = [(name, t.ratio(row.ours)) for name in names if (t := row.rivals.get(name)) and t.is_timed]
         ticks.append((place + (max(len(bars), 1) - 1) / 2, _label(row, size)))
         for name, ratio in bars:
             colour, label = COLOURS[names.index(name)], None if name in seen else name
