@@ -66,8 +66,8 @@ def bench(wish: Wish) -> int:
     Returns
     -------
     int
-        0; 1 if a result differs, or memory does not suffice; 2 if an argument is at fault or a package is missing; 130 if interrupted, with the
-        table of what was measured until then.
+        0; 1 if a result differs, or memory does not suffice; 2 if an argument is at fault or a package is missing; 130
+        if interrupted. Where it stops early, the table of what was measured until then is printed.
     """
     try:
         cases, device = _cases(wish), _device(wish)
