@@ -232,8 +232,7 @@ _UNPOOLED = (
     "it where the result is over 8 MB. out= on A and B is memory traffic, at 60 to 80 % of a copy's rate, and torch's "
     "is little more; 1.8 would be over a copy's rate. C: 1.2 MB of input and 1.6 MB of result take one thread 100 µs "
     "out of the third-level cache; a second thread wakes after 40 to 60 µs and was slower, torch's spin. Selecting in "
-    "rows of windows instead of scattering took 1.6 ns a cell instead of 0.6. Portable: NumPy gives no order for "
-    "repeated indices, so what is scattered is read back."
+    "rows of windows instead of scattering took 1.6 ns a cell instead of 0.6."
 )
 _PULLED = (
     "Of C one thread reads 2.4 MB out of the third-level cache in 90 to 130 µs; a second one wakes too late to help; "
@@ -255,12 +254,15 @@ _LAST = (
     "Two passes over large results; in the cache one thread takes 6 to 18 ms. Tried for 64 channels: a ring of rows, "
     "and two outputs of a column at once; neither was faster."
 )
-_SMALL = (
-    "Products stay under 2^18 multiplications, where OpenBLAS starts no threads of its own: about 100 GF/s a core, as "
-    "much as oneDNN's whole operation, and adding the overlaps comes on top. Packing the right-hand side was tried. "
-    "Where the portable engine has no figure, threads of NumPy's BLAS still spun while torch was timed."
+_TILES = (
+    "A core's peak is 100 to 135 GFLOP/s, as busy as its host is. Tiles on cells in the cache reach 85 % of it, whole "
+    "calls 60 to 65 %, as much as torch or a little less: at 256→128 a ratio of 1.3 would take more than two cores "
+    "have. Lines of 8 or 16 cells leave a tenth of the tiles unused, weights are laid out once a call (2 ms of 16 at "
+    "512→256). OpenBLAS was tried: two products in two threads reach 140 GFLOP/s before anything is laid out, small "
+    "ones with shares added up behind them 110. Winograd's way was not tried, for its rounding."
 )
-_TINY = "What is left is the look-up of the call (1.3 µs), one Numba call (1 µs) and, but for resize, its set-up."
+_STORES = "A third is arithmetic; the rest writes the result, every second position at a time, which is new memory too."
+_TINY = "What is left is the look-up of the call (1.2 µs), 0.3 µs for each new array, and the kernels' calls."
 LIMITS: dict[str, str] = {
     "nearest ×2": _WRITES,
     "nearest-exact ×2": _WRITES,
@@ -283,16 +285,49 @@ LIMITS: dict[str, str] = {
         for op in ("max_pool with indices", "max_unpool")
         for window in ("2/2", "3/2/1")
     },
-    "conv_transpose k2s2 64→64": _SMALL,
-    "conv_transpose 3-D k2s2 32→16": _SMALL,
-    "conv_transpose k4s2": _SMALL,
-    "conv_transpose k3s2": _SMALL,
+    "conv_transpose k2s2 64→64": _STORES,
+    "conv_transpose 3-D k2s2 32→16": _STORES,
+    "conv_transpose k4s2": _TILES,
+    "conv_transpose k3s2": _TILES,
     "conv_transpose depthwise k4s2": "Memory is read once and written once; rows are not shared between outputs.",
     "tiny interpolate": _TINY,
-    "tiny others": _TINY,
+    "tiny others": (
+        f"{_TINY} conv_transpose: 5 of 8 µs are the kernel's, which works out where the taps of each row lie."
+    ),
     **{f"conv_transpose {line}, backward": _PRODUCTS for line in ("k2s2 64→64", "3-D k2s2 32→16", "k4s2", "k3s2")},
     "conv_transpose depthwise k4s2, backward": (
         "Loops of our own, no product: the weight's gradient lays out sixteen taps to add up each once."
     ),
 }
 """For a line under its goal: what limits it, and what was tried. Written by hand; the report shows it."""
+
+_QUEUE = (
+    "NumPy makes a pass over memory for each operation, and between two of them threads queue for the interpreter (one "
+    "that had to wait sleeps some 50 µs), so tiles are 4 MiB and two threads give 1.2 to 1.6 times one's speed."
+)
+_TWICE = f"Samples are repeated by strided copies, two for each axis, beside the pages of a new result. {_QUEUE}"
+_MATRICES = f"Each axis is a product with small dense blocks, most of whose factors are zeros. {_QUEUE}"
+_COMPARED = f"Some six passes for each tap. {_QUEUE} C is made by one thread, for a second one gained nothing."
+_SCATTERED = (
+    "An assignment by places takes 1.4 ns a cell, and making the places of the indices 1 ns; NumPy gives no order for "
+    "repeated indices, so what stands is counted, or read back where windows overlap. C is made by one thread; two "
+    "took half as long again."
+)
+_SHARES = "BLAS makes the products on all cores, one thread adds the overlaps and writes each phase at its stride."
+PORTABLE_LIMITS: dict[str, str] = {
+    **{f"{mode} ×2": _TWICE for mode in ("nearest", "nearest-exact")},
+    **{f"{mode} {by}": _MATRICES for mode in ("bilinear", "bicubic") for by in ("×2", "×1.37")},
+    **{f"{mode} ×2, channels last C={c}": _MATRICES for mode in ("bilinear", "bicubic") for c in (3, 64)},
+    "trilinear ×2": _MATRICES,
+    **{
+        f"uint8 {mode} ×2": f"Bytes become float32 and back, rounded after each axis. {_QUEUE}"
+        for mode in ("bilinear", "bicubic")
+    },
+    "max_pool with indices 2/2": _COMPARED,
+    "max_pool with indices 3/2/1": _COMPARED,
+    "max_unpool 2/2": _SCATTERED,
+    "max_unpool 3/2/1": _SCATTERED,
+    **{f"conv_transpose {line}": _SHARES for line in ("k2s2 64→64", "3-D k2s2 32→16", "k4s2", "k3s2")},
+    "conv_transpose depthwise k4s2": f"Sixteen products and sums a cell, each a pass. {_QUEUE}",
+}
+"""The same of the portable engine."""

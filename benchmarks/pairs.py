@@ -42,9 +42,11 @@ from benchmarks import memory
 from benchmarks.cases import TINY_CASES, Case
 from benchmarks.machine import CALM, Others
 from upsample.bench.calm import quiet, thread_count
-from upsample.engines.cpu import threads
+from upsample.bench.devices import Cpu
 from upsample.engines.dispatch import ENGINES
 
+CPU = Cpu()
+"""The clock, and the yardstick: as `upsample bench` has them."""
 ENGINE_NAMES = ("cpu", "portable")
 PAIRS = [pytest.param(*pair, id="-".join(pair)) for pair in (("cpu", "fresh"), ("cpu", "out"), ("portable", "fresh"))]
 
@@ -112,14 +114,6 @@ def why_not(job: Job, engine: str) -> str | None:
     return None
 
 
-def seconds(call: Callable[[], Any], calls: int) -> float:
-    """Time `calls` calls, the freeing of each result included; per call."""
-    begin = time.perf_counter()
-    for _ in range(calls):
-        call()
-    return (time.perf_counter() - begin) / calls
-
-
 def measure(benchmark: Any, case: Case, job: Job, engine: str, how: str, quick: bool) -> None:
     """Check the results, then time: pytest-benchmark our call, its setup hook the rivals."""
     why = why_not(job, engine)
@@ -131,7 +125,7 @@ def measure(benchmark: Any, case: Case, job: Job, engine: str, how: str, quick: 
             ours = partial(ours, out=job.outs())
         result = arrays_of(ours())
         rivals = {r.name: _checked(r, how, result, job.margin) for r in _taking_part(job, engine, how)}
-        rivals["copy"] = _Timed(_copy(job.volume, number), [])
+        rivals["copy"] = _Timed(CPU.copying(job.volume), [])
         del result
         calls, rounds = _settle(ours, rivals, quick)
         others = Others()
@@ -182,18 +176,6 @@ def _compare(name: str, equal: str, ours: np.ndarray, theirs: np.ndarray, margin
     assert worst <= limit, f"{name}: off by {worst:.3g}, allowed {limit:.3g}"
 
 
-def _copy(volume: int, number: int) -> Callable[[], None]:
-    """Copy half of `volume` bytes, so that as many are read and written together, with `number` threads."""
-    source, target = np.ones((2, max(volume // 2, 1)), dtype=np.uint8)
-    step = -(-source.size // number) if volume > 2**17 else source.size  # as little as this, one thread copies faster
-    parts = [(target[i : i + step], source[i : i + step]) for i in range(0, source.size, step)]
-
-    def copy() -> None:
-        threads.each_block(lambda block: np.copyto(*parts[block]), len(parts))
-
-    return copy
-
-
 def _settle(ours: Callable[[], Any], rivals: dict[str, _Timed], quick: bool) -> tuple[int, int]:
     """How often our call is repeated in one sample (the rivals' are set too), and how many rounds there are.
 
@@ -205,13 +187,13 @@ def _settle(ours: Callable[[], Any], rivals: dict[str, _Timed], quick: bool) -> 
     for timed in rivals.values():
         if not timed.once:
             quiet()
-            lasts = seconds(timed.call, 1)
+            lasts = CPU.seconds(timed.call, 1)
             timed.calls = max(1, round(SHORT / lasts))
             whole += 2 * max(lasts, SHORT)
     quiet()
-    lasts = seconds(ours, 1)
+    lasts = CPU.seconds(ours, 1)
     if lasts < SHORT:  # not the first call's time: that one made plans
-        lasts = seconds(ours, 3)
+        lasts = CPU.seconds(ours, 3)
     whole += 2 * max(lasts, SHORT)
     return max(1, round(SHORT / lasts)), min(15, max(9, round(0.7 / whole)))
 
@@ -223,10 +205,10 @@ def _alternate(ours: Callable[[], Any], rivals: dict[str, _Timed], calls: int) -
         for timed in rivals.values():
             if not timed.once:
                 quiet()
-                seconds(timed.call, timed.calls)
-                timed.seconds.append(seconds(timed.call, timed.calls))
+                CPU.seconds(timed.call, timed.calls)
+                timed.seconds.append(CPU.seconds(timed.call, timed.calls))
         quiet()
-        seconds(ours, calls)
+        CPU.seconds(ours, calls)
 
     return before
 

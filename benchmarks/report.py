@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import cuda_report
-from benchmarks.cases import CASES, LIMITS, Case
+from benchmarks.cases import CASES, LIMITS, PORTABLE_LIMITS, Case
 from benchmarks.machine import CALM
 from upsample.bench.show import figure as _ratio
 from upsample.bench.show import time as _time
@@ -163,14 +163,18 @@ def _below(results: Results) -> list[str]:
     """Every case under its goal, and why."""
     lines = []
     for line, cases in _groups("line").items():
-        misses = []
+        misses, engines = [], set()
         for way, words in WAYS.items():
             for case in cases:
                 if results.meets(case, way) is False:
                     ratio, goal = results.ratio(case, way), case.goal(*way)
+                    engines.add(way[0])
                     misses.append(f"{case.tag + ' ' if case.tag else ''}{words} {_ratio(ratio or 0)}× of {goal:g}×")
         if misses:
-            lines.append(f"- {line}: {'; '.join(misses)}." + (f" {LIMITS[line]}" if line in LIMITS else ""))
+            why = [LIMITS[line]] if line in LIMITS else []
+            if "portable" in engines and line in PORTABLE_LIMITS:
+                why.append(f"Portable: {PORTABLE_LIMITS[line]}")
+            lines.append(" ".join([f"- {line}: {'; '.join(misses)}.", *why]))
     return ["### Under its goal", "", *(lines or ["Nothing."]), ""]
 
 

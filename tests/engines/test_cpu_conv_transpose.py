@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -24,6 +25,15 @@ from upsample.engines.cpu import conv_transpose_kernels, conv_transpose_tiles
 from upsample.engines.cpu import conv_transpose_products as products
 
 SPREADS = [case for case in CASES if "conv_transpose" in case.id]
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _products_of_few_numbers() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(compiled, "_FEW_PRODUCTS", 0)
+        yield
+
+
 KINDS = ["numpy", "readonly", "strided", "reversed", "fortran", "swapped"]
 
 
@@ -32,7 +42,6 @@ KINDS = ["numpy", "readonly", "strided", "reversed", "fortran", "swapped"]
 @pytest.mark.parametrize("few", [0, 99])
 def test_agrees_with_reference_and_portable(monkeypatch: pytest.MonkeyPatch, case: Case, kind: str, few: int) -> None:
     monkeypatch.setattr(compiled, "_FEW_CHANNELS", few)
-    monkeypatch.setattr(compiled, "_FEW_PRODUCTS", 0)
     args = tuple(get(kind).make(a) for a in case.arrays)
     before = [a.copy() for a in args]
     got = case.function(*args, **case.options, engine="cpu")
@@ -90,10 +99,10 @@ def test_equals_portable(
     bias = rng.standard_normal(plan.groups * each).astype(kind) if seed % 2 else None
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(compiled, "_FEW_CHANNELS", seed % 3)
-        patch.setattr(compiled, "_FEW_PRODUCTS", 0)
         if cells is not None:  # regions and blocks of every size
             patch.setattr(compiled, "_WORK", 7)
             patch.setattr(compiled, "_STAGED", 20)
+            patch.setattr(compiled, "_LONGEST", 7)
             few = {"_CELLS": cells, "_SUMS": 8, "_WEIGHTS": cells, "_BLOCK": 50 * cells, "_FEW": 1}
             for name, value in few.items():
                 patch.setattr(products, name, value)
@@ -166,7 +175,9 @@ def test_tiles_of_every_width(dtype: str, width: int, inputs: int, each: int, ta
     first = WindowAxis(15, 7, 3, 2, 0, 1) if tall else WindowAxis(3, 1, 3, 1, 0, 1)
     plan = SpreadPlan((first, WindowAxis(2 * width, width, 4, 2, 1, 1)), 1, allow_tf32=False)
     x, weight = noise(2, inputs, first.small, width).astype(dtype), noise(inputs, each, 3, 4).astype(dtype)
-    got = compiled.run(np, plan, x, weight, None, None)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(compiled, "_FEW_CHANNELS", 0)
+        got = compiled.run(np, plan, x, weight, None, None)
     tolerances.assert_close(got, portable.run(np, plan, x, weight, None, None).astype(np.float64), exact=False)
 
 
@@ -188,7 +199,7 @@ def test_unpooling_sums_windows() -> None:
     tolerances.assert_close(got, reference.chainer_unpooling(x, 3, 2, 1), exact=False)
 
 
-def test_one_signature(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_one_signature() -> None:
     """Read-only, strided and writeable inputs of any size share one compiled signature."""
 
     def call(kind: str, channels: int, *shape: int) -> None:
@@ -199,7 +210,6 @@ def test_one_signature(monkeypatch: pytest.MonkeyPatch) -> None:
         function(x, weight, bias, stride=2, engine="cpu")
         function(x, weight, stride=3, engine="cpu")
 
-    monkeypatch.setattr(compiled, "_FEW_PRODUCTS", 0)
     for channels, kernel in ((1, conv_transpose_kernels.gather), (8, conv_transpose_tiles.spread)):
         call("numpy", channels, 4, 5)
         before = len(kernel.signatures)

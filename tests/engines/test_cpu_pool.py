@@ -104,7 +104,7 @@ def test_equals_portable(
         for name, size in tables.items():
             patch.setattr(pool_tables, name, size)
         if small_blocks:  # cuts in rows and columns, and rows that share a place in the kernel's memory
-            for name, size in (("_BLOCK", 30), ("_TILE", 3), ("_KEPT", 6), ("_ROWS_TOGETHER", 6)):
+            for name, size in (("_BLOCK", 30), ("_TILE", 3), ("_KEPT", 6), ("_ROWS_TOGETHER", 6), ("_LONGEST", 40)):
                 patch.setattr(compiled, name, size)
             patch.setattr(pool_tables, "_TOGETHER", 6)
         compiled._geometry.cache_clear()

@@ -20,7 +20,7 @@ def zeros(*shape: int, dtype: str = "float32") -> np.ndarray:
     return np.full(shape, 0.5 if np.dtype(dtype).kind == "f" else 5, dtype=dtype)
 
 
-def at_most(call: Callable[[], np.ndarray]) -> tuple[np.ndarray, int]:
+def at_most(call: Callable[[], Any]) -> tuple[Any, int]:
     """The result, and the most bytes that were held at once during the call, the result's included."""
     gc.collect()
     tracemalloc.start()
@@ -118,6 +118,33 @@ def test_transposed_convolution(weight: tuple[int, ...], groups: int) -> None:
     result, peak = at_most(lambda: upsample.conv_transpose2d(x, w, **options))
     assert result.shape == (8, 64, 256, 256)
     assert peak - result.nbytes < 128 * MIB, f"temporaries of {(peak - result.nbytes) / MIB:.1f} MiB"
+
+
+COMPILED_SPREADS = [
+    ((8, 64, 128, 128), (64, 64, 4, 4), 1),
+    ((8, 64, 128, 128), (64, 1, 4, 4), 64),
+    ((1, 64, 512, 512), (64, 16, 4, 4), 1),
+    ((1, 1024, 32, 32), (1024, 512, 4, 4), 1),
+]
+
+
+@pytest.mark.parametrize(("shape", "weight", "groups"), COMPILED_SPREADS, ids=repr)
+def test_compiled_transposed_convolution(shape: tuple[int, ...], weight: tuple[int, ...], groups: int) -> None:
+    pytest.importorskip("numba", reason="numba is not installed: no compiled engine")
+    x, w = zeros(*shape), zeros(*weight)
+    options: dict[str, Any] = dict(stride=2, padding=1, groups=groups, engine="cpu")
+    result, peak = at_most(lambda: upsample.conv_transpose2d(x, w, **options))
+    assert peak - result.nbytes < 64 * MIB, f"temporaries of {(peak - result.nbytes) / MIB:.1f} MiB"
+
+
+@pytest.mark.parametrize("window", [(2, 2, 0), (3, 2, 1), (9, 2, 4)], ids=repr)
+@pytest.mark.parametrize("dtype", ["float32", "float16"])
+def test_compiled_pooling(dtype: str, window: tuple[int, int, int]) -> None:
+    pytest.importorskip("numba", reason="numba is not installed: no compiled engine")
+    x = zeros(8, 64, 128, 128, dtype=dtype)
+    (values, indices), peak = at_most(lambda: upsample.max_pool2d_with_indices(x, *window, engine="cpu"))
+    over = peak - values.nbytes - indices.nbytes
+    assert over < 32 * MIB, f"temporaries of {over / MIB:.1f} MiB"
 
 
 def test_pools_and_shuffles_take_a_few_inputs() -> None:

@@ -32,6 +32,8 @@ _FEW_PRODUCTS = 1 << 14
 """Products of a cell and a tap in all up to which their set-up would take longer."""
 _WORK = 1 << 17
 """Sums that a task makes, about."""
+_LONGEST = 1 << 28
+"""Sums that a task makes at most: some fiftieth of a second."""
 _STAGED = 1 << 22
 """Elements of halves that are converted at once, about."""
 
@@ -150,7 +152,7 @@ def ready(plan: SpreadPlan, x: Array, weight: Array, bias: Array | None = None) 
     shape = (batch, plan.groups * each, *plan.large_shape)
     rows = batch * plan.groups * each * g.axes[0].large * g.rows
     counts = (each, inputs, plan.groups)
-    piece = (0, rows, 0, *counts, 0, g.axes[0].large, 0, g.axes[0].small, g.phase, 0)
+    piece = (0, rows, 0, *counts, 0, g.axes[0].large, 0, g.axes[0].small, 0, g.phase, 0)
     nothing, fixed = _nothing(dtype), (g.grid, len(g.axes) - 1, piece)
     kernel = bound(gather, nothing, nothing, *fixed, nothing, np.empty(0, dtype))
 
@@ -236,8 +238,8 @@ class _Work:
                 region = _Region(some, range(y, min(y + ys, large)))
                 source = frozen(self._cells(region)).reshape(-1)
 
-                def make(rows: range, own: bool, result: _A, region: _Region = region, source: _A = source) -> None:
-                    piece = self._piece(region, rows, own)
+                def make(rows: range, part: range, result: _A, region: _Region = region, source: _A = source) -> None:
+                    piece = self._piece(region, rows, part, result is not self.result)
                     gather(source, self.weight, self.g.grid, len(self.g.axes) - 1, piece, self.bias, result)
 
                 self._each(make, region, self.counts[1])
@@ -253,36 +255,41 @@ class _Work:
         part = self.x[region.planes.start : region.planes.stop, :, low:high]
         return np.asarray(part, dtype=self.dtype).reshape(part.shape[0], part.shape[1], -1)
 
-    def _piece(self, region: _Region, rows: range, own: bool) -> tuple[int, ...]:
+    def _piece(self, region: _Region, rows: range, part: range, own: bool) -> tuple[int, ...]:
         (low, high), y = self._bounds(region), region.y
         numbers = (rows.start, rows.stop, region.planes.start, *self.counts)
-        return (*numbers, y.start, len(y), low, high - low, self.g.phase, int(own))
+        return (*numbers, y.start, len(y), low, high - low, part.start, part.stop, int(own))
 
-    def _each(self, make: Callable[[range, bool, _A], None], region: _Region, inputs: int) -> None:
-        """Let threads make the rows of a region, some at a time."""
-        rows = len(region.planes) * self.counts[0] * len(region.y) * self.g.rows
-        step = max(1, int(_WORK // max(self.g.sums * inputs * self.g.axes[-1].large, 1)))
+    def _each(self, make: Callable[[range, range, _A], None], region: _Region, inputs: int) -> None:
+        """Let threads make the rows of a region, some at a time, or parts of one row that would take too long."""
+        rows, row = len(region.planes) * self.counts[0] * len(region.y) * self.g.rows, self.g.axes[-1].large
+        sums = max(self.g.sums * inputs * row, 1)
+        step = max(1, int(_WORK // sums))
+        js = max(1, min(self.g.phase, int(self.g.phase * _LONGEST // sums)))
         half = self.result.dtype != self.dtype
-        if rows <= step and not half:
-            make(range(rows), False, self.result)
+        if rows <= step and js == self.g.phase and not half:
+            make(range(rows), range(js), self.result)
             return
+        cuts = -(-self.g.phase // js)
 
         def task(number: int) -> None:
-            some = range(number * step, min((number + 1) * step, rows))
+            begin, j = number // cuts * step, number % cuts * js
+            some, part = range(begin, min(begin + step, rows)), range(j, min(j + js, self.g.phase))
             if half:
-                self._round(make, region, some)
+                self._round(make, region, some, part)
             else:
-                make(some, False, self.result)
+                make(some, part, self.result)
 
-        threads.each_block(task, -(-rows // step))
+        threads.each_block(task, -(-rows // step) * cuts)
 
-    def _round(self, make: Callable[[range, bool, _A], None], region: _Region, rows: range) -> None:
+    def _round(self, make: Callable[[range, range, _A], None], region: _Region, rows: range, part: range) -> None:
         """Make rows of halves in float32 and round them once."""
         last = self.g.axes[-1]
         made = np.empty((len(rows), last.large), dtype=self.dtype)
-        make(rows, True, made.reshape(-1))
+        make(rows, part, made.reshape(-1))
         number, of_channel = np.arange(rows.start, rows.stop), len(region.y) * self.g.rows
         channel = region.planes.start * self.counts[0] + number // of_channel
         place = (channel * self.g.axes[0].large + region.y.start) * self.g.rows + number % of_channel
+        cut = slice(part.start * last.stride, part.stop * last.stride)
         with np.errstate(over="ignore"):
-            self.result.reshape(-1, last.large)[place] = made
+            self.result.reshape(-1, last.large)[place, cut] = made[:, cut]

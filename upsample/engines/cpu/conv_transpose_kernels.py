@@ -30,7 +30,7 @@ PIECE = (
     "output channels and input channels of a group, groups",
     "first position on the first axis, and how many",
     "first cell on the first axis that the source has, and how many",
-    "positions of the first phase of the last axis",
+    "positions of the phases of the last axis from and to",
     "1 where the result holds the rows of this piece only",
 )
 """What the numbers of ``piece`` mean, in order."""
@@ -159,7 +159,7 @@ def _lay_out(
 @kernel
 def gather(source: _A, weight: _A, grid: _A, axes: int, piece: tuple[int, ...], bias: _A, result: _A) -> None:
     """Sum ``source [planes, inputs, *cells]``, weighed with ``weight [groups, inputs, each, kernel]``, in its rows."""
-    row0, row1, plane0, each, inputs, groups, y0, ys, low0, n0, phase, own = piece
+    row0, row1, plane0, each, inputs, groups, y0, ys, low0, n0, j0, j1, own = piece
     last = AXIS * axes
     large, cells, stride = grid[last], grid[last + 1], grid[last + 3]
     rows, leads, lines = 1, 1, n0
@@ -167,7 +167,7 @@ def gather(source: _A, weight: _A, grid: _A, axes: int, piece: tuple[int, ...], 
         leads *= grid[AXIS * axis + 2]
         rows *= 1 if axis == 0 else grid[AXIS * axis]
         lines *= 1 if axis == 0 else grid[AXIS * axis + 1]
-    taps, tile = leads * grid[last + 2], min(_TILE, phase)
+    taps, tile = leads * grid[last + 2], min(_TILE, j1 - j0)
     most = max(1, min(ys * rows, row1 - row0, _TOGETHER // (stride * tile)))
     found, pair_taps, pair_cells = (
         np.empty(most, np.int64),
@@ -191,8 +191,8 @@ def gather(source: _A, weight: _A, grid: _A, axes: int, piece: tuple[int, ...], 
         source_line = plane * inputs * lines
         weight_line = (group * inputs * each + m) * taps
         added = bias[group * each + m] if bias.shape[0] else result.dtype.type(0)
-        for begin in range(0, phase, tile):
-            count = min(tile, phase - begin)
+        for begin in range(j0, j1, tile):
+            count = min(tile, j1 - begin)
             numbers = (lines, inputs, source_line, weight_line, each * taps, cells)
             lists = (places, factors, shifts, counts)
             _lay_out(grid, last, numbers, begin, (found[:some], pair_taps, pair_cells), weight, lists)

@@ -26,6 +26,8 @@ _A = np.ndarray[Any, Any]
 
 _BLOCK = 1 << 19
 """Positions that a block reads, about: a fifth of a millisecond."""
+_LONGEST = 1 << 26
+"""Comparisons of a block of large windows at most: some fiftieth of a second."""
 _TILE = 1 << 12
 """Cells of the last axis that are made at once, so that rows stay in the first-level cache."""
 _ROWS_TOGETHER = 1 << 11
@@ -95,7 +97,10 @@ def _geometry(plan: PoolPlan) -> _Geometry:
         place += 3 * axis.small
     grid = np.concatenate([np.asarray(numbers, dtype=np.int64), *tables])
     few = None if plan.local_indices else few_taps(axes)
+    leads, across = math.prod(map(_taps, leading)), _taps(last)
     tile = last.small if isinstance(few, Cells) else min(last.small, _TILE)
+    if few is None:
+        tile = min(tile, max(16, _LONGEST // (leads * across)))
     positions = math.prod(axis.large for axis in axes)
     rows = math.prod(axis.small for axis in leading)
     tiles = [(b, min(b + tile, last.small)) for b in range(0, last.small, tile)]
@@ -103,19 +108,28 @@ def _geometry(plan: PoolPlan) -> _Geometry:
     per_row = max(1, reads // (rows * len(tiles)))
     reach = _reach(leading[-1]) if len(leading) == 1 else math.prod(axis.large for axis in leading)
     of_plane = rows if isinstance(few, Cells) else 1  # whose blocks are whole planes
+    kept = max(1, min(reach, _KEPT // tile))
+    step = _BLOCK // per_row
+    if few is None:
+        reduced = min(leads, leading[0].stride) if kept == reach and isinstance(leading[0], WindowAxis) else leads
+        step = min(step, _LONGEST // (tile * (leads + across * reduced)))
     return _Geometry(
         frozen(grid),
         len(leading),
         tuple(axis.large for axis in axes),
         tuple(axis.small for axis in axes),
         rows,
-        max(1, _BLOCK // per_row // of_plane) * of_plane,
+        max(1, step // of_plane) * of_plane,
         tuple(tiles),
-        max(1, min(reach, _KEPT // tile)),
+        kept,
         rows // leading[0].small,
         tuple(_span(axis) for axis in axes),
         few,
     )
+
+
+def _taps(axis: WindowAxis | SpanAxis) -> int:
+    return min(axis.kernel, axis.large) if isinstance(axis, WindowAxis) else int(axis.count().max())
 
 
 def _reach(axis: WindowAxis | SpanAxis) -> int:

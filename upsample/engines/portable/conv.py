@@ -1,68 +1,54 @@
-"""The transpose of transposed convolution by its input: tap by tap, a matrix product of a strided cut.
+"""The transpose of transposed convolution by its input: a matrix product for each tap of the first axis.
 
 The taps add in one fixed order.
 """
 
 from __future__ import annotations
 
-import itertools
 import math
-from collections.abc import Iterator
 from types import ModuleType
 from typing import Any
 
 from upsample import arrays
 from upsample.arrays import Array
-from upsample.engines.portable.phases import shifted
-from upsample.engines.portable.results import quiet
+from upsample.engines.portable.columns import Columns, images
+from upsample.engines.portable.results import empty, quiet, write
 from upsample.plans.window import SpreadPlan
 
-__all__ = ["cuts", "run"]
+__all__ = ["run"]
 
 
 @quiet
 def run(xp: ModuleType, plan: SpreadPlan, y: Array, weight: Array) -> Array:
     """Return the convolution of ``y [N, M, *large]`` with ``weight [C, M / groups, *kernel]``: ``[N, C, *small]``."""
-    groups, each = plan.groups, weight.shape[1]
-    batch, inputs = y.shape[0], weight.shape[0] // groups
-    shape = (batch, weight.shape[0], *plan.small_shape)
-    if 0 in shape:
-        return _zeros(xp, shape, y)
+    groups, shape = plan.groups, (y.shape[0], weight.shape[0], *plan.small_shape)
+    columns = None if 0 in shape else Columns.of(plan)
+    if columns is None:
+        nothing: Array = xp.zeros(shape, dtype=y.dtype, device=arrays.device_of(y))
+        return nothing
     accumulator = getattr(xp, arrays.accumulator(arrays.dtype_name(y)))
-    taps = xp.reshape(arrays.astype(xp, weight, accumulator), (groups, inputs, each, -1))
+    taps = arrays.astype(xp, weight, accumulator)[(..., *(slice(u.start, u.stop) for u in columns.useful))]
+    taps = xp.reshape(
+        taps, (groups, -1, weight.shape[1], len(columns.useful[0]), math.prod(map(len, columns.useful[1:])))
+    )
+    taps = xp.permute_dims(taps, (3, 0, 1, 4, 2))  # [first taps, groups, C / groups, other taps, M / groups]
+    factors = xp.reshape(taps, (*taps.shape[:3], -1))
+    if not arrays.can_assign(xp, y, weight):
+        made = _convolved(xp, columns, arrays.astype(xp, y, accumulator), factors)
+        result: Array = arrays.astype(xp, xp.reshape(made, shape), y.dtype)
+        return result
+    target = empty(xp, shape, y)
+    for n in images(y.shape[0], True):
+        made = _convolved(xp, columns, arrays.astype(xp, y[n, ...], accumulator), factors)
+        write(xp, xp.reshape(made, (1, *shape[1:])), target[n, ...])
+    whole: Array = target
+    return whole
+
+
+def _convolved(xp: ModuleType, columns: Columns, y: Any, factors: Any) -> Any:
+    """Return ``[N, groups, C / groups, cells]``."""
     total = None
-    for tap, cut in cuts(xp, plan, arrays.astype(xp, y, accumulator)):
-        factor = taps[:, :, :, tap]
-        share = factor * cut if each == 1 else xp.matmul(factor, cut)
+    for place, (_, met) in enumerate(columns.taps(xp, y)):
+        share = xp.matmul(factors[place, ...], met)
         total = share if total is None else total + share
-    if total is None:
-        return _zeros(xp, shape, y)
-    result: Array = xp.reshape(arrays.astype(xp, total, y.dtype), shape)
-    return result
-
-
-def cuts(xp: ModuleType, plan: SpreadPlan, y: Any) -> Iterator[tuple[int, Any]]:
-    """Yield the number of each tap that meets a position, and what it meets: ``[N, groups, M / groups, cells]``."""
-    moves, starts, useful = [], [], []
-    for axis in plan.axes:
-        taps = axis.useful_taps()
-        low = min(taps.start * axis.dilation - axis.padding, 0)
-        high = max((axis.small - 1) * axis.stride - axis.padding + (taps.stop - 1) * axis.dilation + 1, axis.large)
-        moves.append((low, high - low))
-        starts.append([tap * axis.dilation - axis.padding - low for tap in taps])
-        useful.append(taps)
-    if not all(useful):
-        return
-    padded = shifted(xp, y, moves)
-    for places in itertools.product(*(range(len(taps)) for taps in useful)):
-        number, key = 0, []
-        for axis, taps, start, place in zip(plan.axes, useful, starts, places, strict=True):
-            number = number * axis.kernel + taps[place]
-            key.append(slice(start[place], start[place] + (axis.small - 1) * axis.stride + 1, axis.stride))
-        cut = padded[(..., *key)]
-        yield number, xp.reshape(cut, (y.shape[0], plan.groups, -1, math.prod(plan.small_shape)))
-
-
-def _zeros(xp: ModuleType, shape: tuple[int, ...], like: Array) -> Array:
-    result: Array = xp.zeros(shape, dtype=like.dtype, device=arrays.device_of(like))
-    return result
+    return total

@@ -1,4 +1,4 @@
-"""The transpose of max-unpooling by the Array API alone: one take by flat positions.
+"""The transpose of max-unpooling by the Array API alone: one take by flat positions; of NumPy's, one every few planes.
 
 Where the last of several cells won, each cell asks who stands at its position: the cells' numbers are unpooled by the
 same rule as their values were.
@@ -15,7 +15,8 @@ import numpy as np
 from upsample import arrays
 from upsample.arrays import Array
 from upsample.engines.portable import unpool
-from upsample.engines.portable.results import empty, scalar
+from upsample.engines.portable.results import each_tile, empty, plane_cuts, scalar
+from upsample.engines.portable.unpool_scatter import all_below, distinct, places
 from upsample.plans.window import UnpoolPlan
 
 __all__ = ["run"]
@@ -29,6 +30,11 @@ def run(xp: ModuleType, plan: UnpoolPlan, y: Array, indices: Array) -> Array:
         return nothing
     planes = math.prod(shape[: len(shape) - len(plan.axes)])
     cells, positions = math.prod(plan.small_shape), math.prod(plan.large_shape)
+    if xp is np and not plan.local_indices:
+        taken = _by_planes(plan, np.ascontiguousarray(y).reshape(planes, -1), np.asarray(indices).reshape(planes, -1))
+        if taken is not None:
+            whole: Array = taken.reshape(shape)
+            return whole
     where = xp.reshape(arrays.astype(xp, indices, arrays.index_dtype(xp)), (planes, *plan.small_shape))
     where = xp.reshape(_positions(xp, plan, where), (planes, cells))
     inside = xp.logical_and(where >= scalar(xp, 0, where), where < scalar(xp, positions, where))
@@ -43,6 +49,27 @@ def run(xp: ModuleType, plan: UnpoolPlan, y: Array, indices: Array) -> Array:
         inside = xp.logical_and(inside, winner == own)
     result: Array = xp.reshape(xp.where(inside, taken, scalar(xp, 0, y)), shape)
     return result
+
+
+def _by_planes(plan: UnpoolPlan, y: Any, where: Any) -> Any:
+    """Take ``[planes, cells]`` of ``y [planes, positions]``, a few planes at a time.
+
+    None where an index lies outside of its plane, or of several cells at one position only the last takes.
+    """
+    result, cuts = np.empty(where.shape, dtype=y.dtype), plane_cuts(np, y)
+    done = [False] * len(cuts)
+
+    def fill(number: int) -> None:
+        cut = cuts[number]
+        source, positions = y[cut].reshape(-1), y.shape[1]
+        if (plan.check_indices or plan.trusted) and all_below(where[cut], positions):
+            place = places(where[cut], positions)
+            if plan.duplicates != "last" or distinct(place, source.size):
+                np.take(source, place, out=result[cut].reshape(-1), mode="clip")
+                done[number] = True
+
+    each_tile(np, fill, len(cuts))
+    return result if all(done) else None
 
 
 def _positions(xp: ModuleType, plan: UnpoolPlan, where: Any) -> Any:

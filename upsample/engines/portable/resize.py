@@ -20,13 +20,15 @@ from upsample import arrays
 from upsample.arrays import Array
 from upsample.engines.portable.bands import table_of
 from upsample.engines.portable.resize_layout import Layout, Step, Strip
-from upsample.engines.portable.results import Target, deliver, each_tile, empty, quiet, scalar, tile_bytes
+from upsample.engines.portable.results import Target, deliver, each_tile, empty, quiet, scalar, tile_bytes, write
 from upsample.plans.resize import ResizePlan
 
 __all__ = ["run"]
 
 _KEPT = 64
 """Calls whose layouts are kept."""
+_PIECE = 1 << 12
+"""Values whose squares are added at once: so few that OpenBLAS asks no other thread."""
 
 _layouts: dict[Hashable, Layout] = {}
 
@@ -113,22 +115,35 @@ class _Tile:
         part = self._cut(part)
         planes, tile = part.shape[0], part
         direct = self.layout.direct and tile.dtype == target.dtype
+        sure = not self.layout.sums.startswith("float") or self.layout.saturate or self._tame(part, target)
         for step in self.strip.steps:
-            shape = (planes * step.before, *step.out_shape)
-            if direct and step is self.strip.steps[-1]:
+            shape, last = (planes * step.before, *step.out_shape), step is self.strip.steps[-1]
+            if direct and last:
                 into = target
             elif shape in scratch:
                 into = scratch[shape]
             else:
                 into = scratch[shape] = empty(self.xp, shape, tile)
             self._apply(step, self.xp.reshape(tile, (planes * step.before, *step.in_shape)), into)
-            tile = self._round(into)
-        if not self.layout.sums.startswith("float") or self._finite(tile):
+            tile = self._rounded(into, step, last)
+        if sure or self._finite(tile):
             if tile is not target:
-                target[...] = arrays.astype(self.xp, self.xp.reshape(tile, target.shape), target.dtype)
+                write(self.xp, self.xp.reshape(tile, target.shape), target)
             return
-        exact = arrays.astype(self.xp, self.tap_by_tap(part), target.dtype)
-        target[...] = self.xp.reshape(exact, target.shape)
+        write(self.xp, self.xp.reshape(self.tap_by_tap(part), target.shape), target)
+
+    def _tame(self, part: Any, target: Any) -> bool:
+        """Whether no input is so large that a sum could overflow; looked at where there are fewer inputs than outputs.
+
+        The sum of squares is finite then, and BLAS makes it, in pieces that it leaves in this thread.
+        """
+        if self.xp is not np or math.prod(part.shape) > math.prod(target.shape) or not part.flags.c_contiguous:
+            return False
+        flat = part.reshape(-1)
+        whole = flat.size // _PIECE * _PIECE
+        pieces = flat[:whole].reshape(-1, _PIECE)
+        squares = np.vecdot(pieces, pieces).sum() + np.vecdot(flat[whole:], flat[whole:])
+        return math.isfinite(squares)
 
     def _finite(self, tile: Any) -> bool:
         """Whether all is finite; so it is where the sum is, which takes half as long to find."""
@@ -185,11 +200,16 @@ class _Tile:
         return total
 
     def _round(self, tile: Any) -> Any:
-        """For uint8, torch rounds and clamps after each axis; NumPy in place, for the tile is no one else's."""
+        """For uint8, torch rounds and clamps after each axis."""
         if not self.layout.saturate:
             return tile
-        if self.xp is np:
-            tile += 0.5
-            np.floor(tile, out=tile)
-            return np.clip(tile, 0.0, 255.0, out=tile)
         return self.xp.clip(self.xp.floor(tile + 0.5), 0.0, 255.0)
+
+    def _rounded(self, tile: Any, step: Step, last: bool) -> Any:
+        """Do the same, NumPy in place, for the tile is no one else's; behind the last axis bytes cut the rest off."""
+        if not self.layout.saturate or self.xp is not np:
+            return self._round(tile)
+        tile += 0.5
+        if not last:
+            np.floor(tile, out=tile)
+        return np.clip(tile, 0.0, 255.0, out=tile) if step.clamps else tile

@@ -63,6 +63,8 @@ class Step:
         Matrices; none where samples are gathered.
     multiply : callable
         What multiplies by them.
+    clamps : bool
+        Whether uint8 may come out below 0 or above 255.
     """
 
     axis: int
@@ -77,6 +79,7 @@ class Step:
     copies: int
     blocks: tuple[Band, ...]
     multiply: Callable[[Any, Any, tuple[Band, ...], Any], None]
+    clamps: bool
 
     @property
     def is_one_matrix(self) -> bool:
@@ -159,7 +162,7 @@ class Layout:
         self.target = (after[0], self.rows * rest) if alone else (after[0], self.rows, rest)
         self.direct = not self.saturate and not (self.active[0][1].copies and not self.moves)
         self.gathered = max(rule.out_size for _, rule in self.active) > _LONG
-        most = min(most, _GATHERED_BYTES) if self.gathered else most >> 2 * self.saturate
+        most = min(most, _GATHERED_BYTES) if self.gathered else most
         planes, rows = _tile_size(self.shape, after, self.active[0][1], item if self.moves else max(4, item), most)
         self.tiles = [
             (slice(p, min(p + planes, after[0])), r, min(r + rows, self.rows))
@@ -218,7 +221,8 @@ class Layout:
         if not self.moves and not few and rule.out_size <= _LONG:
             blocks = bands(rule, self.saturate, begin, end, low, inner if as_rows else 1, not as_rows, self.sums)
         multiply = multiply_rows if as_rows else multiply_columns
-        return Step(axis, rule, begin, end, low, before, inner, shapes[0], shapes[1], copies, blocks, multiply)
+        clamps = self.saturate and _overshoots(rule)
+        return Step(axis, rule, begin, end, low, before, inner, shapes[0], shapes[1], copies, blocks, multiply, clamps)
 
 
 def _canonical(
@@ -251,6 +255,13 @@ def _tile_size(
     input_rows_each = max(1.0, rule.in_size / rule.out_size)
     rows = int(most / (row * input_rows_each))
     return 1, rows // _ROWS * _ROWS if rows >= _ROWS else max(rows, 1)
+
+
+@lru_cache(maxsize=64)
+def _overshoots(rule: AxisRule) -> bool:
+    """Whether a rounded sum of bytes may be no byte."""
+    weight = fixed_point(rule).table.weight
+    return bool((weight < 0).any() or 255.0 * weight.sum(axis=1).max() + 0.5 >= 256.0)
 
 
 @lru_cache(maxsize=256)

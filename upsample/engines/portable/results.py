@@ -13,14 +13,25 @@ from upsample import arrays
 from upsample.arrays import Array
 from upsample.engines.cpu import threads
 
-__all__ = ["WORTH_SHARING", "Target", "deliver", "each_tile", "empty", "plane_cuts", "quiet", "scalar", "tile_bytes"]
+__all__ = [
+    "WORTH_SHARING",
+    "Target",
+    "deliver",
+    "each_tile",
+    "empty",
+    "plane_cuts",
+    "quiet",
+    "scalar",
+    "tile_bytes",
+    "write",
+]
 
 _TILE_BYTES = 1 << 19
 """Of a tile: with what it is made of, it stays in a core's second-level cache."""
-_SHARED_TILE_BYTES = 1 << 21
-"""Of a tile where several threads make them: calls of NumPy must be long enough that threads do not queue for the
-interpreter between them, which costs more than the cache saves."""
-WORTH_SHARING = 1 << 16
+_SHARED_TILE_BYTES = 1 << 22
+"""Of a tile where several threads make them: between calls of NumPy threads queue for the interpreter, and one that had
+to wait sleeps some 50 µs, so calls must be long; tiles that fit the second-level cache took up to twice as long."""
+WORTH_SHARING = 1 << 19
 """Elements from which on it pays to ask other threads."""
 
 quiet = np.errstate(invalid="ignore", over="ignore", under="ignore")
@@ -34,6 +45,14 @@ def deliver(result: Array, out: Array | None) -> Array:
     target: Any = out
     target[...] = result
     return out
+
+
+def write(xp: ModuleType, values: Any, target: Any) -> None:
+    """Convert values into an array; NumPy needs no copy for that."""
+    if xp is np:
+        np.copyto(target, values, casting="unsafe")
+    else:
+        target[...] = arrays.astype(xp, values, target.dtype)
 
 
 class Target:

@@ -21,7 +21,7 @@ from upsample.arrays import Array
 from upsample.engines.index_checks import check_duplicates, check_range, legal
 from upsample.engines.portable.phases import interleave, shifted
 from upsample.engines.portable.results import Target, deliver, each_tile, plane_cuts, quiet, scalar
-from upsample.engines.portable.unpool_scatter import can_scatter, scattered
+from upsample.engines.portable.unpool_scatter import all_below, can_scatter, scattered
 from upsample.plans.window import SpanAxis, UnpoolPlan, phases
 
 __all__ = ["in_own_window", "run"]
@@ -208,8 +208,8 @@ def _sums_of_runs(xp: ModuleType, key: Any, value: Any) -> Any:
 
 def _check(xp: ModuleType, plan: UnpoolPlan, indices: Any, names: tuple[str, str]) -> None:
     allowed = legal(plan)
-    if xp is np and plan.duplicates != "error" and indices.min() >= allowed.start and indices.max() < allowed.stop:
-        return  # two passes without a temporary array
+    if xp is np and allowed.start == 0 and plan.duplicates != "error" and all_below(indices, allowed.stop):
+        return  # one pass without a temporary array
     where = arrays.astype(xp, indices, arrays.index_dtype(xp))
     check_range(xp, plan, where, names)
     if plan.duplicates == "error":
