@@ -88,7 +88,13 @@ def _reduced(xp: ModuleType, axis: WindowAxis, number: int, values: Any, places:
             offset = scalar(xp, k * unit, wins)
             if places is not None:
                 offset = tap(places, k) + offset
-            place = wins * offset if place is None else place + wins * (offset - place)
+            if place is None:
+                place = wins * offset
+            else:  # one temporary array, for a plane may be large
+                step = offset - place
+                step *= wins
+                step += place
+                place = step
         best = xp.maximum(candidate, best)
     if integer is not None and place is None:  # a kernel of one
         place = xp.zeros(best.shape, dtype=integer, device=arrays.device_of(best))
