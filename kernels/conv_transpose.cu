@@ -1,4 +1,4 @@
-// Transposed convolution as matrix products, one for each phase of the output.
+// Transposed convolution as matrix products, one for each of its phases; and convolution, its gradient, of one phase.
 #include "conv_transpose.cuh"
 #include "mma.cuh"
 
@@ -38,8 +38,9 @@ static_assert(THREADS % TILE_CELLS == 0 && DEPTH * TILE_CELLS % THREADS == 0);
 
 struct Geometry {
   INDEX columns;                   // images times positions of a phase
-  INDEX small_plane, large_plane;  // positions of a channel
-  INDEX small[AXES], large[AXES], stride[AXES], count[AXES];  // count: positions of a phase, at most
+  INDEX source_plane, result_plane;  // positions of a channel
+  INDEX source[AXES], result[AXES], count[AXES];  // cells; positions of the result, and of a phase at most
+  INDEX step[AXES], jump[AXES];    // from a position of a phase to its next: in the result, and among the cells
   int phases[AXES];                // that there are
   int together;                    // phases along the last axis that a block makes, so that it writes runs
   int in_runs;                     // whether rows of the result are whole packs of these phases
@@ -48,14 +49,14 @@ struct Geometry {
 };
 
 // For each tap of each phase, in the order of phases: the tap of the kernel, and on each axis which cell it reaches,
-// from the position's own number on.
+// from `jump` times the position's own number on.
 struct __align__(16) Tap { INDEX tap, cell[AXES]; };
 
 // What the threads of this block work on.
 struct Work {
   int group, output, phase, last_phase, corner;  // the first output of the group; phases along the last axis; of all
   INDEX column;                                  // the first
-  INDEX start[AXES];                             // position of the large side of the first phase's position 0
+  INDEX start[AXES];                             // where in the result position 0 of the first phase lies
 };
 
 DEVICE Work work_of(const Geometry& g) {
@@ -78,8 +79,8 @@ DEVICE Work work_of(const Geometry& g) {
   return w;
 }
 
-// A position of a phase: its image, and its number on each axis.
-struct Column { INDEX image, at[AXES]; };
+// A position of a phase: its image, and on each axis its number and the cell from which taps count.
+struct Column { INDEX image, at[AXES], cell[AXES]; };
 
 DEVICE Column column_of(INDEX column, const Geometry& g) {
   Column c;
@@ -87,6 +88,7 @@ DEVICE Column column_of(INDEX column, const Geometry& g) {
   for (int axis = AXES - 1; axis >= 0; --axis) {
     c.at[axis] = column % g.count[axis];
     column /= g.count[axis];
+    c.cell[axis] = c.at[axis] * g.jump[axis];
   }
   c.image = column;
   return c;
@@ -98,9 +100,9 @@ DEVICE INDEX cell_of(const Column& c, const Tap& tap, const Geometry& g) {
   bool inside = true;
 #pragma unroll
   for (int axis = 0; axis < AXES; ++axis) {
-    const INDEX cell = c.at[axis] + tap.cell[axis];
-    inside = inside && cell >= 0 && cell < g.small[axis];
-    place = place * g.small[axis] + cell;
+    const INDEX cell = c.cell[axis] + tap.cell[axis];
+    inside = inside && cell >= 0 && cell < g.source[axis];
+    place = place * g.source[axis] + cell;
   }
   return inside ? place : -1;
 }
@@ -120,7 +122,7 @@ struct Mover {
 
   DEVICE Mover(const SCALAR* x, const SCALAR* arranged, const Column& at, bool exists, const Geometry& g) : column(at) {
     const int channel = threadIdx.x / TILE_CELLS * CHANNELS;
-    cells_from = x + channel * g.small_plane;
+    cells_from = x + channel * g.source_plane;
     weights_from = reinterpret_cast<const Word*>(arranged) + int64(threadIdx.x / ACROSS) * g.padded;
     weights_from += threadIdx.x % ACROSS * WIDE;
     channels = exists ? g.channels - channel : 0;
@@ -134,7 +136,7 @@ struct Mover {
         weights[i] = *reinterpret_cast<const Pack<Word, WIDE>*>(from);
       from += int64(WEIGHT_ROWS) * g.padded;
     }
-    const INDEX place = cell_of(column, tap, g), step = g.small_plane;
+    const INDEX place = cell_of(column, tap, g), step = g.source_plane;
     const int left = place >= 0 ? channels - word * CHANNELS : 0;
     INDEX at = word * CHANNELS * step + place;
 #pragma unroll
@@ -258,7 +260,7 @@ DEVICE Acc summed_strictly(const SCALAR* x, const SCALAR* arranged, const Tap* t
     const SCALAR* const weight = arranged + (int64(taps[t].tap) * g.words * g.padded + output) * CHANNELS;
     for (int c = 0; place >= 0 && c < g.channels; ++c)
       sum += widened<Acc>(weight[int64(c / CHANNELS) * g.padded * CHANNELS + c % CHANNELS]) *
-             widened<Acc>(x[c * g.small_plane + place]);
+             widened<Acc>(x[c * g.source_plane + place]);
   }
   return sum;
 }
@@ -278,7 +280,7 @@ DEVICE void store_runs(const SCALAR* finished, const INDEX* places, const int* l
     Pack<SCALAR, PACK> made;
 #pragma unroll
     for (int k = 0; k < PACK; ++k) made.at[k] = part[k % PHASES].at[k / PHASES];
-    *reinterpret_cast<Pack<SCALAR, PACK>*>(y + output * g.large_plane + places[cell]) = made;
+    *reinterpret_cast<Pack<SCALAR, PACK>*>(y + output * g.result_plane + places[cell]) = made;
   }
 }
 
@@ -288,14 +290,16 @@ DEVICE void store_values(const SCALAR* finished, const INDEX* places, const int*
     const int cell = n / phases, p = n % phases;
     if (p >= limits[cell]) continue;
     for (int output = threadIdx.x / 32; output < outputs; output += THREADS / 32)
-      y[output * g.large_plane + places[cell] + p] = finished[output * step + p * TILE_CELLS + cell];
+      y[output * g.result_plane + places[cell] + p] = finished[output * step + p * TILE_CELLS + cell];
   }
 }
 
-// x [images, groups * channels, *small], arranged weights (conv_transpose_weights.cu), bias [groups * outputs] or null
-// -> y [images, groups * outputs, *large]. Positions that leave one rest modulo the stride are a phase: they have the
-// same taps, and tap t of position j reads cell j + cell[t] (upsample.plans.window.phases). For a phase,
-//   y[output, (image, j)] = bias[output] + sum over t and channels c of weight[t, c, output] * x[image, c, j + cell[t]]
+// x [images, groups * channels, *source], arranged weights (conv_transpose_weights.cu), bias [groups * outputs] or null
+// -> y [images, groups * outputs, *result]. Positions of the result that have the same taps are a phase: those that
+// leave one rest modulo the stride (upsample.plans.window.phases); of a convolution, all. Tap t of position j reads
+// cell j * jump + cell[t]. For a phase,
+//   y[output, (image, j)] = bias[output] + sum over t and channels c of
+//                           weight[t, c, output] * x[image, c, j * jump + cell[t]]
 // is a matrix product; `starts` says where its taps begin in `taps`.
 //
 // Block: TILE_OUTPUTS outputs of a group by TILE_CELLS positions, for `together` phases of the last axis, one after the
@@ -322,18 +326,18 @@ multiply(const SCALAR* __restrict__ x, const SCALAR* __restrict__ arranged, cons
     bool inside = exists;
 #pragma unroll
     for (int axis = 0; axis < AXES; ++axis) {
-      const INDEX at = column.at[axis] * g.stride[axis] + work.start[axis];
-      inside = inside && at < g.large[axis];
-      place = place * g.large[axis] + at;
+      const INDEX at = column.at[axis] * g.step[axis] + work.start[axis];
+      inside = inside && at < g.result[axis];
+      place = place * g.result[axis] + at;
     }
-    const INDEX left = g.large[2] - (column.at[2] * g.stride[2] + work.start[2]);
-    places[threadIdx.x] = column.image * (g.groups * g.outputs) * g.large_plane + place;
+    const INDEX left = g.result[2] - (column.at[2] * g.step[2] + work.start[2]);
+    places[threadIdx.x] = column.image * (g.groups * g.outputs) * g.result_plane + place;
     limits[threadIdx.x] = inside ? int(lesser(left, INDEX(phases))) : 0;
   }
-  const int64 image_step = int64(g.groups) * g.channels * g.small_plane;
-  x += int64(work.group) * g.channels * g.small_plane;
+  const int64 image_step = int64(g.groups) * g.channels * g.source_plane;
+  x += int64(work.group) * g.channels * g.source_plane;
   arranged += ((int64(work.group) * g.taps * g.words) * g.padded + work.output) * CHANNELS;
-  y += int64(channel) * g.large_plane;
+  y += int64(channel) * g.result_plane;
   const int parts = g.words / DEPTH, first = starts[work.corner + work.phase];
   const int slices_in_all = (starts[work.corner + work.last_phase] - first) * parts;
   Mover mover(x + column.image * image_step, arranged, column, exists, g);

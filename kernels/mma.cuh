@@ -36,18 +36,19 @@ template <typename Scalar>
 DEVICE void multiply_add_by_shuffles(float (&c)[4], const uint32 (&a)[4], const uint32 (&b)[2]) {
   const uint32 all = 0xffffffffu;
   const int lane = threadIdx.x % 32, first = lane & ~3, column = lane % 4 * 8;
+#pragma unroll 1  // unrolled, it spills registers
+  for (int member = 0; member < 4; ++member)
 #pragma unroll
-  for (int word = 0; word < 8; ++word) {
-    const int member = word % 4, half = word / 4;
-    const uint32 upper = __shfl_sync(all, a[2 * half], first + member);
-    const uint32 lower = __shfl_sync(all, a[2 * half + 1], first + member);
-    const uint32 left = __shfl_sync(all, b[half], column + member);
-    const uint32 right = __shfl_sync(all, b[half], column + 4 + member);
-    c[0] = word_product<Scalar>(upper, left, c[0]);
-    c[1] = word_product<Scalar>(upper, right, c[1]);
-    c[2] = word_product<Scalar>(lower, left, c[2]);
-    c[3] = word_product<Scalar>(lower, right, c[3]);
-  }
+    for (int half = 0; half < 2; ++half) {
+      const uint32 upper = __shfl_sync(all, a[2 * half], first + member);
+      const uint32 lower = __shfl_sync(all, a[2 * half + 1], first + member);
+      const uint32 left = __shfl_sync(all, b[half], column + member);
+      const uint32 right = __shfl_sync(all, b[half], column + 4 + member);
+      c[0] = word_product<Scalar>(upper, left, c[0]);
+      c[1] = word_product<Scalar>(upper, right, c[1]);
+      c[2] = word_product<Scalar>(lower, left, c[2]);
+      c[3] = word_product<Scalar>(lower, right, c[3]);
+    }
 }
 
 #ifdef EMULATED

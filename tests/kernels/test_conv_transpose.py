@@ -277,28 +277,30 @@ def layer_with(allow_tf32: Any) -> object:
 )
 def test_the_kernel_that_is_chosen(dtype: str, channels: int, outputs: int, direct: bool) -> None:
     plan = SpreadPlan((WindowAxis(8, 4, 2, 2, 0, 1),), 1, allow_tf32=False)
-    assert cuda._is_direct(plan, dtype, channels, outputs) == direct
+    assert cuda._is_direct(plan, "conv_transpose", dtype, channels, outputs) == direct
     many = SpreadPlan((WindowAxis(400, 100, 50, 4, 0, 1),), 1, allow_tf32=False)
-    assert cuda._is_direct(many, dtype, channels, outputs) == (direct and cuda.direct.fits(many))
+    assert cuda._is_direct(many, "conv_transpose", dtype, channels, outputs) == (
+        direct and cuda.direct.fits(many, "conv_transpose")
+    )
 
 
 def test_shared_memory_keeps_to_the_limit() -> None:
     plan = SpreadPlan((WindowAxis(64, 16, 4, 4, 0, 1), WindowAxis(1024, 16, 64, 64, 0, 1)), 1, allow_tf32=False)
     for key in cuda._TILES:
         for limit in (64 << 10, 99 << 10, 227 << 10):
-            launch, _, _ = cuda._launch(plan, key[0], 9, 256, 256, (2**31, 64, limit))
+            launch, _, _ = cuda._launch(plan, "conv_transpose", key[0], (9, 256, 256), (2**31, 64, limit))
             assert launch.shared <= limit
 
 
 CORES, TENSOR = "float32", "float16"
 FAULTS = [
-    (CORES, "place = place * g.small[axis] + cell;", "place = place * g.small[axis] + cell + 1;"),
-    (CORES, "cell >= 0 && cell < g.small[axis]", "cell >= 0 && cell <= g.small[axis]"),
+    (CORES, "place = place * g.source[axis] + cell;", "place = place * g.source[axis] + cell + 1;"),
+    (CORES, "cell >= 0 && cell < g.source[axis]", "cell >= 0 && cell <= g.source[axis]"),
     (CORES, "const INDEX cell = c.at[axis] + tap.cell[axis];", "const INDEX cell = c.at[axis] + tap.cell[2 - axis];"),
     (CORES, "c.at[axis] = column % g.count[axis];\n    column /= g.count[axis];",
      "c.at[axis] = column % g.count[2 - axis];\n    column /= g.count[2 - axis];"),
     (CORES, "channel < left ?", "channel <= left ?"),
-    (CORES, "inside = inside && at < g.large[axis];", ""),
+    (CORES, "inside = inside && at < g.result[axis];", ""),
     (CORES, "sum[i][j] += a[i / WIDE].at[i % WIDE] * b[j / WIDE].at[j % WIDE];",
      "sum[i][j] += a[i / WIDE].at[i % WIDE] * b[j / WIDE].at[i % WIDE];"),
     (TENSOR, "weights[(word + k / 2 * 4) * WEIGHT_STEP + i * 16 + k % 2 * 8]",
@@ -352,8 +354,8 @@ def test_planted_faults_are_caught(products: None, dtype: str, old: str, new: st
 
 WEIGHT_FAULTS = [
     ("word * CHANNELS + c < g.channels", "word * CHANNELS + c <= g.channels"),
-    ("+ output) * g.taps", "+ output + 1) * g.taps"),
-    ("(channel * g.outputs + output) * g.taps", "(output * int64(g.channels) + channel) * g.taps"),
+    ("int64(output) * g.output_step", "int64(output + 1) * g.output_step"),
+    ("g.channel_step + int64(output) * g.output_step", "g.output_step + int64(output) * g.channel_step"),
     ("to[int64(tap) * g.words", "to[int64(g.taps - 1 - tap) * g.words"),
 ]
 

@@ -1,4 +1,7 @@
-"""Transposed convolution on a GPU: launches of kernels/conv_transpose.cu, and the choice of the direct kernel."""
+"""Transposed convolution on a GPU: launches of kernels/conv_transpose.cu, and the choice of the direct kernel.
+
+Convolution, its gradient, is launched here, too: both sum what taps reach (`upsample.engines.cuda.conv_axes`).
+"""
 
 from __future__ import annotations
 
@@ -15,14 +18,16 @@ from upsample import arrays
 from upsample.arrays import Array
 from upsample.engines.cuda import conv_transpose_direct as direct
 from upsample.engines.cuda import device
+from upsample.engines.cuda.conv_axes import Axis, axes_of
 from upsample.engines.cuda.conv_transpose_weights import arranged
+from upsample.engines.cuda.device import Device
 from upsample.engines.cuda.launch import C_TYPES, Kernel, Launch, ceil_div, index_type, kernel, struct
 from upsample.engines.cuda.results import Target
-from upsample.engines.cuda.windows import AXES, three
+from upsample.engines.cuda.windows import AXES
 from upsample.engines.portable.results import deliver
-from upsample.plans.window import SpreadPlan, WindowAxis, phases
+from upsample.plans.window import SpreadPlan
 
-__all__ = ["kernels", "run"]
+__all__ = ["channels_a_word", "depth", "kernels", "on_tensor_cores", "run", "sums"]
 
 _A = np.ndarray[Any, Any]
 
@@ -94,31 +99,45 @@ def run(xp: ModuleType, plan: SpreadPlan, x: Array, weight: Array, bias: Array |
         target = Target(gpu, xp, (batch, plan.groups * outputs, *plan.large_shape), x, x.dtype, out)
         if batch == 0:
             return target.finished()
-        cells, weights = gpu.borrow(x), gpu.borrow(weight)
-        added = None if bias is None else gpu.borrow(bias)
-        if _is_direct(plan, name, x.shape[1] // plan.groups, outputs):
-            direct.run(gpu, plan, cells, weights, added, target.memory, name=name, batch=batch, channels=outputs)
-            return target.finished()
-        launch, words, padded = _launch(
-            plan,
-            name,
-            batch,
-            x.shape[1] // plan.groups,
-            outputs,
-            (gpu.index_limit, gpu.processors, gpu.shared_limit),
-        )
-        taps, starts = gpu.tables(_tables, plan, dict(launch.kernel.macros)["INDEX"])
-        ready = arranged(
-            gpu,
-            weights,
-            groups=plan.groups,
-            taps=math.prod(weight.shape[2:]),
-            channels=_channels_a_word(name),
-            words=words,
-            padded=padded,
-        )
-        gpu.launch(launch, cells, ready, added, taps, starts, target.memory)
+        sizes = (batch, x.shape[1] // plan.groups, outputs)
+        sums(gpu, "conv_transpose", plan, x, weight, bias, target.memory, name=name, sizes=sizes)
         return target.finished()
+
+
+def sums(
+    gpu: Device,
+    task: str,
+    plan: SpreadPlan,
+    x: Array,
+    weight: Array,
+    bias: Array | None,
+    y: Any,
+    *,
+    name: str,
+    sizes: tuple[int, int, int],
+) -> None:
+    """Write what `task`, "conv_transpose" or "conv", makes of real numbers into `y`, which is not empty.
+
+    The sizes are images, and a group's channels and outputs.
+    """
+    cells, weights, added = gpu.borrow(x), gpu.borrow(weight), None if bias is None else gpu.borrow(bias)
+    if _is_direct(plan, task, name, *sizes[1:]):
+        direct.run(gpu, task, plan, cells, weights, added, y, name=name, sizes=sizes)
+        return
+    limits = (gpu.index_limit, gpu.processors, gpu.shared_limit)
+    launch, words, padded = _launch(plan, task, name, sizes, limits)
+    taps, starts = gpu.tables(_tables, plan, task, dict(launch.kernel.macros)["INDEX"])
+    ready = arranged(
+        gpu,
+        weights,
+        groups=plan.groups,
+        sizes=(*sizes[1:], math.prod(weight.shape[2:])),
+        outputs_last=task == "conv_transpose",
+        channels=channels_a_word(name),
+        words=words,
+        padded=padded,
+    )
+    gpu.launch(launch, cells, ready, added, taps, starts, y)
 
 
 def _complex(xp: ModuleType, plan: SpreadPlan, x: Array, weight: Array, bias: Array | None, out: Array | None) -> Array:
@@ -142,42 +161,44 @@ def _complex(xp: ModuleType, plan: SpreadPlan, x: Array, weight: Array, bias: Ar
     return deliver(arrays.join_complex(xp, real, imag, x.dtype), out)
 
 
-def _on_tensor_cores(plan: SpreadPlan, name: str) -> bool:
+def on_tensor_cores(plan: SpreadPlan, name: str) -> bool:
+    """Whether tensor cores multiply."""
     return name in ("float16", "bfloat16") or (name == "float32" and plan.allow_tf32)
 
 
-def _channels_a_word(name: str) -> int:
+def channels_a_word(name: str) -> int:
+    """Values that a word of a product has."""
     return 2 if name in ("float16", "bfloat16") else 1
 
 
-def _depth(name: str) -> int:
+def depth(name: str) -> int:
     """Words along the summed axis that a block has in shared memory at a time."""
     return 8 if name == "float64" else 16
 
 
 def _words(name: str, channels: int) -> int:
     """Words of the summed axis of a tap, in whole slices."""
-    return ceil_div(channels, _depth(name) * _channels_a_word(name)) * _depth(name)
+    return ceil_div(channels, depth(name) * channels_a_word(name)) * depth(name)
 
 
 @lru_cache(maxsize=1024)
-def _is_direct(plan: SpreadPlan, name: str, channels: int, outputs: int) -> bool:
+def _is_direct(plan: SpreadPlan, task: str, name: str, channels: int, outputs: int) -> bool:
     """Whether the sums are made one by one: those of integers, and where tiles would be padding for the most part."""
     if name == "int64":
         return True
-    tensor = _on_tensor_cores(plan, name)
+    tensor = on_tensor_cores(plan, name)
     padded = min(ceil_div(outputs, tile.outputs) * tile.outputs for tile in _TILES[name, tensor])
-    tiled = _words(name, channels) * _channels_a_word(name) * padded / outputs
-    return direct.fits(plan) and _DIRECT_COST * channels <= 1.3 * tiled / (_TENSOR_RATE if tensor else 1)
+    tiled = _words(name, channels) * channels_a_word(name) * padded / outputs
+    return direct.fits(plan, task) and _DIRECT_COST * channels <= 1.3 * tiled / (_TENSOR_RATE if tensor else 1)
 
 
 @lru_cache(maxsize=256)
-def _tables(plan: SpreadPlan, index: str) -> tuple[_A, _A]:
+def _tables(plan: SpreadPlan, task: str, index: str) -> tuple[_A, _A]:
     """For each tap of each phase: the tap of the kernel and the cell on each axis; and where each phase begins."""
-    axes = three(plan.axes)
+    axes = axes_of(plan, task)
     steps = [math.prod(axis.kernel for axis in axes[place + 1 :]) for place in range(AXES)]
     rows, starts = [], [0]
-    for corner in itertools.product(*(phases(axis) for axis in axes)):
+    for corner in itertools.product(*(axis.phases for axis in axes)):
         for chosen in itertools.product(*(zip(phase.taps, phase.cells, strict=True) for phase in corner)):
             tap = sum(step * t for step, (t, _) in zip(steps, chosen, strict=True))
             rows.append((tap, *(cell for _, cell in chosen)))
@@ -188,9 +209,9 @@ def _tables(plan: SpreadPlan, index: str) -> tuple[_A, _A]:
 
 def _shared(name: str, tensor: bool, tile: _Tile, index: str, together: int) -> int:
     """Bytes of shared memory: two slices, the places of the positions, and the finished phases."""
-    size = 8 if name == "float64" else 4 // _channels_a_word(name)
+    size = 8 if name == "float64" else 4 // channels_a_word(name)
     pad = 8 if tensor else 0
-    slices = 2 * _depth(name) * (tile.outputs + tile.cells + 2 * pad) * size * _channels_a_word(name)
+    slices = 2 * depth(name) * (tile.outputs + tile.cells + 2 * pad) * size * channels_a_word(name)
     places = tile.cells * (4 + (4 if index == "int" else 8))
     return slices + places + tile.outputs * (together * tile.cells + 8) * size
 
@@ -204,7 +225,7 @@ class _Cut(NamedTuple):
 
 
 def _cuts(
-    axes: tuple[WindowAxis, ...],
+    axes: tuple[Axis, ...],
     name: str,
     tensor: bool,
     index: str,
@@ -217,8 +238,8 @@ def _cuts(
 
     The small tiles have room on every GPU.
     """
-    others = math.prod(len(phases(axis)) for axis in axes[:2]) * groups
-    most = len(phases(axes[2]))
+    others = math.prod(len(axis.phases) for axis in axes[:2]) * groups
+    most = len(axes[2].phases)
     for tile in _tiles(name, tensor, index):
         without = _shared(name, tensor, tile, index, 0)
         fit = (room - without) // (_shared(name, tensor, tile, index, 1) - without)
@@ -242,16 +263,17 @@ def _cost(cut: _Cut, products: float, stride: int, shared: int, gpu: tuple[int, 
 
 @lru_cache(maxsize=1024)
 def _launch(
-    plan: SpreadPlan, name: str, batch: int, channels: int, outputs: int, gpu: tuple[int, int, int]
+    plan: SpreadPlan, task: str, name: str, sizes: tuple[int, int, int], gpu: tuple[int, int, int]
 ) -> tuple[Launch, int, int]:
     """Plan the launch, and say how many words and outputs the arranged weights have."""
-    axes, tensor = three(plan.axes), _on_tensor_cores(plan, name)
-    counts = [ceil_div(axis.large, axis.stride) for axis in axes]
+    axes, tensor = axes_of(plan, task), on_tensor_cores(plan, name)
+    batch, channels, outputs = sizes
+    counts = [ceil_div(axis.result, axis.step) for axis in axes]
     columns, taps = batch * math.prod(counts), math.prod(axis.kernel for axis in axes)
     index = index_type(_reach(axes, batch * plan.groups * max(channels, outputs), columns), gpu[0])
     words = _words(name, channels)
-    products = words * _channels_a_word(name) * taps / math.prod(len(phases(axis)) for axis in axes)
-    last, room = axes[2].stride, min(_SHARED, gpu[2])
+    products = words * channels_a_word(name) * taps / math.prod(len(axis.phases) for axis in axes)
+    last, room = axes[2].step, min(_SHARED, gpu[2])
 
     def cost(cut: _Cut) -> float:
         shared = _shared(name, tensor, cut.tile, index, cut.together)
@@ -260,8 +282,8 @@ def _launch(
     cut = min(_cuts(axes, name, tensor, index, plan.groups, outputs, columns, room), key=cost)
     padded = ceil_div(outputs, cut.tile.outputs) * cut.tile.outputs
     geometry = _geometry(axes, index, columns, counts, cut.together, name)
-    sizes = {"groups": plan.groups, "channels": channels, "outputs": outputs, "words": words, "padded": padded}
-    geometry |= {key: np.int32(n) for key, n in (sizes | {"taps": taps}).items()}
+    numbers = {"groups": plan.groups, "channels": channels, "outputs": outputs, "words": words, "padded": padded}
+    geometry |= {key: np.int32(n) for key, n in (numbers | {"taps": taps}).items()}
     made = Launch(
         _kernel(name, tensor, cut.tile, index),
         (cut.blocks, 1, 1),
@@ -272,30 +294,31 @@ def _launch(
     return made, words, padded
 
 
-def _reach(axes: tuple[WindowAxis, ...], planes: int, columns: int) -> int:
+def _reach(axes: tuple[Axis, ...], planes: int, columns: int) -> int:
     """The largest offset that a thread may work out, past the ends of the arrays included."""
-    results = planes * math.prod(a.large + a.stride for a in axes)
-    cells = planes * math.prod(a.small for a in axes)
-    beside = math.prod(2 * (a.small + a.large + a.stride) + a.reach for a in axes)
+    results = planes * math.prod(a.result + a.step for a in axes)
+    cells = planes * math.prod(a.source for a in axes)
+    beside = math.prod(2 * (a.result * a.jump + a.source + a.step) + a.reach for a in axes)
     return max(results, cells, columns + 128) + beside
 
 
 def _geometry(
-    axes: tuple[WindowAxis, ...], index: str, columns: int, counts: list[int], together: int, name: str
+    axes: tuple[Axis, ...], index: str, columns: int, counts: list[int], together: int, name: str
 ) -> dict[str, Any]:
     """The first members of the kernel's Geometry."""
     integer = np.int32 if index == "int" else np.int64
-    last, pack = axes[2], 16 // (8 if name == "float64" else 4 // _channels_a_word(name))
-    in_runs = together == last.stride and together <= 2 and last.large % max(pack, together) == 0
+    last, pack = axes[2], 16 // (8 if name == "float64" else 4 // channels_a_word(name))
+    in_runs = together == last.step and together <= 2 and last.result % max(pack, together) == 0
     return {
         "columns": integer(columns),
-        "small_plane": integer(math.prod(axis.small for axis in axes)),
-        "large_plane": integer(math.prod(axis.large for axis in axes)),
-        "small": np.asarray([axis.small for axis in axes], dtype=integer),
-        "large": np.asarray([axis.large for axis in axes], dtype=integer),
-        "stride": np.asarray([axis.stride for axis in axes], dtype=integer),
+        "source_plane": integer(math.prod(axis.source for axis in axes)),
+        "result_plane": integer(math.prod(axis.result for axis in axes)),
+        "source": np.asarray([axis.source for axis in axes], dtype=integer),
+        "result": np.asarray([axis.result for axis in axes], dtype=integer),
         "count": np.asarray(counts, dtype=integer),
-        "phases": np.asarray([len(phases(axis)) for axis in axes], dtype=np.int32),
+        "step": np.asarray([axis.step for axis in axes], dtype=integer),
+        "jump": np.asarray([axis.jump for axis in axes], dtype=integer),
+        "phases": np.asarray([len(axis.phases) for axis in axes], dtype=np.int32),
         "together": np.int32(together),
         "in_runs": np.int32(in_runs),
     }

@@ -1,7 +1,8 @@
-"""Transposed convolution of few channels on a GPU: launches of kernels/conv_transpose_direct.cu."""
+"""Transposed convolution and convolution of few channels on a GPU: launches of kernels/conv_transpose_direct.cu."""
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Iterator
 from functools import lru_cache
@@ -9,10 +10,11 @@ from typing import Any
 
 import numpy as np
 
+from upsample.engines.cuda.conv_axes import Axis, axes_of
 from upsample.engines.cuda.device import Device
 from upsample.engines.cuda.launch import C_TYPES, Kernel, Launch, ceil_div, index_type, kernel, struct
-from upsample.engines.cuda.windows import THREADS, cover, three
-from upsample.plans.window import SpreadPlan, WindowAxis, phases
+from upsample.engines.cuda.windows import THREADS, cover
+from upsample.plans.window import SpreadPlan
 
 __all__ = ["fits", "kernels", "run"]
 
@@ -21,65 +23,85 @@ _RUN = 4
 """Positions of a thread."""
 _TAPS = 64
 """Entries of the kernel's table for the last axis."""
+_SIDES = ("source", "result", "step", "jump")
 _BLOCKS = 64
 """Blocks a multiprocessor, at most: a thread makes the same piece of several planes where there are more."""
-_NEAR = (-1, 3)
-"""The window along the last axis, first cell and count, that the kernel has in one piece."""
+_FLOATS = ("float16", "bfloat16", "float32", "float64")
+_MOST_NEAR = 2
+"""From a position's first cell to the next one's, where the kernel has the window along the last axis in one piece."""
 
 
-def _kernel(name: str, index: str, together: int, near: int) -> Kernel:
+def _kernel(name: str, index: str, together: int, near: int, jump: int) -> Kernel:
     scalar = "uint64" if name == "int64" else C_TYPES[name]  # whose sums may wrap around
-    return kernel("conv_transpose_direct", "spread", SCALAR=scalar, INDEX=index, PHASES=together, NEAR=near)
+    file, entry = "conv_transpose_direct", "spread"
+    return kernel(file, entry, SCALAR=scalar, INDEX=index, PHASES=together, NEAR=near, JUMP=jump)
 
 
 def kernels() -> Iterator[Kernel]:
     """Yield every specialisation that `run` can launch."""
-    for name in ("float16", "bfloat16", "float32", "float64"):
-        for index, together, near in (("int", 2, 1), ("int", 2, 0), ("int", 1, 0), ("int64", 1, 0)):
-            yield _kernel(name, index, together, near)
-    for index in ("int", "int64"):
-        yield _kernel("int64", index, 1, 0)
+    for name in _FLOATS:
+        for near, jump in ((1, 1), (0, 1)):
+            yield _kernel(name, "int", 2, near, jump)
+        yield _kernel(name, "int", 1, 1, _MOST_NEAR)
+    for name, index in itertools.product((*_FLOATS, "int64"), ("int", "int64")):
+        yield _kernel(name, index, 1, 0, 1)
 
 
-def fits(plan: SpreadPlan) -> bool:
+def fits(plan: SpreadPlan, task: str) -> bool:
     """Whether the kernel has room for the taps of the last axis."""
-    _, count = _window(plan.axes[-1])
-    return len(phases(plan.axes[-1])) * count <= _TAPS
+    last = axes_of(plan, task)[2]
+    _, count = _window(last)
+    return len(last.phases) * count <= _TAPS
 
 
 def run(
-    gpu: Device, plan: SpreadPlan, x: Any, weight: Any, bias: Any, y: Any, *, name: str, batch: int, channels: int
+    gpu: Device,
+    task: str,
+    plan: SpreadPlan,
+    x: Any,
+    weight: Any,
+    bias: Any,
+    y: Any,
+    *,
+    name: str,
+    sizes: tuple[int, int, int],
 ) -> None:
-    """Write the result for contiguous arrays into `y`; `channels` are the outputs of a group."""
-    launch = _launch(plan, name, batch, x.shape[1] // plan.groups, channels, gpu.index_limit, gpu.processors)
-    rows, starts = gpu.tables(_tables, plan, dict(launch.kernel.macros)["INDEX"])
+    """Write the result for contiguous arrays into `y`; the sizes are images, and a group's channels and outputs."""
+    launch = _launch(plan, task, name, sizes, gpu.index_limit, gpu.processors)
+    rows, starts = gpu.tables(_tables, plan, task, dict(launch.kernel.macros)["INDEX"])
     gpu.launch(launch, x, weight, bias, rows, starts, y)
 
 
-def _window(axis: WindowAxis) -> tuple[int, int]:
-    """The first cell that a tap reaches, counted from a position's own number, and how many from there on."""
-    cells = [cell for phase in phases(axis) for cell in phase.cells] or [0]
-    if _NEAR[0] <= min(cells) and max(cells) < sum(_NEAR):
-        return _NEAR
+def _near(jump: int) -> tuple[int, int]:
+    """The window along the last axis, first cell and count, that the kernel has in one piece."""
+    return -1, jump + 2
+
+
+def _window(axis: Axis) -> tuple[int, int]:
+    """The first cell that a tap reaches, counted from a position's first one, and how many from there on."""
+    cells = [cell for phase in axis.phases for cell in phase.cells] or [0]
+    first, count = _near(axis.jump)
+    if axis.jump <= _MOST_NEAR and first <= min(cells) and max(cells) < first + count:
+        return first, count
     return min(cells), max(cells) - min(cells) + 1
 
 
-def _last_taps(axis: WindowAxis) -> _A:
+def _last_taps(axis: Axis) -> _A:
     """The tap of each phase for each place of the window; -1 is none."""
     first, count = _window(axis)
-    table = np.full((len(phases(axis)), count), -1, dtype=np.int32)
-    for row, phase in zip(table, phases(axis), strict=True):
+    table = np.full((len(axis.phases), count), -1, dtype=np.int32)
+    for row, phase in zip(table, axis.phases, strict=True):
         row[[cell - first for cell in phase.cells]] = phase.taps
     return np.resize(np.append(table, np.full(_TAPS, -1, dtype=np.int32)), _TAPS)
 
 
 @lru_cache(maxsize=256)
-def _tables(plan: SpreadPlan, index: str) -> tuple[_A, _A]:
+def _tables(plan: SpreadPlan, task: str, index: str) -> tuple[_A, _A]:
     """For each phase of the other axes, its rows of taps: the first tap, and the cells on these axes."""
-    deep, high, wide = three(plan.axes)
+    deep, high, wide = axes_of(plan, task)
     rows, starts = [], [0]
-    for a in phases(deep):
-        for b in phases(high):
+    for a in deep.phases:
+        for b in high.phases:
             rows += [
                 ((k * high.kernel + m) * wide.kernel, i, j, 0)
                 for k, i in zip(a.taps, a.cells, strict=True)
@@ -90,43 +112,46 @@ def _tables(plan: SpreadPlan, index: str) -> tuple[_A, _A]:
     return table, np.asarray(starts, dtype=np.int32)
 
 
+def _variant(last: Axis, name: str, index: str) -> Kernel:
+    together = 2 if index == "int" and last.step == 2 and last.result > 1 and name != "int64" else 1
+    one_piece = index == "int" and name != "int64" and _window(last) == _near(last.jump)
+    near = one_piece and (together, last.jump) in ((2, 1), (1, _MOST_NEAR))
+    return _kernel(name, index, together, int(near), last.jump if near else 1)
+
+
 @lru_cache(maxsize=1024)
-def _launch(
-    plan: SpreadPlan, name: str, batch: int, channels: int, outputs: int, limit: int, processors: int
-) -> Launch:
-    axes = three(plan.axes)
-    last = axes[2]
-    first, window = _window(last)
-    large, small = [axis.large for axis in axes], [axis.small for axis in axes]
+def _launch(plan: SpreadPlan, task: str, name: str, sizes: tuple[int, int, int], limit: int, processors: int) -> Launch:
+    axes = axes_of(plan, task)
+    last, (batch, channels, outputs) = axes[2], sizes
     planes = batch * plan.groups * outputs
-    reach = math.prod(2 * max(axis.large, axis.small, axis.stride) + axis.reach + _RUN * axis.stride for axis in axes)
+    reach = math.prod(2 * max(a.result * a.jump, a.source, a.step) + a.reach + _RUN * (a.step + a.jump) for a in axes)
     index = index_type(max(reach, planes) + processors * _BLOCKS * THREADS, limit)
-    together = 2 if index == "int" and last.stride == 2 and last.large > 1 and name != "int64" else 1
-    apart = len(phases(last)) // together
-    near = int(together == 2 and (first, window) == _NEAR)
-    runs = ceil_div(ceil_div(last.large, last.stride), _RUN)
-    items = large[0] * large[1] * runs * apart
-    size = 2 if name.endswith("16") else int(name[-2:]) // 8
+    variant = _variant(last, name, index)
+    together = int(dict(variant.macros)["PHASES"])
+    first, window = _window(last)
+    taps = math.prod(axis.kernel for axis in axes)
+    apart = len(last.phases) // together
+    runs = ceil_div(ceil_div(last.result, last.step), _RUN)
+    items = axes[0].result * axes[1].result * runs * apart
+    pack = 16 // (2 if name.endswith("16") else int(name[-2:]) // 8)
+    span = _RUN * int(dict(variant.macros)["JUMP"])
     integer = np.int32 if index == "int" else np.int64
-    geometry = struct(
-        {
-            "planes": integer(planes),
-            "items": integer(items),
-            "runs": integer(runs),
-            "small": np.asarray(small, dtype=integer),
-            "large": np.asarray(large, dtype=integer),
-            "stride": np.asarray([axis.stride for axis in axes], dtype=integer),
-            "phases": np.asarray([len(phases(axes[0])), len(phases(axes[1])), apart], dtype=np.int32),
-            "groups": np.int32(plan.groups),
-            "channels": np.int32(channels),
-            "outputs": np.int32(outputs),
-            "taps": np.int32(math.prod(axis.kernel for axis in axes)),
-            "window": np.int32(window),
-            "first": np.int32(first),
-            "loads_wide": np.int32(last.small % min(16 // size, _RUN) == 0),
-            "stores_wide": np.int32(last.stride == together and last.large % min(16 // size, _RUN * together) == 0),
-            "tap": _last_taps(last),
-        }
-    )
+    numbers = {"planes": integer(planes), "items": integer(items), "runs": integer(runs)}
+    sides = {key: np.asarray([getattr(a, key) for a in axes], dtype=integer) for key in _SIDES}
+    steps = (outputs * taps, taps) if task == "conv_transpose" else (taps, channels * taps)
+    counts = {
+        "groups": plan.groups,
+        "channels": channels,
+        "outputs": outputs,
+        "channel_step": steps[0],
+        "output_step": steps[1],
+        "taps": taps,
+        "window": window,
+        "first": first,
+        "loads_wide": last.source % min(pack, span) == 0,
+        "stores_wide": last.step == together and last.result % min(pack, _RUN * together) == 0,
+    }
+    phases = np.asarray([len(axes[0].phases), len(axes[1].phases), apart], dtype=np.int32)
+    geometry = numbers | sides | {"phases": phases} | {key: np.int32(n) for key, n in counts.items()}
     grid, block = cover(items, planes, processors * _BLOCKS)
-    return Launch(_kernel(name, index, together, near), grid, block, 0, (geometry,))
+    return Launch(variant, grid, block, 0, (struct(geometry | {"tap": _last_taps(last)}),))

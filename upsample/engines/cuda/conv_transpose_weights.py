@@ -27,22 +27,36 @@ def kernels() -> Iterator[Kernel]:
         yield _kernel(itemsize, channels)
 
 
-def arranged(gpu: Device, weight: Any, *, groups: int, taps: int, channels: int, words: int, padded: int) -> Any:
-    """Return ``[groups, taps, words, padded, channels]`` of a contiguous ``[C, M / groups, *kernel]``.
+def arranged(
+    gpu: Device,
+    weight: Any,
+    *,
+    groups: int,
+    sizes: tuple[int, int, int],
+    outputs_last: bool,
+    channels: int,
+    words: int,
+    padded: int,
+) -> Any:
+    """Return ``[groups, taps, words, padded, channels]`` of a contiguous ``[groups, channels, outputs, taps]``.
 
-    `channels` input channels lie side by side in a word; there are `words` of them and `padded` outputs, with zeros
-    where the weights have fewer.
+    `sizes` are a group's channels, outputs and taps; channels and outputs are swapped unless `outputs_last`. `channels`
+    of them lie side by side in a word; there are `words` and `padded` outputs, with zeros where there is no weight.
     """
     size = weight.dtype.itemsize
-    shape = (groups, weight.shape[0] // groups, weight.shape[1], taps)
-    made = gpu.empty((groups * taps * words * padded * channels,), np.dtype(f"u{size}"))
-    gpu.launch(_launch(size, channels, shape, words, padded), weight, made)
+    made = gpu.empty((groups * sizes[2] * words * padded * channels,), np.dtype(f"u{size}"))
+    gpu.launch(_launch(size, channels, groups, sizes, outputs_last, words, padded), weight, made)
     return made
 
 
 @lru_cache(maxsize=1024)
-def _launch(itemsize: int, channels: int, shape: tuple[int, int, int, int], words: int, padded: int) -> Launch:
-    names = ("groups", "channels", "outputs", "taps", "words", "padded")
-    geometry = struct({name: np.int32(n) for name, n in zip(names, (*shape, words, padded), strict=True)})
-    grid = (ceil_div(padded, _THREADS), min(words, _MOST), min(shape[0], _MOST))
-    return Launch(_kernel(itemsize, channels), grid, (_THREADS, 1, 1), 0, (geometry,))
+def _launch(
+    itemsize: int, side: int, groups: int, sizes: tuple[int, int, int], outputs_last: bool, words: int, padded: int
+) -> Launch:
+    channels, outputs, taps = sizes
+    steps = (outputs * taps, taps) if outputs_last else (taps, channels * taps)
+    names = ("groups", "channels", "outputs", "taps", "words", "padded", "channel_step", "output_step")
+    numbers = (groups, *sizes, words, padded, *steps)
+    geometry = struct({name: np.int32(n) for name, n in zip(names, numbers, strict=True)})
+    grid = (ceil_div(padded, _THREADS), min(words, _MOST), min(groups, _MOST))
+    return Launch(_kernel(itemsize, side), grid, (_THREADS, 1, 1), 0, (geometry,))

@@ -14,7 +14,7 @@ import numpy as np
 
 from upsample import arrays
 from upsample.arrays import Array
-from upsample.engines.cuda.conv_transpose_direct import fits
+from upsample.engines.cuda import conv_transpose_direct, conv_weight_shares
 from upsample.engines.cuda.device import emulated
 from upsample.engines.cuda.windows import AXES
 from upsample.plans.resize import ResizePlan
@@ -29,6 +29,8 @@ _DTYPES: Mapping[str, frozenset[str]] = MappingProxyType(
         "unpool": arrays.MOVABLE,
         "gather": arrays.MOVABLE,
         "conv_transpose": arrays.FLOATING | arrays.COMPLEX | {"int64"},
+        "conv": arrays.FLOATING | arrays.COMPLEX | {"int64"},
+        "conv_weight": arrays.FLOATING | arrays.COMPLEX | {"int64"},
     }
 )
 """By op, what it computes with; what only moves is moved whatever it is."""
@@ -63,10 +65,21 @@ def supports(task: str, plan: object, x: Array) -> str | None:
     moves = task == "resize" and isinstance(plan, ResizePlan) and plan.only_moves
     if name not in (arrays.MOVABLE if moves else _DTYPES[task]):
         return f"it does not take {name} for this"
-    if isinstance(plan, SpreadPlan) and name == "int64" and not fits(plan):
-        return "its kernel for integers takes smaller windows"
+    if isinstance(plan, SpreadPlan):
+        return _spreads(task, plan, x, name)
     if moves and isinstance(plan, ResizePlan) and _rows(plan, x) >= _MOST_ROWS:
         return f"it counts the rows of the result, of which there are {_MOST_ROWS} or more, in 31 bits"
+    return None
+
+
+def _spreads(task: str, plan: SpreadPlan, x: Array, name: str) -> str | None:
+    """Say the same of what is left of a transposed convolution and its gradients."""
+    if task == "conv_weight":
+        images = x.shape[0] if x.ndim == len(plan.axes) + 2 else 1
+        fits = conv_weight_shares.fits(plan, images * math.prod(plan.small_shape))
+        return None if fits else "it counts the cells of all images, and positions along an axis, in 31 bits"
+    if name == "int64" and not conv_transpose_direct.fits(plan, task):
+        return "its kernel for integers takes smaller windows"
     return None
 
 

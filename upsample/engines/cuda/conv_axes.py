@@ -1,0 +1,57 @@
+"""Which cells the positions of a result sum: one form for transposed convolution and for convolution, its gradient."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import NamedTuple
+
+from upsample.engines.cuda.windows import three
+from upsample.plans.window import Phase, SpreadPlan, WindowAxis, phases
+
+__all__ = ["Axis", "axes_of"]
+
+
+class Axis(NamedTuple):
+    """One axis of a sum of what taps reach.
+
+    Attributes
+    ----------
+    result, source : int
+        Positions, and cells.
+    step : int
+        From a position of a phase to its next one.
+    jump : int
+        From a position's first cell to that of the next position of its phase.
+    kernel : int
+        Taps.
+    phases : tuple of Phase
+        Positions of the same taps; tap ``taps[t]`` of position ``j`` reaches cell ``j * jump + cells[t]``.
+    """
+
+    result: int
+    source: int
+    step: int
+    jump: int
+    kernel: int
+    phases: tuple[Phase, ...]
+
+    @property
+    def reach(self) -> int:
+        """How far from a position's first cell a tap reaches, at most."""
+        return max((abs(cell) for phase in self.phases for cell in phase.cells), default=0)
+
+
+@lru_cache(maxsize=512)
+def axes_of(plan: SpreadPlan, task: str) -> tuple[Axis, ...]:
+    """Return the axes of "conv_transpose", from the small to the large side, or of "conv", from the large one back."""
+    return tuple(_spread(axis) if task == "conv_transpose" else _gathered(axis) for axis in three(plan.axes))
+
+
+def _spread(axis: WindowAxis) -> Axis:
+    return Axis(axis.large, axis.small, axis.stride, 1, axis.kernel, phases(axis))
+
+
+def _gathered(axis: WindowAxis) -> Axis:
+    taps = tuple(axis.useful_taps())
+    only = Phase(0, axis.small, taps, tuple(tap * axis.dilation - axis.padding for tap in taps))
+    return Axis(axis.small, axis.large, 1, axis.stride, axis.kernel, (only,))

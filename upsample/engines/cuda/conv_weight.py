@@ -1,0 +1,208 @@
+"""The gradient of transposed convolution by its weight on a GPU: launches of kernels/conv_weight.cu.
+
+The sum over all cells is cut into shares, so that there are blocks enough for the processors; how many depends on the
+plan and the sizes alone, never on the GPU, so that the sums round alike everywhere.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from functools import lru_cache
+from types import MappingProxyType, ModuleType
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from upsample import arrays
+from upsample.arrays import Array
+from upsample.engines.cuda import conv_weight_direct as direct
+from upsample.engines.cuda import conv_weight_shares as shares
+from upsample.engines.cuda import device
+from upsample.engines.cuda.conv_transpose import channels_a_word, depth, on_tensor_cores
+from upsample.engines.cuda.conv_weight_shares import Part, reaching
+from upsample.engines.cuda.device import Device
+from upsample.engines.cuda.launch import C_TYPES, Kernel, Launch, ceil_div, kernel, struct
+from upsample.engines.cuda.results import Target
+from upsample.engines.cuda.windows import three
+from upsample.plans.window import SpreadPlan
+
+__all__ = ["kernels", "run"]
+
+_A = np.ndarray[Any, Any]
+
+_THREADS_AT_ONCE = 256 * 264
+"""About what a large GPU holds of these kernels' threads; shares are chosen to fill whole rounds of them."""
+_MOST_SHARES = 512
+_OVERHEAD = 8
+"""What a block does besides its slices, in the time of one: the first fetch, its sums to memory, and adding them."""
+_TENSOR_RATE = 8
+"""How much faster tensor cores are, as the choice of the kernel has it."""
+
+
+class _Tile(NamedTuple):
+    """Channels by columns that a block makes, its threads, and the share of the peak it reaches."""
+
+    rows: int
+    columns: int
+    threads: int
+    rate: float
+
+
+_FLAT = _Tile(32, 128, 128, 0.7)
+_TILES: Mapping[tuple[str, bool], tuple[_Tile, ...]] = MappingProxyType(
+    {
+        ("float16", True): (_Tile(128, 128, 256, 1.0), _FLAT),
+        ("bfloat16", True): (_Tile(128, 128, 256, 1.0), _FLAT),
+        ("float32", True): (_Tile(64, 128, 128, 1.0), _FLAT),
+        ("float32", False): (_Tile(128, 64, 128, 1.0), _FLAT),
+        ("float64", False): (_Tile(64, 64, 128, 1.0), _FLAT),
+    }
+)
+"""By dtype and whether tensor cores multiply."""
+
+
+def _kernel(name: str, tensor: bool, tile: _Tile) -> Kernel:
+    return kernel(
+        "conv_weight",
+        "correlate",
+        SCALAR=C_TYPES[name],
+        TENSOR=int(tensor),
+        TILE_ROWS=tile.rows,
+        TILE_COLUMNS=tile.columns,
+    )
+
+
+def kernels() -> Iterator[Kernel]:
+    """Yield every specialisation that `run` can launch."""
+    for (name, tensor), tiles in _TILES.items():
+        for tile in tiles:
+            yield _kernel(name, tensor, tile)
+
+
+def run(xp: ModuleType, plan: SpreadPlan, x: Array, y: Array) -> Array:
+    """Return the correlation of ``x [N, C, *small]`` and ``y [N, M, *large]``: ``[C, M / groups, *kernel]``."""
+    name = arrays.dtype_name(x)
+    if name in arrays.COMPLEX:
+        return _complex(xp, plan, x, y)
+    batch, channels, outputs = x.shape[0], x.shape[1], y.shape[1] // plan.groups
+    with device.of(x) as gpu:
+        target = Target(gpu, xp, (channels, outputs, *plan.kernel_shape), x, x.dtype, None)
+        sizes = (batch, channels // plan.groups, outputs)
+        part = _partial(gpu, plan, x, y, name=name, sizes=sizes)
+        shares.add(gpu, plan, part, target.memory, name=name, channels=channels, outputs=outputs)
+        return target.finished()
+
+
+def _partial(gpu: Device, plan: SpreadPlan, x: Array, y: Array, *, name: str, sizes: tuple[int, int, int]) -> Part:
+    """Sum each share of the cells; the sizes are images, and a group's channels and outputs."""
+    if 0 in sizes or not len(reaching(plan)[0]):
+        return Part(None, 0, sizes[2])
+    cells, positions = gpu.borrow(x), gpu.borrow(y)
+    if _is_direct(plan, name, *sizes[1:]):
+        return direct.run(gpu, plan, cells, positions, name=name, sizes=sizes)
+    launch, count, padded = _launch(plan, name, sizes)
+    (taps,) = gpu.tables(_tables, plan)
+    made = gpu.empty((count * launch.partial,), shares.accumulator(name))
+    gpu.launch(launch.launch, cells, positions, taps, made)
+    return Part(made, count, padded)
+
+
+def _complex(xp: ModuleType, plan: SpreadPlan, x: Array, y: Array) -> Array:
+    """Correlate real and imaginary parts, as channels of one call: ``[a b]^T [c d]`` has all four products."""
+    groups, batch = plan.groups, x.shape[0]
+    given = []
+    for array in (x, y):
+        parts = [xp.reshape(p, (batch, groups, -1, *array.shape[2:])) for p in arrays.split_complex(xp, array)]
+        given.append(xp.reshape(xp.concat(parts, axis=2), (batch, 2 * array.shape[1], *array.shape[2:])))
+    made: Any = run(xp, plan, *given)
+    inputs, outputs = x.shape[1] // groups, y.shape[1] // groups
+    made = xp.reshape(made, (groups, 2, inputs, 2, outputs, *plan.kernel_shape))
+    (ac, ad), (bc, bd) = ((made[:, i, :, j, ...] for j in (0, 1)) for i in (0, 1))
+    shape = (x.shape[1], outputs, *plan.kernel_shape)
+    real, imag = xp.reshape(ac - bd, shape), xp.reshape(ad + bc, shape)
+    result: Array = arrays.join_complex(xp, real, imag, x.dtype)
+    return result
+
+
+def _unit(name: str, tile: _Tile) -> int:
+    """Rows or columns that a block fetches at once: of each tap, there are whole units."""
+    return tile.threads // depth(name)
+
+
+def _size(name: str, tile: _Tile, channels: int, outputs: int, taps: int) -> tuple[int, int, int]:
+    """Outputs of a tap with padding, and tiles down and across."""
+    padded = ceil_div(outputs, _unit(name, tile)) * _unit(name, tile)
+    return padded, ceil_div(channels, tile.rows), ceil_div(taps * padded, tile.columns)
+
+
+def _best(plan: SpreadPlan, name: str, channels: int, outputs: int) -> tuple[_Tile, float]:
+    """The tile that wastes least, and what it takes for a cell of a group."""
+    taps = len(reaching(plan)[0])
+
+    def cost(tile: _Tile) -> float:
+        _, down, across = _size(name, tile, channels, outputs, taps)
+        return down * across * tile.rows * tile.columns / tile.rate
+
+    tensor = on_tensor_cores(plan, name)
+    best = min(_TILES[name, tensor], key=cost)
+    return best, cost(best) / (_TENSOR_RATE if tensor else 1)
+
+
+@lru_cache(maxsize=1024)
+def _is_direct(plan: SpreadPlan, name: str, channels: int, outputs: int) -> bool:
+    """Whether the sums are made one by one: those of integers, and where tiles would be padding for the most part."""
+    return name == "int64" or direct.cost(plan, channels, outputs) <= _best(plan, name, channels, outputs)[1]
+
+
+@lru_cache(maxsize=256)
+def _tables(plan: SpreadPlan) -> tuple[_A, ...]:
+    """Where each tap lies on the axes."""
+    at = reaching(plan)[0]
+    return (np.concatenate([at, np.zeros((len(at), 1), dtype=np.int32)], axis=1),)
+
+
+def _cut(slices: int, blocks: int, at_once: int) -> int:
+    """Slices of a share: as many shares as take the least time, in whole rounds of so many blocks."""
+
+    def cost(count: int) -> float:
+        return ceil_div(blocks * count, at_once) * (ceil_div(slices, count) + _OVERHEAD)
+
+    return ceil_div(slices, min(range(1, min(slices, _MOST_SHARES) + 1), key=cost))
+
+
+class _Planned(NamedTuple):
+    """A launch, and how many values a share has."""
+
+    launch: Launch
+    partial: int
+
+
+@lru_cache(maxsize=1024)
+def _launch(plan: SpreadPlan, name: str, sizes: tuple[int, int, int]) -> tuple[_Planned, int, int]:
+    """Plan the launch; also return how many shares there are, and a tap's outputs with padding."""
+    axes, (batch, channels, outputs) = three(plan.axes), sizes
+    taps, tile = len(reaching(plan)[0]), _best(plan, name, channels, outputs)[0]
+    padded, down, across = _size(name, tile, channels, outputs, taps)
+    unit, side = _unit(name, tile), depth(name) * channels_a_word(name)
+    cells, blocks = batch * math.prod(plan.small_shape), down * across * plan.groups
+    slices = _cut(ceil_div(cells, side), blocks, _THREADS_AT_ONCE // tile.threads)
+    count = ceil_div(ceil_div(cells, side), slices)
+    together = min(taps, (tile.columns // unit - 1) // (padded // unit) + 2)
+    ahead = max(1, tile.threads // ((1 + together) * side))
+    numbers = {
+        "groups": plan.groups,
+        "channels": channels,
+        "outputs": outputs,
+        "taps": taps,
+        "units": padded // unit,
+        "slices": slices,
+        "batch": ahead,
+    }
+    geometry = shares.sides(axes, batch) | {key: np.int32(n) for key, n in numbers.items()}
+    word = 8 if name == "float64" else 4
+    step = depth(name) + 16 // word
+    shared = 2 * step * (tile.rows + tile.columns) * word + 2 * ahead * (1 + together) * side * 8
+    chosen = _kernel(name, on_tensor_cores(plan, name), tile)
+    made = Launch(chosen, (blocks * count, 1, 1), (tile.threads, 1, 1), shared, (struct(geometry),))
+    return _Planned(made, plan.groups * channels * taps * padded), count, padded
