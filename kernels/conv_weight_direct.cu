@@ -44,8 +44,8 @@ struct Cell {
 // cells [share * s, share * (s + 1)) of all images, for some of the taps.
 //
 // Block: a channel and an output of a group, and a share; each thread sums every 256th cell for TAPS taps, whose reads
-// of y share lines of the first-level cache. Accumulator: float32, float64, or integers that wrap around. The threads'
-// sums add in one tree by shuffles, the warps' in order, so results are the same each time.
+// of y share lines of the first-level cache. Accumulator: float32, or float64. The threads' sums add in one tree by
+// shuffles, the warps' in order, so results are the same each time.
 KERNEL(THREADS)
 correlate_cells(const SCALAR* __restrict__ x, const SCALAR* __restrict__ y, Acc* __restrict__ part, const Geometry g) {
   DYN_SHARED(Acc, of_warps);

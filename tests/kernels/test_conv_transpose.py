@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from typing import Any
 
@@ -14,6 +13,7 @@ from cases import CASES, Case, noise
 from emulator import build
 from emulator.device import EmulatedDevice
 from emulator.listing import listed
+from emulator.spreads import DTYPES, SANITIZED, Faulty, dtype_of, emulated, plans
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -21,20 +21,11 @@ import upsample
 import upsample.chainer
 from upsample.engines.cuda import conv_transpose as cuda
 from upsample.engines.cuda.device import emulating
-from upsample.engines.cuda.launch import Launch
 from upsample.engines.portable import conv_transpose as portable
 from upsample.plans.window import SpreadPlan, WindowAxis
 
 SPREADS = [case for case in CASES if "conv_transpose" in case.id]
-DTYPES = ["float16", "bfloat16", "float32", "float64"]
-SANITIZED = "UPSAMPLE_EMULATOR" in os.environ
 KINDS = ["strided"] if SANITIZED else ["readonly", "strided"]
-
-
-def dtype_of(name: str) -> np.dtype:
-    if name == "bfloat16":
-        return np.dtype(pytest.importorskip("ml_dtypes", reason="ml_dtypes is not installed: no bfloat16").bfloat16)
-    return np.dtype(name)
 
 
 @pytest.fixture(params=["products", "direct"])
@@ -58,22 +49,6 @@ def gpu(request: pytest.FixtureRequest) -> Iterator[EmulatedDevice]:
 @pytest.fixture
 def products(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cuda, "_is_direct", lambda *_: False)
-
-
-def emulated(order: int) -> EmulatedDevice:
-    return EmulatedDevice(order=order, sanitizer=os.environ.get("UPSAMPLE_EMULATOR", "plain"))
-
-
-@st.composite
-def plans(draw: st.DrawFn) -> SpreadPlan:
-    axes = []
-    for _ in range(draw(st.integers(1, 3))):
-        small, kernel, stride = draw(st.integers(1, 6)), draw(st.integers(1, 4)), draw(st.integers(1, 4))
-        padding, dilation = draw(st.integers(0, 3)), draw(st.integers(1, 3))
-        large = (small - 1) * stride - 2 * padding + dilation * (kernel - 1) + 1
-        more = draw(st.integers(0, max(stride, dilation) - 1))
-        axes.append(WindowAxis(max(large + more, 1), small, kernel, stride, padding, dilation))
-    return SpreadPlan(tuple(axes), draw(st.integers(1, 3)), allow_tf32=draw(st.booleans()))
 
 
 def assert_agrees(plan: SpreadPlan, x: np.ndarray, weight: np.ndarray, bias: np.ndarray | None) -> np.ndarray:
@@ -313,19 +288,6 @@ FAULTS = [
     (TENSOR, "SLICE);\n      __syncthreads();", "SLICE);"),
     (CORES, "__syncthreads();\n  const bool aligned", "const bool aligned"),
 ]  # fmt: skip
-
-
-class Faulty(EmulatedDevice):
-    """A fault in one of the files, by which others are launched as they are."""
-
-    def __init__(self, file: str, fault: tuple[str, str], order: int) -> None:
-        super().__init__(order=order)
-        self._planted = file, fault
-
-    def launch(self, launch: Launch, *given: Any) -> None:
-        file, fault = self._planted
-        self._fault = fault if launch.kernel.file == file else None
-        super().launch(launch, *given)
 
 
 def wrong_in_some_order(dtype: str, file: str, fault: tuple[str, str], weight: np.ndarray) -> bool:

@@ -118,7 +118,7 @@ def _complex(xp: ModuleType, plan: SpreadPlan, x: Array, y: Array) -> Array:
     made: Any = run(xp, plan, *given)
     inputs, outputs = x.shape[1] // groups, y.shape[1] // groups
     made = xp.reshape(made, (groups, 2, inputs, 2, outputs, *plan.kernel_shape))
-    (ac, ad), (bc, bd) = ((made[:, i, :, j, ...] for j in (0, 1)) for i in (0, 1))
+    (ac, ad), (bc, bd) = ([made[:, i, :, j, ...] for j in (0, 1)] for i in (0, 1))
     shape = (x.shape[1], outputs, *plan.kernel_shape)
     real, imag = xp.reshape(ac - bd, shape), xp.reshape(ad + bc, shape)
     result: Array = arrays.join_complex(xp, real, imag, x.dtype)
@@ -151,8 +151,8 @@ def _best(plan: SpreadPlan, name: str, channels: int, outputs: int) -> tuple[_Ti
 
 @lru_cache(maxsize=1024)
 def _is_direct(plan: SpreadPlan, name: str, channels: int, outputs: int) -> bool:
-    """Whether the sums are made one by one: those of integers, and where tiles would be padding for the most part."""
-    return name == "int64" or direct.cost(plan, channels, outputs) <= _best(plan, name, channels, outputs)[1]
+    """Whether the sums are made one by one: where tiles would be padding for the most part."""
+    return direct.cost(plan, channels, outputs) <= _best(plan, name, channels, outputs)[1]
 
 
 @lru_cache(maxsize=256)

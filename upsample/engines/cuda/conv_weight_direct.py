@@ -12,7 +12,7 @@ import numpy as np
 from upsample.engines.cuda import conv_weight_shares as shares
 from upsample.engines.cuda.conv_weight_shares import Part, reaching
 from upsample.engines.cuda.device import Device
-from upsample.engines.cuda.launch import Kernel, Launch, ceil_div, kernel, struct
+from upsample.engines.cuda.launch import C_TYPES, Kernel, Launch, ceil_div, kernel, struct
 from upsample.engines.cuda.windows import AXES, THREADS, three
 from upsample.plans.window import SpreadPlan
 
@@ -31,12 +31,12 @@ _CELL_COST, _TAP_COST = 60, 4
 
 
 def _kernel(name: str) -> Kernel:
-    return kernel("conv_weight_direct", "correlate_cells", SCALAR=shares.scalar(name))
+    return kernel("conv_weight_direct", "correlate_cells", SCALAR=C_TYPES[name])
 
 
 def kernels() -> Iterator[Kernel]:
     """Yield every specialisation that `run` can launch."""
-    for name in ("float16", "bfloat16", "float32", "float64", "int64"):
+    for name in ("float16", "bfloat16", "float32", "float64"):
         yield _kernel(name)
 
 

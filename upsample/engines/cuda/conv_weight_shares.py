@@ -15,7 +15,7 @@ from upsample.engines.cuda.launch import C_TYPES, INDEX_LIMIT, Kernel, Launch, c
 from upsample.engines.cuda.windows import THREADS, three
 from upsample.plans.window import SpreadPlan, WindowAxis
 
-__all__ = ["Part", "accumulator", "add", "fits", "kernels", "reaching", "scalar", "sides"]
+__all__ = ["Part", "accumulator", "add", "fits", "kernels", "reaching", "sides"]
 
 _A = np.ndarray[Any, Any]
 
@@ -31,24 +31,19 @@ class Part(NamedTuple):
     padded: int
 
 
-def scalar(name: str) -> str:
-    """Return the C type of a dtype; of integers, one whose sums may wrap around."""
-    return "uint64" if name == "int64" else C_TYPES[name]
-
-
 def _kernel(name: str) -> Kernel:
-    return kernel("conv_weight_shares", "add_shares", SCALAR=scalar(name))
+    return kernel("conv_weight_shares", "add_shares", SCALAR=C_TYPES[name])
 
 
 def kernels() -> Iterator[Kernel]:
     """Yield every specialisation that `add` can launch."""
-    for name in ("float16", "bfloat16", "float32", "float64", "int64"):
+    for name in ("float16", "bfloat16", "float32", "float64"):
         yield _kernel(name)
 
 
 def accumulator(name: str) -> Any:
     """Return the dtype of the shares."""
-    return np.dtype({"float64": np.float64, "int64": np.int64}.get(name, np.float32))
+    return np.dtype(np.float64 if name == "float64" else np.float32)
 
 
 def fits(plan: SpreadPlan, cells: int) -> bool:

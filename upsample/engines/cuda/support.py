@@ -29,8 +29,8 @@ _DTYPES: Mapping[str, frozenset[str]] = MappingProxyType(
         "unpool": arrays.MOVABLE,
         "gather": arrays.MOVABLE,
         "conv_transpose": arrays.FLOATING | arrays.COMPLEX | {"int64"},
-        "conv": arrays.FLOATING | arrays.COMPLEX | {"int64"},
-        "conv_weight": arrays.FLOATING | arrays.COMPLEX | {"int64"},
+        "conv": arrays.FLOATING | arrays.COMPLEX,
+        "conv_weight": arrays.FLOATING | arrays.COMPLEX,
     }
 )
 """By op, what it computes with; what only moves is moved whatever it is."""

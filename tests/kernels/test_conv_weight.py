@@ -1,0 +1,244 @@
+"""The gradient of transposed convolution by its weight on the CUDA engine."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+import tolerances
+from backends import get
+from emulator.device import EmulatedDevice
+from emulator.listing import listed
+from emulator.spreads import (
+    DTYPES,
+    SANITIZED,
+    WINDOWS,
+    Faulty,
+    arrays_of,
+    emulated,
+    function_of,
+    plans,
+    torchs,
+    whole,
+)
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+import upsample
+from upsample.engines.cuda import conv_weight as cuda
+from upsample.engines.cuda import conv_weight_direct as direct
+from upsample.engines.cuda import conv_weight_shares as shares
+from upsample.engines.cuda.device import emulating
+from upsample.engines.portable import conv_weight as portable
+from upsample.plans.window import SpreadPlan, WindowAxis
+
+
+@pytest.fixture(params=["products", "direct"])
+def road(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Which kernel runs, whatever the choice would be."""
+    monkeypatch.setattr(cuda, "_is_direct", lambda *_: request.param == "direct")
+    return str(request.param)
+
+
+@settings(
+    deadline=None, max_examples=4 if SANITIZED else 20, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(
+    plans(),
+    st.sampled_from(DTYPES),
+    st.tuples(st.integers(0, 5), st.integers(1, 21), st.integers(1, 21)),
+    st.sampled_from(["finite", "x", "y"]),
+    st.integers(0, 2**31),
+)
+def test_equals_portable(
+    gpu: EmulatedDevice, road: str, plan: SpreadPlan, dtype: str, counts: tuple[int, int, int], odd: str, seed: int
+) -> None:
+    batch, inputs, each = counts
+    if road == "direct":
+        inputs, each = min(inputs, 3), min(each, 4)
+    rng = np.random.default_rng(seed)
+    x = whole(rng, dtype, batch, plan.groups * inputs, *plan.small_shape)
+    y = whole(rng, dtype, batch, plan.groups * each, *plan.large_shape)
+    if odd != "finite" and batch:
+        spoilt = (x if odd == "x" else y).reshape(-1)
+        spoilt[rng.integers(0, spoilt.size)] = np.nan
+        spoilt[rng.integers(0, spoilt.size)] = -np.inf
+    got, want = cuda.run(np, plan, x, y), portable.run(np, plan, x, y)
+    assert got.dtype == want.dtype
+    np.testing.assert_array_equal(got.astype(np.float64), want.astype(np.float64))
+    assert gpu.launches[-1].kernel.file == "conv_weight_shares"
+
+
+@pytest.mark.parametrize("dtype", [*DTYPES, "complex64", "complex128"])
+@pytest.mark.parametrize("window", WINDOWS, ids=str)
+def test_agrees_with_torch_and_portable(gpu: EmulatedDevice, window: dict[str, Any], dtype: str) -> None:
+    """Through `vjp`, from arrays that may not be written and have gaps."""
+    (x, weight), options = arrays_of(window, dtype)
+    function = function_of(window)
+    y, pullback = upsample.vjp(function, get("strided").make(x), weight, **options, engine="cuda")
+    grad = arrays_of(window | {"small": y.shape[2:]}, dtype)[0][0][:, :1].repeat(y.shape[1], axis=1)
+    before = len(gpu.launches)
+    got = pullback(get("readonly").make(get("strided").make(grad)))[1]
+    assert "conv_weight_shares" in {launch.kernel.file for launch in gpu.launches[before:]}
+    assert got.dtype == x.dtype
+    twin = upsample.vjp(function, x, weight, **options, engine="portable")[1](grad)[1]
+    tolerances.assert_close(got, torchs(window, x, weight, grad)[1], exact=False, margin=4.0)
+    tolerances.assert_close(got, twin, exact=False, margin=4.0)
+
+
+def tiles() -> list[Any]:
+    found = [(*key, tile) for key in cuda._TILES for tile in cuda._TILES[key]]
+    return [pytest.param(*f, id=f"{f[0]}{'-tensor' * f[1]}-{f[2].rows}x{f[2].columns}") for f in found]
+
+
+@pytest.mark.parametrize(("dtype", "tensor", "tile"), tiles())
+def test_every_tile(monkeypatch: pytest.MonkeyPatch, dtype: str, tensor: bool, tile: Any) -> None:
+    """More channels, outputs, batches of slices and shares than one, in two groups; pairs that are words, and not."""
+    assert cuda._kernel(dtype, tensor, tile) in listed("conv_weight")
+    monkeypatch.setattr(cuda, "_is_direct", lambda *_: False)
+    monkeypatch.setattr(cuda, "_best", lambda *_: (tile, 0.0))
+    monkeypatch.setattr(cuda, "_cut", lambda slices, *_: -(-slices // 2))
+    cuda._launch.cache_clear()
+    rng = np.random.default_rng(1)
+    for outputs, small, kernel in ((3, (9, 26), (3, 2)), (tile.columns + 5, (13, 15), (1, 2))):
+        axes = zip(small, kernel, strict=True)
+        plan = SpreadPlan(tuple(WindowAxis(2 * n, n, k, 2, k // 3, 1) for n, k in axes), 2, allow_tf32=tensor)
+        x = whole(rng, dtype, 3, 2 * (tile.rows + 3), *small)
+        y = whole(rng, dtype, 3, 2 * outputs, *plan.large_shape)
+        with emulating(emulated(order=7)) as _:
+            got = cuda.run(np, plan, x, y)
+        np.testing.assert_array_equal(got.astype(np.float64), portable.run(np, plan, x, y).astype(np.float64))
+    cuda._launch.cache_clear()
+
+
+def test_the_same_bits_in_any_order_and_on_any_number_of_processors(road: str) -> None:
+    plan = SpreadPlan((WindowAxis(32, 16, 4, 2, 1, 1), WindowAxis(30, 15, 4, 2, 1, 1)), 1, allow_tf32=False)
+    rng = np.random.default_rng(0)
+    x, y = (rng.standard_normal(shape).astype("float32") for shape in ((3, 3, 16, 15), (3, 2, 32, 30)))
+    made = []
+    for order, processors in ((0, 4), (1, 4), (7, 132), (7, 132)):
+        with emulating(emulated(order, processors=processors)):
+            made.append(cuda.run(np, plan, x, y))
+    for other in made[1:]:
+        np.testing.assert_array_equal(other, made[0])
+
+
+def test_shares_add_in_order(road: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In another order the small one would be lost."""
+    monkeypatch.setattr(cuda, "_cut", lambda slices, *_: -(-slices // 3))
+    monkeypatch.setattr(direct, "_CELLS", 1)
+    caches = (cuda._launch, direct._launches)
+    for cache in caches:
+        cache.cache_clear()
+    assert sum_of_shares(emulated(order=7)) == 1.0
+    if not SANITIZED:
+        fault = ("int share = 0; share < g.shares; ++share", "int share = g.shares - 1; share >= 0; --share")
+        assert sum_of_shares(Faulty("conv_weight_shares", fault, 0)) != 1.0
+    for cache in caches:
+        cache.cache_clear()
+
+
+def sum_of_shares(gpu: EmulatedDevice) -> float:
+    plan = SpreadPlan((WindowAxis(768, 768, 1, 1, 0, 1),), 1, allow_tf32=False)
+    x, y = np.ones((1, 1, 768), np.float32), np.zeros((1, 1, 768), np.float32)
+    y[0, 0, [3, 300, 700]] = 1e8, -1e8, 1
+    with emulating(gpu):
+        made = cuda.run(np, plan, x, y)
+    assert int(gpu.launches[-1].scalars[0]["shares"]) == 3
+    return float(made[0, 0, 0])
+
+
+@pytest.mark.parametrize("slices", [1, 7, 100, 5000])
+@pytest.mark.parametrize("blocks", [1, 8, 264, 1000])
+def test_shares_cover_the_sum(slices: int, blocks: int) -> None:
+    """No share is empty, and a grid that is large enough is not cut."""
+    of_a_share = cuda._cut(slices, blocks, 264)
+    shares_there_are = -(-slices // of_a_share)
+    assert (shares_there_are - 1) * of_a_share < slices
+    assert blocks < 264 or shares_there_are <= 3
+    assert slices < 5000 or blocks * shares_there_are >= 200
+
+
+@pytest.mark.parametrize("groups", [1, 2])
+def test_nothing_to_sum(gpu: EmulatedDevice, road: str, groups: int) -> None:
+    """No image, or no tap that reaches anything; and taps that are padding beside ones that are not."""
+    plan = SpreadPlan((WindowAxis(3, 2, 2, 1, 0, 1),), groups, allow_tf32=False)
+    got = cuda.run(np, plan, np.ones((0, 2, 2)), np.ones((0, 4, 3)))
+    assert got.shape == (2, 4 // groups, 2)
+    assert not got.any()
+    lost = SpreadPlan((WindowAxis(1, 1, 2, 1, 5, 9),), groups, allow_tf32=False)
+    assert not cuda.run(np, lost, np.ones((1, 2, 1)), np.ones((1, 4, 1))).any()
+    some = SpreadPlan((WindowAxis(1, 1, 5, 1, 2, 1),), groups, allow_tf32=False)
+    got = cuda.run(np, some, np.full((1, 2, 1), np.inf), np.ones((1, 4, 1)))
+    assert (got == [0, 0, np.inf, 0, 0]).all()
+
+
+def test_more_cells_than_can_be_counted_go_elsewhere() -> None:
+    plan = SpreadPlan((WindowAxis(64, 64, 1, 1, 0, 1),), 1, allow_tf32=False)
+    assert shares.fits(plan, 2**31 - 2**17)
+    assert not shares.fits(plan, 2**31 - 1)
+    assert not shares.fits(SpreadPlan((WindowAxis(9, 1, 1, 2**31, 0, 1),), 1, allow_tf32=False), 1)
+
+
+@pytest.mark.parametrize(
+    ("dtype", "groups", "channels", "outputs", "chosen"),
+    [("float32", 8, 1, 1, True), ("float16", 8, 1, 1, True), ("float32", 1, 64, 32, False), ("float32", 1, 3, 3, True)],
+)
+def test_the_kernel_that_is_chosen(dtype: str, groups: int, channels: int, outputs: int, chosen: bool) -> None:
+    plan = SpreadPlan((WindowAxis(8, 4, 4, 2, 1, 1),) * 2, groups, allow_tf32=False)
+    assert cuda._is_direct(plan, dtype, channels, outputs) == chosen
+
+
+TILED, DIRECT, ADDED = "conv_weight", "conv_weight_direct", "conv_weight_shares"
+FAULTS = [
+    (TILED, "float32", "rest % g.small[axis] * g.stride[axis]", "rest % g.small[axis] * g.stride[AXES - 1 - axis]"),
+    (TILED, "float32", "at[axis] < g.large[axis]", "at[axis] <= g.large[axis]"),
+    (TILED, "float32", "if (cell >= g.cells) return -1;", "if (cell >= g.cells - 1) return -1;"),
+    (TILED, "float32", "work.share * g.slices, each", "work.share * (g.slices - 1), each"),
+    (TILED, "float32", "tap < work.taps && unit * UNIT < columns", "tap < work.taps"),
+    (TILED, "float32", "places + (g.batch - at) * each", "places + at * each"),
+    (TILED, "float32", "rows + i * 4 * STEP + word", "rows + i * 4 * STEP + (word + WIDE) % DEPTH"),
+    (TILED, "float32", "  mover.put(slices);\n  __syncthreads();", "  mover.put(slices);"),
+    (TILED, "float32", "taps, work, g);\n  __syncthreads();", "taps, work, g);"),
+    (TILED, "float32", "taps, work, g);\n    __syncthreads();", "taps, work, g);"),
+    (TILED, "float16", "j / 2 * 8 + threadIdx.x % 4 * 2 + j % 2", "j / 2 * 8 + threadIdx.x % 4 + j % 2 * 4"),
+    (TILED, "float16", "word + k / 2 * 4];", "word + k % 2 * 4];"),
+    (TILED, "float16", "g.small_plane % CELLS == 0 &&", "g.small_plane % CELLS == 1 &&"),
+    (
+        DIRECT,
+        "float32",
+        "carry = at[axis] >= g.small[axis - 1] ? 1 : 0;",
+        "carry = at[axis] > g.small[axis - 1] ? 1 : 0;",
+    ),
+    (DIRECT, "float32", "cell.at[2] * g.stride[1]", "cell.at[2] * g.stride[2]"),
+    (DIRECT, "float32", "h + g.high[1] < g.large[1]", "h + g.high[1] <= g.large[1]"),
+    (DIRECT, "float32", "wt >= 0 && wt < g.large[2]", "wt >= 0 && wt <= g.large[2]"),
+    (DIRECT, "float32", "(g.first + tap) * g.outputs + output", "output * g.taps + g.first + tap"),
+    (DIRECT, "float32", "  }\n  __syncthreads();", "  }"),
+    (ADDED, "float32", "(channel * g.reaching + place)", "(channel * g.reaching + tap)"),
+    (
+        ADDED,
+        "float32",
+        "(channel * g.outputs + output) * g.taps + tap",
+        "(output * g.channels + channel) * g.taps + tap",
+    ),
+    (ADDED, "float32", "int share = 0;", "int share = 1;"),
+]
+
+
+@pytest.mark.skipif(SANITIZED, reason="faults are looked for in numbers here")
+@pytest.mark.parametrize(("file", "dtype", "old", "new"), FAULTS, ids=range(len(FAULTS)))
+def test_planted_faults_are_caught(monkeypatch: pytest.MonkeyPatch, file: str, dtype: str, old: str, new: str) -> None:
+    monkeypatch.setattr(cuda, "_is_direct", lambda *_: file == DIRECT)
+    rng = np.random.default_rng(0)
+    axes = (WindowAxis(5, 5, 3, 1, 1, 1), WindowAxis(14, 6, 3, 2, 0, 1), WindowAxis(20, 7, 5, 3, 1, 1))
+    axes = (*axes[:2], axes[2]) if file == TILED else (WindowAxis(5, 5, 7, 1, 6, 1), *axes[1:])
+    plan = SpreadPlan(axes, 2, allow_tf32=False)
+    x, y = whole(rng, dtype, 3, 6, *plan.small_shape), whole(rng, dtype, 3, 8, *plan.large_shape)
+    want = portable.run(np, plan, x, y)
+    found = []
+    for order in (0, 1, 7):
+        with emulating(Faulty(file, (old, new), order)):
+            found.append(not np.array_equal(cuda.run(np, plan, x, y), want))
+    assert any(found)
