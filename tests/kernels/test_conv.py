@@ -1,30 +1,24 @@
-"""Convolution, the gradient of transposed convolution by its input, on the CUDA engine: its kernels run both."""
+"""Convolution, the gradient of transposed convolution by its input, on the CUDA engine: its kernels run both.
+
+What `vjp` makes of it is compared with torch in test_conv_weight.py.
+"""
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import pytest
-import tolerances
-from backends import get
 from emulator.device import EmulatedDevice
 from emulator.spreads import (
     DTYPES,
     SANITIZED,
-    WINDOWS,
     Faulty,
-    arrays_of,
     emulated,
-    function_of,
     plans,
-    torchs,
     whole,
 )
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-import upsample
 from upsample.engines import dispatch
 from upsample.engines.cuda import conv as cuda
 from upsample.engines.cuda import conv_transpose
@@ -77,30 +71,12 @@ def test_equals_portable(
     assert (len(gpu.launches) > launched) == (batch > 0)
 
 
-@pytest.mark.parametrize("dtype", [*DTYPES, "complex64", "complex128"])
-@pytest.mark.parametrize("window", WINDOWS, ids=str)
-def test_agrees_with_torch_and_portable(gpu: EmulatedDevice, window: dict[str, Any], dtype: str) -> None:
-    """Through `vjp`, from arrays that may not be written and have gaps."""
-    (x, weight), options = arrays_of(window, dtype)
-    function = function_of(window)
-    y, pullback = upsample.vjp(function, x, weight, **options, engine="cuda")
-    grad = arrays_of(window | {"small": y.shape[2:]}, dtype)[0][0][:, :1].repeat(y.shape[1], axis=1)
-    before = len(gpu.launches)
-    got = pullback(get("readonly").make(get("strided").make(grad)))[0]
-    assert len(gpu.launches) > before
-    assert got.dtype == x.dtype
-    twin = upsample.vjp(function, x, weight, **options, engine="portable")[1](grad)[0]
-    want = torchs(window, x, weight, grad)[0]
-    tolerances.assert_close(got, want, exact=False, margin=4.0)
-    tolerances.assert_close(got, twin, exact=False, margin=4.0)
-
-
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_more_than_a_tile(dtype: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(conv_transpose, "_is_direct", lambda *_: False)
-    plan = SpreadPlan((WindowAxis(22, 11, 4, 2, 1, 1), WindowAxis(15, 13, 3, 1, 0, 1)), 2, allow_tf32=True)
+    plan = SpreadPlan((WindowAxis(18, 9, 4, 2, 1, 1), WindowAxis(11, 9, 3, 1, 0, 1)), 2, allow_tf32=True)
     rng = np.random.default_rng(0)
-    y, weight = whole(rng, dtype, 2, 2 * 35, 22, 15), whole(rng, dtype, 2 * 70, 35, 4, 3)
+    y, weight = whole(rng, dtype, 2, 2 * 35, 18, 11), whole(rng, dtype, 2 * 70, 35, 4, 3)
     with emulating(emulated(order=7)):
         np.testing.assert_array_equal(cuda.run(np, plan, y, weight), portable.run(np, plan, y, weight))
 

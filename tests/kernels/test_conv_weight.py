@@ -72,19 +72,22 @@ def test_equals_portable(
 
 @pytest.mark.parametrize("dtype", [*DTYPES, "complex64", "complex128"])
 @pytest.mark.parametrize("window", WINDOWS, ids=str)
-def test_agrees_with_torch_and_portable(gpu: EmulatedDevice, window: dict[str, Any], dtype: str) -> None:
+def test_both_gradients_agree_with_torch_and_portable(gpu: EmulatedDevice, window: dict[str, Any], dtype: str) -> None:
     """Through `vjp`, from arrays that may not be written and have gaps."""
     (x, weight), options = arrays_of(window, dtype)
     function = function_of(window)
     y, pullback = upsample.vjp(function, get("strided").make(x), weight, **options, engine="cuda")
     grad = arrays_of(window | {"small": y.shape[2:]}, dtype)[0][0][:, :1].repeat(y.shape[1], axis=1)
     before = len(gpu.launches)
-    got = pullback(get("readonly").make(get("strided").make(grad)))[1]
-    assert "conv_weight_shares" in {launch.kernel.file for launch in gpu.launches[before:]}
-    assert got.dtype == x.dtype
-    twin = upsample.vjp(function, x, weight, **options, engine="portable")[1](grad)[1]
-    tolerances.assert_close(got, torchs(window, x, weight, grad)[1], exact=False, margin=4.0)
-    tolerances.assert_close(got, twin, exact=False, margin=4.0)
+    pulled = pullback(get("readonly").make(get("strided").make(grad)))
+    files = {launch.kernel.file for launch in gpu.launches[before:]}
+    assert files & {"conv_transpose", "conv_transpose_direct"}
+    assert "conv_weight_shares" in files
+    twins = upsample.vjp(function, x, weight, **options, engine="portable")[1](grad)
+    for got, twin, want in zip(pulled, twins, torchs(window, x, weight, grad), strict=False):
+        assert got.dtype == x.dtype
+        tolerances.assert_close(got, want, exact=False, margin=4.0)
+        tolerances.assert_close(got, twin, exact=False, margin=4.0)
 
 
 def tiles() -> list[Any]:
@@ -101,7 +104,7 @@ def test_every_tile(monkeypatch: pytest.MonkeyPatch, dtype: str, tensor: bool, t
     monkeypatch.setattr(cuda, "_cut", lambda slices, *_: -(-slices // 2))
     cuda._launch.cache_clear()
     rng = np.random.default_rng(1)
-    for outputs, small, kernel in ((3, (9, 26), (3, 2)), (tile.columns + 5, (13, 15), (1, 2))):
+    for outputs, small, kernel in ((3, (5, 26), (3, 2)), (tile.columns + 5, (7, 9), (1, 2))):
         axes = zip(small, kernel, strict=True)
         plan = SpreadPlan(tuple(WindowAxis(2 * n, n, k, 2, k // 3, 1) for n, k in axes), 2, allow_tf32=tensor)
         x = whole(rng, dtype, 3, 2 * (tile.rows + 3), *small)
@@ -156,7 +159,7 @@ def test_shares_cover_the_sum(slices: int, blocks: int) -> None:
     of_a_share = cuda._cut(slices, blocks, 264)
     shares_there_are = -(-slices // of_a_share)
     assert (shares_there_are - 1) * of_a_share < slices
-    assert blocks < 264 or shares_there_are <= 3
+    assert blocks < 264 or shares_there_are <= 8
     assert slices < 5000 or blocks * shares_there_are >= 200
 
 
@@ -195,16 +198,14 @@ FAULTS = [
     (TILED, "float32", "rest % g.small[axis] * g.stride[axis]", "rest % g.small[axis] * g.stride[AXES - 1 - axis]"),
     (TILED, "float32", "at[axis] < g.large[axis]", "at[axis] <= g.large[axis]"),
     (TILED, "float32", "if (cell >= g.cells) return -1;", "if (cell >= g.cells - 1) return -1;"),
-    (TILED, "float32", "work.share * g.slices, each", "work.share * (g.slices - 1), each"),
-    (TILED, "float32", "tap < work.taps && unit * UNIT < columns", "tap < work.taps"),
+    (TILED, "float32", "if (++unit < g.units) continue;", "if (++unit <= g.units) continue;"),
     (TILED, "float32", "places + (g.batch - at) * each", "places + at * each"),
     (TILED, "float32", "rows + i * 4 * STEP + word", "rows + i * 4 * STEP + (word + WIDE) % DEPTH"),
     (TILED, "float32", "  mover.put(slices);\n  __syncthreads();", "  mover.put(slices);"),
     (TILED, "float32", "taps, work, g);\n  __syncthreads();", "taps, work, g);"),
     (TILED, "float32", "taps, work, g);\n    __syncthreads();", "taps, work, g);"),
-    (TILED, "float16", "j / 2 * 8 + threadIdx.x % 4 * 2 + j % 2", "j / 2 * 8 + threadIdx.x % 4 + j % 2 * 4"),
     (TILED, "float16", "word + k / 2 * 4];", "word + k % 2 * 4];"),
-    (TILED, "float16", "g.small_plane % CELLS == 0 &&", "g.small_plane % CELLS == 1 &&"),
+    (TILED, "float16", "(g.small_plane % CELLS == 0 && ", "("),
     (
         DIRECT,
         "float32",
@@ -212,9 +213,8 @@ FAULTS = [
         "carry = at[axis] > g.small[axis - 1] ? 1 : 0;",
     ),
     (DIRECT, "float32", "cell.at[2] * g.stride[1]", "cell.at[2] * g.stride[2]"),
-    (DIRECT, "float32", "h + g.high[1] < g.large[1]", "h + g.high[1] <= g.large[1]"),
+    (DIRECT, "float32", "z + g.low[0] >= 0", "z + g.low[0] >= -1"),
     (DIRECT, "float32", "wt >= 0 && wt < g.large[2]", "wt >= 0 && wt <= g.large[2]"),
-    (DIRECT, "float32", "(g.first + tap) * g.outputs + output", "output * g.taps + g.first + tap"),
     (DIRECT, "float32", "  }\n  __syncthreads();", "  }"),
     (ADDED, "float32", "(channel * g.reaching + place)", "(channel * g.reaching + tap)"),
     (
@@ -231,14 +231,17 @@ FAULTS = [
 @pytest.mark.parametrize(("file", "dtype", "old", "new"), FAULTS, ids=range(len(FAULTS)))
 def test_planted_faults_are_caught(monkeypatch: pytest.MonkeyPatch, file: str, dtype: str, old: str, new: str) -> None:
     monkeypatch.setattr(cuda, "_is_direct", lambda *_: file == DIRECT)
+    monkeypatch.setattr(cuda, "_cut", lambda slices, *_: -(-slices // 2))
+    cuda._launch.cache_clear()
     rng = np.random.default_rng(0)
-    axes = (WindowAxis(5, 5, 3, 1, 1, 1), WindowAxis(14, 6, 3, 2, 0, 1), WindowAxis(20, 7, 5, 3, 1, 1))
-    axes = (*axes[:2], axes[2]) if file == TILED else (WindowAxis(5, 5, 7, 1, 6, 1), *axes[1:])
+    axes = (WindowAxis(5, 5, 7, 1, 6, 1), WindowAxis(16, 7, 3, 2, 0, 1), WindowAxis(20, 7, 4, 3, 1, 1))
     plan = SpreadPlan(axes, 2, allow_tf32=False)
     x, y = whole(rng, dtype, 3, 6, *plan.small_shape), whole(rng, dtype, 3, 8, *plan.large_shape)
     want = portable.run(np, plan, x, y)
-    found = []
+    caught = False
     for order in (0, 1, 7):
-        with emulating(Faulty(file, (old, new), order)):
-            found.append(not np.array_equal(cuda.run(np, plan, x, y), want))
-    assert any(found)
+        if not caught:
+            with emulating(Faulty(file, (old, new), order)):
+                caught = not np.array_equal(cuda.run(np, plan, x, y), want)
+    cuda._launch.cache_clear()
+    assert caught

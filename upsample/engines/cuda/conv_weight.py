@@ -34,7 +34,7 @@ _A = np.ndarray[Any, Any]
 _THREADS_AT_ONCE = 256 * 264
 """About what a large GPU holds of these kernels' threads; shares are chosen to fill whole rounds of them."""
 _MOST_SHARES = 512
-_OVERHEAD = 8
+_OVERHEAD = 12
 """What a block does besides its slices, in the time of one: the first fetch, its sums to memory, and adding them."""
 _TENSOR_RATE = 8
 """How much faster tensor cores are, as the choice of the kernel has it."""
