@@ -16,6 +16,9 @@ from benchmarks.bench_resize import NATIVE
 from benchmarks.cuda_cases import CudaCase
 from benchmarks.cuda_device import Device, device
 from benchmarks.machine import version
+from upsample.arrays import namespace
+from upsample.ops.conv import convolve, correlate
+from upsample.plans.window import SpreadPlan, WindowAxis
 
 WHO = ("upsample", "torch", "cupyx zoom", "copy")
 
@@ -52,8 +55,7 @@ def job(case: CudaCase) -> Job:
     """Make a case's arrays and calls; the last one's are kept, since who computes it follows each other."""
     gpu = device()
     gpu.clear()
-    make = MAKERS[case.op]
-    arrays, ours, rivals = make(case, gpu)
+    arrays, ours, rivals = MAKERS[case.op](case, gpu)
     with gpu.active():
         given = tuple(map(gpu.array, arrays))
         results = ours(*given, engine="cuda")
@@ -70,13 +72,14 @@ def _ignoring(call: Callable[[], object], *_: Any) -> None:
 
 
 def check(case: CudaCase, who: str) -> None:
-    """Compare a result's first and last planes with the portable engine's of the same planes."""
+    """Compare a result's first and last planes with the portable engine's of the same; a weight's gradient whole."""
     gpu, made = device(), job(case)
     with gpu.active():
         results = as_tuple(made.calls[who](*made.inputs[0]))
-    for ends in (slice(0, 1), slice(-1, None)):
-        index = (ends,) if case.op == "conv_transpose" or case.channels_last else (ends, ends)
-        batched = len(made.inputs[0]) if case.op != "conv_transpose" else 1
+    of_images = case.op in ("conv_transpose", "conv")
+    for ends in (slice(0, 1), slice(-1, None)) if case.op != "conv_weight" else (slice(None),):
+        index = (ends,) if of_images or case.channels_last else (ends, ends)
+        batched = 1 if of_images else len(made.inputs[0])
         cut = [gpu.numpy(x[index]) for x in made.inputs[0][:batched]]
         cut += [gpu.numpy(x) for x in made.inputs[0][batched:]]
         for got, wanted in zip(results, as_tuple(made.reference(*cut)), strict=True):
@@ -204,10 +207,56 @@ def _conv_transpose(case: CudaCase, gpu: Device) -> tuple[tuple[np.ndarray, ...]
     return (x, weight - np.asarray(0.5, case.dtype), bias), partial(upsample.conv_transpose2d, **case.options), rivals
 
 
+def _plan(case: CudaCase) -> SpreadPlan:
+    stride, padding = case.options["stride"], case.options["padding"]
+    sides = zip(case.shape[2:], case.weight[2:], strict=True)
+    axes = (WindowAxis((n - 1) * stride - 2 * padding + k, n, k, stride, padding, 1) for n, k in sides)
+    return SpreadPlan(tuple(axes), case.options.get("groups", 1), allow_tf32=False)
+
+
+def _backward(case: CudaCase, gpu: Device, by_input: bool) -> dict[str, Call]:
+    """What torch's autograd calls for one of the gradients; of the other factor it only asks for the shape."""
+    if not version("torch"):
+        return {}
+    import torch
+
+    stride, padding = ([case.options[key]] * 2 for key in ("stride", "padding"))
+
+    def call(a: Any, b: Any) -> Any:
+        grad, x, weight = (a, a.new_empty(case.shape), b) if by_input else (b, a, b.new_empty(case.weight))
+        wanted = [by_input, not by_input, False]
+        rest = (None, stride, padding, [1, 1], True, [0, 0], case.options.get("groups", 1), wanted)
+        return torch.ops.aten.convolution_backward(grad, x, weight, *rest)[0 if by_input else 1]
+
+    return _torch(call, gpu)
+
+
+def _conv(case: CudaCase, gpu: Device) -> tuple[tuple[np.ndarray, ...], Call, dict[str, Call]]:
+    plan, half = _plan(case), np.asarray(0.5, case.dtype)
+    grad = _noise(case, (case.shape[0], case.weight[1] * plan.groups, *plan.large_shape)) - half
+
+    def ours(y: Any, weight: Any, engine: str) -> Any:
+        return convolve(y, weight, op="conv", xp=namespace("conv", {"y": y}), plan=plan, engine=engine)
+
+    return (grad, _noise(case, case.weight) - half), ours, _backward(case, gpu, by_input=True)
+
+
+def _conv_weight(case: CudaCase, gpu: Device) -> tuple[tuple[np.ndarray, ...], Call, dict[str, Call]]:
+    plan, half = _plan(case), np.asarray(0.5, case.dtype)
+    grad = _noise(case, (case.shape[0], case.weight[1] * plan.groups, *plan.large_shape)) - half
+
+    def ours(x: Any, y: Any, engine: str) -> Any:
+        return correlate(x, y, op="conv_weight", xp=namespace("conv_weight", {"x": x}), plan=plan, engine=engine)
+
+    return (_noise(case, case.shape) - half, grad), ours, _backward(case, gpu, by_input=False)
+
+
 MAKERS = {
     "resize": _resize,
     "pool": _pool,
     "unpool": _unpool,
     "unpool backward": _unpool_backward,
     "conv_transpose": _conv_transpose,
+    "conv": _conv,
+    "conv_weight": _conv_weight,
 }

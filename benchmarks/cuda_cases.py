@@ -87,6 +87,20 @@ def _spreads() -> Iterator[CudaCase]:
         yield CudaCase("conv_transpose", section, "conv_transpose depthwise k4s2", "64", IMAGES, options, **rest)
 
 
+def _gradients() -> Iterator[CudaCase]:
+    """Of k4s2 by the input and by the weight, each alone; `shape` is the input's."""
+    section, options = "Transposed convolution, backward", dict(stride=2, padding=1)
+    for op, words in (("conv", "by its input"), ("conv_weight", "by its weight")):
+        line = f"conv_transpose k4s2 {words}"
+        for dtype, ratio in (("float32", 1.0), ("float16", 0.8)):
+            for channels, side in ((32, 128), (128, 64), (512, 32)):
+                shape, weight = (16, channels, side, side), (channels, channels // 2, 4, 4)
+                tag, rest = f"{channels}→{channels // 2}", dict[str, Any](weight=weight, dtype=dtype, ratio=ratio)
+                yield CudaCase(op, section, line, tag, shape, options, **rest)
+            rest = dict(weight=(64, 1, 4, 4), dtype=dtype, ratio=1)
+            yield CudaCase(op, section, f"depthwise {line}", "64", IMAGES, dict(options, groups=64), **rest)
+
+
 def _tiny() -> Iterator[CudaCase]:
     section = "Small: 1×3×8×8, where the host's time is the call's"
     yield CudaCase("resize", section, "tiny bilinear ×2", "", TINY, dict(mode="bilinear", scale=2.0))
@@ -96,4 +110,4 @@ def _tiny() -> Iterator[CudaCase]:
     yield CudaCase("conv_transpose", section, "tiny conv_transpose", "", TINY, dict(stride=2), weight=(3, 3, 2, 2))
 
 
-CUDA_CASES = (*_resize(), *_windows(), *_spreads(), *_tiny())
+CUDA_CASES = (*_resize(), *_windows(), *_spreads(), *_gradients(), *_tiny())

@@ -78,6 +78,28 @@ def _gradient(function: Callable[..., Any], *arrays: Any, engine: str | None = N
     return pullback(result)[0]
 
 
+def _pulled(
+    function: Callable[..., Any], x: Any, weight: Any, grad: Any, engine: str | None = None, **options: Any
+) -> Any:
+    """Return the gradients by both, as `vjp` makes them."""
+    return upsample.vjp(function, x, weight, **options, engine=engine)[1](grad)
+
+
+def _gradients(x: np.ndarray) -> list[Call]:
+    channels, calls = x.shape[1], []
+    for name, weight, options in (
+        ("k4s2", (channels, 40, 4, 4), dict(stride=2, padding=1)),
+        ("groups", (channels, 6, 3, 3), dict(stride=2, padding=1, output_padding=1, groups=4)),
+        ("depthwise", (channels, 1, 4, 4), dict(stride=2, padding=1, groups=channels)),
+        ("dilated", (channels, 5, 3, 2), dict(dilation=(2, 3))),
+    ):
+        given = (x, noise(*weight))
+        y = upsample.conv_transpose2d(*given, **options, engine="portable")
+        pulled = partial(_pulled, upsample.conv_transpose2d, **options)
+        calls.append(Call(f"conv-backward-{name}", pulled, (*given, noise(*y.shape))))
+    return calls
+
+
 def _spreads(x: np.ndarray) -> list[Call]:
     spread, channels = partial(partial, upsample.conv_transpose2d), x.shape[1]
     return [
@@ -94,6 +116,7 @@ CALLS = (
     *_resizes(noise(3, 32, 75, 101), noise(2, 8, 13, 30, 27)),
     *_windows(shuffled(3, 32, 75, 101)),
     *_spreads(noise(3, 32, 37, 45)),
+    *_gradients(noise(3, 32, 37, 45)),
 )
 
 
