@@ -149,11 +149,20 @@ struct Mover {
     const Places* const own = reinterpret_cast<const Places*>(places) + word;
     const int64 row_step = int64(UNIT) * g.small_plane, column_step = UNIT * g.large_plane;
     Cells cells(x, own[0]);
+    if (pairs) {
 #pragma unroll
-    for (int i = 0; i < ROWS; ++i, cells.move(row_step))
-      row[i] = pairs ? cells.pair(i * UNIT < rows) : cells.word(i * UNIT < rows);
+      for (int i = 0; i < ROWS; ++i, cells.move(row_step)) row[i] = cells.pair(i * UNIT < rows);
+    } else {
+#pragma unroll
+      for (int i = 0; i < ROWS; ++i, cells.move(row_step)) row[i] = cells.word(i * UNIT < rows);
+    }
     int unit = first, tap = 0;
     cells = Cells(y + unit * column_step, own[DEPTH]);
+    if (work.taps == 1) {
+#pragma unroll
+      for (int i = 0; i < COLUMNS; ++i, cells.move(column_step)) column[i] = cells.word((unit + i) * UNIT < columns);
+      return;
+    }
 #pragma unroll
     for (int i = 0; i < COLUMNS; ++i) {
       column[i] = cells.word(tap < work.taps && unit * UNIT < columns);

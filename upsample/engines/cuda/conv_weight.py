@@ -171,6 +171,13 @@ def _cut(slices: int, blocks: int, at_once: int) -> int:
     return ceil_div(slices, min(range(1, min(slices, _MOST_SHARES) + 1), key=cost))
 
 
+def _taps_of_a_tile(columns: int, padded: int) -> int:
+    """How many taps a tile has columns of, at most: one more where tiles and taps do not begin together."""
+    if padded % columns == 0 or columns % padded == 0:
+        return ceil_div(columns, padded)
+    return (columns - 1) // padded + 2
+
+
 class _Planned(NamedTuple):
     """A launch, and how many values a share has."""
 
@@ -188,7 +195,7 @@ def _launch(plan: SpreadPlan, name: str, sizes: tuple[int, int, int]) -> tuple[_
     cells, blocks = batch * math.prod(plan.small_shape), down * across * plan.groups
     slices = _cut(ceil_div(cells, side), blocks, _THREADS_AT_ONCE // tile.threads)
     count = ceil_div(ceil_div(cells, side), slices)
-    together = min(taps, (tile.columns // unit - 1) // (padded // unit) + 2)
+    together = min(taps, _taps_of_a_tile(tile.columns, padded))
     ahead = max(1, tile.threads // ((1 + together) * side))
     numbers = {
         "groups": plan.groups,
