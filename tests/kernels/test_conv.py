@@ -5,11 +5,14 @@ What `vjp` makes of it is compared with torch in test_conv_weight.py.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 import pytest
 from emulator.device import EmulatedDevice
 from emulator.spreads import (
     DTYPES,
+    ORDERS,
     SANITIZED,
     Faulty,
     emulated,
@@ -25,6 +28,13 @@ from upsample.engines.cuda import conv_transpose
 from upsample.engines.cuda.device import emulating
 from upsample.engines.portable import conv as portable
 from upsample.plans.window import SpreadPlan, WindowAxis
+
+
+@pytest.fixture(params=ORDERS, ids=lambda order: f"order {order}")
+def gpu(request: pytest.FixtureRequest) -> Iterator[EmulatedDevice]:
+    device = emulated(request.param)
+    with emulating(device):
+        yield device
 
 
 @pytest.fixture(params=["products", "direct"])
