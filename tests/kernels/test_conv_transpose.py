@@ -271,7 +271,8 @@ CORES, TENSOR = "float32", "float16"
 FAULTS = [
     (CORES, "place = place * g.source[axis] + cell;", "place = place * g.source[axis] + cell + 1;"),
     (CORES, "cell >= 0 && cell < g.source[axis]", "cell >= 0 && cell <= g.source[axis]"),
-    (CORES, "const INDEX cell = c.at[axis] + tap.cell[axis];", "const INDEX cell = c.at[axis] + tap.cell[2 - axis];"),
+    (CORES, "const INDEX cell = c.cell[axis] + tap.cell[axis];",
+     "const INDEX cell = c.cell[axis] + tap.cell[2 - axis];"),
     (CORES, "c.at[axis] = column % g.count[axis];\n    column /= g.count[axis];",
      "c.at[axis] = column % g.count[2 - axis];\n    column /= g.count[2 - axis];"),
     (CORES, "channel < left ?", "channel <= left ?"),
