@@ -59,6 +59,7 @@ def max_unpool2d(
     check_indices : bool
         Whether an index outside the plane raises IndexError. Without the check, the caller vouches that every index
         lies in its own window; one that does not is dropped. On a GPU the check is the call's only synchronisation.
+        ``duplicates="error"`` cannot do without.
     deterministic : bool
         Whether equal calls give equal results. False lets the CUDA engine write cells in any order where indices lie
         outside their windows (those of a dilated pool, say), which saves it a sort: where several name one position,
@@ -291,7 +292,7 @@ def _unpooled(
         integers(op, "dilation", dilation, spatial, least=1, one_for_all=False),
         _large(op, spatial, output_size),
         check_duplicates(op, duplicates, dtype),
-        flag(op, "check_indices", flags[0]),
+        check_looking(op, flags[0], duplicates),
         flag(op, "deterministic", flags[1]),
     )
     result = unpool(
@@ -332,6 +333,15 @@ def check_duplicates(op: str, duplicates: object, dtype: str) -> str:
     if duplicates == "sum" and dtype == "bool":
         raise bad_type(op, "input", Raw("<dtype bool>"), "bools do not add", "convert it, or pass another duplicates=")
     return duplicates
+
+
+def check_looking(op: str, check_indices: object, duplicates: object) -> bool:
+    """Return whether indices are checked, which they have to be where a duplicate is an error."""
+    looks = flag(op, "check_indices", check_indices)
+    if duplicates == "error" and not looks:
+        rule = "duplicates='error' has to look at every index"
+        raise bad_value(op, "check_indices", False, rule, "pass check_indices=True, or duplicates='last' or 'sum'")
+    return looks
 
 
 def check_duplicate_grad(op: str, duplicate_grad: object) -> str:

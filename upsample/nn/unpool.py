@@ -10,6 +10,7 @@ from upsample.arrays import Array, ArrayT
 from upsample.functional.unpool import (
     check_duplicate_grad,
     check_duplicates,
+    check_looking,
     max_unpool1d,
     max_unpool2d,
     max_unpool3d,
@@ -46,7 +47,7 @@ class _MaxUnpool(Layer):
         self.dilation = integers(op, "dilation", dilation, n, least=1, one_for_all=False)
         self.duplicates = check_duplicates(op, duplicates, "float32")
         self.duplicate_grad = check_duplicate_grad(op, duplicate_grad)
-        self.check_indices = flag(op, "check_indices", check_indices)
+        self.check_indices = check_looking(op, check_indices, duplicates)
         self.deterministic = flag(op, "deterministic", deterministic)
 
     def forward(self, input: ArrayT, indices: Array, output_size: Sequence[int] | None = None) -> ArrayT:
