@@ -32,8 +32,15 @@ def _byte_steps(x: Any) -> tuple[int, ...]:
 
 
 def overlaps_itself(x: Any) -> bool:
-    """Say whether several elements of an array lie in one place."""
-    return 0 not in x.shape and any(n > 1 and step == 0 for n, step in zip(x.shape, _byte_steps(x), strict=False))
+    """Say whether several elements of an array may lie in one place; none do where each axis steps over the last."""
+    if 0 in x.shape:
+        return False
+    reach = 0
+    for step, n in sorted((abs(step), n) for n, step in zip(x.shape, _byte_steps(x), strict=False) if n > 1):
+        if step < reach + int(x.itemsize):
+            return True
+        reach += (n - 1) * step
+    return False
 
 
 def may_overlap(a: Any, b: Any) -> bool:

@@ -7,6 +7,8 @@ from functools import lru_cache
 from types import ModuleType
 from typing import Any, cast
 
+import numpy as np
+
 from upsample import arrays
 from upsample.arguments import IntOrInts, check_dtype, check_rank, integer, integers
 from upsample.arrays import Array, ArrayT
@@ -344,6 +346,9 @@ def _in_one_dtype(
     engine: str | None,
 ) -> ArrayT:
     """Run the plan in the wider of the dtypes of `x` and `weight`, and round once to that of `x`."""
+    if out is not None:  # before a copy in another dtype hides what shares memory with it
+        shape = (x.shape[0], weight.shape[1] * plan.groups, *plan.large_shape)
+        arrays.check_out(op, out, shape, x.dtype, {"x": x, "W": weight} | ({} if bias is None else {"b": bias}))
     size, other = arrays.itemsize(x), arrays.itemsize(weight)
     wide: Any = x
     if size > other or arrays.dtype_name(x) == arrays.dtype_name(weight):
@@ -352,9 +357,6 @@ def _in_one_dtype(
         dtype = weight.dtype if size < other else xp.float32  # float16 and bfloat16
         wide, weight = convert(xp, x, dtype), convert(xp, weight, dtype)
     rounds = wide.dtype != x.dtype
-    if rounds and out is not None:
-        shape = (x.shape[0], weight.shape[1] * plan.groups, *plan.large_shape)
-        arrays.check_out(op, out, shape, x.dtype, {"x": x, "W": weight} | ({} if bias is None else {"b": bias}))
     result = conv_transpose(
         wide,
         weight,
@@ -368,7 +370,8 @@ def _in_one_dtype(
     )
     if not rounds:
         return cast(ArrayT, result)
-    result = convert(xp, result, x.dtype)
+    with np.errstate(over="ignore"):  # what is too large for the dtype is infinite, as everywhere else
+        result = convert(xp, result, x.dtype)
     if out is None:
         return cast(ArrayT, result)
     cast(Any, out)[...] = result

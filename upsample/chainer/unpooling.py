@@ -324,12 +324,15 @@ def upsampling_2d(
     check_rank(op, "x", x, (4,), "[N, C, H, W]")
     check_dtype(op, "x", x, arrays.FLOATING, "pass floating numbers")
     allowed = arrays.INTEGER | {"bool"}
-    if check_dtype(op, "indexes", indexes, allowed, "pass integers, such as max_pooling_2d's indexes") == "bool":
-        indexes = arrays.astype(xp, indexes, arrays.index_dtype(xp))
+    bools = check_dtype(op, "indexes", indexes, allowed, "pass integers, such as max_pooling_2d's indexes") == "bool"
     axes = _axes_of(op, x, 2, (ksize, stride, pad), outsize, cover_all)
     if math.prod(axis.kernel for axis in axes) >= 2**63:
         raise bad_value(op, "ksize", ksize, "its places do not fit a 64-bit index", "pass a smaller window")
     plan = UnpoolPlan(axes, local_indices=True, duplicates="sum", check_indices=True, deterministic=True)
+    if bools:
+        if out is not None:  # before a copy hides what shares memory with it
+            arrays.check_out(op, out, (*x.shape[:2], *plan.large_shape), x.dtype, {"x": x, "indexes": indexes})
+        indexes = arrays.astype(xp, indexes, arrays.index_dtype(xp))
     return unpool(
         x,
         indexes,
