@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from functools import lru_cache
 from typing import Literal, overload
 
@@ -336,6 +337,8 @@ def _pooled(
     with_indices = flag(op, "return_indices", return_indices)
     window = window_of(op, spatial, ksize, stride, pad)
     plan = _plan(op, tuple(x.shape[2:]), window, flag(op, "cover_all", cover_all))
+    if with_indices and math.prod(window.ksize) >= 2**63:
+        raise bad_value(op, "ksize", ksize, "its places do not fit a 64-bit index", "pass a smaller window")
     values, indices = pool(x, op=op, argument="x", xp=xp, plan=plan, with_indices=with_indices, out=out, engine=engine)
     return values if indices is None else (values, indices)
 

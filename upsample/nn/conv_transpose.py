@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, cast
 import numpy as np
 
 from upsample import arrays
-from upsample.arguments import IntOrInts, check_dtype, check_rank, flag, integer, integers
+from upsample.arguments import IntOrInts, check_addressable, check_dtype, check_rank, flag, integer, integers
 from upsample.arrays import Array, ArrayT
 from upsample.errors import Raw, bad_type, bad_value
 from upsample.functional.conv_transpose import conv_transpose1d, conv_transpose2d, conv_transpose3d
@@ -63,11 +63,12 @@ class _ConvTranspose(Layer):
             if channels % self.groups:
                 rule = f"groups={self.groups} does not divide it"
                 raise bad_value(op, argument, channels, rule, "pass a multiple of groups")
-        if padding_mode != "zeros":
+        if not isinstance(padding_mode, str) or padding_mode != "zeros":
             bad = bad_value if isinstance(padding_mode, str) else bad_type
             raise bad(op, "padding_mode", padding_mode, "torch's layer knows 'zeros' alone", "leave it away")
         self.padding_mode = padding_mode
         shape = (self.in_channels, self.out_channels // self.groups, *self.kernel_size)
+        check_addressable(op, "kernel_size", kernel_size, shape, 8)  # drawn in float64
         draw = _initializer(op, 1.0 / math.sqrt(math.prod(shape[1:])), xp, device, dtype, rng)
         self.weight = draw(shape)
         self.bias = draw((self.out_channels,)) if flag(op, "bias", bias) else None
@@ -323,8 +324,8 @@ def _initializer(
     like = _empty(op, namespace, device, dtype)
     try:
         generator = np.random.default_rng(rng)
-    except (TypeError, ValueError) as error:
-        bad = bad_type if isinstance(error, TypeError) else bad_value
+    except Exception as error:
+        bad = bad_value if isinstance(error, ValueError) else bad_type
         raise bad(op, "rng", rng, f"it is no seed ({error})", "pass an int or a numpy.random.Generator") from None
 
     def draw(shape: tuple[int, ...]) -> Any:
@@ -357,7 +358,7 @@ def _empty(op: str, xp: ModuleType, device: object, dtype: object) -> Any:
         if isinstance(name, str):  # NumPy knows a name such as bfloat16 where it is registered, and has no attribute
             name = np.dtype(name) if library in ("numpy", "cupy") else getattr(xp, name)
         empty = xp.empty((0,), dtype=name)
-    except (AttributeError, TypeError, ValueError):
+    except Exception:  # each library has its own
         raise bad_type(op, "dtype", dtype, f"{library} has no such dtype", remedy) from None
     check_dtype(op, "dtype", empty, _DTYPES, remedy)
     try:
