@@ -64,7 +64,7 @@ def _resampled(xp: ModuleType, layout: Layout, x: Array, out: Array | None) -> A
     spare: list[dict[tuple[int, ...], Any]] = []
 
     def fill(number: int) -> None:
-        planes, begin, end = layout.tiles[number]
+        planes, begin, end = layout.tile(number)
         tile = _Tile(xp, layout, layout.strip(begin, end), accumulator)
         cut = slice(begin * layout.each, end * layout.each)
         try:
@@ -75,10 +75,10 @@ def _resampled(xp: ModuleType, layout: Layout, x: Array, out: Array | None) -> A
         spare.append(scratch)
 
     if layout.gathered:
-        for number in range(len(layout.tiles)):
+        for number in range(layout.tiles):
             fill(number)
     else:
-        each_tile(xp, fill, len(layout.tiles))
+        each_tile(xp, fill, layout.tiles)
     return target.finished(layout.result)
 
 

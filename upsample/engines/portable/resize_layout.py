@@ -129,8 +129,8 @@ class Layout:
         The dtype of sums.
     direct : bool
         Whether the last step makes the result itself.
-    tiles : list of (slice, int, int)
-        Planes, and rows from and to.
+    tiles : int
+        How many there are.
     gathered : bool
         Whether some axis is so long that tiles take much memory, and are made one after the other.
     index : ndarray or None
@@ -163,12 +163,9 @@ class Layout:
         self.direct = not self.saturate and not (self.active[0][1].copies and not self.moves)
         self.gathered = max(rule.out_size for _, rule in self.active) > _LONG
         most = min(most, _GATHERED_BYTES) if self.gathered else most
-        planes, rows = _tile_size(self.shape, after, self.active[0][1], item if self.moves else max(4, item), most)
-        self.tiles = [
-            (slice(p, min(p + planes, after[0])), r, min(r + rows, self.rows))
-            for p in range(0, after[0], planes)
-            for r in range(0, self.rows, rows)
-        ]
+        cell = item if self.moves else max(4, item)
+        self._tile = _tile_size(self.shape, after, self.active[0][1], cell, most)
+        self.tiles = math.prod(-(-n // each) for n, each in zip((after[0], self.rows), self._tile, strict=True))
         self._strips: dict[tuple[int, int], Strip] = {}
         if math.prod(after) <= _SMALL:
             self._shorten(name)
@@ -188,6 +185,12 @@ class Layout:
                 ((outer * s.before, *s.in_shape), s.blocks[0].matrix[0], s.multiply is multiply_columns)
                 for s in strip.steps
             ]
+
+    def tile(self, number: int) -> tuple[slice, int, int]:
+        """Return the planes of a tile, and its rows from and to."""
+        planes, rows = self._tile
+        plane, row = divmod(number, -(-self.rows // rows))
+        return slice(plane * planes, (plane + 1) * planes), row * rows, min((row + 1) * rows, self.rows)
 
     def strip(self, begin: int, end: int) -> Strip:
         """Return what is done for rows ``[begin, end)``."""
