@@ -1,0 +1,112 @@
+"""Ctrl-C during a long call: it ends soon, leaves nothing locked and no thread at work, and the next call works.
+
+The aim is 0.2 s from the signal to KeyboardInterrupt on the compiled engine, whose blocks of work are short. The bound
+here is wider, for machines that are busy with other things. In Python no single call of a library can be cut short, so
+that the portable engine is as soon as NumPy is: of it, calls of many small products are tested.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+TESTS = Path(__file__).resolve().parents[1]
+BOUND = 1.0
+
+CALLS = {
+    "bicubic": "upsample.interpolate(input=zeros(2, 16, 400, 400), scale_factor=3, mode='bicubic')",
+    "trilinear": "upsample.interpolate(input=zeros(1, 8, 64, 128, 128), scale_factor=3, mode='trilinear')",
+    "nearest": "upsample.interpolate(input=zeros(4, 16, 512, 512), scale_factor=4)",
+    "pool": "upsample.max_pool2d_with_indices(input=zeros(16, 32, 128, 128), kernel_size=65, stride=1, padding=32)",
+    "adaptive": "upsample.adaptive_max_pool2d_with_indices(input=zeros(16, 64, 256, 256), output_size=100)",
+    "unpool": "upsample.max_unpool2d(input=zeros(16, 32, 256, 256), indices=own(16, 32, 256, 256), kernel_size=2)",
+    "conv": "upsample.conv_transpose2d(input=zeros(8, 128, 96, 96), weight=zeros(128, 64, 4, 4), stride=2)",
+    "unpooling": "upsample.chainer.unpooling_2d(x=zeros(16, 32, 128, 128), ksize=9, stride=2)",
+}
+OF_SMALL_PARTS = ("bicubic", "trilinear", "nearest", "adaptive", "conv")
+"""What the portable engine makes by many calls of NumPy, forward and backward."""
+PROGRAM = """
+import os, signal, sys, threading, time
+os.environ["UPSAMPLE_NUM_THREADS"] = "2"
+import numpy as np, upsample
+from upsample.engines.cpu import threads
+
+def zeros(*shape): return np.zeros(shape, dtype="f4")
+def own(*shape):
+    rows = np.arange(shape[-2])[:, None] * 4 * shape[-1] + np.arange(shape[-1]) * 2
+    return np.broadcast_to(rows, shape).copy()
+
+def given(function):
+    def keep(**arguments): return function, arguments
+    return keep
+
+class Shim:
+    def __getattr__(self, name):
+        found = getattr(upsample, name)
+        return found if not callable(found) else given(found)
+class Chainer:
+    def __getattr__(self, name): return given(getattr(upsample.chainer, name))
+shim = Shim(); shim.chainer = Chainer()
+function, arguments = eval(sys.argv[1], {"upsample": shim, "zeros": zeros, "own": own})
+arguments["engine"] = sys.argv[2]
+first = next(iter(arguments))
+small = {key: x[:1, :, :9, :9].copy() if key in (first,) else x for key, x in arguments.items()}
+if "indices" in small: small["indices"] = own(*small[first].shape)
+def forward(given): return function(**given)
+def make(given):
+    output, pullback = upsample.vjp(function, **given)
+    return pullback, output[0] if isinstance(output, tuple) else output
+def backward(made): return made[0](made[1])
+
+def interrupted(work, given, delay):
+    '''How long after the signal the exception came; None where the call was over before.'''
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    sender = signal.signal(signal.SIGALRM, lambda *_: signal.raise_signal(signal.SIGINT))
+    begin = time.perf_counter()
+    try:
+        signal.setitimer(signal.ITIMER_REAL, delay)
+        work(given)
+        signal.setitimer(signal.ITIMER_REAL, 0)
+    except KeyboardInterrupt:
+        return time.perf_counter() - begin - delay
+    return None
+
+small_made = make(small)
+wanted = [np.asarray(x).tobytes() for x in backward(small_made) if x is not None]
+full = make(arguments)
+latest = []
+for work, large, little in ((forward, arguments, small), (backward, full, small_made)):
+    for delay in (0.01, 0.05, 0.12):
+        late = interrupted(work, large, delay)
+        if late is not None:
+            latest.append(late)
+        assert [np.asarray(x).tobytes() for x in backward(make(small)) if x is not None] == wanted
+assert latest, "every call was over before it could be interrupted"
+assert not threads._pool.lock.locked()
+workers = [thread for thread in threading.enumerate() if thread.name.startswith("upsample-")]
+begin = time.process_time()
+time.sleep(0.1)
+assert time.process_time() - begin < 0.09, "somebody is still at work"
+child = os.fork()
+if child == 0:
+    os._exit(0 if [np.asarray(x).tobytes() for x in backward(make(small)) if x is not None] == wanted else 3)
+assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0, "a forked child cannot call"
+print(*latest)
+"""
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="timers, signals and forks are Linux's here")
+@pytest.mark.parametrize(("name", "engine"), [(n, "cpu") for n in CALLS] + [(n, "portable") for n in OF_SMALL_PARTS])
+def test_a_long_call_is_interrupted(name: str, engine: str) -> None:
+    if engine == "cpu":
+        pytest.importorskip("numba", reason="numba is not installed: no compiled engine")
+    run = [sys.executable, "-W", "ignore", "-c", PROGRAM, CALLS[name], engine]
+    got = subprocess.run(run, capture_output=True, text=True, timeout=180, env={**os.environ, "PYTHONPATH": str(TESTS)})
+    assert got.returncode == 0, got.stderr[-2000:]
+    latest = sorted(map(float, got.stdout.split()))
+    print(f"{name} on {engine}: {', '.join(f'{late * 1e3:.0f}' for late in latest)} ms")
+    assert latest[len(latest) // 2] < BOUND  # one may be late because the machine was

@@ -1,0 +1,68 @@
+"""Time and memory that a call may take: one that hangs or hoards is to fail, not to be killed."""
+
+from __future__ import annotations
+
+import signal
+import sys
+import time
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+__all__ = ["attempt"]
+
+SECONDS = 3
+COMPILING = 120
+"""Seconds for a call whose kernel has to be compiled first."""
+MEMORY = 400 << 20
+DEPRECATED = ("upsample", "upsample_nearest", "upsample_bilinear")
+
+
+@contextmanager
+def _limits(seconds: float) -> Iterator[None]:
+    """Raise TimeoutError or MemoryError within the block."""
+    if not sys.platform.startswith("linux"):
+        yield
+        return
+    import resource
+
+    def late(*_: Any) -> None:
+        raise TimeoutError(f"not done in {seconds} s")
+
+    with open("/proc/self/statm") as file:
+        used = int(file.read().split()[0]) * resource.getpagesize()
+    before = resource.getrlimit(resource.RLIMIT_AS)
+    handler = signal.signal(signal.SIGALRM, late)
+    resource.setrlimit(resource.RLIMIT_AS, (used + MEMORY, before[1]))
+    signal.setitimer(signal.ITIMER_REAL, seconds)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        resource.setrlimit(resource.RLIMIT_AS, before)
+        signal.signal(signal.SIGALRM, handler)
+
+
+def attempt(function: Callable[[], Any]) -> Any:
+    """Call within the limits, warnings being errors; return the result or the exception.
+
+    A call that is late may have compiled a kernel, which is no part of it, and is not to be disturbed: it is made anew.
+    """
+    begin = time.monotonic()
+    result = _once(function, COMPILING)
+    if time.monotonic() - begin > SECONDS:
+        result = _once(function, SECONDS)
+    return result
+
+
+def _once(function: Callable[[], Any], seconds: float) -> Any:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        for name in DEPRECATED:
+            warnings.filterwarnings("ignore", f"^{name} is deprecated", DeprecationWarning)
+        try:
+            with _limits(seconds):
+                return function()
+        except Exception as error:
+            return error
