@@ -20,6 +20,7 @@ BIAS = np.ones(2, dtype=np.float32)
 
 CALLS: dict[str, Callable[..., Any]] = {
     "interpolate": lambda **o: upsample.interpolate(X, scale_factor=2, mode="bilinear", **o),
+    "resize": lambda **o: upsample.resize(X, 7, axes=-1, mode="cubic", **o),
     "max_pool2d": lambda **o: upsample.max_pool2d(X, 2, **o),
     "max_pool2d_with_indices": lambda **o: upsample.max_pool2d_with_indices(X, 2, **o),
     "max_unpool2d": lambda **o: upsample.max_unpool2d(MAXIMA, INDICES, 2, **o),
@@ -81,6 +82,10 @@ def test_equal_arguments_of_other_types_are_other_calls() -> None:
     for bad in (True, 1.0, np.float32(1), (2, True), (2.0, 1), (2, 1.0), [2, 1.0]):
         with pytest.raises(TypeError, match="interpolate: size"):
             upsample.interpolate(X, size=bad, mode="nearest")
+    upsample.resize(X, (2, 1), axes=(2, 3))
+    for bad in (dict(shape=(2, True)), dict(axes=(2, 3.0)), dict(antialias=0), dict(cubic_coeff=False)):
+        with pytest.raises(TypeError, match=f"resize: {next(iter(bad))}"):
+            upsample.resize(X, **{"shape": (2, 1), "axes": (2, 3)} | bad)  # type: ignore[arg-type]
     upsample.max_pool2d(X, 2, ceil_mode=True)
     with pytest.raises(TypeError, match="max_pool2d: ceil_mode"):
         upsample.max_pool2d(X, 2, ceil_mode=1)
