@@ -165,6 +165,18 @@ def test_weights_that_are_not_finite_reach_no_cell_outside() -> None:
     tolerances.assert_close(got, want, exact=False)
 
 
+@pytest.mark.parametrize("bad", [np.inf, np.nan])
+def test_weights_that_are_not_finite_reach_no_output_padding(bad: float) -> None:
+    """No tap shifts cells, and yet there are positions behind the last one."""
+    x, weight = noise(2, 16, 9, 9), noise(16, 16, 1, 1)
+    weight[3, 4] = bad
+    got = upsample.conv_transpose2d(x, weight, output_padding=2, dilation=3, engine="cpu")
+    want = np.zeros((2, 16, 11, 11))
+    want[..., :9, :9] = np.einsum("nchw,cm->nmhw", x, weight[..., 0, 0])
+    np.testing.assert_array_equal(np.isfinite(got), np.isfinite(want))
+    assert not np.isfinite(want).all()
+
+
 WIDTHS = st.integers(1, 70)
 
 

@@ -203,7 +203,7 @@ def products(plan: SpreadPlan, x: _A, weight: _A, bias: _A | None, result: _A) -
             odd.append(number)
 
     threads.each_block(lay_out, groups * tiles, None if packed.size > 1 << 15 else 1)
-    if odd and any(map(any, (lists.low, lists.high))):
+    if odd:
         return False
     added = np.zeros((groups, tiles * ROWS), dtype=weight.dtype)
     if bias is not None:
