@@ -86,8 +86,8 @@ for work, large, little in ((forward, arguments, small), (backward, full, small_
             latest.append(late)
         assert [np.asarray(x).tobytes() for x in backward(make(small)) if x is not None] == wanted
 assert latest, "every call was over before it could be interrupted"
-assert not threads._pool.lock.locked()
-workers = [thread for thread in threading.enumerate() if thread.name.startswith("upsample-")]
+together = threading.Barrier(2, timeout=20)  # passes only if both threads come
+threads.each_block(lambda _: together.wait(), 2)
 begin = time.process_time()
 time.sleep(0.1)
 assert time.process_time() - begin < 0.09, "somebody is still at work"
@@ -97,16 +97,79 @@ if child == 0:
 assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0, "a forked child cannot call"
 print(*latest)
 """
+STORM = """
+import random, signal, threading, time
+from upsample.engines.cpu import threads
+
+def call(): threads.each_block(lambda _: None, 6, threads=3)
+call()
+signal.signal(signal.SIGINT, signal.default_int_handler)
+signal.signal(signal.SIGALRM, lambda *_: signal.raise_signal(signal.SIGINT))
+draw, caught, end = random.Random(0), 0, time.monotonic() + 3
+while time.monotonic() < end:
+    try:
+        signal.setitimer(signal.ITIMER_REAL, draw.uniform(1e-5, 3e-4))
+        while True:
+            call()
+    except KeyboardInterrupt:
+        caught += 1
+signal.setitimer(signal.ITIMER_REAL, 0)
+for _ in range(20):
+    together = threading.Barrier(3, timeout=20)  # passes only if all three threads come
+    threads.each_block(lambda _: together.wait(), 3, threads=3)
+print(caught)
+"""
+COLD = """
+import signal, sys, threading, time
+import numpy as np, upsample
+import upsample.engines.cpu.pool, upsample.engines.cpu.unpool
+x = np.arange(64, dtype="f4").reshape(1, 1, 8, 8)
+def call(): return upsample.max_unpool2d(*upsample.max_pool2d_with_indices(x, 2, engine="cpu"), 2, engine="cpu")
+signal.signal(signal.SIGINT, signal.default_int_handler)
+signal.signal(signal.SIGALRM, lambda *_: signal.raise_signal(signal.SIGINT))
+ends = []
+while "done" not in ends:
+    try:
+        signal.setitimer(signal.ITIMER_REAL, 0.02 * 1.1 ** len(ends))
+        call()
+        ends.append("done")
+    except KeyboardInterrupt:
+        ends.append("interrupted")
+signal.setitimer(signal.ITIMER_REAL, 0)
+assert "interrupted" in ends
+assert call().sum() == 8 * 4 * (1 + 3 + 5 + 7) + 4 * (1 + 3 + 5 + 7)
+"""
+LINUX = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="timers, signals and forks are Linux's here")
 
 
-@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="timers, signals and forks are Linux's here")
+def _run(*program: str, **env: str) -> str:
+    """Run a program in a process of its own and return what it printed."""
+    run = [sys.executable, "-W", "ignore", "-c", *program]
+    env = {**os.environ, "PYTHONPATH": str(TESTS), **env}
+    got = subprocess.run(run, capture_output=True, text=True, timeout=180, env=env)
+    assert got.returncode == 0, got.stderr[-2000:]
+    return got.stdout
+
+
+@LINUX
+def test_thousands_of_interrupts_leave_every_thread_at_hand() -> None:
+    """At any step of a call: in a lock that stays held, a helper would be stuck."""
+    assert int(_run(STORM)) > 1000
+
+
+@LINUX
+def test_interrupts_while_kernels_are_compiled(tmp_path: Path) -> None:
+    """An exception in a callback of LLVM's is lost: the call failed by an error of Numba's."""
+    pytest.importorskip("numba", reason="numba is not installed: no compiled engine")
+    _run(COLD, NUMBA_CACHE_DIR=str(tmp_path))
+
+
+@LINUX
 @pytest.mark.parametrize(("name", "engine"), [(n, "cpu") for n in CALLS] + [(n, "portable") for n in OF_SMALL_PARTS])
 def test_a_long_call_is_interrupted(name: str, engine: str) -> None:
     if engine == "cpu":
         pytest.importorskip("numba", reason="numba is not installed: no compiled engine")
-    run = [sys.executable, "-W", "ignore", "-c", PROGRAM, CALLS[name], engine]
-    got = subprocess.run(run, capture_output=True, text=True, timeout=180, env={**os.environ, "PYTHONPATH": str(TESTS)})
-    assert got.returncode == 0, got.stderr[-2000:]
-    latest = sorted(map(float, got.stdout.split()))
+    got = _run(PROGRAM, CALLS[name], engine)
+    latest = sorted(map(float, got.split()))
     print(f"{name} on {engine}: {', '.join(f'{late * 1e3:.0f}' for late in latest)} ms")
     assert latest[len(latest) // 2] < BOUND  # one may be late because the machine was

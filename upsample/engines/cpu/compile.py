@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any, TypeVar, cast
 
 import numba
@@ -25,15 +28,33 @@ class _Apart(Compiler):  # type: ignore[misc]
         return super().define_pipelines()
 
 
+@contextmanager
+def _undisturbed() -> Iterator[None]:
+    """Hold Ctrl-C back: an exception inside a callback of LLVM's is lost, and with it the machine code."""
+    handler = signal.getsignal(signal.SIGINT)
+    if not callable(handler) or threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    held: list[tuple[Any, ...]] = []
+    signal.signal(signal.SIGINT, lambda *given: held.append(given))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, handler)
+        if held:
+            handler(*held[0])
+
+
 def kernel(function: _F) -> _F:
     """Compile a serial kernel that releases the GIL; its machine code is cached on disk.
 
     The arrays that it writes must lie apart from all others. Products and sums may be fused; NaN, infinities and signed
     zeros stay what they are.
     """
-    compiled = numba.njit(nogil=True, cache=True, error_model="numpy", fastmath={"contract"}, pipeline_class=_Apart)(
-        function
-    )
+    compiled: Any = numba.njit(
+        nogil=True, cache=True, error_model="numpy", fastmath={"contract"}, pipeline_class=_Apart
+    )(function)
+    compiled.compile = _undisturbed()(compiled.compile)  # first calls come by it, and those of other kernels
     return cast(_F, compiled)
 
 

@@ -5,6 +5,9 @@ has a lane of its own, blocks that follow each other, and only when that is done
 neighbouring blocks share huge pages, and a fresh one that two threads touch at once is cleared by both. Numba's own
 threading layers are not used, since they die after a fork, abort when two threads call at once, and cost 70 µs after
 idling. Which thread runs a block never shows in the result.
+
+Nothing is locked: an interrupt may come between any two steps of the caller, also between taking a lock and the `try`
+that would release it. What threads tell each other goes through single calls that are whole or not at all.
 """
 
 from __future__ import annotations
@@ -36,9 +39,10 @@ class _Call:
         self.lanes = [deque(range(blocks * i // threads, blocks * (i + 1) // threads)) for i in range(threads)]
         self.joined = itertools.count()
         self.error: BaseException | None = None
-        self.running = 0
         self.closed = False
-        self.changed = threading.Condition()
+        self.entered: list[None] = []
+        self.left: list[None] = []
+        self.news: queue.SimpleQueue[None] = queue.SimpleQueue()
 
     def work(self) -> None:
         """Take blocks until none is left, or another thread failed."""
@@ -58,18 +62,15 @@ class _Call:
 
     def help(self) -> None:
         """Work as a helper, unless the call is over; an error is kept for the caller."""
-        with self.changed:
-            if self.closed:
-                return
-            self.running += 1
+        self.entered.append(None)  # before it looks, as the caller closes before it counts: one of them sees the other
         try:
-            self.work()
+            if not self.closed:
+                self.work()
         except BaseException as error:
             self.error = error
         finally:
-            with self.changed:
-                self.running -= 1
-                self.changed.notify_all()
+            self.left.append(None)
+            self.news.put(None)
 
     def close(self) -> None:
         """Wait for the helpers that have begun; those still busy with other calls are not waited for.
@@ -79,10 +80,9 @@ class _Call:
         interrupt = None
         while True:
             try:
-                with self.changed:
-                    self.closed = True
-                    while self.running:
-                        self.changed.wait()
+                self.closed = True
+                while len(self.left) < len(self.entered):
+                    self.news.get()  # whoever has not left will send word
                 break
             except BaseException as error:
                 self.error = interrupt = error
@@ -95,16 +95,16 @@ class _Pool:
 
     def __init__(self) -> None:
         self.calls: queue.SimpleQueue[_Call] = queue.SimpleQueue()
-        self.size = 0
-        self.lock = threading.Lock()
+        self.threads: dict[int, threading.Thread] = {}
 
     def grow(self, size: int) -> None:
-        with self.lock:
-            while self.size < size:
-                threading.Thread(target=self._serve, name=f"upsample-{self.size}", daemon=True).start()
-                self.size += 1
+        for number in range(len(self.threads), size):
+            threading.Thread(target=self._serve, args=(number,), name=f"upsample-{number}", daemon=True).start()
 
-    def _serve(self) -> None:
+    def _serve(self, number: int) -> None:
+        thread = threading.current_thread()
+        if self.threads.setdefault(number, thread) is not thread:
+            return  # two callers made it at once
         while True:
             self.calls.get().help()
 

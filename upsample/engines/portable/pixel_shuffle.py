@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from types import ModuleType
+from typing import Any
+
+import numpy as np
 
 from upsample.arrays import Array, can_assign, copied, is_contiguous
-from upsample.engines.portable.results import deliver
+from upsample.engines.portable.results import Target, copy, deliver
 from upsample.plans.shuffle import ShufflePlan
 
 __all__ = ["run"]
@@ -13,6 +16,8 @@ __all__ = ["run"]
 
 def run(xp: ModuleType, plan: ShufflePlan, x: Array, out: Array | None) -> Array:
     """Return `x` rearranged; never a view of it."""
+    if xp is np:
+        return _copied(plan, x, out)
     own = out is None and can_assign(xp, x) and not is_contiguous(x)
     if own:  # of a broadcast array no reshape copies
         x = copied(xp, x)
@@ -20,3 +25,10 @@ def run(xp: ModuleType, plan: ShufflePlan, x: Array, out: Array | None) -> Array
     if out is None and plan.moves_nothing and not own:  # else the reshape copies
         moved = copied(xp, moved)
     return deliver(xp.reshape(moved, plan.shape), out)
+
+
+def _copied(plan: ShufflePlan, x: Any, out: Array | None) -> Array:
+    """Copy an array of NumPy's into its new order."""
+    target = Target(np, tuple(plan.split[axis] for axis in plan.order), x, out)
+    copy(np.reshape(x, plan.split).transpose(plan.order), target.array)
+    return target.finished(plan.shape)

@@ -16,6 +16,7 @@ from upsample.engines.cpu import threads
 __all__ = [
     "WORTH_SHARING",
     "Target",
+    "copy",
     "deliver",
     "each_tile",
     "empty",
@@ -31,6 +32,8 @@ _TILE_BYTES = 1 << 19
 _SHARED_TILE_BYTES = 1 << 22
 """Of a tile where several threads make them: between calls of NumPy threads queue for the interpreter, and one that had
 to wait sleeps some 50 µs, so calls must be long; tiles that fit the second-level cache took up to twice as long."""
+_COPIED_BYTES = 1 << 23
+"""That one call copies: nobody looks for Ctrl-C meanwhile."""
 WORTH_SHARING = 1 << 19
 """Elements from which on it pays to ask other threads."""
 
@@ -45,6 +48,18 @@ def deliver(result: Array, out: Array | None) -> Array:
     target: Any = out
     target[...] = result
     return out
+
+
+def copy(source: Any, target: Any) -> None:
+    """Copy an array of NumPy's, piece by piece, so that it can be interrupted."""
+    if target.nbytes <= _COPIED_BYTES:
+        target[...] = source
+        return
+    axis = next(axis for axis, size in enumerate(target.shape) if size > 1)
+    half = target.shape[axis] // 2
+    for cut in (slice(0, half), slice(half, None)):
+        place = (slice(None),) * axis + (cut, ...)
+        copy(source[place], target[place])
 
 
 def write(xp: ModuleType, values: Any, target: Any) -> None:
