@@ -41,6 +41,7 @@ def test_product(dtype: str, rows: int, depth: int) -> None:
 SPREADS: list[tuple[tuple[int, ...], tuple[int, ...], dict[str, Any]]] = [
     ((3, 24, 9, 7), (24, 5, 4, 4), dict(stride=2, padding=1)),
     ((2, 12, 5, 40), (12, 3, 3, 3), dict(stride=2, padding=1, output_padding=1, groups=2)),
+    ((5, 12, 6, 9), (12, 3, 4, 4), dict(stride=2, padding=1, groups=2)),
     ((2, 6, 9, 9), (6, 1, 4, 4), dict(stride=2, padding=1, groups=6)),
     ((2, 9, 300), (9, 4, 5), dict(stride=3, dilation=2)),
     ((1, 2, 30, 31), (2, 3, 5, 5), {}),
@@ -73,6 +74,7 @@ def test_blocks_and_threads_do_not_show(
                 (conv_weight, "LAID", 300),
                 (conv_weight, "_WORK", 9999),
                 (conv_weight, "_TURNED", 3000),
+                (conv_weight, "_SUMS", 9),
             ):
                 monkeypatch.setattr(module, name, count)
         for got, wanted in zip(gradients(*whole, options, "cpu"), want, strict=True):

@@ -24,7 +24,7 @@ from upsample.engines.cpu.conv_kernels import convolve_block, weigh
 from upsample.engines.cpu.product import COLUMNS
 from upsample.plans.window import SpreadPlan
 
-__all__ = ["FEW_CHANNELS", "LAID", "Rows", "cuts", "padded", "rows_of", "run"]
+__all__ = ["FEW_CHANNELS", "LAID", "Rows", "apart", "cuts", "padded", "rows_of", "run"]
 
 _A = np.ndarray[Any, Any]
 
@@ -34,6 +34,8 @@ LAID = 1 << 16
 """Elements that are laid out at once."""
 _CELLS = 1 << 8
 """Cells of a block, about; more where few elements are laid out for each."""
+_LEAST_BLOCKS = 8
+"""Blocks that are made where there are inputs enough, for any number of threads."""
 _WORK = 1 << 27
 """Products that a block adds up at most, about, however large windows are: it should be over in a few hundredths of a
 second."""
@@ -94,6 +96,11 @@ def padded(size: int, itemsize: int) -> int:
     return -(-size // columns) * columns
 
 
+def apart(columns: int, itemsize: int) -> int:
+    """From a row of so many columns to the next: an odd number of cache lines, so that rows do not share a set."""
+    return (-(-columns * itemsize // 64) | 1) * 64 // itemsize
+
+
 def run(xp: ModuleType, plan: SpreadPlan, y: Array, weight: Array) -> Array:
     """Return the convolution of ``y [N, M, *large]`` with ``weight [C, M / groups, *kernel]``: ``[N, C, *small]``."""
     source: Any = y
@@ -110,10 +117,15 @@ def run(xp: ModuleType, plan: SpreadPlan, y: Array, weight: Array) -> Array:
     made = result.reshape(-1, inputs, rows.lines, rows.width)
     work = _Work(rows, planes, factors, made, each)
     if inputs <= FEW_CHANNELS:
-        work.in_blocks(cuts(rows, max(1, _WORK // (inputs * each * rows.taps))), inputs, work.weigh)
+        work.in_blocks(cuts(rows, max(1, _WORK // (inputs * each * rows.taps))), 1, inputs, work.weigh)
     else:
-        size = max(1, min(max(_CELLS, LAID // (each * rows.taps)), _WORK // (each * rows.taps)))
-        work.in_blocks(cuts(rows, size), max(1, _WORK // (size * each * rows.taps)), work.multiply)
+        size = max(1, min(max(_CELLS, min(LAID // (each * rows.taps), 2 * _CELLS)), _WORK // (each * rows.taps)))
+        some = cuts(rows, size)
+        images = len(planes) // (groups * each * rows.positions)
+        together = max(1, min(images, size // (rows.lines * rows.width))) if len(some) == 1 else 1
+        blocks = -(-images // together) * groups * len(some)
+        most = max(1, min(_WORK // (size * each * rows.taps), inputs // max(1, _LEAST_BLOCKS // blocks)))
+        work.in_blocks(some, together, most, work.multiply)
     return result
 
 
@@ -127,37 +139,42 @@ class _Work:
     made: _A
     each: int
 
-    def in_blocks(self, some: _A, most: int, make: Callable[[int, _A, slice], _A]) -> None:
-        """Let `make` have all cuts of all images and groups, and of each so many inputs at most."""
-        inputs = self.made.shape[1]
+    def in_blocks(self, some: _A, together: int, most: int, make: Callable[[slice, _A, slice], _A]) -> None:
+        """Let `make` have all cuts of all images and groups: so many images, and of each so many inputs, at most."""
+        (planes, inputs), groups = self.made.shape[:2], len(self.factors)
         parts = -(-inputs // most)
+        firsts = [g + n for n in range(0, planes, together * groups) for g in range(groups)]
 
         def block(number: int) -> None:
-            image, cut, part = number // parts // len(some), some[number // parts % len(some)], number % parts
+            first, cut, part = firsts[number // parts // len(some)], some[number // parts % len(some)], number % parts
+            images = slice(first, min(first + (together - 1) * groups + 1, planes), groups)
             which = slice(part * most, min((part + 1) * most, inputs))
-            target = self.made[image, which, cut[0] : cut[1], cut[2] : cut[3]]
+            target = self.made[images, which, cut[0] : cut[1], cut[2] : cut[3]].swapaxes(0, 1)
             with np.errstate(over="ignore"):
-                target[...] = make(image, cut, which).reshape(target.shape)
+                target[...] = make(images, cut, which).reshape(target.shape)
 
-        threads.each_block(block, len(self.made) * len(some) * parts)
+        threads.each_block(block, len(firsts) * len(some) * parts)
 
-    def weigh(self, number: int, cut: _A, which: slice) -> _A:
-        """Make a block by compiled loops; of all inputs, which are few."""
-        factor = self.factors[number % len(self.factors)].reshape(-1)
+    def weigh(self, images: slice, cut: _A, which: slice) -> _A:
+        """Make a block of one image by compiled loops; of all inputs, which are few."""
+        factor = self.factors[images.start % len(self.factors)].reshape(-1)
         sums = np.empty(self.made.shape[1] * int((cut[1] - cut[0]) * (cut[3] - cut[2])), dtype=self.planes.dtype)
-        place = number * self.each * self.rows.positions
+        place = images.start * self.each * self.rows.positions
         weigh(self.planes, place, self.rows.positions, self.each, self.rows.grid, cut, factor, sums)
         return sums
 
-    def multiply(self, number: int, cut: _A, which: slice) -> _A:
+    def multiply(self, images: slice, cut: _A, which: slice) -> _A:
         """Make a block by products."""
-        factor, taps = self.factors[number % len(self.factors)].reshape(-1), self.rows.taps
-        inputs, size = which.stop - which.start, int((cut[1] - cut[0]) * (cut[3] - cut[2]))
-        step = padded(size, factor.itemsize)
+        groups, taps, number = len(self.factors), self.rows.taps, len(range(images.start, images.stop, images.step))
+        factor = self.factors[images.start % groups].reshape(-1)
+        inputs, size = which.stop - which.start, number * int((cut[1] - cut[0]) * (cut[3] - cut[2]))
+        columns = padded(size, factor.itemsize)
+        step = apart(columns, factor.itemsize)
         some = min(self.each, max(1, LAID // (taps * step)))
         met = np.zeros(some * taps * step, dtype=factor.dtype)
         sums = np.zeros((inputs, step), dtype=factor.dtype)
-        place, begin = number * self.each * self.rows.positions, which.start * self.each * taps
-        sizes = (self.rows.positions, self.each, taps, inputs, step)
+        pitch = self.each * self.rows.positions
+        place, begin = images.start * pitch, which.start * self.each * taps
+        sizes = (self.rows.positions, self.each, taps, inputs, columns, step, number, groups * pitch)
         convolve_block(self.planes, place, sizes, self.rows.grid, cut, factor, begin, met, sums.reshape(-1))
         return sums[:, :size]

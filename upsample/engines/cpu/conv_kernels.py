@@ -13,7 +13,7 @@ import numpy as np
 from upsample.engines.cpu.compile import kernel
 from upsample.engines.cpu.product import add_product
 
-__all__ = ["AXIS", "convolve_block", "correlate_rows", "correlate_units", "lay_out", "weigh"]
+__all__ = ["AXIS", "convolve_block", "correlate_rows", "correlate_units", "lay_out", "turn", "weigh"]
 
 _A = np.ndarray[Any, Any]
 
@@ -112,16 +112,32 @@ def convolve_block(
 ) -> None:
     """Add to ``made [inputs, step]`` what the taps of some cells meet, weighed by ``weight [inputs, channels * taps]``.
 
-    ``sizes``: positions of a plane, channels, taps, inputs, and the step. The weight begins at `at`. As many channels
+    ``sizes``: positions of a plane, channels, taps, inputs, columns of the product, and the step; images, whose cells
+    lie one behind the other, and the distance from one image to the next. The weight begins at `at`. As many channels
     as `met` has room for are laid out at once.
     """
-    positions, channels, taps, inputs, step = sizes
+    positions, channels, taps, inputs, columns, step, images, pitch = sizes
+    size = (cut[1] - cut[0]) * (cut[3] - cut[2])
     some = met.shape[0] // (taps * step)
     for first in range(0, channels, some):
         count = min(some, channels - first)
-        lay_out(source, place + first * positions, positions, count, grid, cut, step, met)
+        for image in range(images):
+            begin = place + image * pitch + first * positions
+            lay_out(source, begin, positions, count, grid, cut, step, met[image * size :])
         begins, steps = (at + first * taps, 0, 0), (channels * taps, step, step)
-        add_product(weight, met, made, begins, steps, (inputs, step, count * taps))
+        add_product(weight, met, made, begins, steps, (inputs, columns, count * taps))
+
+
+@kernel
+def turn(cells: _A, place: int, apart: int, inputs: int, cut: _A, width: int, pitch: int, made: _A) -> None:
+    """Fill ``made [cells, pitch]`` with the cells of a cut of `inputs` planes, `apart` from each other."""
+    to = 0
+    for row in range(cut[0], cut[1]):
+        for cell in range(row * width + cut[2], row * width + cut[3]):
+            source, target = np.uint64(place + cell), np.uint64(to)
+            for c in range(np.uint64(inputs)):
+                made[target + c] = cells[source + np.uint64(apart) * c]
+            to += pitch
 
 
 @kernel
@@ -131,15 +147,15 @@ def correlate_units(
     """Add to ``made [channels * taps, columns]`` the products of what the taps meet and the cells of some units.
 
     ``units`` has a row for each: where its planes begin, and a cut as `lay_out` takes it. ``cells [units, step,
-    columns]`` has the values of each unit's cells, zeros for those that are missing. ``sizes``: positions of a plane,
-    channels, taps, columns, and the step.
+    pitch]`` has the values of each unit's cells, zeros for those that are missing. ``sizes``: positions of a plane,
+    channels, taps, columns, the pitch and the step.
     """
-    positions, channels, taps, columns, step = sizes
+    positions, channels, taps, columns, pitch, step = sizes
     for unit in range(units.shape[0]):
         cut = units[unit, 1:]
         depth = (cut[1] - cut[0]) * (cut[3] - cut[2])
         lay_out(source, units[unit, 0] + place, positions, channels, grid, cut, step, met)
-        begins, steps = (0, unit * step * columns, 0), (step, columns, columns)
+        begins, steps = (0, unit * step * pitch, 0), (step, pitch, columns)
         add_product(met, cells, made, begins, steps, (channels * taps, columns, depth))
 
 

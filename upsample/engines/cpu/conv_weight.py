@@ -1,7 +1,8 @@
 """The transpose of transposed convolution by its weight: what the taps meet is laid out in rows, times the cells.
 
-The sums run over images and blocks of cells in one order, whatever the number of threads: each thread has taps of its
-own. Cells go in rounds, so that a thread is never long at work.
+The sums run over images and blocks of cells in one order, whatever the number of threads: each block has taps of its
+own, or, where taps are few, images and cells of its own, whose sums are added at last. Cells go in rounds, so that a
+thread is never long at work.
 """
 
 from __future__ import annotations
@@ -17,8 +18,8 @@ from upsample import arrays
 from upsample.arrays import Array
 from upsample.engines.cpu import threads
 from upsample.engines.cpu.compile import frozen
-from upsample.engines.cpu.conv import FEW_CHANNELS, LAID, Rows, cuts, padded, rows_of
-from upsample.engines.cpu.conv_kernels import correlate_rows, correlate_units, lay_out
+from upsample.engines.cpu.conv import FEW_CHANNELS, LAID, Rows, apart, cuts, padded, rows_of
+from upsample.engines.cpu.conv_kernels import correlate_rows, correlate_units, lay_out, turn
 from upsample.plans.window import SpreadPlan
 
 __all__ = ["run"]
@@ -29,6 +30,10 @@ _CELLS = 1 << 8
 """Cells that are laid out at once, about."""
 _TURNED = 1 << 21
 """Elements of the cells of a round, which lie in memory by cells, not by channels."""
+_LEAST_BLOCKS = 8
+"""Blocks that are made in a round for any number of threads, which add to sums of their own where taps are few."""
+_SUMS = 1 << 20
+"""Elements of such sums at most, about."""
 _WORK = 1 << 27
 """Products that a thread adds up in a round at most, about."""
 
@@ -105,31 +110,41 @@ class _Work:
         rows, (groups, inputs, taps) = self.rows, self.made.shape
         longest = int(((self.some[:, 1] - self.some[:, 0]) * (self.some[:, 3] - self.some[:, 2])).max())
         columns = padded(inputs, self.made.itemsize)
-        sums = np.zeros((groups, taps, columns), dtype=self.made.dtype)
+        pitch = apart(columns, self.made.itemsize)
         most = min(LAID // longest, 2 * LAID // columns)  # rows that stay in the cache, laid out and summed
-        channels = max(1, min(most // rows.taps, -(-self.each // 4)))
+        channels = max(1, min(most // rows.taps, self.each))
         parts = -(-self.each // channels)
-        most = min(_TURNED // (longest * columns * groups), _WORK // (longest * columns * channels * rows.taps))
+        splits = max(1, min(_LEAST_BLOCKS // (groups * parts), _SUMS // (groups * taps * columns)))
+        sums = np.zeros((splits, groups, taps, columns), dtype=self.made.dtype)
+        most = min(_TURNED // (longest * pitch * groups), splits * _WORK // (longest * columns * channels * rows.taps))
+        flat = self.cells.reshape(-1)
         for units in self.rounds(max(1, most)):
-            turned = np.zeros((groups, len(units), longest, columns), dtype=self.made.dtype)
+            turned = np.zeros((groups, len(units), longest, pitch), dtype=self.made.dtype)
             plane = units.copy()
             plane[:, 0] *= groups * self.each * rows.positions
             placed, given = frozen(plane), frozen(turned)
 
-            def turn(number: int, units: _A = units, turned: _A = turned) -> None:
+            def lay(number: int, units: _A = units, turned: _A = turned) -> None:
+                image, cut = units[number, 0], frozen(units[number, 1:])
+                positions = rows.lines * rows.width
                 for group in range(groups):
-                    part = self.of(units[number], group).T
-                    turned[group, number, : len(part), :inputs] = part
+                    place = (image * groups + group) * inputs * positions
+                    turn(flat, place, positions, inputs, cut, rows.width, pitch, turned[group, number].reshape(-1))
 
             def add(number: int, units: _A = placed, turned: _A = given) -> None:
-                group, begin = number // parts, number % parts * channels
+                split, group, begin = number // parts // groups, number // parts % groups, number % parts * channels
+                some = slice(split * len(units) // splits, (split + 1) * len(units) // splits)
                 count = min(channels, self.each - begin)
                 place = (group * self.each + begin) * rows.positions
-                sizes = (rows.positions, count, rows.taps, columns, longest)
-                target = sums[group, begin * rows.taps : (begin + count) * rows.taps].reshape(-1)
+                sizes = (rows.positions, count, rows.taps, columns, pitch, longest)
+                target = sums[split, group, begin * rows.taps : (begin + count) * rows.taps].reshape(-1)
                 met = np.empty(count * rows.taps * longest, dtype=sums.dtype)
-                correlate_units(self.planes, place, sizes, rows.grid, units, turned[group].reshape(-1), met, target)
+                cells = turned[group, some].reshape(-1)
+                correlate_units(self.planes, place, sizes, rows.grid, units[some], cells, met, target)
 
-            threads.each_block(turn, len(units))
-            threads.each_block(add, groups * parts)
-        self.made[...] = sums[:, :, :inputs].transpose(0, 2, 1)
+            threads.each_block(lay, len(units))
+            threads.each_block(add, splits * groups * parts)
+        with np.errstate(invalid="ignore", over="ignore"):
+            for more in sums[1:]:
+                sums[0] += more
+        self.made[...] = sums[0, :, :, :inputs].transpose(0, 2, 1)

@@ -90,15 +90,15 @@ def add_product(
     """Add the product of ``left [rows, depth]`` and ``right [depth, columns]`` to ``made [rows, columns]``.
 
     ``begins`` and ``steps``: where each begins in its flat array, and from a row to the next. ``size``: rows, columns,
-    depth; columns are a multiple of a vector pair. Each element is summed in the order of depth by fused operations,
+    depth; columns are a multiple of a vector pair, whose columns stay in the first-level cache for all
+    rows. Each element is summed in the order of depth by fused operations,
     and then added.
     """
     rows, columns, depth = size
     pair = COLUMNS * 4 // made.itemsize
-    row = 0
-    while row < rows:
-        some = _ROWS if row + _ROWS <= rows else 1
-        for column in range(0, columns, pair):
+    for column in range(0, columns, pair):
+        row = 0
+        while row < rows:
             places = (
                 begins[0] + row * steps[0],
                 begins[1] + column,
@@ -107,8 +107,9 @@ def add_product(
                 steps[1],
                 steps[2],
             )
-            if some == _ROWS:
+            if row + _ROWS <= rows:
                 _add_many(left, right, made, places, depth)
+                row += _ROWS
             else:
                 _add_one(left, right, made, places, depth)
-        row += some
+                row += 1
