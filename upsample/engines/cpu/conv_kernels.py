@@ -144,7 +144,7 @@ def turn(cells: _A, place: int, apart: int, inputs: int, cut: _A, width: int, pi
 def correlate_units(
     source: _A, place: int, sizes: tuple[int, ...], grid: _A, units: _A, cells: _A, met: _A, made: _A
 ) -> None:
-    """Add to ``made [channels * taps, columns]`` the products of what the taps meet and the cells of some units.
+    """Add to ``made [channels * taps, pitch]`` the products of what the taps meet and the cells of some units.
 
     ``units`` has a row for each: where its planes begin, and a cut as `lay_out` takes it. ``cells [units, step,
     pitch]`` has the values of each unit's cells, zeros for those that are missing. ``sizes``: positions of a plane,
@@ -155,7 +155,7 @@ def correlate_units(
         cut = units[unit, 1:]
         depth = (cut[1] - cut[0]) * (cut[3] - cut[2])
         lay_out(source, units[unit, 0] + place, positions, channels, grid, cut, step, met)
-        begins, steps = (0, unit * step * pitch, 0), (step, pitch, columns)
+        begins, steps = (0, unit * step * pitch, 0), (step, pitch, pitch)
         add_product(met, cells, made, begins, steps, (channels * taps, columns, depth))
 
 

@@ -114,8 +114,8 @@ class _Work:
         most = min(LAID // longest, 2 * LAID // columns)  # rows that stay in the cache, laid out and summed
         channels = max(1, min(most // rows.taps, self.each))
         parts = -(-self.each // channels)
-        splits = max(1, min(_LEAST_BLOCKS // (groups * parts), _SUMS // (groups * taps * columns)))
-        sums = np.zeros((splits, groups, taps, columns), dtype=self.made.dtype)
+        splits = max(1, min(_LEAST_BLOCKS // (groups * parts), _SUMS // (groups * taps * pitch)))
+        sums = np.zeros((splits, groups, taps, pitch), dtype=self.made.dtype)
         most = min(_TURNED // (longest * pitch * groups), splits * _WORK // (longest * columns * channels * rows.taps))
         flat = self.cells.reshape(-1)
         for units in self.rounds(max(1, most)):
@@ -144,7 +144,20 @@ class _Work:
 
             threads.each_block(lay, len(units))
             threads.each_block(add, splits * groups * parts)
-        with np.errstate(invalid="ignore", over="ignore"):
-            for more in sums[1:]:
-                sums[0] += more
-        self.made[...] = sums[0, :, :, :inputs].transpose(0, 2, 1)
+        self.gather(sums, channels * rows.taps)
+
+    def gather(self, sums: _A, most: int) -> None:
+        """Add the sums of all splits up, so many rows at a time, and turn them."""
+        groups, inputs, taps = self.made.shape
+        parts, pitch, cut = -(-taps // most), sums.shape[-1], frozen(np.array([0, 1, 0, inputs]))
+
+        def part(number: int) -> None:
+            group, begin = number // parts, number % parts * most
+            some = sums[:, group, begin : begin + most]
+            with np.errstate(invalid="ignore", over="ignore"):
+                for more in some[1:]:
+                    some[0] += more
+            target = self.made[group].reshape(-1)[begin:]
+            turn(frozen(some[0]).reshape(-1), 0, pitch, len(some[0]), cut, inputs, taps, target)
+
+        threads.each_block(part, groups * parts)
