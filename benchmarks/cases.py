@@ -224,8 +224,8 @@ _PRODUCTS = (
     "Half of the arithmetic is the input's gradient, half the weight's. A product of our own, in registers, adds at "
     "105 to 130 GF/s a core in the cache, where NumPy's OpenBLAS reaches 60 to 110 on such shapes and 120 on large "
     "ones; oneDNN's whole backward takes 70 to 110 a core. What the taps meet is laid out first, once for each; to "
-    "share it was not tried. 512 channels: each block of an image "
-    "reads the whole weight, 8 MB."
+    "share it was not tried. With few output channels (64→3, 3-D) little is multiplied for each value that is laid "
+    "out, stored and turned."
 )
 _UNPOOLED = (
     "One pass: a plane, or a band of rows, is zeroed, checked and written in the second-level cache, and streamed past "
