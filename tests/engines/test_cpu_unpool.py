@@ -277,3 +277,24 @@ def test_windows_that_cover_nothing() -> None:
     x, indices = np.asarray([[[1.0], [2.0]]]), np.asarray([[[3], [0]]])
     for run in (compiled.run, portable.run):
         np.testing.assert_array_equal(run(np, plan, x, indices, None, NAMES), [[[2.0, 0.0, 0.0, 1.0]]])
+
+
+@pytest.mark.parametrize("layout", ["plain", "strided", "unaligned"])
+@pytest.mark.parametrize("dtype", ["bool", "uint8", "float16", "float32", "complex64", "complex128"])
+def test_a_small_call_that_is_made_again(dtype: str, layout: str) -> None:
+    values = noise(2, 3, 4, 5).astype(dtype)
+    _, indices = upsample.max_pool2d_with_indices(noise(2, 3, 9, 10), 2)
+    want = upsample.max_unpool2d(values, indices, 2, output_size=(9, 10), engine="portable")
+    upsample.max_unpool2d(values, indices, 2, output_size=(9, 10), engine="cpu")
+    x, out = values, np.ones_like(want)
+    if layout == "strided":
+        x, out = values.repeat(2, -1)[..., ::2], np.ones_like(want).repeat(2, -1)[..., ::2]
+    elif layout == "unaligned":
+        x, out = (np.empty(a.nbytes + 1, np.uint8)[1:].view(dtype).reshape(a.shape) for a in (values, want))
+        x[...] = values
+    again = upsample.max_unpool2d(x, indices, 2, output_size=(9, 10), engine="cpu")
+    assert again.tobytes() == want.tobytes()
+    assert upsample.max_unpool2d(x, indices, 2, output_size=(9, 10), out=out, engine="cpu") is out
+    assert out.tobytes() == want.tobytes()
+    with pytest.raises(IndexError, match="indices"):
+        upsample.max_unpool2d(x, indices + 90, 2, output_size=(9, 10), engine="cpu")

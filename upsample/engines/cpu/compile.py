@@ -65,7 +65,7 @@ def frozen(x: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
     return view
 
 
-def bound(kernel: Callable[..., Any], *example: object) -> Callable[..., None]:
+def bound(kernel: Callable[..., Any], *example: object) -> Callable[..., Any]:
     """Return what a kernel is compiled to for arguments of these types.
 
     A call of it skips Numba's look at each argument, which takes longer than a small kernel, and all checks: whoever
@@ -74,4 +74,4 @@ def bound(kernel: Callable[..., Any], *example: object) -> Callable[..., None]:
     dispatcher: Any = kernel
     types = tuple(map(numba.typeof, example))
     dispatcher.compile(types)
-    return cast(Callable[..., None], dispatcher.get_overload(types))
+    return cast(Callable[..., Any], dispatcher.get_overload(types))

@@ -9,16 +9,16 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from types import ModuleType
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
 from upsample import arrays
 from upsample.arrays import Array
 from upsample.engines.cpu import stream, threads
-from upsample.engines.cpu.compile import frozen
+from upsample.engines.cpu.compile import bound, frozen
 from upsample.engines.cpu.unpool_kernels import (
     any_outside,
     any_twice,
@@ -30,7 +30,7 @@ from upsample.engines.cpu.unpool_kernels import (
 from upsample.engines.index_checks import check_duplicates, check_range, legal
 from upsample.plans.window import SpanAxis, UnpoolPlan, WindowAxis
 
-__all__ = ["Geometry", "geometry", "run", "targets"]
+__all__ = ["Geometry", "geometry", "ready", "run", "targets"]
 
 _A = np.ndarray[Any, Any]
 
@@ -122,6 +122,34 @@ def run(xp: ModuleType, plan: UnpoolPlan, x: Array, indices: Array, out: Array |
     if given is not None and not direct:
         given[...] = result
     return result if given is None else given
+
+
+def ready(plan: UnpoolPlan, x: Array, indices: Array) -> Callable[..., Array]:
+    """Return `run` for arrays like these; where the work is one block, little more than the kernel's call is left."""
+    source: Any = x
+    where: Any = indices
+    g = geometry(plan)
+    lead, itemsize = source.shape[: source.ndim - len(plan.axes)], source.dtype.itemsize
+    shape, planes = (*lead, *plan.large_shape), math.prod(lead)
+    as_they_are = where.dtype == np.int64 and not plan.local_indices and (plan.check_indices or plan.trusted)
+    plain = as_they_are and plan.duplicates not in ("sum", "error")
+    small = 0 < planes * g.positions <= _BLOCK and 0 < source.size <= _BLOCK and not len(g.bands)
+    if not (plain and small) or stream.pays(planes * g.positions * itemsize, fresh=False):
+        return partial(run, np, plan)
+    kind, part = np.dtype(_UNSIGNED[itemsize]), (0, g.positions, True, False)
+    scratch, dtype, checked = np.empty(0, kind), source.dtype, plan.check_indices
+    kernel = bound(make_planes, frozen(scratch), frozen(np.empty(0, np.int64)), planes, part, scratch, scratch)
+
+    def unpool(x: _A, indices: _A, out: _A | None, names: tuple[str, str]) -> _A:
+        if not (x.flags.aligned and indices.flags.aligned and (out is None or out.flags.carray)):
+            return cast(_A, run(np, plan, x, indices, out, names))
+        result = np.empty(shape, dtype) if out is None else out
+        bad = kernel(x.ravel().view(kind), indices.ravel(), planes, part, scratch, result.ravel().view(kind))
+        if bad and checked:
+            _raise_range(plan, indices, names)
+        return result
+
+    return unpool
 
 
 def _unpool(plan: UnpoolPlan, x: _A, where: _A, result: _A, names: tuple[str, str], *, fresh: bool) -> None:
