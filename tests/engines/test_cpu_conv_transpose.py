@@ -238,3 +238,12 @@ def test_axes_that_are_one_object() -> None:
         x, weight = noise(1, channels, 4, 4), noise(channels, 2, 2, 2)
         got = compiled.run(np, SpreadPlan((axis, axis), 1, allow_tf32=False), x, weight, None, None)
         tolerances.assert_close(got, reference.conv_transpose(x, weight, stride=2), exact=False)
+
+
+def test_long_lists_of_taps_are_made_some_channels_at_a_time() -> None:
+    x, weight, bias = noise(2, 40, 1, 1), noise(40, 2, 1, 4096), noise(2)
+    options: dict[str, Any] = dict(padding=(0, 2040), engine="cpu")
+    assert conv_transpose_kernels._LISTED < 40 * 4096
+    got = upsample.conv_transpose2d(x.astype(np.float32), weight.astype(np.float32), bias.astype(np.float32), **options)
+    want = np.einsum("bi,iok->bok", x[:, :, 0, 0], weight[:, :, 0])[:, :, None, 2040:2056] + bias[:, None, None]
+    np.testing.assert_allclose(got, want, rtol=1e-4, atol=1e-4)

@@ -39,6 +39,8 @@ _TILE = 1 << 11
 _TOGETHER = 1 << 12
 """Sums that are made together. Rows are made some at a time: a call counts the references to each array that it is
 given, which costs more than a short row."""
+_LISTED = 1 << 17
+"""Sources of all rows made together that are listed at once, about: 20 bytes each."""
 
 
 @kernel
@@ -65,21 +67,22 @@ def _pairs(grid: _A, axes: int, row0: int, low: int, found: _A, taps: _A, cells:
 
 
 @kernel
-def _sum(
-    source: _A, places: _A, factors: _A, shifts: _A, counts: _A, cells: int, size: int, bias: Any, sums: _A
-) -> None:
+def _sum(source: _A, lists: tuple[_A, ...], cells: int, size: int, fresh: bool, bias: Any, sums: _A) -> None:
     """Sum weighted rows of cells into `size` positions each; source n has cell ``j + shifts[n]``, if any, for j.
 
-    Position 0 of a source lies at ``places[n]``, which may be before the array where there is no such cell.
+    Position 0 of a source lies at ``places[n]``, which may be before the array where there is no such cell. Where
+    `sums` is `fresh`, it begins with `bias`.
     """
+    places, factors, shifts, counts = lists
     for line in range(counts.shape[0]):
         low, high, count, n, to = 0, size, counts[line], 0, np.uint64(line * size)
         for e in range(count):
             low, high = max(low, -shifts[line, e]), min(high, cells - shifts[line, e])
         low = min(low, size)
         high = max(low, high)
-        for j in range(np.uint64(size)):
-            sums[to + j] = bias
+        if fresh:
+            for j in range(np.uint64(size)):
+                sums[to + j] = bias
         start, length = np.uint64(low), np.uint64(high - low)
         first = to + start
         while n + 4 <= count:
@@ -167,14 +170,18 @@ def gather(source: _A, weight: _A, grid: _A, axes: int, piece: tuple[int, ...], 
         leads *= grid[AXIS * axis + 2]
         rows *= 1 if axis == 0 else grid[AXIS * axis]
         lines *= 1 if axis == 0 else grid[AXIS * axis + 1]
-    taps, tile = leads * grid[last + 2], min(_TILE, j1 - j0)
-    most = max(1, min(ys * rows, row1 - row0, _TOGETHER // (stride * tile)))
+    taps, tile, of_phase = leads * grid[last + 2], min(_TILE, j1 - j0), 1
+    for phase in range(min(stride, large)):
+        of_phase = max(of_phase, grid[grid[last + 4] + phase + 1] - grid[grid[last + 4] + phase])
+    row = stride * leads * of_phase
+    most = max(1, min(ys * rows, row1 - row0, _TOGETHER // (stride * tile), _LISTED // row))
+    together = max(1, min(inputs, _LISTED // (most * row)))
     found, pair_taps, pair_cells = (
         np.empty(most, np.int64),
         np.empty((most, leads), np.int64),
         np.empty((most, leads), np.int64),
     )
-    shape = (most * stride, taps * inputs)
+    shape = (most * stride, leads * of_phase * together)
     places, factors = np.empty(shape, np.uint64), np.empty(shape, result.dtype)
     shifts, counts, sums = (
         np.empty(shape, np.int64),
@@ -193,9 +200,11 @@ def gather(source: _A, weight: _A, grid: _A, axes: int, piece: tuple[int, ...], 
         added = bias[group * each + m] if bias.shape[0] else result.dtype.type(0)
         for begin in range(j0, j1, tile):
             count = min(tile, j1 - begin)
-            numbers = (lines, inputs, source_line, weight_line, each * taps, cells)
-            lists = (places, factors, shifts, counts)
-            _lay_out(grid, last, numbers, begin, (found[:some], pair_taps, pair_cells), weight, lists)
-            _sum(source, places, factors, shifts, counts[: some * stride], cells, count, added, sums)
+            for c in range(0, max(inputs, 1), together):
+                at, of = source_line + c * lines, weight_line + c * each * taps
+                numbers = (lines, min(together, inputs - c), at, of, each * taps, cells)
+                lists = (places, factors, shifts, counts[: some * stride])
+                _lay_out(grid, last, numbers, begin, (found[:some], pair_taps, pair_cells), weight, lists)
+                _sum(source, lists, cells, count, c == 0, added, sums)
             _interleave(sums, some, stride, begin, count, result, place, large)
         number += some
