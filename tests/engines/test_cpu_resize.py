@@ -286,6 +286,31 @@ def test_nothing_beside_the_array_is_read_or_written(mode: str, size: tuple[int,
     )
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("size", [(6, 4), (19, 38), (26, 70), (26, 1400)])
+@pytest.mark.parametrize("mode", ["linear", "cubic"])
+def test_stores_past_the_caches_are_the_same(
+    monkeypatch: pytest.MonkeyPatch, mode: str, size: tuple[int, int], dtype: str
+) -> None:
+    from upsample.engines.cpu import resize, resize_double, stream
+
+    x = values(dtype, 3, 13, size[1] // 2)
+    wanted = upsample.resize(x, size, axes=(1, 2), mode=mode, engine="cpu")
+    monkeypatch.setattr(resize, "_works", {})
+    monkeypatch.setattr(stream, "_LEAST", 0)
+    for start in (0, 1, 5):  # where a cache line begins
+        out = np.full(wanted.size + 16, 7, dtype=dtype)
+        part = out[start : start + wanted.size].reshape(wanted.shape)
+        upsample.resize(x, size, axes=(1, 2), mode=mode, out=part, engine="cpu")
+        np.testing.assert_array_equal(part, wanted)
+        assert (out[:start] == 7).all()
+        assert (out[start + wanted.size :] == 7).all()
+    if size[1] > 4:
+        (work,) = resize._works.values()
+        assert work.past is not None
+        assert {step.function for strip in work.past.strips for step in strip.passes} == {resize_double.doubled}
+
+
 def test_one_compiled_signature() -> None:
     from upsample.engines.cpu import resize_bytes, resize_double, resize_float, resize_nearest
 

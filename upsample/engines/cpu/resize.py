@@ -6,6 +6,7 @@ more than the kernels' calls.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from types import ModuleType
@@ -16,6 +17,7 @@ import numpy as np
 from upsample import arrays
 from upsample.engines.cpu import resize_nearest, resize_passes, threads
 from upsample.engines.cpu.compile import frozen
+from upsample.engines.cpu.stream import pays
 from upsample.plans.resize import ResizePlan
 
 __all__ = ["run"]
@@ -41,6 +43,8 @@ class _Work:
         As which both arrays are taken, for a filter that does not convert.
     task : Move, Filter or None
         None where the result is a copy, or empty.
+    past : Filter or None
+        The same, storing past the caches, for results so large that it may pay.
     calls : tuple of (callable, tuple, tuple, int)
         Where all is done at once: kernels, their arguments before and behind the destination, and the values of the
         destination, 0 for the result.
@@ -50,6 +54,7 @@ class _Work:
     shape: tuple[int, ...]
     view: np.dtype[Any] | None
     task: resize_nearest.Move | resize_passes.Filter | None
+    past: resize_passes.Filter | None
     calls: tuple[tuple[Callable[..., None], tuple[Any, ...], tuple[Any, ...], int], ...]
 
 
@@ -71,7 +76,7 @@ def run(_xp: ModuleType, plan: ResizePlan, x: _Array, out: _Array | None) -> _Ar
         if 0 not in work.shape:
             result[...] = x
     else:
-        _fill(work, x, result)
+        _fill(work, x, result, result is not out)
     if out is None or out is result:
         return result
     out[...] = result
@@ -98,7 +103,10 @@ def _work(plan: ResizePlan, x: _Array) -> _Work:
             compact = name in ("float16", "bfloat16")
             view = None if compact else np.dtype(sums)
             task = resize_passes.plan_filter(x.shape, active, sums, pair, compact)
-    work = _Work(plan, shape, view, task, () if task is None or view is None else _calls(task))
+    past = None
+    if isinstance(task, resize_passes.Filter) and view is not None and pays(math.prod(shape) * x.itemsize, fresh=False):
+        past = task.streamed()
+    work = _Work(plan, shape, view, task, past, () if task is None or view is None or past else _calls(task))
     if len(_works) >= _KEPT:
         _works.clear()
     _works[id(plan), x.shape, x.dtype] = work
@@ -122,8 +130,8 @@ def _calls(
     )
 
 
-def _fill(work: _Work, x: _Array, result: _Array) -> None:
-    task = work.task
+def _fill(work: _Work, x: _Array, result: _Array, fresh: bool) -> None:
+    task = work.task if work.past is None or not pays(result.nbytes, fresh=fresh) else work.past
     assert task is not None
     if work.view is None:
         assert isinstance(task, resize_passes.Filter)

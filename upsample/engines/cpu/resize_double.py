@@ -15,6 +15,7 @@ import numpy as np
 from upsample.engines.cpu.compile import kernel
 from upsample.engines.cpu.resize_float import edges
 from upsample.engines.cpu.resize_tables import Listed
+from upsample.engines.cpu.stream import fence, put
 
 __all__ = ["Ring", "doubled", "plan_ring", "twins"]
 
@@ -148,11 +149,12 @@ def doubled(
     """Double rows, and make of them what the other tables say; `twin` says which outputs are made with the next.
 
     `sizes` has the first row and the end, those filtered together, those in the ring, and, as for the kernels of rows,
-    where the phases hold and where they start.
+    where the phases hold and where they start; last, whether outputs are stored past the caches, through a small array.
     """
     sa, sb, sn, da, db, n, size_b, _ = steps
-    begin, end, group, slots, low, high, start, _ = sizes
+    begin, end, group, slots, low, high, start, past = sizes
     ring = np.empty(slots * n, dtype=src.dtype)
+    made = np.empty(2 * n, dtype=src.dtype) if past else dst
     box = np.empty(8, dtype=np.int64)
     box[:] = (0, sn, 1, 0, n, 1, 0, 1)
     for top in range(outer):
@@ -170,21 +172,25 @@ def doubled(
                     box[6] = some
                     edges(src, f, ring, g, 1, box, 2 * low, 2 * high, row_count, row_index, row_exact)
                     done += group
-                to, taps, p = _U(d + o * n), count[o], o + 1
+                to, taps, p = _U(0 if past else d + o * n), count[o], o + 1
                 if twin[o] and taps == 2:
                     at2 = _U(slot[o, 0] * n), _U(slot[o, 1] * n)
-                    _two2(ring, at2, dst, to, n, (weight[o, 0], weight[o, 1], weight[p, 0], weight[p, 1]))
+                    _two2(ring, at2, made, to, n, (weight[o, 0], weight[o, 1], weight[p, 0], weight[p, 1]))
                 elif twin[o]:
                     at4 = _U(slot[o, 0] * n), _U(slot[o, 1] * n), _U(slot[o, 2] * n), _U(slot[o, 3] * n)
                     w = weight[o, 0], weight[o, 1], weight[o, 2], weight[o, 3]
-                    _two4(ring, at4, dst, to, n, w, (weight[p, 0], weight[p, 1], weight[p, 2], weight[p, 3]))
+                    _two4(ring, at4, made, to, n, w, (weight[p, 0], weight[p, 1], weight[p, 2], weight[p, 3]))
                 elif taps == 0:  # of a gradient
-                    _zero(dst, to, n)
+                    _zero(made, to, n)
                 else:
-                    _set(ring, _U(slot[o, 0] * n), dst, to, n, weight[o, 0])
+                    _set(ring, _U(slot[o, 0] * n), made, to, n, weight[o, 0])
                     for t in range(1, taps):
-                        _add(ring, _U(slot[o, t] * n), dst, to, n, weight[o, t])
+                        _add(ring, _U(slot[o, t] * n), made, to, n, weight[o, t])
+                if past:
+                    put(made, dst, _U(d + o * n), _U(n + twin[o] * n))
                 o += 1 + twin[o]
+    if past:
+        fence()
 
 
 def twins(table: Listed) -> _Array:

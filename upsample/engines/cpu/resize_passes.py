@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -110,6 +110,18 @@ class Filter:
     def jobs(self) -> int:
         """How many jobs."""
         return -(-self.shape[0] // self.planes_step) * len(self.strips)
+
+    def streamed(self) -> Filter | None:
+        """Return the same with results stored past the caches, or None where no kernel does so."""
+        strips = []
+        for strip in self.strips:
+            (step, *more) = strip.passes
+            if more or step.function is not doubled:
+                return None
+            steps, sizes, *tables = step.arguments
+            past = replace(step, arguments=(steps, np.asarray([*sizes[:-1], 1]), *tables))
+            strips.append(replace(strip, passes=(past,)))
+        return replace(self, strips=tuple(strips))
 
     def run(self, src: _Array, dst: _Array, block: int, spare: list[list[_Array]]) -> None:
         """Do one job on flat arrays; `spare` has the scratch arrays of jobs that are done."""

@@ -15,7 +15,7 @@ from numba.extending import intrinsic
 
 from upsample.engines.cpu.compile import kernel
 
-__all__ = ["pays", "stream"]
+__all__ = ["fence", "pays", "put", "stream"]
 
 _A = np.ndarray[Any, Any]
 
@@ -47,7 +47,7 @@ def _store_line(_: Any, target: Any, source: Any) -> Any:
 
 
 @intrinsic  # type: ignore[untyped-decorator]
-def _fence(_: Any) -> Any:
+def fence(_: Any) -> Any:
     """Let no later store be seen before those past the caches."""
 
     def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
@@ -58,19 +58,28 @@ def _fence(_: Any) -> Any:
 
 
 @kernel
-def stream(source: _A, target: _A) -> None:
-    """Copy `source` to `target`, of its size and dtype, past the caches but for the first and the last line."""
-    size, item = np.uint64(source.shape[0]), np.uint64(source.itemsize)
-    to, at = np.uint64(target.ctypes.data), np.uint64(source.ctypes.data)
+def put(source: _A, target: _A, begin: Any, size: Any) -> None:
+    """Copy the first `size` values past the caches to `target`, from `begin` on, but for the first and the last line.
+
+    Both numbers are uint64; `fence` must follow the last of several calls.
+    """
+    item = np.uint64(source.itemsize)
+    to, at = np.uint64(target.ctypes.data) + begin * item, np.uint64(source.ctypes.data)
     head = min(((np.uint64(_LINE) - to % np.uint64(_LINE)) % np.uint64(_LINE) + item - np.uint64(1)) // item, size)
     if (to + head * item) % np.uint64(_LINE) != 0:
         head = size
     lines = (size - head) * item // np.uint64(_LINE)
     for j in range(head):
-        target[j] = source[j]
+        target[begin + j] = source[j]
     for j in range(lines):
-        begin = head * item + j * np.uint64(_LINE)
-        _store_line(to + begin, at + begin)
+        place = head * item + j * np.uint64(_LINE)
+        _store_line(to + place, at + place)
     for j in range(head + lines * np.uint64(_LINE) // item, size):
-        target[j] = source[j]
-    _fence()
+        target[begin + j] = source[j]
+
+
+@kernel
+def stream(source: _A, target: _A) -> None:
+    """Copy `source` to `target`, of its size and dtype, past the caches but for the first and the last line."""
+    put(source, target, np.uint64(0), np.uint64(source.shape[0]))
+    fence()
