@@ -210,7 +210,10 @@ def ready(plan: PoolPlan, x: Array) -> Callable[..., tuple[Array, Array | None]]
         if not (x.flags.aligned and _usable(values) and _usable(indices)):
             return cast("tuple[_A, _A | None]", run(np, plan, x, out, with_indices))
         values = np.empty(shape, dtype) if values is None else values
-        place = spare.pop() if spare else _place(g)
+        try:
+            place = spare.pop()
+        except IndexError:  # asking before would not do: another thread may take the last
+            place = _place(g)
         kernel, behind = kernels[with_indices]
         if with_indices:
             indices = np.empty(shape, np.int64) if indices is None else indices
