@@ -1,7 +1,8 @@
 """Transposed convolution by the Array API alone: one matrix product, then phases that add their taps.
 
 The product gives every tap of every cell its share; each phase of the output (`upsample.plans.window.phases`) is the
-sum of a few shifted shares, in one fixed order. Output channels go in blocks that bound the shares.
+sum of a few shifted shares, in one fixed order, added where the first of them lies. Images, groups and output channels
+go in blocks that bound the shares.
 """
 
 from __future__ import annotations
@@ -12,10 +13,12 @@ from collections.abc import Iterator
 from types import ModuleType
 from typing import Any
 
+import numpy as np
+
 from upsample import arrays
 from upsample.arrays import Array
 from upsample.engines.portable.phases import interleave, shifted
-from upsample.engines.portable.results import Target, deliver, each_tile, empty, quiet, scalar
+from upsample.engines.portable.results import WORTH_SHARING, Target, deliver, each_tile, empty, quiet, scalar, write
 from upsample.plans.window import Phase, SpreadPlan, WindowAxis, phases
 
 __all__ = ["run"]
@@ -24,6 +27,12 @@ _SHARES_BYTES = 1 << 22
 """Bytes of shares made at once, where the result can be written piece by piece."""
 _SMALL = 1 << 12
 """Values up to which a result is made by as few calls as can be."""
+_OWN_THREADS = 64
+"""Input channels of a group up to which products small enough for one thread are fast: tiles are made on threads."""
+_SIDE = 64
+"""Rows of such a product."""
+_ONE_THREAD = 1 << 18
+"""Multiplications up to which OpenBLAS asks no other thread."""
 _FEW_CHANNELS = 8
 """Output channels of a group that are made at once at least, if there are as many."""
 
@@ -42,26 +51,26 @@ def run(xp: ModuleType, plan: SpreadPlan, x: Array, weight: Array, bias: Array |
         return arrays.astype(xp, tiled, x.dtype)
     cells = xp.reshape(arrays.astype(xp, x, accumulator), (batch, groups, channels, -1))
     taps = xp.reshape(arrays.astype(xp, weight, accumulator), (groups, channels, each, -1))
-    taps = xp.permute_dims(taps, (0, 3, 2, 1))  # [groups, kernel, each, channels]
     added = None if bias is None else xp.reshape(arrays.astype(xp, bias, accumulator), (groups, each))
     small = x.shape[2:]
     if not arrays.can_assign(xp, x, weight, bias):
-        whole = _spread(xp, plan, cells, taps, added, small)
+        whole = _spread(xp, plan, cells, xp.permute_dims(taps, (0, 2, 3, 1)), added, small)
         return deliver(xp.reshape(arrays.astype(xp, whole, x.dtype), shape), out)
     target = Target(xp, (batch, groups, each, *plan.large_shape), x, out)
     images, some, outputs = _block(batch, groups, each, math.prod(kernel) * math.prod(small))
-    parts = [(g, m) for g in _cuts(groups, some) for m in _cuts(each, outputs)]
+    if images >= batch and some >= groups and math.prod(shape) > WORTH_SHARING:
+        outputs = min(outputs, -(-each // 2))  # a part for a second thread
+    parts = list(itertools.product(_cuts(batch, images), _cuts(groups, some), _cuts(each, outputs)))
 
     def make(number: int) -> None:
-        g, m = parts[number]
-        part = arrays.contiguous(xp, taps[g, :, m, :])
-        for n in _cuts(batch, images):
-            shares = _shares(xp, cells[n, g, ...], part, small)
-            _fill(xp, plan, shares, None if added is None else added[g, m], target.array[n, g, m, ...])
+        n, g, m = parts[number]
+        part = xp.permute_dims(taps[g, :, m, :], (0, 2, 3, 1))  # [groups, each, kernel, channels]
+        shares = _shares(xp, cells[n, g, ...], part, small)
+        _fill(xp, plan, shares, None if added is None else added[g, m], target.array[n, g, m, ...])
 
-    if channels == 1:  # else BLAS has threads of its own
+    if channels <= _OWN_THREADS:
         each_tile(xp, make, len(parts))
-    else:
+    else:  # BLAS has threads of its own
         for number in range(len(parts)):
             make(number)
     return target.finished(shape)
@@ -88,7 +97,7 @@ def _tiled(
 
 
 def _block(batch: int, groups: int, each: int, shares_of_one: int) -> tuple[int, int, int]:
-    """How many images, groups and output channels are made at once: shares stay in the cache, products are large."""
+    """How many images, groups and output channels are made at once: shares stay few, products large."""
     at_once = max(1, _SHARES_BYTES // (4 * shares_of_one))
     outputs = min(each, max(at_once, _FEW_CHANNELS))
     some = min(groups, max(1, at_once // outputs))
@@ -100,37 +109,61 @@ def _cuts(size: int, step: int) -> list[slice]:
 
 
 def _shares(xp: ModuleType, cells: Any, taps: Any, small: tuple[int, ...]) -> Any:
-    """Give ``cells [n, g, c, L]`` times ``taps [g, K, m, c]``: the shares ``[n, g, K, m, *small]``."""
-    groups, kernel, each, channels = taps.shape
-    rows = xp.reshape(taps, (groups, kernel * each, channels))
-    shares = rows * cells if channels == 1 else xp.matmul(rows, cells)
-    return xp.reshape(shares, (cells.shape[0], groups, kernel, each, *small))
+    """Give ``cells [n, g, c, L]`` times ``taps [g, m, K, c]``: the shares ``[n, g, m, K, *small]``."""
+    groups, each, kernel, channels = taps.shape
+    rows = xp.reshape(taps, (groups, each * kernel, channels))  # the weight as it lies, transposed
+    if channels == 1:
+        shares = rows * cells
+    elif xp is np and channels <= _OWN_THREADS:
+        shares = _product(rows, cells)
+    else:
+        shares = xp.matmul(rows, cells)
+    return xp.reshape(shares, (cells.shape[0], groups, each, kernel, *small))
+
+
+def _product(rows: Any, cells: Any) -> Any:
+    """Multiply ``[g, R, c]`` by ``[n, g, c, L]`` in products so small that BLAS makes each in the thread that asks."""
+    rows = np.ascontiguousarray(rows)
+    result = np.empty((*cells.shape[:2], rows.shape[1], cells.shape[3]), dtype=cells.dtype)
+    for down in _squares(rows.shape[1], _SIDE):
+        left = rows[:, down].reshape(len(rows), -1, 1, min(_SIDE, down.stop - down.start), rows.shape[2])
+        wide = max(1, _ONE_THREAD // (left.shape[3] * left.shape[4]))
+        for across in _squares(cells.shape[3], wide):
+            width = min(wide, across.stop - across.start)
+            right = cells[..., across].reshape(*cells.shape[:3], -1, width)
+            made = result[:, :, down, across].reshape(*cells.shape[:2], left.shape[1], left.shape[3], -1, width)
+            np.matmul(left, right.transpose(0, 1, 3, 2, 4)[:, :, None], out=made.swapaxes(3, 4))
+    return result
+
+
+def _squares(size: int, step: int) -> list[slice]:
+    """Cut a range into what `step` divides, and the rest."""
+    whole = size // step * step
+    return [cut for cut in (slice(0, whole), slice(whole, size)) if cut.start < cut.stop]
 
 
 def _fill(xp: ModuleType, plan: SpreadPlan, shares: Any, added: Any, target: Any) -> None:
-    """Add the taps of each phase up, where their cells exist, and write the phase into ``target [n, g, m, *large]``."""
-    lead = (shares.shape[0], shares.shape[1], shares.shape[3])
+    """Add the taps of each phase up, where their cells exist, and write the phase into ``target [n, g, m, *large]``.
+
+    A share goes into one phase only, so the others of its phase are added to it where it lies.
+    """
     for corner in itertools.product(*(phases(axis) for axis in plan.axes)):
-        total = None
         counts = tuple(phase.count for phase in corner)
+        moved = []
         for tap, moves in _taps(plan, corner):
-            parts = [_overlap(*move, axis.small) for move, axis in zip(moves, plan.axes, strict=True)]
-            share = shares[(slice(None), slice(None), tap, slice(None), *(cells for cells, _ in parts))]
-            if total is None and share.shape[3:] == counts:
-                total = share
-            elif total is None:
-                total = xp.zeros((*lead, *counts), dtype=shares.dtype, device=arrays.device_of(shares))
-                total[(..., *(places for _, places in parts))] = share
-            elif share.shape == total.shape:
-                total = total + share
-            else:
-                total[(..., *(places for _, places in parts))] += share
-        if total is None:  # the stride is larger than the kernel: nothing lands here
-            total = scalar(xp, 0, shares)
+            cells, places = zip(*(_overlap(*m, a.small) for m, a in zip(moves, plan.axes, strict=True)), strict=True)
+            moved.append((places, shares[(slice(None), slice(None), slice(None), tap, *cells)]))
+        moved.sort(key=lambda pair: pair[1].shape[3:] != counts)  # whole ones first, in order
+        if moved and moved[0][1].shape[3:] == counts:
+            total = moved.pop(0)[1]
+        else:
+            total = xp.zeros((*shares.shape[:3], *counts), dtype=shares.dtype, device=arrays.device_of(shares))
+        for places, share in moved:
+            total[(..., *places)] += share
         if added is not None:
-            total = total + xp.reshape(added, (*added.shape, *(1 for _ in counts)))
-        places = (slice(phase.start, None, axis.stride) for phase, axis in zip(corner, plan.axes, strict=True))
-        target[(..., *places)] = arrays.astype(xp, total, target.dtype)
+            total += xp.reshape(added, (*added.shape, *(1 for _ in counts)))
+        starts = (slice(phase.start, None, axis.stride) for phase, axis in zip(corner, plan.axes, strict=True))
+        write(xp, total, target[(..., *starts)])
 
 
 def _overlap(begin: int, count: int, size: int) -> tuple[slice, slice]:
@@ -164,9 +197,9 @@ def _phase(xp: ModuleType, plan: SpreadPlan, corner: tuple[Phase, ...], shares: 
     """Add the taps of one phase."""
     total = None
     for tap, moves in _taps(plan, corner):
-        share = shifted(xp, shares[:, :, tap, ...], moves)
+        share = shifted(xp, shares[:, :, :, tap, ...], moves)
         total = share if total is None else total + share
     if total is None:  # the stride is larger than the kernel: nothing lands here
-        lead = (shares.shape[0], shares.shape[1], shares.shape[3])
+        lead = shares.shape[:3]
         total = xp.broadcast_to(scalar(xp, 0, shares), (*lead, *(phase.count for phase in corner)))
     return total if added is None else total + added

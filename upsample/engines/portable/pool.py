@@ -52,7 +52,7 @@ def run(
 def _by_planes(
     pooling: _Pooling, source: Any, x: Array, out: tuple[Array | None, Array | None], shape: tuple[int, ...]
 ) -> tuple[Array, Array | None]:
-    """Pool a few planes at a time, so that the temporaries stay in the cache."""
+    """Pool a few planes at a time, which bounds the temporaries."""
     xp = pooling.xp
     blocked = (source.shape[0], *pooling.plan.small_shape)
     values = Target(xp, blocked, x, out[0])

@@ -28,10 +28,11 @@ __all__ = [
 ]
 
 _TILE_BYTES = 1 << 19
-"""Of a tile: with what it is made of, it stays in a core's second-level cache."""
+"""Of a tile where one thread makes them: with what it is made of, it stays in a core's second-level cache."""
 _SHARED_TILE_BYTES = 1 << 22
 """Of a tile where several threads make them: between calls of NumPy threads queue for the interpreter, and one that had
-to wait sleeps some 50 µs, so calls must be long; tiles that fit the second-level cache took up to twice as long."""
+to wait sleeps some 50 µs, so calls must be long; tiles that fit the second-level cache took up to twice as long. These
+fit a third-level one only."""
 _COPIED_BYTES = 1 << 23
 """That one call copies: nobody looks for Ctrl-C meanwhile."""
 WORTH_SHARING = 1 << 19
