@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -10,6 +11,7 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -253,3 +255,33 @@ def test_blocks_of_a_real_call_are_short(call: Callable[[int], None]) -> None:
         timer.cancel()
         signal.signal(signal.SIGINT, handler)
     call(1)
+
+
+def test_machine_code_is_old_where_any_file_of_the_engine_is_newer(tmp_path: Path) -> None:
+    """A kernel has what it calls in its machine code; Numba alone would look at the kernel's own file only."""
+    pytest.importorskip("numba", reason=NUMBA)
+    package = Path(upsample.__file__).parent
+    copied = shutil.copytree(package, tmp_path / "upsample", ignore=shutil.ignore_patterns("__pycache__"))
+    code = (
+        "import numpy as np, upsample\n"
+        "x = np.zeros((1, 1, 4, 4), np.float32)\n"
+        "upsample.interpolate(x, scale_factor=2, mode='bilinear')\n"
+        "from upsample.engines.cpu import resize_passes as module\n"
+        "found = [getattr(value, 'stats', None) for value in vars(module).values()]\n"
+        "print(upsample.__file__, sum(len(stats.cache_hits) for stats in found if stats))\n"
+    )
+
+    def hits() -> int:
+        environment = {**os.environ, "NUMBA_CACHE_DIR": str(tmp_path / "cache"), "PYTHONPATH": str(tmp_path)}
+        ran = subprocess.run(
+            [sys.executable, "-c", code], env=environment, cwd=tmp_path, capture_output=True, text=True
+        )
+        where, count = ran.stdout.split()
+        assert where.startswith(str(tmp_path)), ran.stderr
+        return int(count)
+
+    assert hits() == 0
+    assert hits() > 0
+    other = copied / "engines" / "cpu" / "unpool_kernels.py"
+    other.write_text(other.read_text() + "\n")
+    assert hits() == 0

@@ -6,6 +6,8 @@ import signal
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import lru_cache
+from pathlib import Path
 from typing import Any, TypeVar, cast
 
 import numba
@@ -45,8 +47,18 @@ def _undisturbed() -> Iterator[None]:
             handler(*held[0])
 
 
+@lru_cache(maxsize=1)
+def _stamp() -> tuple[tuple[str, float, int], ...]:
+    """Name, time and size of every file of this engine.
+
+    Numba asks only for those of a kernel's own file, but other files' kernels are in its machine code, too.
+    """
+    files = [(path.name, path.stat()) for path in sorted(Path(__file__).parent.glob("*.py"))]
+    return tuple((name, of.st_mtime, of.st_size) for name, of in files)
+
+
 def kernel(function: _F) -> _F:
-    """Compile a serial kernel that releases the GIL; its machine code is cached on disk.
+    """Compile a serial kernel that releases the GIL; its machine code is cached on disk while no file here changes.
 
     The arrays that it writes must lie apart from all others. Products and sums may be fused; NaN, infinities and signed
     zeros stay what they are.
@@ -54,6 +66,7 @@ def kernel(function: _F) -> _F:
     compiled: Any = numba.njit(
         nogil=True, cache=True, error_model="numpy", fastmath={"contract"}, pipeline_class=_Apart
     )(function)
+    compiled._cache._cache_file._source_stamp = _stamp()
     compiled.compile = _undisturbed()(compiled.compile)  # first calls come by it, and those of other kernels
     return cast(_F, compiled)
 
