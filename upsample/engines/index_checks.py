@@ -15,6 +15,9 @@ from upsample.plans.window import UnpoolPlan
 
 __all__ = ["check_duplicates", "check_range", "legal"]
 
+_SORTED = 1 << 20
+"""Indices that one call of NumPy sorts: nobody looks for Ctrl-C meanwhile."""
+
 
 def legal(plan: UnpoolPlan) -> range:
     """Return the legal indices."""
@@ -46,23 +49,33 @@ def check_duplicates(xp: ModuleType, plan: UnpoolPlan, where: Any, names: tuple[
     """Raise ValueError that names the first cell whose index an earlier cell of its plane has, if there is one."""
     cells = math.prod(plan.small_shape)
     flat = xp.reshape(where, (-1, cells))
-    order = xp.argsort(flat, axis=-1, stable=True)
+    step = max(1, _SORTED // cells) if xp is np else flat.shape[0]
+    for begin in range(0, flat.shape[0], step):
+        found = _first_twice(xp, flat[begin : begin + step, :])
+        if found is None:
+            continue
+        plane, cell = begin + found[0], found[1]
+        place = np.unravel_index(plane * cells + cell, where.shape)
+        raise bad_value(
+            names[0],
+            f"{names[1]}[{', '.join(str(int(p)) for p in place)}]",
+            int(flat[plane, cell]),
+            "an earlier cell of the same plane names that position too and duplicates='error'",
+            "pass duplicates='last' or 'sum'",
+        )
+
+
+def _first_twice(xp: ModuleType, flat: Any) -> tuple[int, int] | None:
+    """Return the plane and the cell of the first index that an earlier cell of its plane has, if there is one."""
     ordered = xp.sort(flat, axis=-1)
     repeated = ordered[:, 1:] == ordered[:, :-1]
     if not arrays.all_true(xp.any(repeated)):
-        return
-    planes = xp.reshape(repeated, (-1,))
-    plane = int(xp.argmax(arrays.astype(xp, planes, xp.uint8))) // (cells - 1)
-    later = xp.where(repeated[plane, :], order[plane, 1:], scalar(xp, cells, order))
-    cell = int(xp.min(later))
-    place = np.unravel_index(plane * cells + cell, where.shape)
-    raise bad_value(
-        names[0],
-        f"{names[1]}[{', '.join(str(int(p)) for p in place)}]",
-        int(flat[plane, cell]),
-        "an earlier cell of the same plane names that position too and duplicates='error'",
-        "pass duplicates='last' or 'sum'",
-    )
+        return None
+    cells = flat.shape[1]
+    plane = int(xp.argmax(arrays.astype(xp, xp.reshape(repeated, (-1,)), xp.uint8))) // (cells - 1)
+    order = xp.argsort(flat[plane, :], stable=True)
+    later = xp.where(repeated[plane, :], order[1:], scalar(xp, cells, order))
+    return plane, int(xp.min(later))
 
 
 def _first(xp: ModuleType, bad: Any, where: Any) -> tuple[tuple[int, ...], int]:
