@@ -16,7 +16,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from upsample.engines.cpu import resize_bytes, resize_float, resize_pixels
+from upsample.engines.cpu import resize_byte_pairs, resize_bytes, resize_float, resize_pixels
 from upsample.engines.cpu.compile import frozen
 from upsample.engines.cpu.resize_double import doubled, plan_ring, twins
 from upsample.engines.cpu.resize_tables import Listed, listed, reach, runs, shift_of, steady, sums_of
@@ -277,6 +277,10 @@ def _kernel(
     kernels: Any = resize_bytes if saturate else resize_float
     dtype = sums_of(rule) if saturate else dtype
     each, cut = listed(rule, dtype), slice(*span)
+    if saturate:
+        paired = resize_byte_pairs.chosen(rule, span, inner, packed and inner < _FEW, source)
+        if paired is not None:
+            return paired
     exact = (each.count[cut], each.index[cut], each.weight[cut])
     if inner >= _FEW or not packed:
         return kernels.columns, (shift_of(rule), *exact) if saturate else exact

@@ -20,7 +20,7 @@ import numpy as np
 from upsample.plans.resize import AxisRule
 from upsample.plans.taps import Taps, fixed_point, taps
 
-__all__ = ["Listed", "Runs", "Steady", "listed", "reach", "runs", "shift_of", "steady", "sums_of"]
+__all__ = ["Listed", "Runs", "Steady", "listed", "pairs", "reach", "runs", "shift_of", "steady", "sums_of"]
 
 _Array: TypeAlias = np.ndarray[Any, np.dtype[Any]]
 
@@ -131,6 +131,23 @@ def listed(rule: AxisRule, dtype: str) -> Listed:
             weight[outputs, count[outputs]] = 0
             count = count + flag
     return Listed(count.astype(np.int32), index.astype(np.int32), np.ascontiguousarray(weight))
+
+
+@lru_cache(maxsize=256)
+def pairs(rule: AxisRule) -> Listed | None:
+    """Name the inputs of a uint8 axis, taps in pairs and their weights as halves of one number.
+
+    A last tap without another is paired with itself, of weight zero. None where sums may pass 32 bits.
+    """
+    each = listed(rule, "int32")
+    if sums_of(rule) != "int32" or int(each.weight.min()) < -(2**15):
+        return None
+    last = each.index[np.arange(len(each.index)), each.count - 1][:, None]
+    index, weight = each.index, each.weight
+    if index.shape[1] % 2:
+        index, weight = np.concatenate([index, last], axis=1), np.pad(weight, ((0, 0), (0, 1)))
+    both = np.ascontiguousarray((weight[:, ::2] & 0xFFFF) | (weight[:, 1::2] << 16))
+    return Listed((each.count + 1) // 2, np.ascontiguousarray(index), both)
 
 
 @lru_cache(maxsize=256)
