@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -195,3 +197,24 @@ def test_axes_that_are_one_object() -> None:
     plan = PoolPlan((axis, axis), local_indices=False, first_nan=False)
     x = noise(2, 9, 9)
     same_bits(compiled.run(np, plan, x, (None, None), True), portable.run(np, plan, x, (None, None), True))
+
+
+def test_repeated_calls_of_many_threads_share_nothing() -> None:
+    """The calls are readied, and take their scratch memory from one list."""
+    images = [np.random.default_rng(seed).standard_normal((1, 4, 40, 40)).astype(np.float32) for seed in range(4)]
+
+    def made(x: np.ndarray) -> list[bytes]:
+        return [a.tobytes() for a in upsample.max_pool2d_with_indices(x, 3, 2, 1, engine="cpu")]
+
+    wanted = [made(x) for x in images]
+
+    def wrong(number: int) -> int:
+        return sum(made(images[number % 4]) != wanted[number % 4] for _ in range(1500))
+
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-5)
+    try:
+        with ThreadPoolExecutor(8) as pool:
+            assert sum(pool.map(wrong, range(8))) == 0
+    finally:
+        sys.setswitchinterval(before)

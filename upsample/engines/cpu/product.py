@@ -1,4 +1,4 @@
-"""A matrix product for compiled loops: eight rows by two vectors in registers, no threads, no call into BLAS.
+"""A matrix product for compiled loops: some rows by two vectors in registers, no threads, no call into BLAS.
 
 NumPy's BLAS has threads of its own, which wait for each other and spin, unless products are tiny, and it cannot add to
 what is there. Here a thread adds to a block of its own, which stays in the cache.
@@ -90,9 +90,8 @@ def add_product(
     """Add the product of ``left [rows, depth]`` and ``right [depth, columns]`` to ``made [rows, columns]``.
 
     ``begins`` and ``steps``: where each begins in its flat array, and from a row to the next. ``size``: rows, columns,
-    depth; columns are a multiple of a vector pair, whose columns stay in the first-level cache for all
-    rows. Each element is summed in the order of depth by fused operations,
-    and then added.
+    depth; columns are a multiple of a vector pair, whose part of `right` stays in the first-level cache for all rows.
+    Each element is summed in the order of depth by fused operations, and then added.
     """
     rows, columns, depth = size
     pair = COLUMNS * 4 // made.itemsize
