@@ -13,6 +13,8 @@ import pytest
 import upsample
 
 MIB = 1 << 20
+BESIDE = 24 * MIB
+"""What a resize may take beside input and output, on any number of threads."""
 
 
 def zeros(*shape: int, dtype: str = "float32") -> np.ndarray:
@@ -31,13 +33,11 @@ def at_most(call: Callable[[], Any]) -> tuple[Any, int]:
         tracemalloc.stop()
 
 
-def check_resize(x: np.ndarray, call: Callable[[], np.ndarray], tiles: int = 0) -> None:
-    """Held at once, the input and the output included: less than three inputs and the output, and `tiles` bytes."""
+def check_resize(x: np.ndarray, call: Callable[[], np.ndarray], table: int = 0) -> None:
+    """Beside input and output there are some tiles, whatever the image's size, and `table` bytes."""
     result, peak = at_most(call)
-    held = x.nbytes + peak
-    allowed = 3 * x.nbytes + result.nbytes + tiles
-    over = (held - x.nbytes - result.nbytes) / MIB
-    assert held < allowed, f"{held / MIB:.1f} MiB, allowed {allowed / MIB:.1f}: temporaries of {over:.1f} MiB"
+    over = peak - result.nbytes
+    assert over < BESIDE + table, f"temporaries of {over / MIB:.1f} MiB"
 
 
 def test_the_measurement_sees_numpy() -> None:
@@ -99,7 +99,9 @@ def test_out_is_filled_in_place() -> None:
 def test_uncommon_shapes(shape: tuple[int, ...], mode: str) -> None:
     x = zeros(*shape)
     table = 128 * 2 * shape[-1]  # bytes an output while the taps of the longest axis are worked out
-    check_resize(x, lambda: upsample.interpolate(x, scale_factor=2, mode=mode), tiles=16 * MIB + table)
+    check_resize(
+        x, lambda: upsample.interpolate(x, scale_factor=2, mode=mode), table=8 * MIB + table
+    )  # a tile has whole slices
 
 
 @pytest.mark.parametrize("mode", ["bilinear", "bicubic", "lanczos"])
@@ -108,7 +110,7 @@ def test_shrinking_takes_little(mode: str, size: int) -> None:
     """Temporaries are of a tile's size, whatever the image's: no float64 copy, no whole pass of rows."""
     x = zeros(1, 3, size, size)
     result, peak = at_most(lambda: upsample.interpolate(x, scale_factor=0.5, mode=mode, antialias=True))
-    assert peak - result.nbytes < 8 * MIB, f"temporaries of {(peak - result.nbytes) / MIB:.1f} MiB"
+    assert peak - result.nbytes < 12 * MIB, f"temporaries of {(peak - result.nbytes) / MIB:.1f} MiB"
 
 
 @pytest.mark.parametrize(("weight", "groups"), [((64, 64, 4, 4), 1), ((64, 1, 4, 4), 64)], ids=repr)

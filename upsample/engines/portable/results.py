@@ -33,6 +33,8 @@ _SHARED_TILE_BYTES = 1 << 22
 """Of a tile where several threads make them: between calls of NumPy threads queue for the interpreter, and one that had
 to wait sleeps some 50 µs, so calls must be long; tiles that fit the second-level cache took up to twice as long. These
 fit a third-level one only."""
+_ALL_TILES_BYTES = 1 << 23
+"""Of the tiles that all threads make together, beside which there are temporaries of about that size."""
 _COPIED_BYTES = 1 << 23
 """That one call copies: nobody looks for Ctrl-C meanwhile."""
 WORTH_SHARING = 1 << 19
@@ -103,7 +105,9 @@ def each_tile(xp: ModuleType, fill: Callable[[int], object], count: int) -> None
 
 def tile_bytes(xp: ModuleType) -> int:
     """Return how large a tile should be."""
-    return _SHARED_TILE_BYTES if xp is np else _TILE_BYTES
+    if xp is not np:
+        return _TILE_BYTES
+    return max(_TILE_BYTES, min(_SHARED_TILE_BYTES, _ALL_TILES_BYTES // threads.number()))
 
 
 def plane_cuts(xp: ModuleType, planes: Any) -> list[slice]:
