@@ -33,9 +33,11 @@ def at_most(call: Callable[[], Any]) -> tuple[Any, int]:
         tracemalloc.stop()
 
 
-def check_resize(x: np.ndarray, call: Callable[[], np.ndarray], table: int = 0) -> None:
+def check_resize(x: np.ndarray, resize: Callable[[np.ndarray], np.ndarray], table: int = 0) -> None:
     """Beside input and output there are some tiles, whatever the image's size, and `table` bytes."""
-    result, peak = at_most(call)
+    half = x[..., : x.shape[-1] // 2]
+    resize(half.copy() if x.flags.c_contiguous else half)  # kernels that must be compiled take memory, too
+    result, peak = at_most(lambda: resize(x))
     over = peak - result.nbytes
     assert over < BESIDE + table, f"temporaries of {over / MIB:.1f} MiB"
 
@@ -49,36 +51,36 @@ def test_the_measurement_sees_numpy() -> None:
 @pytest.mark.parametrize("mode", ["bilinear", "bicubic"])
 def test_three_planes_of_4096_squared(mode: str) -> None:
     x = zeros(1, 3, 4096, 4096)
-    check_resize(x, lambda: upsample.interpolate(x, scale_factor=2, mode=mode))
+    check_resize(x, lambda x: upsample.interpolate(x, scale_factor=2, mode=mode))
 
 
 @pytest.mark.parametrize("mode", ["nearest", "nearest-exact", "area", "bilinear", "bicubic", "lanczos"])
 def test_three_planes_of_1024_squared(mode: str) -> None:
     x = zeros(1, 3, 1024, 1024)
-    check_resize(x, lambda: upsample.interpolate(x, scale_factor=2, mode=mode, antialias=mode == "lanczos"))
+    check_resize(x, lambda x: upsample.interpolate(x, scale_factor=2, mode=mode, antialias=mode == "lanczos"))
 
 
 @pytest.mark.parametrize("dtype", ["uint8", "float16", "float64"])
 def test_other_dtypes(dtype: str) -> None:
     x = zeros(1, 3, 1024, 1024, dtype=dtype)
-    check_resize(x, lambda: upsample.interpolate(x, scale_factor=2, mode="bicubic"))
+    check_resize(x, lambda x: upsample.interpolate(x, scale_factor=2, mode="bicubic"))
 
 
 def test_channels_last() -> None:
-    x = zeros(1024, 1024, 3)
-    check_resize(x, lambda: upsample.resize(x, scale=2, axes=(0, 1), mode="cubic"))
+    x = zeros(1024, 1024, 4)
+    check_resize(x, lambda x: upsample.resize(x, scale=2, axes=(0, 1), mode="cubic"))
 
 
 def test_views() -> None:
     large = zeros(1, 3, 1024, 2048)
     x = large[:, :, ::-1, ::2]
-    check_resize(x, lambda: upsample.interpolate(x, scale_factor=2, mode="bicubic"))
+    check_resize(x, lambda x: upsample.interpolate(x, scale_factor=2, mode="bicubic"))
 
 
 def test_nan_costs_a_tile() -> None:
     x = zeros(1, 3, 1024, 1024)
     x[0, 1, 500, 500] = np.nan
-    check_resize(x, lambda: upsample.interpolate(x, scale_factor=2, mode="bicubic"))
+    check_resize(x, lambda x: upsample.interpolate(x, scale_factor=2, mode="bicubic"))
 
 
 def test_out_is_filled_in_place() -> None:
@@ -98,10 +100,9 @@ def test_out_is_filled_in_place() -> None:
 )
 def test_uncommon_shapes(shape: tuple[int, ...], mode: str) -> None:
     x = zeros(*shape)
-    table = 128 * 2 * shape[-1]  # bytes an output while the taps of the longest axis are worked out
-    check_resize(
-        x, lambda: upsample.interpolate(x, scale_factor=2, mode=mode), table=8 * MIB + table
-    )  # a tile has whole slices
+    taps = 128 * 2 * shape[-1]  # bytes an output while the taps of the longest axis are worked out
+    slices = 8 * MIB  # a tile has whole ones
+    check_resize(x, lambda x: upsample.interpolate(x, scale_factor=2, mode=mode), table=slices + taps)
 
 
 @pytest.mark.parametrize("mode", ["bilinear", "bicubic", "lanczos"])
