@@ -315,10 +315,10 @@ def test_one_compiled_signature() -> None:
     from upsample.engines.cpu import resize_bytes, resize_double, resize_float, resize_nearest
 
     kernels = [
-        getattr(module, name)
+        value
         for module in (resize_float, resize_bytes, resize_double, resize_nearest)
-        for name in vars(module)
-        if hasattr(getattr(module, name), "signatures")
+        for value in vars(module).values()
+        if hasattr(value, "signatures") and value.__module__ == module.__name__
     ]
 
     def calls(x: np.ndarray) -> None:

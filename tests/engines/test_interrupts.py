@@ -88,9 +88,13 @@ for work, large, little in ((forward, arguments, small), (backward, full, small_
 assert latest, "every call was over before it could be interrupted"
 together = threading.Barrier(2, timeout=20)  # passes only if both threads come
 threads.each_block(lambda _: together.wait(), 2)
-begin = time.process_time()
-time.sleep(0.1)
-assert time.process_time() - begin < 0.09, "somebody is still at work"
+for _ in range(50):  # the threads of NumPy's BLAS spin for a while after a product
+    begin = time.process_time()
+    time.sleep(0.1)
+    if time.process_time() - begin < 0.05:
+        break
+else:
+    raise AssertionError("somebody is still at work")
 child = os.fork()
 if child == 0:
     os._exit(0 if [np.asarray(x).tobytes() for x in backward(make(small)) if x is not None] == wanted else 3)
