@@ -21,7 +21,8 @@ from upsample.plans.window import SpreadPlan, WindowAxis
 
 pytest.importorskip("numba", reason="numba is not installed: no compiled engine")
 from upsample.engines.cpu import conv_transpose as compiled
-from upsample.engines.cpu import conv_transpose_kernels, product_kernels, products
+from upsample.engines.cpu import conv_transpose_kernels, conv_transpose_tiles
+from upsample.engines.cpu import conv_transpose_products as products
 
 SPREADS = [case for case in CASES if "conv_transpose" in case.id]
 
@@ -221,7 +222,7 @@ def test_one_signature() -> None:
         function(x, weight, bias, stride=2, engine="cpu")
         function(x, weight, stride=3, engine="cpu")
 
-    for channels, kernel in ((1, conv_transpose_kernels.gather), (8, product_kernels.multiply)):
+    for channels, kernel in ((1, conv_transpose_kernels.gather), (8, conv_transpose_tiles.spread)):
         call("numpy", channels, 4, 5)
         before = len(kernel.signatures)
         for kind in KINDS:

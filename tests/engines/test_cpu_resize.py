@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
 import numpy as np
@@ -128,14 +129,14 @@ def test_any_call(call: tuple[np.ndarray, dict[str, Any]], job: int, ring: tuple
 
 
 @pytest.mark.parametrize("group", [1, 500, 1 << 13])
-@pytest.mark.parametrize("size", [(26, 22), (19, 22), (9, 26, 22), (40, 22)])
+@pytest.mark.parametrize("size", [(26, 42), (19, 42), (9, 26, 42), (40, 42)])
 @pytest.mark.parametrize("mode", ["linear", "cubic", "lanczos"])
 def test_doubled_rows_in_a_ring(monkeypatch: pytest.MonkeyPatch, mode: str, size: tuple[int, ...], group: int) -> None:
     from upsample.engines.cpu import resize, resize_double
 
     monkeypatch.setattr(resize, "_works", {})
     monkeypatch.setattr(resize_double, "_GROUP_BYTES", group)
-    x = values("float32", 2, *(5, 13, 11)[-len(size) :])
+    x = values("float32", 2, *(5, 13, 21)[-len(size) :])
     axes = tuple(range(1, x.ndim))
     same_as_portable(x, size, axes=axes, mode=mode, exact=False)
     (work,) = resize._works.values()
@@ -145,6 +146,53 @@ def test_doubled_rows_in_a_ring(monkeypatch: pytest.MonkeyPatch, mode: str, size
         again = x.copy()
         again[(0,) * (x.ndim - 2) + place] = np.inf
         same_as_portable(again, size, axes=axes, mode=mode, exact=False)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64", "float16", "complex64"])
+@pytest.mark.parametrize("mode", ["linear", "cubic", "lanczos"])
+def test_rows_by_permutations(dtype: str, mode: str) -> None:
+    from upsample.engines.cpu import resize_lanes
+
+    sizes = ((2, 30, 37), (41, 51)), ((1, 5, 14), (7, 28)), ((3, 14, 14), (19, 19)), ((9, 8, 8), (13, 11))
+    for shape, size in (*sizes, ((2, 13, 300), (13, 411)), ((4, 6, 20, 3), (8, 29)), ((4, 6, 20, 5), (6, 41))):
+        x = values(dtype, *shape)
+        same_as_portable(x, size, axes=(1, 2), mode=mode, exact=False)
+        for place, value in (((0, 0, 0), np.inf), ((0, 3, 5), np.nan), ((0, 4, shape[2] - 1), -np.inf)):
+            x[place] = value
+            same_as_portable(x, size, axes=(1, 2), mode=mode, exact=False)
+    if resize_lanes.can("float32"):
+        assert resize_lanes.rows.signatures  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("mode", ["linear", "cubic", "lanczos"])
+@pytest.mark.parametrize("inner", [1, 2, 3, 7, 14])
+def test_vectors_read_and_write_no_further_than_the_row(mode: str, inner: int) -> None:
+    from upsample.engines.cpu import resize_lanes
+    from upsample.engines.cpu.resize_tables import reach
+    from upsample.plans.resize import AxisRule, Rounding
+
+    if not resize_lanes.can("float32"):
+        pytest.skip("no permutations on this processor")
+    joints = set()
+    for n, factor, (begin, end) in itertools.product((4, 14, 33, 128), (1.0, 1.37, 2.0, 3.3), ((0, None), (5, 40))):
+        out = int(n * factor) + 1
+        rule = AxisRule(n, out, mode, (float(n), float(out)), False, False, -0.75, Rounding.FLOAT64)
+        span, whole = (min(begin, out - 1), min(end or out, out)), end is None
+        low, high = (0, n) if whole else reach(rule, *span)
+        chosen = resize_lanes.chosen(rule, span, "float32", inner, (low, high), whole)
+        if chosen is None:
+            continue
+        joint, first, base, lanes, weight = chosen[1]
+        taps, size = len(weight) // len(lanes), len(lanes) // len(first)
+        joints.add(joint)
+        assert first.min() == 0
+        assert first.max() == joint * (span[1] - span[0]) * inner - size
+        assert base.min() >= low * inner
+        assert base.max() + (taps - 1) * inner + size <= (low + joint * (high - low)) * inner
+        assert lanes.min() >= 0
+        assert lanes.max() < size
+    assert joints
+    assert inner > 1 or len(joints) > 1
 
 
 @pytest.mark.parametrize("dtype", ["float32", "uint8", "float16"])
@@ -311,12 +359,39 @@ def test_stores_past_the_caches_are_the_same(
         assert {step.function for strip in work.past.strips for step in strip.passes} == {resize_double.doubled}
 
 
+@pytest.mark.parametrize("dtype", ["float32", "complex128"])
+@pytest.mark.parametrize(
+    ("shape", "size"),
+    [((3, 40, 30), (55, 41)), ((3, 9, 40, 30), (18, 80, 60)), ((2, 9, 8, 40), (18, 16)), ((2, 9, 900, 3), (18, 1800))],
+)
+@pytest.mark.parametrize("mode", ["linear", "cubic", "lanczos"])
+def test_columns_stored_past_the_caches_are_the_same(
+    monkeypatch: pytest.MonkeyPatch, mode: str, shape: tuple[int, ...], size: tuple[int, ...], dtype: str
+) -> None:
+    from upsample.engines.cpu import resize, resize_float, stream
+
+    x, axes = values(dtype, *shape), tuple(range(1, 1 + len(size)))
+    wanted = upsample.resize(x, size, axes=axes, mode=mode, engine="cpu")
+    monkeypatch.setattr(resize, "_works", {})
+    monkeypatch.setattr(stream, "_LEAST", 0)
+    for start in (0, 1, 5):
+        out = np.full(wanted.size + 16, 7, dtype=dtype)
+        part = out[start : start + wanted.size].reshape(wanted.shape)
+        upsample.resize(x, size, axes=axes, mode=mode, out=part, engine="cpu")
+        np.testing.assert_array_equal(part, wanted)
+        assert (out[:start] == 7).all()
+        assert (out[start + wanted.size :] == 7).all()
+    (work,) = resize._works.values()
+    assert work.past is not None
+    assert {strip.passes[-1].function for strip in work.past.strips} == {resize_float.columns}
+
+
 def test_one_compiled_signature() -> None:
-    from upsample.engines.cpu import resize_bytes, resize_double, resize_float, resize_nearest
+    from upsample.engines.cpu import resize_bytes, resize_double, resize_float, resize_lanes, resize_nearest
 
     kernels = [
         value
-        for module in (resize_float, resize_bytes, resize_double, resize_nearest)
+        for module in (resize_float, resize_bytes, resize_double, resize_lanes, resize_nearest)
         for value in vars(module).values()
         if hasattr(value, "signatures") and value.__module__ == module.__name__
     ]

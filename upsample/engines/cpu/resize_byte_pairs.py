@@ -157,8 +157,7 @@ def chosen(
     tables = (both.count[cut], both.index[cut], both.weight[cut])
     if inner >= WIDTH:
         return columns, (shift_of(rule), *tables)
-    least = SIDE
-    if not packed or span[1] - span[0] < least or (source[1] - source[0]) * inner < least:
+    if not packed or span[1] - span[0] < SIDE or (source[1] - source[0]) * inner < SIDE:
         return None
     run = runs_of(rule, "int32", inner, *span)
     return rows, (shift_of(rule), run.first, run.weight, *source, *tables)

@@ -13,11 +13,15 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from upsample.engines.cpu.compile import kernel
+from upsample.engines.cpu.stream import fence, put
 
 __all__ = ["columns", "edges", "rows", "rows_double2", "rows_double4", "rows_halved", "rows_quartered"]
 
 _Array: TypeAlias = np.ndarray[Any, np.dtype[Any]]
 _U: Any = np.uint64
+
+_STRETCH = 1 << 11
+"""Values of a stretch that are made at once."""
 
 
 @kernel
@@ -40,41 +44,62 @@ def _add_taps(
 
 @kernel
 def columns(
-    src: _Array, s0: int, dst: _Array, d0: int, outer: int, steps: _Array, count: _Array, index: _Array, weight: _Array
+    src: _Array,
+    s0: int,
+    dst: _Array,
+    d0: int,
+    outer: int,
+    steps: _Array,
+    count: _Array,
+    index: _Array,
+    weight: _Array,
+    past: int,
 ) -> None:
-    """Filter an axis whose samples are `inner` values: each output a weighted sum of whole stretches."""
-    sa, sb, sn, da, db, dn, size_b, n = steps
-    for top in range(outer):
-        for mid in range(size_b):
-            s = s0 + top * sa + mid * sb
-            for o in range(len(count)):
-                d = _U(d0 + top * da + mid * db + o * dn)
-                taps = count[o]
-                if taps == 0:  # of a gradient
-                    for j in range(n):
-                        dst[d + _U(j)] = 0
-                    continue
-                a, w = _U(s + index[o, 0] * sn), weight[o, 0]
-                if taps == 1:
-                    for j in range(n):
-                        dst[d + _U(j)] = src[a + _U(j)] * w
-                    continue
+    """Filter an axis whose samples are `inner` values: each output a weighted sum of whole stretches.
+
+    Long stretches are cut, so that inputs stay in the first-level cache from one output to the next. `past` says
+    whether outputs are stored past the caches, through a small array.
+    """
+    sa, sb, sn, da, db, dn, size_b, all_n = steps
+    made = np.empty(_STRETCH, dtype=src.dtype) if past else dst
+    pieces = -(-all_n // _STRETCH)
+    for box in range(outer * size_b * pieces):
+        top, mid, at = box // pieces // size_b, box // pieces % size_b, box % pieces * _STRETCH
+        n, kept = min(_STRETCH, all_n - at), 0
+        s, begin = s0 + top * sa + mid * sb + at, d0 + top * da + mid * db + at
+        for o in range(len(count)):
+            d, taps = _U(kept if past else begin + o * dn), count[o]
+            a, w = _U(s + index[o, 0] * sn), weight[o, 0]
+            if taps == 0:  # of a gradient
+                for j in range(n):
+                    made[d + _U(j)] = 0
+            elif taps == 1:
+                for j in range(n):
+                    made[d + _U(j)] = src[a + _U(j)] * w
+            elif taps == 2:
                 b, v = _U(s + index[o, 1] * sn), weight[o, 1]
-                if taps == 2:
-                    for j in range(n):
-                        dst[d + _U(j)] = src[a + _U(j)] * w + src[b + _U(j)] * v
-                    continue
+                for j in range(n):
+                    made[d + _U(j)] = src[a + _U(j)] * w + src[b + _U(j)] * v
+            elif taps == 3:
+                b, v = _U(s + index[o, 1] * sn), weight[o, 1]
                 c, u = _U(s + index[o, 2] * sn), weight[o, 2]
-                if taps == 3:
-                    for j in range(n):
-                        dst[d + _U(j)] = src[a + _U(j)] * w + src[b + _U(j)] * v + src[c + _U(j)] * u
-                    continue
+                for j in range(n):
+                    made[d + _U(j)] = src[a + _U(j)] * w + src[b + _U(j)] * v + src[c + _U(j)] * u
+            else:
+                b, v = _U(s + index[o, 1] * sn), weight[o, 1]
+                c, u = _U(s + index[o, 2] * sn), weight[o, 2]
                 e, z = _U(s + index[o, 3] * sn), weight[o, 3]
                 for j in range(n):
                     k = _U(j)
-                    dst[d + k] = src[a + k] * w + src[b + k] * v + src[c + k] * u + src[e + k] * z
+                    made[d + k] = src[a + k] * w + src[b + k] * v + src[c + k] * u + src[e + k] * z
                 if taps > 4:
-                    _add_taps(src, s, sn, dst, d, n, taps, index, weight, o)
+                    _add_taps(src, s, sn, made, d, n, taps, index, weight, o)
+            kept += n
+            if past and (dn != n or kept + n > _STRETCH or o + 1 == len(count)):
+                put(made, dst, _U(begin + o * dn + n - kept), _U(kept))
+                kept = 0
+    if past:
+        fence()
 
 
 @kernel

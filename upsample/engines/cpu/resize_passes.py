@@ -16,7 +16,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from upsample.engines.cpu import resize_byte_pairs, resize_bytes, resize_float, resize_pixels
+from upsample.engines.cpu import resize_byte_pairs, resize_bytes, resize_float, resize_lanes, resize_pixels
 from upsample.engines.cpu.compile import frozen
 from upsample.engines.cpu.resize_double import doubled, plan_ring, twins
 from upsample.engines.cpu.resize_tables import Listed, listed, reach, runs, shift_of, steady, sums_of
@@ -115,12 +115,15 @@ class Filter:
         """Return the same with results stored past the caches, or None where no kernel does so."""
         strips = []
         for strip in self.strips:
-            (step, *more) = strip.passes
-            if more or step.function is not doubled:
+            *before, step = strip.passes
+            if step.function is doubled:
+                steps, sizes, *tables = step.arguments
+                arguments = (steps, np.asarray([*sizes[:-1], 1]), *tables)
+            elif step.function is resize_float.columns:
+                arguments = (*step.arguments[:-1], 1)
+            else:
                 return None
-            steps, sizes, *tables = step.arguments
-            past = replace(step, arguments=(steps, np.asarray([*sizes[:-1], 1]), *tables))
-            strips.append(replace(strip, passes=(past,)))
+            strips.append(replace(strip, passes=(*before, replace(step, arguments=arguments))))
         return replace(self, strips=tuple(strips))
 
     def run(self, src: _Array, dst: _Array, block: int, spare: list[list[_Array]]) -> None:
@@ -163,13 +166,16 @@ class _Geometry:
         """The axes in the order in which they are filtered.
 
         uint8 rounds after each, the last first; else axes that shrink come first, down the columns before along
-        the rows, so that less is left for the others.
+        the rows, so that less is left for the others. Of those that grow the last comes first, unless rows are so
+        short that columns go by vectors as rows do.
         """
         places = [i for i, rule in enumerate(self.rules) if not rule.is_identity]
         if self.dtype == "uint8":
             return places[::-1]
         shrink = [i for i in places if self.rules[i].out_size < self.rules[i].in_size]
-        return shrink + [i for i in reversed(places) if i not in shrink]
+        grow = [i for i in places if i not in shrink]
+        short = self.rules[-1].in_size * self.inner < _FEW and resize_lanes.can(self.dtype)
+        return shrink + (grow if short else grow[::-1])
 
     def strip(self, target: tuple[_Range, _Range]) -> Strip:
         """Lay out the part of the result that `target` names."""
@@ -283,7 +289,7 @@ def _kernel(
             return paired
     exact = (each.count[cut], each.index[cut], each.weight[cut])
     if inner >= _FEW or not packed:
-        return kernels.columns, (shift_of(rule), *exact) if saturate else exact
+        return kernels.columns, (shift_of(rule), *exact) if saturate else (*exact, 0)
     run = runs(rule, dtype, inner, *span)
     low, high = source
     tables = (run.first, run.weight)
@@ -291,6 +297,9 @@ def _kernel(
     lead = (shift_of(rule), *tables) if saturate else exact
     if inner == 3 and not saturate:
         kernels = resize_pixels
+    by_lanes = None if saturate else resize_lanes.chosen(rule, span, dtype, inner, source, whole)
+    if by_lanes is not None and rule.in_size < _FEW:
+        return by_lanes[0], (*exact, *by_lanes[1])
     if whole and inner in (1, 1 if saturate else 3) and rule.out_size == 2 * rule.in_size:
         same = steady(rule, dtype, 2, 1)
         taps = same.weight.shape[1] if same else 0
@@ -306,6 +315,8 @@ def _kernel(
             return function, (*lead, same.low, same.high, same.start[0], same.weight)
     if saturate:
         return resize_bytes.rows, lead
+    if by_lanes is not None:
+        return by_lanes[0], (*exact, *by_lanes[1])
     return resize_float.rows, (low, high - low, *exact, *tables)
 
 
