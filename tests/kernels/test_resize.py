@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import tolerances
 from cases import CASES, Case, noise
+from dtypes import dtype_of
 from emulator.device import EmulatedDevice
 
 import upsample
@@ -22,13 +23,10 @@ MOVED = ["bool", "int8", "uint16", "float16", "bfloat16", "int32", "float32", "i
 
 def values(dtype: str, *shape: int) -> np.ndarray:
     """Noise of any dtype."""
-    if dtype == "bfloat16":
-        ml_dtypes = pytest.importorskip("ml_dtypes", reason="ml_dtypes is not installed: no bfloat16")
-        return noise(*shape).astype(ml_dtypes.bfloat16)
     if dtype.startswith("complex"):
         return (noise(*shape) + 1j * noise(*shape, seed=1)).astype(dtype)
-    if dtype.startswith("float"):
-        return noise(*shape).astype(dtype)
+    if "float" in dtype:
+        return noise(*shape).astype(dtype_of(dtype))
     if dtype == "bool":
         return noise(*shape) > 0
     return noise(*shape, np.dtype(dtype).itemsize, dtype="uint8").view(dtype)[..., 0]
