@@ -165,6 +165,17 @@ def test_moves(gpu: EmulatedDevice, dtype: str, mode: str) -> None:
             assert got.tobytes() == upsample.resize(x, size, axes=axes, mode=mode, engine="portable").tobytes()
 
 
+def test_moves_by_fewer_threads_than_a_row_has(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As where a result has more rows times pieces than 32 bits count."""
+    monkeypatch.setattr(resize_move, "_MOST_THREADS", 4)
+    device = EmulatedDevice(processors=5, order=7)  # no other test has five: plans are cached
+    with emulating(device):
+        for shape, size, axes in MOVES:
+            for dtype in ("uint8", "complex128"):
+                check(device, values(dtype, *shape), size, axes=axes, mode="nearest")
+    assert any(launch.scalars[0]["out_row"] > 16 * launch.scalars[0]["across"] for launch in device.launches)
+
+
 @pytest.mark.parametrize("dtype", ["float16", "float32", "complex128"])
 def test_infinity_and_nan_reach_only_their_outputs(gpu: EmulatedDevice, dtype: str) -> None:
     for shape, size, axes, mode, antialias, _ in FUSED + BY_AXIS:
