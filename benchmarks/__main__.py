@@ -12,8 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NoReturn
 
-from benchmarks.conftest import ROOT
-from upsample.info import SPOILERS
+from benchmarks.conftest import ROOT, SPOILERS
 
 HERE = Path(__file__).resolve().parent
 

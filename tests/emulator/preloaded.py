@@ -7,11 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-__all__ = ["SANITIZED", "SANITIZER", "run"]
-
-SANITIZER = os.environ.get("UPSAMPLE_EMULATOR", "plain")
-"""The one that this process was started under."""
-SANITIZED = SANITIZER != "plain"
+__all__ = ["run"]
 
 _LIBRARIES = {"address": "libasan.so", "thread": "libtsan.so"}
 _OPTIONS = {

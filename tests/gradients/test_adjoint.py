@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, assume, example, given, settings
 from hypothesis import strategies as st
-from methods import Method, every_method
+from methods import every_method
 
 import upsample
 from upsample import chainer
@@ -66,13 +66,15 @@ def test_resize(
     axes: list,
     seed: int,
     layout: str,
-    method: Method,
+    mode: str,
+    antialias: bool,
+    corners: bool,
     engine: Any,
 ) -> None:
     shape = [2, 3, 2, 1]
     for axis, n in zip(axes, small, strict=False):
         shape[axis] = n
-    options = dict(axes=tuple(axes[:2]), **method.options, engine=engine)
+    options = dict(axes=tuple(axes[:2]), mode=mode, antialias=antialias, align_corners=corners, engine=engine)
     assert_adjoint(layout, upsample.resize, noise(tuple(shape), seed, layout), large, **options)
 
 

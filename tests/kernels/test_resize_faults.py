@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 import numpy as np
 import pytest
 import tolerances
 from cases import noise
+from emulator import build
 from emulator.device import EmulatedDevice
-from emulator.trials import ORDERS, faults_are_planted
 
 import upsample
 from upsample.engines.cuda.device import emulating
 
-pytestmark = faults_are_planted
+pytestmark = pytest.mark.skipif("UPSAMPLE_EMULATOR" in os.environ, reason="faults are looked for in numbers here")
 
 Call = tuple[tuple[int, ...], dict[str, Any]]
 
@@ -66,12 +67,15 @@ FAULTS = [
 
 @pytest.mark.parametrize(("call", "old", "new"), FAULTS, ids=range(len(FAULTS)))
 def test_planted_faults_are_caught(call: Call, old: str, new: str) -> None:
+    why = build.missing()
+    if why is not None:
+        pytest.skip(why)
     shape, options = call
     base = np.concatenate([noise(1, *shape), np.full((1, *shape), 1e6, np.float32)])
     x = base[0]  # what a read past the end finds is far off
     wanted = upsample.resize(x, **options, engine="portable")
     caught = []
-    for order in ORDERS:
+    for order in (0, 1, 7):
         with emulating(EmulatedDevice(order=order)):
             right = upsample.resize(x, **options, engine="cuda")
         with emulating(EmulatedDevice(order=order, fault=(old, new))):

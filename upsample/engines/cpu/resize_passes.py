@@ -283,8 +283,9 @@ def _kernel(
     kernels: Any = resize_bytes if saturate else resize_float
     dtype = sums_of(rule) if saturate else dtype
     each, cut = listed(rule, dtype), slice(*span)
+    whole = span == (0, rule.out_size) and source == (0, rule.in_size)
     if saturate:
-        paired = resize_byte_pairs.chosen(rule, span, inner, packed and inner < _FEW, source)
+        paired = resize_byte_pairs.chosen(rule, span, inner, packed and inner < _FEW, source, whole)
         if paired is not None:
             return paired
     exact = (each.count[cut], each.index[cut], each.weight[cut])
@@ -293,7 +294,6 @@ def _kernel(
     run = runs(rule, dtype, inner, *span)
     low, high = source
     tables = (run.first, run.weight)
-    whole = span == (0, rule.out_size) and source == (0, rule.in_size)
     lead = (shift_of(rule), *tables) if saturate else exact
     if inner == 3 and not saturate:
         kernels = resize_pixels
