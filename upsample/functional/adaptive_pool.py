@@ -25,7 +25,7 @@ __all__ = [
 @overload
 def adaptive_max_pool2d(
     input: ArrayT,
-    output_size: int | Sequence[int | None] | None,
+    output_size: int | Sequence[int | None],
     return_indices: Literal[False] = False,
     *,
     out: Array | None = None,
@@ -34,7 +34,7 @@ def adaptive_max_pool2d(
 @overload
 def adaptive_max_pool2d(
     input: ArrayT,
-    output_size: int | Sequence[int | None] | None,
+    output_size: int | Sequence[int | None],
     return_indices: Literal[True],
     *,
     out: tuple[Array, Array] | None = None,
@@ -42,7 +42,7 @@ def adaptive_max_pool2d(
 ) -> tuple[ArrayT, ArrayT]: ...
 def adaptive_max_pool2d(
     input: ArrayT,
-    output_size: int | Sequence[int | None] | None,
+    output_size: int | Sequence[int | None],
     return_indices: bool = False,
     *,
     out: Array | tuple[Array, Array] | None = None,
@@ -54,7 +54,7 @@ def adaptive_max_pool2d(
     ----------
     input : array
         ``[N, C, H, W]`` or ``[C, H, W]``; only N may be 0. Real floating, integer or bool.
-    output_size : int, None or sequence of them
+    output_size : int or sequence of int or None
         Cells along each spatial axis; in a sequence, None keeps the input's size.
     return_indices : bool
         Also return where in the input plane each maximum lies.
@@ -104,7 +104,7 @@ def adaptive_max_pool2d(
 
 def adaptive_max_pool2d_with_indices(
     input: ArrayT,
-    output_size: int | Sequence[int | None] | None,
+    output_size: int | Sequence[int | None],
     return_indices: bool = False,
     *,
     out: tuple[Array, Array] | None = None,
@@ -116,7 +116,7 @@ def adaptive_max_pool2d_with_indices(
     ----------
     input : array
         ``[N, C, H, W]`` or ``[C, H, W]``; only N may be 0. Real floating, integer or bool.
-    output_size : int, None or sequence of them
+    output_size : int or sequence of int or None
         As in `adaptive_max_pool2d`.
     return_indices : bool
         For the signature's sake only.
@@ -148,7 +148,7 @@ def adaptive_max_pool2d_with_indices(
 @overload
 def adaptive_max_pool1d(
     input: ArrayT,
-    output_size: int | Sequence[int | None] | None,
+    output_size: int | Sequence[int | None],
     return_indices: Literal[False] = False,
     *,
     out: Array | None = None,
@@ -157,7 +157,7 @@ def adaptive_max_pool1d(
 @overload
 def adaptive_max_pool1d(
     input: ArrayT,
-    output_size: int | Sequence[int | None] | None,
+    output_size: int | Sequence[int | None],
     return_indices: Literal[True],
     *,
     out: tuple[Array, Array] | None = None,
@@ -165,7 +165,7 @@ def adaptive_max_pool1d(
 ) -> tuple[ArrayT, ArrayT]: ...
 def adaptive_max_pool1d(
     input: ArrayT,
-    output_size: int | Sequence[int | None] | None,
+    output_size: int | Sequence[int | None],
     return_indices: bool = False,
     *,
     out: Array | tuple[Array, Array] | None = None,
@@ -177,7 +177,7 @@ def adaptive_max_pool1d(
     ----------
     input : array
         ``[N, C, L]`` or ``[C, L]``; only N may be 0. Real floating, integer or bool.
-    output_size : int, None or sequence of them
+    output_size : int or sequence of int or None
         As in `adaptive_max_pool2d`.
     return_indices : bool
         Also return where in the input plane each maximum lies.
@@ -205,7 +205,7 @@ def adaptive_max_pool1d(
 
 def adaptive_max_pool1d_with_indices(
     input: ArrayT,
-    output_size: int | Sequence[int | None] | None,
+    output_size: int | Sequence[int | None],
     return_indices: bool = False,
     *,
     out: tuple[Array, Array] | None = None,
@@ -217,7 +217,7 @@ def adaptive_max_pool1d_with_indices(
     ----------
     input : array
         ``[N, C, L]`` or ``[C, L]``; only N may be 0. Real floating, integer or bool.
-    output_size : int, None or sequence of them
+    output_size : int or sequence of int or None
         As in `adaptive_max_pool2d`.
     return_indices : bool
         For the signature's sake only.
@@ -247,7 +247,7 @@ def adaptive_max_pool1d_with_indices(
 @overload
 def adaptive_max_pool3d(
     input: ArrayT,
-    output_size: int | Sequence[int | None] | None,
+    output_size: int | Sequence[int | None],
     return_indices: Literal[False] = False,
     *,
     out: Array | None = None,
@@ -256,7 +256,7 @@ def adaptive_max_pool3d(
 @overload
 def adaptive_max_pool3d(
     input: ArrayT,
-    output_size: int | Sequence[int | None] | None,
+    output_size: int | Sequence[int | None],
     return_indices: Literal[True],
     *,
     out: tuple[Array, Array] | None = None,
@@ -264,7 +264,7 @@ def adaptive_max_pool3d(
 ) -> tuple[ArrayT, ArrayT]: ...
 def adaptive_max_pool3d(
     input: ArrayT,
-    output_size: int | Sequence[int | None] | None,
+    output_size: int | Sequence[int | None],
     return_indices: bool = False,
     *,
     out: Array | tuple[Array, Array] | None = None,
@@ -276,7 +276,7 @@ def adaptive_max_pool3d(
     ----------
     input : array
         ``[N, C, D, H, W]`` or ``[C, D, H, W]``; only N may be 0. Real floating, integer or bool.
-    output_size : int, None or sequence of them
+    output_size : int or sequence of int or None
         As in `adaptive_max_pool2d`.
     return_indices : bool
         Also return where in the input plane each maximum lies.
@@ -304,7 +304,7 @@ def adaptive_max_pool3d(
 
 def adaptive_max_pool3d_with_indices(
     input: ArrayT,
-    output_size: int | Sequence[int | None] | None,
+    output_size: int | Sequence[int | None],
     return_indices: bool = False,
     *,
     out: tuple[Array, Array] | None = None,
@@ -316,7 +316,7 @@ def adaptive_max_pool3d_with_indices(
     ----------
     input : array
         ``[N, C, D, H, W]`` or ``[C, D, H, W]``; only N may be 0. Real floating, integer or bool.
-    output_size : int, None or sequence of them
+    output_size : int or sequence of int or None
         As in `adaptive_max_pool2d`.
     return_indices : bool
         For the signature's sake only.
