@@ -24,7 +24,7 @@ import numpy as np
 from upsample.plans.filters import FILTERS, Mean, Point, Weighted
 from upsample.plans.resize import AxisRule, Rounding
 
-__all__ = ["FixedPoint", "Taps", "fixed_point", "taps", "taps_between"]
+__all__ = ["FixedPoint", "Taps", "fixed_point", "scaled", "taps", "taps_between"]
 
 _Bools = np.ndarray[Any, np.dtype[np.bool_]]
 _Ints = np.ndarray[Any, np.dtype[np.int64]]
@@ -179,12 +179,18 @@ class FixedPoint:
     ----------
     table : Taps
         With the rounded weights.
+    shift : int
+        The binary places of the weights.
     fits_float32 : bool
         Whether the sums are exact in float32 already.
+    sums : {"int32", "int64"}
+        The integers in which the sums of weights times ``2**shift`` fit.
     """
 
     table: Taps
+    shift: int
     fits_float32: bool
+    sums: str
 
 
 @lru_cache(maxsize=64)
@@ -197,13 +203,24 @@ def fixed_point(rule: AxisRule) -> FixedPoint:
     """
     table = taps(rule)
     largest = float(table.weight.max())
-    one = 2.0 ** max(p for p in range(23) if int(0.5 + largest * 2.0**p) < 2**15)
-    scaled = table.weight * one
-    scaled = np.trunc(scaled + np.copysign(0.5, scaled))
-    weight = scaled / one
+    shift = max(p for p in range(23) if int(0.5 + largest * 2.0**p) < 2**15)
+    one = 2.0**shift
+    whole = table.weight * one
+    whole = np.trunc(whole + np.copysign(0.5, whole))
+    weight = whole / one
     weight.flags.writeable = False
-    fits = 255.0 * np.abs(scaled).sum(axis=1).max() + one / 2 < 2.0**24
-    return FixedPoint(replace(table, weight=weight), bool(fits))
+    most = 255.0 * float(np.abs(whole).sum(axis=1).max())
+    sums = "int32" if most + one < 2.0**31 else "int64"
+    return FixedPoint(replace(table, weight=weight), shift, most + one / 2 < 2.0**24, sums)
+
+
+def scaled(rule: AxisRule, dtype: str) -> tuple[Taps, _Reals]:
+    """Return the table, and its weights in the `dtype` of sums: for bytes, integers of which ``2**shift`` make one."""
+    if dtype.startswith("int"):
+        fixed = fixed_point(rule)
+        return fixed.table, np.rint(fixed.table.weight * 2.0**fixed.shift).astype(dtype)
+    table = taps(rule)
+    return table, table.weight.astype(dtype)
 
 
 def _point(rule: AxisRule, method: Point, output: _Ints) -> Taps:

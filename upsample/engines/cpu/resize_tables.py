@@ -18,7 +18,7 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from upsample.plans.resize import AxisRule
-from upsample.plans.taps import Taps, fixed_point, taps
+from upsample.plans.taps import fixed_point, scaled, taps
 
 __all__ = ["Listed", "Runs", "Steady", "listed", "pairs", "reach", "runs", "shift_of", "steady", "sums_of"]
 
@@ -85,25 +85,15 @@ class Steady:
 
 def shift_of(rule: AxisRule) -> int:
     """Return the binary places of the weights of a uint8 axis."""
-    largest = float(taps(rule).weight.max())
-    return max(p for p in range(23) if int(0.5 + largest * 2.0**p) < 2**15)
+    return fixed_point(rule).shift
 
 
 def sums_of(rule: AxisRule) -> str:
     """Return the integers in which the sums of a uint8 axis fit."""
-    one = 2.0 ** shift_of(rule)
-    largest = 255.0 * one * float(np.abs(fixed_point(rule).table.weight).sum(axis=1).max()) + one
-    return "int32" if largest < 2.0**31 else "int64"
+    return fixed_point(rule).sums
 
 
-@lru_cache(maxsize=512)
-def _scaled(rule: AxisRule, dtype: str) -> tuple[Taps, _Array]:
-    """Return the table and its weights in `dtype`; as an integer, as multiples of the last binary place."""
-    if dtype.startswith("int"):
-        table = fixed_point(rule).table
-        return table, np.rint(table.weight * 2.0 ** shift_of(rule)).astype(dtype)
-    table = taps(rule)
-    return table, table.weight.astype(dtype)
+_scaled = lru_cache(maxsize=512)(scaled)
 
 
 def reach(rule: AxisRule, begin: int, end: int) -> tuple[int, int]:

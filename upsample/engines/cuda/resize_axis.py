@@ -9,8 +9,8 @@ import numpy as np
 
 from upsample.engines.cuda.launch import C_TYPES, Kernel, Launch, ceil_div, kernel, struct
 from upsample.engines.cuda.resize_pass import Axis, Pass
-from upsample.engines.cuda.resize_tables import axis_tables, longest, shift_of, sums_of, widest
-from upsample.plans.taps import taps
+from upsample.engines.cuda.resize_tables import axis_tables, longest, widest
+from upsample.plans.taps import fixed_point, taps
 
 __all__ = ["kernels", "plan_axis"]
 
@@ -45,10 +45,10 @@ def _kernel(entry: str, source: str, target: str, sums: str) -> Kernel:
 def plan_axis(axis: Axis, source: str, target: str) -> Pass:
     """Plan the pass over one axis, from values of the dtype `source` to values of the dtype `target`."""
     if source == "uint8":
-        sums = "int" if sums_of(axis.rule) == "int32" else "int64"
+        sums = "int" if fixed_point(axis.rule).sums == "int32" else "int64"
     else:
         sums = "double" if source == "float64" else "float"
-    shift = shift_of(axis.rule) if source == "uint8" else 0
+    shift = fixed_point(axis.rule).shift if source == "uint8" else 0
     plan = _along_rows if axis.inner == 1 else _along_columns
     launch, by_output, tables = plan(axis, source, target, sums, shift)
     size = axis.outer * axis.rule.out_size * axis.inner

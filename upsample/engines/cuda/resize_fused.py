@@ -9,8 +9,9 @@ import numpy as np
 
 from upsample.engines.cuda.launch import C_TYPES, Kernel, Launch, ceil_div, kernel, struct
 from upsample.engines.cuda.resize_pass import Pass, Request
-from upsample.engines.cuda.resize_tables import longest, marches, place_tables, run_tables, shift_of, sums_of
+from upsample.engines.cuda.resize_tables import longest, marches, place_tables, run_tables
 from upsample.plans.resize import AxisRule
+from upsample.plans.taps import fixed_point
 
 __all__ = ["Box", "fuses", "kernels", "plan_fused"]
 
@@ -64,7 +65,7 @@ def fuses(box: Box, dtype: str, limit: int) -> bool:
     width = _taps(box)
     if width > most or not all(marches(rule) for rule in box.rules):
         return False
-    if dtype == "uint8" and any(sums_of(rule) != "int32" for rule in box.rules):
+    if dtype == "uint8" and any(fixed_point(rule).sums != "int32" for rule in box.rules):
         return False
     down = box.rules[0]
     rows = [_row(box, [r.in_size for r in box.rules]), _row(box, [r.out_size for r in box.rules])]
@@ -116,7 +117,7 @@ def plan_fused(box: Box, dtype: str, aligned: bool, processors: int) -> Pass:
     rows = ceil_div(down.out_size, strips)
     strips = ceil_div(down.out_size, rows)
     threads = box.planes * strips * across
-    shifts = [shift_of(rule) if dtype == "uint8" else 0 for rule in (along, box.rules[-2], down)]
+    shifts = [fixed_point(rule).shift if dtype == "uint8" else 0 for rule in (along, box.rules[-2], down)]
     geometry = {
         "in_plane": np.int64(down.in_size * in_row),
         "out_plane": np.int64(down.out_size * out_row),

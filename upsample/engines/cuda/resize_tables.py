@@ -1,6 +1,6 @@
 """A plan's taps as the kernels read them; made once, kept on the device.
 
-Weights are in the type in which a kernel sums: for uint8, integers of which ``2**shift`` make one.
+Weights are in the type in which a kernel sums (`upsample.plans.taps.scaled`).
 """
 
 from __future__ import annotations
@@ -11,29 +11,14 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from upsample.plans.resize import AxisRule
-from upsample.plans.taps import Taps, fixed_point, taps
+from upsample.plans.taps import Taps, scaled, taps
 
-__all__ = ["axis_tables", "longest", "marches", "place_tables", "run_tables", "shift_of", "sums_of", "widest"]
+__all__ = ["axis_tables", "longest", "marches", "place_tables", "run_tables", "widest"]
 
 _Array: TypeAlias = np.ndarray[Any, np.dtype[Any]]
 
 _MIXED_FIRST, _MIXED_LAST = 1 << 29, 1 << 30
 """Flags above the number of taps; as in kernels/resize.cuh."""
-
-
-@lru_cache(maxsize=512)
-def shift_of(rule: AxisRule) -> int:
-    """Return the binary places of the weights of a uint8 axis."""
-    largest = float(taps(rule).weight.max())
-    return max(p for p in range(23) if int(0.5 + largest * 2.0**p) < 2**15)
-
-
-@lru_cache(maxsize=512)
-def sums_of(rule: AxisRule) -> str:
-    """Return the integers in which the sums of a uint8 axis fit."""
-    one = 2.0 ** shift_of(rule)
-    largest = 255.0 * one * float(np.abs(fixed_point(rule).table.weight).sum(axis=1).max()) + one
-    return "int32" if largest < 2.0**31 else "int64"
 
 
 @lru_cache(maxsize=512)
@@ -59,15 +44,6 @@ def widest(rule: AxisRule, outputs: int) -> int:
     return int((_reach(table)[end - 1] - _base(table)[begin]).max())
 
 
-def _scaled(rule: AxisRule, dtype: str) -> tuple[Taps, _Array]:
-    """Return the table and its weights in the dtype of the sums."""
-    if dtype.startswith("int"):
-        table = fixed_point(rule).table
-        return table, np.rint(table.weight * 2.0 ** shift_of(rule)).astype(dtype)
-    table = taps(rule)
-    return table, table.weight.astype(dtype)
-
-
 def _flagged(table: Taps) -> _Array:
     """Return the number of taps of each output, with its flags."""
     flags: _Array = _MIXED_FIRST * table.mixed_first + _MIXED_LAST * table.mixed_last
@@ -81,7 +57,7 @@ def axis_tables(rule: AxisRule, dtype: str, by_output: bool) -> tuple[_Array, ..
 
     `by_output` puts the weights of an output side by side, else those of neighbours.
     """
-    table, weight = _scaled(rule, dtype)
+    table, weight = scaled(rule, dtype)
     weight = weight if by_output else weight.T
     return table.first, _flagged(table), _base(table), _reach(table), np.ascontiguousarray(weight)
 
@@ -103,7 +79,7 @@ def place_tables(rule: AxisRule, dtype: str, width: int) -> tuple[_Array, ...]:
     an output has fewer taps, its last one comes again, and they share its weight in halves, which loses nothing; but
     with weight zero what `Taps` flags, for torch did so.
     """
-    table, weight = _scaled(rule, dtype)
+    table, weight = scaled(rule, dtype)
     count, place = table.count[:, None], np.arange(width)
     offset, padded = np.minimum(place, count - 1), _padded(weight, width)
     if dtype.startswith("float"):
@@ -124,7 +100,7 @@ def run_tables(rule: AxisRule, dtype: str, width: int) -> tuple[_Array, ...]:
     Input i is at place i modulo `width` of the window, and so is its weight. A bit of `own` says for each place
     whether it holds a tap, one 16 higher whether `Taps` flags that.
     """
-    table, weight = _scaled(rule, dtype)
+    table, weight = scaled(rule, dtype)
     tap = (np.arange(width) - table.first[:, None]) % width
     own = tap < table.count[:, None]
     flagged = (tap == 0) & table.mixed_first[:, None]
