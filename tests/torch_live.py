@@ -18,6 +18,7 @@ from typing import Any
 import ml_dtypes
 import numpy as np
 import pytest
+from dtypes import dtype_of
 
 torch = pytest.importorskip("torch", reason="torch is not installed, and these tests compare with live torch")
 torch.set_num_threads(1)
@@ -29,10 +30,6 @@ DTYPES = (*FLOATS, "uint8")
 
 # Rounding allowed to arithmetic, in eps of the result's dtype, relative to the largest value involved.
 EPS_ALLOWED = 64
-
-
-def dtype_named(name: str) -> np.dtype:
-    return BFLOAT16 if name == "bfloat16" else np.dtype(name)
 
 
 def eps_of(dtype: np.dtype) -> float:
@@ -207,7 +204,7 @@ def run_all(cases: Iterable[Any], check: Callable[[Any], None]) -> int:
 
 def values(shape: tuple[int, ...], dtype: np.dtype | str, seed: int) -> np.ndarray:
     """Random values of any dtype: floats around -4..4, integers over a part of their range."""
-    dtype = dtype_named(dtype) if isinstance(dtype, str) else dtype
+    dtype = dtype_of(dtype) if isinstance(dtype, str) else dtype
     rng = np.random.default_rng([seed, *shape])
     if dtype == np.bool_:
         return rng.integers(0, 2, shape).astype(bool)

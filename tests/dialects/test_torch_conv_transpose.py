@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch_live as live
+from dtypes import dtype_of
 
 import upsample
 
@@ -219,7 +220,7 @@ def test_a_planted_fault_is_seen(monkeypatch: pytest.MonkeyPatch, dtype: str) ->
     wide = [live.widened(a) for a in (x, w, b)] if dtype in live.HALVES else [x, w, b]
 
     def torch_with(x: np.ndarray, w: np.ndarray, b: np.ndarray | None) -> np.ndarray:
-        return live.call("conv_transpose2d", x, w, b, *window).astype(live.dtype_named(dtype))
+        return live.call("conv_transpose2d", x, w, b, *window).astype(dtype_of(dtype))
 
     good = torch_with(*wide)
     monkeypatch.setattr(upsample, "conv_transpose2d", lambda *_: good)

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch_live as live
+from dtypes import dtype_of
 
 import upsample
 
@@ -44,7 +45,7 @@ CASES = {rank: pool_cases(rank) for rank in (1, 2, 3)}
 def with_ties_and_specials(shape: tuple[int, ...], dtype: str) -> np.ndarray:
     """Few distinct values, so that most windows have ties; floats with NaN, infinities and -0.0 too."""
     rng = np.random.default_rng([11, *shape])
-    x = rng.integers(0, 4, shape).astype(live.dtype_named(dtype))
+    x = rng.integers(0, 4, shape).astype(dtype_of(dtype))
     if dtype in live.FLOATS:
         x = x - np.asarray(2, x.dtype)
         for special in (np.nan, np.inf, -np.inf, -0.0):
