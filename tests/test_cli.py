@@ -227,6 +227,8 @@ def test_the_photograph_needs_no_path(demo_modules: None) -> None:
 def test_where_the_gallery_cannot_go(photo: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["demo", str(photo), "--output", str(tmp_path / "absent" / "gallery.png")]) == 2
     _one_line(capsys, "No such file or directory", "absent")
+    assert main(["demo", str(photo), "--output", str(tmp_path / "gallery.jpg")]) == 2
+    _one_line(capsys, "gallery.jpg: a name in .png is wanted")
     before = photo.read_bytes()
     assert main(["demo", str(photo), "--output", str(photo)]) == 2
     _one_line(capsys, "would overwrite the image")

@@ -42,6 +42,7 @@ def test_a_quick_run_measures_every_case(tmp_path: Path, capsys: pytest.CaptureF
         assert [name for name, r in measured["rivals"].items() if "differs" in r] == []
     assert set(found) <= {name for c in content["cases"] for name in c["rivals"]}
     assert "The figures mean nothing." in said
+    assert "Faster than" not in said
     assert "\x1b" not in said
 
 
@@ -71,7 +72,9 @@ def test_a_rival_that_differs_is_told_and_not_timed(
     said = capsys.readouterr().out
     assert "differs" in said
     assert "DIFFERS: interpolate nearest ×2, torch: off by 0.01" in said
-    assert "Faster than" not in said
+    row = measure.measure(cases.matching(ONE)[0], Cpu(), "quick", None)
+    assert row is not None
+    assert not [line for line in show.summary([row], "cpu") if line.startswith("Faster than")]
 
 
 def test_a_rival_that_fails_is_told_and_no_fault_of_ours(
@@ -143,6 +146,27 @@ def test_the_chart_is_drawn(tmp_path: Path, capsys: pytest.CaptureFixture[str]) 
     assert main(["bench", "--quick", "--device", "cpu", "-k", "resize float32", "--plot", str(path)]) == 0
     assert path.read_bytes().startswith(b"\x89PNG\r\n\x1a\n")
     assert f"Wrote {path}." in capsys.readouterr().out
+
+
+def test_the_chart_leaves_out_cases_without_a_rival(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("matplotlib")
+
+    def one(case: cases.Case, device: Cpu, inputs: tuple, options: dict) -> list[rivals.Rival]:
+        made = upsample.resize(*inputs, **options)
+        return [rivals.Rival("scipy", lambda: made, True, lambda y: (y,))] if case.name == "linear ×2" else []
+
+    path = tmp_path / "chart.svg"
+    monkeypatch.setitem(sys.modules["matplotlib"].rcParams, "svg.fonttype", "none")
+    for rivals_of, labels, legend in (
+        (one, {"linear ×2"}, "scipy"),
+        (lambda *_: [], {"linear ×2", "cubic ×2"}, "copy"),
+    ):
+        monkeypatch.setattr(measure, "rivals", rivals_of)
+        assert main(["bench", "--quick", "--device", "cpu", "-k", "resize ×2 float32", "--plot", str(path)]) == 0
+        text = path.read_text(encoding="utf-8")
+        assert {name for name in ("linear ×2", "cubic ×2") if f">resize {name} float32</text>" in text} == labels
+        assert f">{legend}</text>" in text
+        assert "the figures mean nothing" in text
 
 
 @pytest.mark.parametrize(

@@ -21,6 +21,7 @@ __all__ = [
     "NumberOrNumbers",
     "check_addressable",
     "check_dtype",
+    "check_no_factor",
     "check_rank",
     "flag",
     "integer",
@@ -40,12 +41,16 @@ _LONGEST = 2**48
 
 def integer(op: str, argument: str, value: object, *, least: int | None = None) -> int:
     """Return an int; bool, float and text are a TypeError, less than `least` a ValueError."""
+    return _integer(op, argument, value, least, "pass an int")
+
+
+def _integer(op: str, argument: str, value: object, least: int | None, remedy: str) -> int:
     try:
         result = value if type(value) is int else operator.index(value)  # type: ignore[arg-type]
     except TypeError:
         result = None
     if result is None or isinstance(value, bool):
-        raise bad_type(op, argument, value, "an integer is wanted", "pass an int")
+        raise bad_type(op, argument, value, "an integer is wanted", remedy)
     if least is not None and result < least:
         raise bad_value(op, argument, value, f"it must be at least {least}", f"pass {least} or more")
     if abs(result) > _LONGEST:
@@ -57,14 +62,21 @@ def integers(
     op: str, argument: str, value: object, count: int, *, least: int | None = None, one_for_all: bool = True
 ) -> tuple[int, ...]:
     """Return `count` ints from one int or from a list or tuple of `count` (or, `one_for_all`, of one)."""
+    remedy = "pass an int" if count == 1 else f"pass an int or a tuple of {count}"
     if not isinstance(value, (list, tuple)):
-        return (integer(op, argument, value, least=least),) * count
+        return (_integer(op, argument, value, least, remedy),) * count
     items = tuple(integer(op, f"{argument}[{i}]", v, least=least) for i, v in enumerate(value))
     if len(items) == 1 and one_for_all:
         return items * count
     if len(items) != count:
-        raise bad_value(op, argument, value, f"it has {len(items)} entries", f"pass one int or {count}")
+        raise bad_value(op, argument, value, f"it has {len(items)} entries", remedy)
     return items
+
+
+def check_no_factor(op: str, argument: str, value: object, factor: str) -> None:
+    """Raise TypeError for a float where sizes are wanted, and say by which argument a factor is given."""
+    if any(isinstance(v, float) for v in (value if isinstance(value, (list, tuple)) else (value,))):
+        raise bad_type(op, argument, value, "a size counts samples", f"pass ints, or a factor as {factor}=")
 
 
 def number(op: str, argument: str, value: object) -> float:

@@ -138,9 +138,13 @@ def draw(image: Pixels, detail: tuple[int, int], path: str | Path) -> None:
 
     Raises
     ------
+    ImageError
+        Its name says that it is no PNG.
     OSError
         It cannot be written there.
     """
+    if Path(path).suffix.lower() != ".png":
+        raise ImageError(f"--output {path}: a name in .png is wanted")
     rows = [_enlarged(image, detail), _shrunk(image), _pooled(image, detail), _spread(image, detail)]
     width = 2 * MARGIN + COLUMNS * PANEL + (COLUMNS - 1) * GAP
     height = TITLE + len(rows) * (HEADING + LABEL + PANEL + GAP) + MARGIN - GAP

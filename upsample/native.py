@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from functools import lru_cache
 
 from upsample import arrays
-from upsample.arguments import check_dtype, flag, integer, integers, number, numbers, scaled_size
+from upsample.arguments import check_dtype, check_no_factor, flag, integer, integers, number, numbers, scaled_size
 from upsample.arrays import Array, ArrayT
 from upsample.autograd.compiled import opaque
 from upsample.errors import Raw, bad_type, bad_value
@@ -109,11 +109,14 @@ def resize(
     places = _axes(op, axes, x.ndim)
     modes = _modes(op, mode, len(places))
     points = all(m in _POINTS for m in modes)
-    check_dtype(op, "x", x, arrays.MOVABLE if points else _DTYPES, "convert it, or use mode='nearest'")
+    movable = not points and arrays.dtype_name(x) in arrays.MOVABLE
+    remedy = "convert it, or use mode='nearest'" if movable else "convert it"
+    check_dtype(op, "x", x, arrays.MOVABLE if points else _DTYPES, remedy)
     if shape is None and scale is None:
         raise bad_value(op, "shape", None, "neither shape nor scale is given", "pass one of them")
     if shape is not None and scale is not None:
         raise bad_value(op, "shape", shape, "scale is given too", "pass one of them")
+    check_no_factor(op, "shape", shape, "scale")
     count = len(places)
     for argument, value in (("shape", shape), ("scale", scale)):
         _check_count(op, argument, value, axes, count)
@@ -141,7 +144,8 @@ def _check_count(op: str, argument: str, value: object, axes: object, count: int
         return
     rule, remedy = f"it has {len(value)} entries for {count} axes", f"pass one for all, or {count}"
     if axes is None and 0 < len(value) < count:
-        remedy = f"name the axes that are meant, such as axes={tuple(range(len(value)))}"
+        first = min(1, count - len(value) - 1)  # of [H, W, C], of [N, H, W, C]
+        remedy = f"name the axes that are meant, such as axes={tuple(range(first, first + len(value)))}"
     raise bad_value(op, argument, value, rule, remedy)
 
 

@@ -204,6 +204,28 @@ def test_nan_and_infinity_at_each_position(rank: int, dtype: str, zeros: bool) -
     assert live.run_all(cases, check) == len(cases)
 
 
+@pytest.mark.parametrize("taken", ["float32", "bfloat16", "float64"])
+@pytest.mark.parametrize("asked", ["bfloat16", "float16"])
+def test_autocast_converts_what_torch_converts(asked: str, taken: str) -> None:
+    torch = live.torch
+    made = torch.Generator().manual_seed(0)
+    x = torch.randn((2, 3, 4, 5), generator=made).to(getattr(torch, taken))
+    stays = taken == "float64"
+    w, b = (
+        torch.randn(shape, generator=made).to(x.dtype if stays else torch.float32) for shape in ((3, 2, 3, 3), (2,))
+    )
+    w.requires_grad_()
+    with torch.autocast("cpu", dtype=getattr(torch, asked)):
+        ours = upsample.conv_transpose2d(x, w, b, stride=2)
+        theirs = torch.nn.functional.conv_transpose2d(x, w, b, stride=2)
+    assert ours.dtype is theirs.dtype
+    by_hand = upsample.conv_transpose2d(x.to(ours.dtype), w.to(ours.dtype), b.to(ours.dtype), stride=2)
+    assert torch.equal(ours, by_hand)
+    (grad,), (wanted,) = (torch.autograd.grad(y.sum(), w) for y in (ours, by_hand))
+    assert grad.dtype is w.dtype
+    assert torch.equal(grad, wanted)
+
+
 # -------------------------------------------------------------------------------------- counts and faults
 
 

@@ -21,8 +21,7 @@ from upsample.plans.window import SpreadPlan, WindowAxis
 
 pytest.importorskip("numba", reason="numba is not installed: no compiled engine")
 from upsample.engines.cpu import conv_transpose as compiled
-from upsample.engines.cpu import conv_transpose_kernels, conv_transpose_tiles
-from upsample.engines.cpu import conv_transpose_products as products
+from upsample.engines.cpu import conv_transpose_kernels, product_kernels, products
 
 SPREADS = [case for case in CASES if "conv_transpose" in case.id]
 
@@ -222,7 +221,7 @@ def test_one_signature() -> None:
         function(x, weight, bias, stride=2, engine="cpu")
         function(x, weight, stride=3, engine="cpu")
 
-    for channels, kernel in ((1, conv_transpose_kernels.gather), (8, conv_transpose_tiles.spread)):
+    for channels, kernel in ((1, conv_transpose_kernels.gather), (8, product_kernels.multiply)):
         call("numpy", channels, 4, 5)
         before = len(kernel.signatures)
         for kind in KINDS:

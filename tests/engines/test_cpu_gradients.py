@@ -14,27 +14,36 @@ import upsample
 from upsample.plans.window import SpreadPlan, UnpoolPlan, WindowAxis
 
 pytest.importorskip("numba", reason="numba is not installed: no compiled engine")
-from upsample.engines.cpu import conv, conv_weight, gather, threads, unpool
+from upsample.engines.cpu import conv, conv_weight, gather, products, threads, unpool
 from upsample.engines.cpu.compile import frozen
-from upsample.engines.cpu.product import COLUMNS, add_product
+from upsample.engines.cpu.tile import BITS, ROWS, add_tiles
 
 LONGEST = 1 << 29
 """Products, or cells looked at, that a block may take: some hundredths of a second at 2^34 and more a second."""
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-@pytest.mark.parametrize("rows", [1, 7, 8, 13, 64])
-@pytest.mark.parametrize("depth", [0, 1, 33])
-def test_product(dtype: str, rows: int, depth: int) -> None:
+@pytest.mark.parametrize("vectors", range(8))
+@pytest.mark.parametrize(("channels", "block"), [(0, 1), (1, 1), (33, 33), (33, 8)])
+@pytest.mark.parametrize("packed", [False, True])
+def test_tiles(dtype: str, vectors: int, channels: int, block: int, packed: bool) -> None:
     """Integers, so that every order and rounding gives the same."""
-    columns, step = 3 * COLUMNS, 3 * COLUMNS + 5
-    rng = np.random.default_rng(rows)
-    left, right = (rng.integers(-9, 9, shape).astype(dtype) for shape in ((rows, depth + 2), (depth, step)))
-    made = rng.integers(-9, 9, (rows, step)).astype(dtype)
-    want = made.copy()
-    want[:, :columns] += left[:, 2:] @ right[:, :columns]
-    given = frozen(left.reshape(-1)), frozen(right.reshape(-1)), made.reshape(-1)
-    add_product(*given, (2, 0, 0), (depth + 2, step, step), (rows, columns, depth))
+    lanes, offsets = BITS // (8 * np.dtype(dtype).itemsize), np.array([9, 3, 5])
+    columns, step, line = vectors * lanes, vectors * lanes + 11, vectors * lanes + 3
+    rng = np.random.default_rng(channels)
+    weights, cells, made = (
+        rng.integers(-9, 9, shape).astype(dtype) for shape in ((2, channels, ROWS), (channels, step), (ROWS, line))
+    )
+    factors, want = np.empty((ROWS, 2 * channels), dtype=dtype), made.copy()
+    begins = range(0, channels, block)
+    parts = [weights[tap, begin : begin + block] for begin in begins for tap in range(2)]
+    factors[:] = np.concatenate([*parts, np.empty((0, ROWS), dtype=dtype)]).T
+    for tap, offset in enumerate(offsets[1:]):
+        want[:, :columns] += weights[tap].T @ cells[:, offset : offset + columns]
+    flat = np.append(np.zeros(1, dtype=dtype), factors.T if packed else factors)
+    data = (frozen(flat), frozen(cells.reshape(-1)), frozen(offsets), made.reshape(-1))
+    strides = () if packed else (2 * channels, 1)
+    add_tiles(data, (1, 0, 1, 3, channels, block, step, 0, line), strides, vectors, lanes)
     np.testing.assert_array_equal(made, want)
 
 
@@ -66,12 +75,13 @@ def test_blocks_and_threads_do_not_show(
     some = noise(*shape).astype(np.float32), noise(*weight, seed=1).astype(np.float32)
     for small in (False, True):
         if small:
+            products._region.cache_clear()
             for module, name, count in (
-                (conv, "_CELLS", 5),
-                (conv, "LAID", 300),
                 (conv, "_WORK", 999),
+                (products, "_CELLS", 999),
+                (products, "_FEW", 1),
                 (conv_weight, "_CELLS", 6),
-                (conv_weight, "LAID", 300),
+                (conv_weight, "_LAID", 300),
                 (conv_weight, "_WORK", 9999),
                 (conv_weight, "_TURNED", 3000),
                 (conv_weight, "_SUMS", 9),
@@ -91,7 +101,7 @@ class Longest:
 
     def __init__(self, patch: pytest.MonkeyPatch) -> None:
         self.most, self.blocks, self.here, self.patch = 0, 0, 0, patch
-        for module in (conv, conv_weight, gather, unpool):
+        for module in (conv, conv_weight, products, gather, unpool):
             patch.setattr(module, "threads", self)
 
     def number(self) -> int:
@@ -114,11 +124,18 @@ class Longest:
 
 
 def test_pool_is_stood_in_for() -> None:
-    assert all(module.threads is threads for module in (conv, conv_weight, gather, unpool))
+    assert all(module.threads is threads for module in (conv, conv_weight, products, gather, unpool))
 
 
 def cells_of(cut: np.ndarray) -> int:
     return int((cut[1] - cut[0]) * (cut[3] - cut[2]))
+
+
+def products_of(*given: Any) -> int:
+    """Products that `multiply` adds up: of tiles, planes, inputs, lines and taps."""
+    offsets, slabs, numbers = given[2], given[4], given[8]
+    lines = int(slabs[:, 3].sum()) * numbers[9]
+    return (numbers[1] - numbers[0]) * ROWS * numbers[6] * numbers[7] * lines * len(offsets)
 
 
 @pytest.mark.parametrize(
@@ -141,7 +158,7 @@ def test_no_block_of_a_convolution_is_long(
     y = np.zeros((1, outputs * groups, *plan.large_shape), dtype=np.float32)
     weight = np.zeros((channels, outputs, kernel, kernel), dtype=np.float32)
     longest.count(conv, "weigh", lambda *a: cells_of(a[5]) * taps * inputs * each)
-    longest.count(conv, "convolve_block", lambda *a: a[2][4] * a[2][3] * taps * each)
+    longest.count(products, "multiply", products_of)
     longest.count(conv_weight, "lay_out", lambda *a: cells_of(a[5]) * taps * each)
     longest.count(conv_weight, "correlate_rows", lambda *a: a[2] * a[3] * inputs)
     longest.count(

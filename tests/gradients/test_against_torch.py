@@ -177,6 +177,22 @@ def by_torch(name: str, inputs: tuple, grad: np.ndarray, window: tuple) -> list[
     return [live.to_numpy(g.resolve_conj()) for g in torch.autograd.grad(result, followed, live.to_torch(grad))]
 
 
+@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("special", [np.nan, np.inf])
+@pytest.mark.parametrize("channels", [2, 8])
+def test_a_weight_that_meets_padding_is_not_seen_there(channels: int, special: float, engine: str | None) -> None:
+    """The first tap lies in the padding for the first row and column of cells, the last for the last."""
+    x, weight = live.values((2, channels, 5, 6), "float32", 0), live.values((channels, 3, 4, 4), "float32", 1)
+    weight[1, 0, 0, 0], weight[channels - 1, 2, 3, 2] = special, -special
+    window = dict(stride=2, padding=1)
+    grad, (got, _) = ours("conv_transpose2d", (x, weight), 2, **window, engine=engine)
+    theirs = backward("conv_transpose2d", (x, weight), grad, **window)[0]
+    inside = np.ones_like(x, dtype=bool)
+    inside[:, 1, 1:, 1:] = inside[:, channels - 1, :-1] = False
+    np.testing.assert_array_equal(np.isfinite(theirs), inside)
+    np.testing.assert_allclose(got, theirs, rtol=1e-4, atol=1e-5)
+
+
 @pytest.mark.parametrize(
     ("name", "shape", "factor"),
     [("pixel_shuffle", (2, 12, 3, 4), 2), ("pixel_shuffle", (9, 2, 3), 3), ("pixel_unshuffle", (2, 3, 6, 9), 3)],

@@ -294,6 +294,24 @@ Variable.__module__ = "chainer.variable"
     [
         ("name the axes that are meant, such as axes=(0, 1)", lambda: U.resize(X3, (8, 8))),
         ("name the axes that are meant, such as axes=(0, 1)", lambda: U.resize(X3, scale=(2, 2.5))),
+        ("name the axes that are meant, such as axes=(1, 2)", lambda: U.resize(X4, (8, 8))),
+        ("pass ints, or a factor as scale=", lambda: U.resize(X3, 0.5)),
+        ("pass ints, or a factor as scale_factor=", lambda: U.interpolate(X4, (2.0, 4))),
+        ("pass an int or a tuple of 2", lambda: U.interpolate(X4, np.asarray([8, 8]))),
+        ("pass one for all, or 1; upsample.resize takes other layouts", lambda: U.interpolate(X3, (8, 8))),
+        (
+            "pass 4: [N, C, *spatial], or mode='linear'; upsample.resize takes other layouts",
+            lambda: U.interpolate(X3, 8, mode="bilinear"),
+        ),
+        ("convert it, or use mode='nearest'", lambda: U.resize(X3.astype(bool), 8)),
+        ("convert it", lambda: U.resize(X3.astype(object), 8, mode="nearest")),
+        ("convert it", lambda: U.resize(X3.astype(object), 8)),
+        ("pass one of last, sum, error", lambda: U.max_unpool2d(X4, X4.astype(int), 2, duplicates="first")),
+        ("pass one of bilinear, nearest", lambda: U.chainer.resize_images(X4, (8, 8), mode="bicubic")),
+        ("pass one of these, or None", lambda: U.chainer.deconvolution_2d(X4, X4[0, :, None], outsize=(99, 9))),
+        ("pass the integers that max_pool has returned with return_indices=True", lambda: U.max_unpool2d(X4, X4, 2)),
+        ("pass a function or a layer of upsample", lambda: U.explain("interpolate", X4)),  # type: ignore[arg-type]
+        ("pass a function or a layer of upsample", lambda: U.explain(U.interpolate(X4, 8))),  # type: ignore[arg-type]
         ("pass one for all, or 1", lambda: U.resize(X3, (8, 8), axes=2)),
         ("pass one for all, or 3", lambda: U.resize(X3, (8, 8, 8, 8))),
         ("pass 'linear'", lambda: U.resize(X3, 3, mode="bilinear")),

@@ -167,13 +167,13 @@ def test_integers(value: object, wanted: tuple[int, ...]) -> None:
 @pytest.mark.parametrize("value", [(1, 2), (1, 2, 3, 4), (), []])
 def test_integers_of_another_length(value: object) -> None:
     text = message(ValueError, lambda: integers("op", "argument", value, 3))
-    assert text == f"op: argument={value!r}, but it has {len(value)} entries; pass one int or 3"
+    assert text == f"op: argument={value!r}, but it has {len(value)} entries; pass an int or a tuple of 3"
 
 
 def test_one_of_a_sequence_is_not_always_for_all() -> None:
     assert integers("op", "argument", [5], 1, one_for_all=False) == (5,)
     text = message(ValueError, lambda: integers("op", "argument", [5], 2, one_for_all=False))
-    assert text == "op: argument=[5], but it has 1 entries; pass one int or 2"
+    assert text == "op: argument=[5], but it has 1 entries; pass an int or a tuple of 2"
 
 
 @pytest.mark.parametrize(
@@ -192,7 +192,8 @@ def test_one_of_a_sequence_is_not_always_for_all() -> None:
 )
 def test_integers_refuses(value: object, named: str) -> None:
     text = message(TypeError, lambda: integers("op", "argument", value, 3))
-    assert text == f"op: {named}, but an integer is wanted; pass an int"
+    remedy = "pass an int" if "[" in named.partition("=")[0] else "pass an int or a tuple of 3"
+    assert text == f"op: {named}, but an integer is wanted; {remedy}"
 
 
 def test_integers_name_the_entry_that_is_too_small() -> None:

@@ -84,7 +84,7 @@ def bench(wish: Wish) -> int:
         stopped = _run(cases, device, size, wish.engine, rows)
         about["disturbed"] = round(others.share(), 3)
     if rows:
-        print(show.table(rows, size), "", *show.summary(rows), sep="\n")
+        print(show.table(rows, size), "", *show.summary(rows, size), sep="\n")
         _write(wish, rows, about, size)
     for line in _remarks(wish, about, 0 if stopped else len(cases) - len(rows)):
         print(line)

@@ -65,13 +65,13 @@ def _cell(row: Row, name: str) -> str:
     return ("" if timing.same else "~") + f"{figure(timing.ratio(row.ours))}×"
 
 
-def summary(rows: Sequence[Row]) -> list[str]:
-    """Return how to read the table, and what it comes to."""
+def summary(rows: Sequence[Row], size: str) -> list[str]:
+    """Return how to read the table, and what it comes to, which is nothing in a quick run."""
     lines = [
         "upsample: the time of a call that makes a new result. copy: speed as a share of a copy of as many bytes.",
         "A rival's column: its time over ours; above 1, upsample is faster. ~: another kernel of the same name.",
     ]
-    for name in LIBRARIES:
+    for name in () if size == "quick" else LIBRARIES:
         ratios = sorted(t.ratio(row.ours) for row in rows if (t := row.rivals.get(name)) and t.is_timed)
         if ratios:
             middle = (ratios[(len(ratios) - 1) // 2] + ratios[len(ratios) // 2]) / 2
@@ -113,17 +113,21 @@ def _rounded(value: float) -> float:
 
 
 def chart(rows: Sequence[Row], title: str, size: str, path: Path) -> None:
-    """Draw a bar for each rival of each case: to the right of 1, upsample is faster."""
+    """Draw a bar for each rival of each case that has one: to the right of 1, upsample is faster.
+
+    Where nobody took part, the copy of as many bytes is the rival.
+    """
     figures = import_module("matplotlib.figure")
     import_module("matplotlib.backends.backend_agg")
-    names = [n for n in LIBRARIES if any((t := row.rivals.get(n)) and t.is_timed for row in rows)]
-    height = 1.3 + 0.15 * sum(max(1, len(row.rivals) - 1) + 0.6 for row in rows)
+    names = [n for n in LIBRARIES if any((t := row.rivals.get(n)) and t.is_timed for row in rows)] or ["copy"]
+    timed = [(row, [(n, t.ratio(row.ours)) for n in names if (t := row.rivals.get(n)) and t.is_timed]) for row in rows]
+    drawn = [(row, bars) for row, bars in timed if bars]
+    height = 1.3 + 0.15 * sum(len(bars) + 0.6 for _, bars in drawn)
     made = figures.Figure(figsize=(9, height), dpi=150, facecolor="white")
     ax = made.add_axes((0.36, 0.55 / height, 0.6, 1 - 1.25 / height))
     place, ticks, seen = 0.0, [], set()
-    for row in rows:
-        bars = [(name, t.ratio(row.ours)) for name in names if (t := row.rivals.get(name)) and t.is_timed]
-        ticks.append((place + (max(len(bars), 1) - 1) / 2, _label(row, size)))
+    for row, bars in drawn:
+        ticks.append((place + (len(bars) - 1) / 2, _label(row, size)))
         for name, ratio in bars:
             colour, label = COLOURS[names.index(name)], None if name in seen else name
             ax.barh(place, ratio - 1, left=1, height=0.85, color=colour, label=label)
@@ -131,7 +135,7 @@ def chart(rows: Sequence[Row], title: str, size: str, path: Path) -> None:
             ax.text(ratio, place, f" {_cell(row, name)} ", va="center", ha=side, fontsize=6.5, color=INK)
             seen.add(name)
             place += 1
-        place += 0.6 if bars else 1.6
+        place += 0.6
     ax.set_xscale("log", base=2)
     ax.set_ylim(place, -1)
     ax.axvline(1, color=INK, linewidth=1)
@@ -150,10 +154,10 @@ def chart(rows: Sequence[Row], title: str, size: str, path: Path) -> None:
         "the rival's time ÷ upsample's, logarithmic: right of 1, upsample is faster; ~: another kernel of the name",
         fontsize=8,
     )
-    made.text(0.02, 1 - 0.25 / height, "How many times faster upsample is", fontsize=12, fontweight="bold", color=INK)
+    head = "A quick run: the figures mean nothing" if size == "quick" else "How many times faster upsample is"
+    made.text(0.02, 1 - 0.25 / height, head, fontsize=12, fontweight="bold", color=INK)
     made.text(0.02, 1 - 0.33 / height, title, fontsize=7, color="#55606c", va="top")
-    if names:
-        made.legend(loc="upper right", ncols=len(names), fontsize=8, frameon=False)
+    made.legend(loc="upper right", ncols=len(names), fontsize=8, frameon=False)
     made.savefig(path)
 
 

@@ -94,9 +94,9 @@ def resize_images(
 
 def _method(op: str, mode: object) -> str:
     if not isinstance(mode, str):
-        raise bad_type(op, "mode", mode, "the name of a mode is wanted", f"pass one of {tuple(_METHODS)}")
+        raise bad_type(op, "mode", mode, "the name of a mode is wanted", f"pass one of {', '.join(_METHODS)}")
     if mode not in _METHODS:
-        raise bad_value(op, "mode", mode, "there is no such mode", f"pass one of {tuple(_METHODS)}")
+        raise bad_value(op, "mode", mode, "there is no such mode", f"pass one of {', '.join(_METHODS)}")
     return _METHODS[mode]
 
 

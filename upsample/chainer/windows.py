@@ -102,11 +102,11 @@ def large_size(op: str, outsize: Holed | None, place: int, default: int, least: 
     if wanted is None:
         if default < 1:
             rule = f"spatial axis {place} would have size {default}"
-            raise bad_value(op, "outsize", outsize, rule, "pass less pad, or the positive size of what was pooled")
+            raise bad_value(op, "outsize", outsize, rule, "pass less pad, or a positive outsize")
         return default
     if not max(least, 1) <= wanted <= most:
         rule = f"spatial axis {place} can have size {max(least, 1)} to {most} with these windows"
         if most < 1:
             rule = f"these windows leave nothing of spatial axis {place}"
-        raise bad_value(op, "outsize", outsize, rule, "pass the size of what was pooled, or None")
+        raise bad_value(op, "outsize", outsize, rule, "pass one of these, or None")
     return wanted

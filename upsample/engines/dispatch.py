@@ -252,10 +252,13 @@ def explain(function: Callable[..., object], *args: object, **kwargs: object) ->
     >>> upsample.explain(upsample.pixel_shuffle, np.zeros((4, 1, 1)), 2).engine
     'portable'
     """
+    remedy = "pass a function or a layer of upsample"
+    if not callable(function):
+        raise bad_type("explain", "function", function, "it cannot be called", remedy)
     try:
         with _explaining_block():
             function(*args, **kwargs)
     except Explained as explained:
         return explained.choice
     name = getattr(function, "__name__", type(function).__name__)
-    raise bad_type("explain", "function", name, "it runs no op", "pass a function or a layer of upsample")
+    raise bad_type("explain", "function", name, "it runs no op", remedy)

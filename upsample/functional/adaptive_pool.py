@@ -350,7 +350,9 @@ def _adaptive(
     large = tuple(x.shape[-spatial:])
     if isinstance(output_size, (list, tuple)):
         if len(output_size) != spatial:
-            raise bad_value(op, "output_size", output_size, "it has another length", f"pass one int or {spatial}")
+            raise bad_value(
+                op, "output_size", output_size, "it has another length", f"pass an int or a tuple of {spatial}"
+            )
         output_size = [n if o is None else o for o, n in zip(output_size, large, strict=True)]
     small = integers(op, "output_size", output_size, spatial, least=0)
     check_addressable(op, "output_size", small, (*x.shape[:-spatial], *small), 8)

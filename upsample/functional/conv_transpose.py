@@ -7,6 +7,7 @@ from functools import lru_cache
 from upsample import arrays
 from upsample.arguments import IntOrInts, check_dtype, check_rank, flag, integer, integers
 from upsample.arrays import Array, ArrayT
+from upsample.autograd.autocast import autocast
 from upsample.errors import Raw, bad_type, bad_value
 from upsample.ops import repeats
 from upsample.ops.conv_transpose import conv_transpose, repeat_conv_transpose
@@ -252,6 +253,7 @@ def _spread(
     if known is not None:
         return repeat_conv_transpose(x, given[1:], op=op, arguments=("input", "weight", "bias"), known=known, out=out)
     xp = arrays.namespace(op, {"input": x, "weight": weight} | ({} if bias is None else {"bias": bias}))
+    x, weight, bias = autocast(xp, x, weight, bias)
     check_rank(op, "input", x, (spatial + 1, spatial + 2), "[N, C, *spatial] or [C, *spatial]")
     check_rank(op, "weight", weight, (spatial + 2,), "[C, M / groups, *kernel]")
     _check_dtypes(op, x, weight, bias)

@@ -11,7 +11,7 @@ from types import MappingProxyType
 import numpy as np
 
 from upsample import arrays
-from upsample.arguments import check_dtype, check_rank, flag, integers, numbers, scaled_size
+from upsample.arguments import check_dtype, check_no_factor, check_rank, flag, integers, numbers, scaled_size
 from upsample.arrays import Array, ArrayT
 from upsample.errors import Raw, bad_type, bad_value
 from upsample.ops import repeats
@@ -21,6 +21,7 @@ from upsample.plans.resize import AxisRule, ResizePlan, Rounding, identity
 __all__ = ["interpolate", "upsample", "upsample_bilinear", "upsample_nearest"]
 
 _LINEAR = arrays.FLOATING | arrays.COMPLEX
+_OTHER_LAYOUTS = "upsample.resize takes other layouts"
 
 
 @dataclass(frozen=True, slots=True)
@@ -270,7 +271,7 @@ def _interpolate(
     xp = arrays.namespace(op, {"input": x})
     name = check_mode(op, mode)
     rules = MODES[name]
-    check_rank(op, "input", x, rules.ranks, "[N, C, *spatial]" + _other_mode(name, x.ndim))
+    check_rank(op, "input", x, rules.ranks, f"[N, C, *spatial]{_other_mode(name, x.ndim)}; {_OTHER_LAYOUTS}")
     dtype = check_dtype(
         op, "input", x, rules.dtypes, f"convert it; mode {name!r} takes {', '.join(sorted(rules.dtypes))}"
     )
@@ -284,6 +285,11 @@ def _interpolate(
         raise bad_value(op, "size", None, "neither size nor scale_factor is given", "pass one of them")
     if size is not None and scale_factor is not None:
         raise bad_value(op, "size", size, "scale_factor is given too", "pass one of them")
+    check_no_factor(op, "size", size, "scale_factor")
+    for argument, value in (("size", size), ("scale_factor", scale_factor)):
+        if isinstance(value, (list, tuple)) and len(value) != len(spatial):
+            rule = f"it has {len(value)} entries, and input {tuple(x.shape)} [N, C, *spatial]"
+            raise bad_value(op, argument, value, rule, f"pass one for all, or {len(spatial)}; {_OTHER_LAYOUTS}")
     sizes = scales = None
     if size is not None:
         if recompute:

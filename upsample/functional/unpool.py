@@ -277,7 +277,9 @@ def _unpooled(
     xp = arrays.namespace(op, {"input": x, "indices": indices})
     check_rank(op, "input", x, (spatial + 1, spatial + 2), "[N, C, *spatial] or [C, *spatial]")
     dtype = check_dtype(op, "input", x, arrays.MOVABLE, "convert it")
-    check_dtype(op, "indices", indices, arrays.INTEGER, "pass integers, such as max_pool's indices")
+    check_dtype(
+        op, "indices", indices, arrays.INTEGER, "pass the integers that max_pool has returned with return_indices=True"
+    )
     if 0 in x.shape[x.ndim - spatial - 1 :]:
         raise bad_value(op, "input", Raw(f"<shape {tuple(x.shape)}>"), "only the batch may be empty", "pass samples")
     kernel_size, stride, padding, dilation = window
@@ -327,9 +329,11 @@ def _large(op: str, spatial: int, output_size: object) -> tuple[int, ...] | None
 def check_duplicates(op: str, duplicates: object, dtype: str) -> str:
     """Return the rule for duplicate indices."""
     if not isinstance(duplicates, str):
-        raise bad_type(op, "duplicates", duplicates, "the name of a rule is wanted", f"pass one of {_DUPLICATES}")
+        raise bad_type(
+            op, "duplicates", duplicates, "the name of a rule is wanted", f"pass one of {', '.join(_DUPLICATES)}"
+        )
     if duplicates not in _DUPLICATES:
-        raise bad_value(op, "duplicates", duplicates, "there is no such rule", f"pass one of {_DUPLICATES}")
+        raise bad_value(op, "duplicates", duplicates, "there is no such rule", f"pass one of {', '.join(_DUPLICATES)}")
     if duplicates == "sum" and dtype == "bool":
         raise bad_type(op, "input", Raw("<dtype bool>"), "bools do not add", "convert it, or pass another duplicates=")
     return duplicates
@@ -348,10 +352,10 @@ def check_duplicate_grad(op: str, duplicate_grad: object) -> str:
     """Return which duplicates receive gradients."""
     if not isinstance(duplicate_grad, str):
         rule = "the name of a rule is wanted"
-        raise bad_type(op, "duplicate_grad", duplicate_grad, rule, f"pass one of {_DUPLICATE_GRADS}")
+        raise bad_type(op, "duplicate_grad", duplicate_grad, rule, f"pass one of {', '.join(_DUPLICATE_GRADS)}")
     if duplicate_grad not in _DUPLICATE_GRADS:
         rule = "there is no such rule"
-        raise bad_value(op, "duplicate_grad", duplicate_grad, rule, f"pass one of {_DUPLICATE_GRADS}")
+        raise bad_value(op, "duplicate_grad", duplicate_grad, rule, f"pass one of {', '.join(_DUPLICATE_GRADS)}")
     return duplicate_grad
 
 

@@ -1,7 +1,6 @@
 """Compiled loops of the transposes of transposed convolution: what each tap of each cell meets, laid out in rows.
 
-Arrays are flat. ``grid`` has `AXIS` numbers for each axis, as in `upsample.plans.window.WindowAxis`: positions, cells,
-kernel, stride, padding, dilation.
+Arrays are flat; ``grid`` is as `upsample.engines.cpu.grid` says.
 """
 
 from __future__ import annotations
@@ -11,35 +10,16 @@ from typing import Any
 import numpy as np
 
 from upsample.engines.cpu.compile import kernel
-from upsample.engines.cpu.product import add_product
+from upsample.engines.cpu.grid import AXIS, row_place
+from upsample.engines.cpu.tile import BITS, ROWS, add_tiles
 
-__all__ = ["AXIS", "convolve_block", "correlate_rows", "correlate_units", "lay_out", "turn", "weigh"]
+__all__ = ["copy", "correlate_rows", "correlate_units", "lay_out", "turn", "weigh"]
 
 _A = np.ndarray[Any, Any]
 
-AXIS = 6
+_BITS, _ROWS, _VECTORS = BITS, ROWS, 2
 _LANES = 16
 """Partial sums of a dot product, which are added in order at its end."""
-
-
-@kernel
-def _row_place(grid: _A, tap: int, row: int) -> int:
-    """Where in a plane the row lies that tap `tap` of the leading axes of row `row` of cells meets; -1 in the padding.
-
-    Both count in row-major order without the last axis.
-    """
-    axes = grid.shape[0] // AXIS
-    place, scale = 0, grid[AXIS * (axes - 1)]
-    for axis in range(axes - 2, -1, -1):
-        at = AXIS * axis
-        position = row % grid[at + 1] * grid[at + 3] - grid[at + 4] + tap % grid[at + 2] * grid[at + 5]
-        if position < 0 or position >= grid[at]:
-            return -1
-        place += position * scale
-        scale *= grid[at]
-        row //= grid[at + 1]
-        tap //= grid[at + 2]
-    return place
 
 
 @kernel
@@ -52,7 +32,7 @@ def _bounds(last: _A, tap: int, cell0: int, cell1: int) -> tuple[int, int, int]:
 
 
 @kernel
-def _copy(source: _A, at: int, stride: int, made: _A, to: int, count: int) -> None:
+def copy(source: _A, at: int, stride: int, made: _A, to: int, count: int) -> None:
     """Set ``made[to + j]`` to ``source[at + stride * j]`` for `count` values of `j`."""
     begin, first, step = np.uint64(at), np.uint64(to), np.uint64(stride)
     if stride == 1:
@@ -88,7 +68,7 @@ def lay_out(source: _A, place: int, positions: int, channels: int, grid: _A, cut
     places = np.empty(row1 - row0, dtype=np.int64)
     for lead in range(leads):
         for row in range(row0, row1):
-            places[row - row0] = _row_place(grid, lead, row)
+            places[row - row0] = row_place(grid, lead, row)
         for channel in range(channels):
             plane = place + channel * positions
             for tap in range(last[2]):
@@ -101,31 +81,9 @@ def lay_out(source: _A, place: int, positions: int, channels: int, grid: _A, cut
                     else:
                         _clear(made, to, low - cell0)
                         at = plane + begin + start + low * last[3]
-                        _copy(source, at, last[3], made, to + low - cell0, high - low)
+                        copy(source, at, last[3], made, to + low - cell0, high - low)
                         _clear(made, to + high - cell0, cell1 - high)
                     to += cell1 - cell0
-
-
-@kernel
-def convolve_block(
-    source: _A, place: int, sizes: tuple[int, ...], grid: _A, cut: _A, weight: _A, at: int, met: _A, made: _A
-) -> None:
-    """Add to ``made [inputs, step]`` what the taps of some cells meet, weighed by ``weight [inputs, channels * taps]``.
-
-    ``sizes``: positions of a plane, channels, taps, inputs, columns of the product, and the step; images, whose cells
-    lie one behind the other, and the distance from one image to the next. The weight begins at `at`. As many channels
-    as `met` has room for are laid out at once.
-    """
-    positions, channels, taps, inputs, columns, step, images, pitch = sizes
-    size = (cut[1] - cut[0]) * (cut[3] - cut[2])
-    some = met.shape[0] // (taps * step)
-    for first in range(0, channels, some):
-        count = min(some, channels - first)
-        for image in range(images):
-            begin = place + image * pitch + first * positions
-            lay_out(source, begin, positions, count, grid, cut, step, met[image * size :])
-        begins, steps = (at + first * taps, 0, 0), (channels * taps, step, step)
-        add_product(weight, met, made, begins, steps, (inputs, columns, count * taps))
 
 
 @kernel
@@ -148,15 +106,20 @@ def correlate_units(
 
     ``units`` has a row for each: where its planes begin, and a cut as `lay_out` takes it. ``cells [units, step,
     pitch]`` has the values of each unit's cells, zeros for those that are missing. ``sizes``: positions of a plane,
-    channels, taps, columns, the pitch and the step.
+    channels, taps, columns (whole vectors), the pitch and the step. `met` and `made` have room for whole tiles of rows.
     """
     positions, channels, taps, columns, pitch, step = sizes
+    lanes, here = _BITS // (8 * made.itemsize), np.zeros(1, np.int64)
     for unit in range(units.shape[0]):
         cut = units[unit, 1:]
         depth = (cut[1] - cut[0]) * (cut[3] - cut[2])
         lay_out(source, units[unit, 0] + place, positions, channels, grid, cut, step, met)
-        begins, steps = (0, unit * step * pitch, 0), (step, pitch, pitch)
-        add_product(met, cells, made, begins, steps, (channels * taps, columns, depth))
+        for column in range(0, columns, _VECTORS * lanes):  # this part of the cells stays in the first-level cache
+            vectors = min(_VECTORS, (columns - column) // lanes)
+            for row in range(0, channels * taps, _ROWS):
+                at, to = unit * step * pitch + column, row * pitch + column
+                numbers = (row * step, at, 0, 1, depth, depth, pitch, to, pitch)
+                add_tiles((met, cells, here, made), numbers, (step, 1), vectors, lanes)
 
 
 @kernel
@@ -183,7 +146,7 @@ def weigh(source: _A, place: int, positions: int, channels: int, grid: _A, cut: 
     sums[:] = 0
     for row in range(row0, row1):
         for lead in range(leads):
-            begin = _row_place(grid, lead, row)
+            begin = row_place(grid, lead, row)
             if begin < 0:
                 continue
             for tap in range(0, width, 2):

@@ -1,6 +1,6 @@
 """Transposed convolution: matrix products where several channels are summed up, else row by row.
 
-Rows take every plan (`gather`); products lay cells out first (`upsample.engines.cpu.conv_transpose_products`).
+Rows take every plan (`gather`); products lay cells out first (`upsample.engines.cpu.products`).
 """
 
 from __future__ import annotations
@@ -19,7 +19,9 @@ from upsample.arrays import Array
 from upsample.engines.cpu import threads
 from upsample.engines.cpu.compile import bound, frozen
 from upsample.engines.cpu.conv_transpose_kernels import AXIS, gather
-from upsample.engines.cpu.conv_transpose_products import products
+from upsample.engines.cpu.product_lists import spread_lists
+from upsample.engines.cpu.products import products
+from upsample.engines.cpu.tile import BITS
 from upsample.plans.window import SpreadPlan, WindowAxis, phases
 
 __all__ = ["ready", "run"]
@@ -189,7 +191,7 @@ def _by_products(plan: SpreadPlan, x: _A, weight: _A, bias: _A, result: _A) -> b
     groups, inputs, each = weight.shape[:3]
     line = (1,) if len(plan.axes) == 1 else ()
     return products(
-        plan,
+        spread_lists(plan, BITS // (8 * weight.itemsize)),
         x.reshape(-1, inputs, *line, *plan.small_shape),
         weight,
         bias.reshape(groups, each) if bias.size else None,

@@ -18,14 +18,17 @@ from upsample import arrays
 from upsample.arrays import Array
 from upsample.engines.cpu import threads
 from upsample.engines.cpu.compile import frozen
-from upsample.engines.cpu.conv import FEW_CHANNELS, LAID, Rows, apart, cuts, padded, rows_of
+from upsample.engines.cpu.conv import FEW_CHANNELS, Rows, cuts, rows_of
 from upsample.engines.cpu.conv_kernels import correlate_rows, correlate_units, lay_out, turn
+from upsample.engines.cpu.tile import BITS, ROWS
 from upsample.plans.window import SpreadPlan
 
 __all__ = ["run"]
 
 _A = np.ndarray[Any, Any]
 
+_LAID = 1 << 16
+"""Elements that are laid out at once."""
 _CELLS = 1 << 8
 """Cells that are laid out at once, about."""
 _TURNED = 1 << 21
@@ -36,6 +39,17 @@ _SUMS = 1 << 20
 """Elements of such sums at most, about."""
 _WORK = 1 << 27
 """Products that a thread adds up in a round at most, about."""
+
+
+def _padded(size: int, itemsize: int) -> int:
+    """The next size that makes whole vectors."""
+    lanes = BITS // (8 * itemsize)
+    return -(-size // lanes) * lanes
+
+
+def _apart(columns: int, itemsize: int) -> int:
+    """From a row of so many columns to the next: an odd number of cache lines, so that rows do not share a set."""
+    return (-(-columns * itemsize // 64) | 1) * 64 // itemsize
 
 
 def run(xp: ModuleType, plan: SpreadPlan, x: Array, y: Array) -> Array:
@@ -51,11 +65,11 @@ def run(xp: ModuleType, plan: SpreadPlan, x: Array, y: Array) -> Array:
             flat = frozen(np.ascontiguousarray(cells, dtype=dtype)).reshape(-1, groups, inputs, rows.lines, rows.width)
             planes = frozen(np.ascontiguousarray(source, dtype=dtype)).reshape(-1)
         few = inputs <= FEW_CHANNELS
-        products = _WORK // (rows.taps * padded(inputs, made.itemsize))
+        products = _WORK // (rows.taps * _padded(inputs, made.itemsize))
         size = (
-            4 * LAID // (each * rows.taps)
+            4 * _LAID // (each * rows.taps)
             if few
-            else min(max(_CELLS, LAID // (rows.taps * min(each, 8))), products, 16 * LAID // rows.taps)
+            else min(max(_CELLS, _LAID // (rows.taps * min(each, 8))), products, 16 * _LAID // rows.taps)
         )
         work = _Work(rows, flat, planes, made, each, cuts(rows, max(1, size)))
         if few:
@@ -109,13 +123,14 @@ class _Work:
         """Make all by products."""
         rows, (groups, inputs, taps) = self.rows, self.made.shape
         longest = int(((self.some[:, 1] - self.some[:, 0]) * (self.some[:, 3] - self.some[:, 2])).max())
-        columns = padded(inputs, self.made.itemsize)
-        pitch = apart(columns, self.made.itemsize)
-        most = min(LAID // longest, 2 * LAID // columns)  # rows that stay in the cache, laid out and summed
+        columns = _padded(inputs, self.made.itemsize)
+        pitch = _apart(columns, self.made.itemsize)
+        most = min(_LAID // longest, 2 * _LAID // columns)  # rows that stay in the cache, laid out and summed
         channels = max(1, min(most // rows.taps, self.each))
         parts = -(-self.each // channels)
         splits = max(1, min(_LEAST_BLOCKS // (groups * parts), _SUMS // (groups * taps * pitch)))
-        sums = np.zeros((splits, groups, taps, pitch), dtype=self.made.dtype)
+        tiled = -(-channels * rows.taps // ROWS) * ROWS
+        sums = np.zeros((splits, groups, parts, tiled, pitch), dtype=self.made.dtype)
         most = min(_TURNED // (longest * pitch * groups), splits * _WORK // (longest * columns * channels * rows.taps))
         flat = self.cells.reshape(-1)
         for units in self.rounds(max(1, most)):
@@ -132,13 +147,13 @@ class _Work:
                     turn(flat, place, positions, inputs, cut, rows.width, pitch, turned[group, number].reshape(-1))
 
             def add(number: int, units: _A = placed, turned: _A = given) -> None:
-                split, group, begin = number // parts // groups, number // parts % groups, number % parts * channels
+                split, group, part = number // parts // groups, number // parts % groups, number % parts
                 some = slice(split * len(units) // splits, (split + 1) * len(units) // splits)
-                count = min(channels, self.each - begin)
+                begin = part * channels
                 place = (group * self.each + begin) * rows.positions
-                sizes = (rows.positions, count, rows.taps, columns, pitch, longest)
-                target = sums[split, group, begin * rows.taps : (begin + count) * rows.taps].reshape(-1)
-                met = np.empty(count * rows.taps * longest, dtype=sums.dtype)
+                sizes = (rows.positions, min(channels, self.each - begin), rows.taps, columns, pitch, longest)
+                target = sums[split, group, part].reshape(-1)
+                met = np.zeros(tiled * longest, dtype=sums.dtype)
                 cells = turned[group, some].reshape(-1)
                 correlate_units(self.planes, place, sizes, rows.grid, units[some], cells, met, target)
 
@@ -147,13 +162,13 @@ class _Work:
         self.gather(sums, channels * rows.taps)
 
     def gather(self, sums: _A, most: int) -> None:
-        """Add the sums of all splits up, so many rows at a time, and turn them."""
+        """Add the sums of all splits up, and turn them, a part of so many rows at a time."""
         groups, inputs, taps = self.made.shape
-        parts, pitch, cut = -(-taps // most), sums.shape[-1], frozen(np.array([0, 1, 0, inputs]))
+        parts, pitch, cut = sums.shape[2], sums.shape[-1], frozen(np.array([0, 1, 0, inputs]))
 
         def part(number: int) -> None:
             group, begin = number // parts, number % parts * most
-            some = sums[:, group, begin : begin + most]
+            some = sums[:, group, number % parts, : min(most, taps - begin)]
             with np.errstate(invalid="ignore", over="ignore"):
                 for more in some[1:]:
                     some[0] += more

@@ -1,7 +1,8 @@
-"""A tile of sums of products that stays in vector registers: the inside of a matrix product.
+"""A tile of sums of products that stays in vector registers: the inside of every matrix product here.
 
 LLVM does not make such a tile of plain loops, so it is written in LLVM's own vectors. Nothing is copied side by side
-first: the columns of a tile are read where they stand, from a place of their own for each tap.
+first: the columns of a tile are read where they stand, from a place of their own for each tap. NumPy's BLAS would not
+do: it has threads of its own, which wait for each other and spin, and it cannot add to what is there.
 """
 
 from __future__ import annotations
@@ -9,12 +10,17 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 from llvmlite import binding, ir
 from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-__all__ = ["BITS", "ROWS", "tile1", "tile2", "tile3"]
+from upsample.engines.cpu.compile import kernel
+
+__all__ = ["BITS", "ROWS", "add_tiles"]
+
+_A = np.ndarray[Any, Any]
 
 _FEATURES = binding.get_host_cpu_features()
 _WIDE = bool(_FEATURES.get("avx512f"))
@@ -33,12 +39,11 @@ class _Writer:
         self.builder, self.size, self.lanes = builder, size, BITS // (8 * size)
         self.vector = ir.VectorType(dtype, self.lanes)
 
-    def at(self, pointer: Any, place: Any) -> Any:
-        return self.builder.gep(pointer, [_COUNT(place) if isinstance(place, int) else place])
+    def at(self, pointer: Any, place: Any, apart: Any = None) -> Any:
+        return self.builder.gep(pointer, [place if apart is None else self.builder.mul(apart, _COUNT(place))])
 
     def columns(self, pointer: Any, apart: Any, vectors: int) -> list[Any]:
-        places = (self.builder.mul(apart, _COUNT(v)) for v in range(vectors))
-        return [self.builder.bitcast(self.at(pointer, place), self.vector.as_pointer()) for place in places]
+        return [self.builder.bitcast(self.at(pointer, v, apart), self.vector.as_pointer()) for v in range(vectors)]
 
     def in_all_lanes(self, pointer: Any) -> Any:
         undefined = ir.Constant(self.vector, ir.Undefined)
@@ -50,37 +55,42 @@ class _Writer:
         product = self.builder.fmul(a, b, flags=("contract",))
         self.builder.store(self.builder.fadd(self.builder.load(total), product, flags=("contract",)), total)
 
-    def tile(self, vectors: int, data: list[Any], numbers: list[Any]) -> None:
-        weights, cells, offsets, bias, sums = data
-        w0, c0, begin, end, channels, step, b0, s0, line, apart = numbers
-        builder = self.builder
+    def tile(self, vectors: int, data: list[Any], numbers: list[Any], strides: list[Any]) -> None:
+        factors, cells, offsets, sums = data
+        f0, c0, begin, end, channels, block, step, s0, line, apart = numbers
+        f_row, f_step = strides or (_COUNT(1), _COUNT(ROWS))
+        builder, zero = self.builder, _COUNT(0)
         totals = [[cgutils.alloca_once(builder, self.vector) for _ in range(vectors)] for _ in range(ROWS)]
+        for total in (total for row in totals for total in row):
+            builder.store(ir.Constant(self.vector, [0.0] * self.lanes), total)
+        factor = cgutils.alloca_once_value(builder, self.at(factors, f0))
+        column = cgutils.alloca_once(builder, cells.type)
+        with cgutils.for_range_slice(builder, zero, channels, block) as (first, _):
+            left = builder.sub(channels, first)
+            some = builder.select(builder.icmp_signed("<", left, block), left, block)
+            base = self.at(self.at(cells, c0), builder.mul(first, step))
+            with cgutils.for_range_slice(builder, begin, end, _COUNT(1)) as (tap, _):
+                builder.store(self.at(base, builder.load(self.at(offsets, tap))), column)
+                with cgutils.for_range(builder, some):
+                    f, c = builder.load(factor), builder.load(column)
+                    read = [builder.load(place, align=self.size) for place in self.columns(c, apart, vectors)]
+                    for m, row in enumerate(totals):
+                        spread = self.in_all_lanes(self.at(f, m, f_row))
+                        for v, total in enumerate(row):
+                            self.add_product(total, spread, read[v])
+                    builder.store(self.at(f, f_step), factor)
+                    builder.store(self.at(c, step), column)
         for m, row in enumerate(totals):
-            first = self.in_all_lanes(self.at(self.at(bias, b0), m))
-            for total in row:
-                builder.store(first, total)
-        factors = cgutils.alloca_once_value(builder, self.at(weights, w0))
-        columns = cgutils.alloca_once(builder, cells.type)
-        with cgutils.for_range_slice(builder, begin, end, _COUNT(1)) as (tap, _):
-            builder.store(self.at(self.at(cells, c0), builder.load(self.at(offsets, tap))), columns)
-            with cgutils.for_range(builder, channels):
-                w, c = builder.load(factors), builder.load(columns)
-                read = [builder.load(column, align=self.size) for column in self.columns(c, apart, vectors)]
-                for m, row in enumerate(totals):
-                    factor = self.in_all_lanes(self.at(w, m))
-                    for v, total in enumerate(row):
-                        self.add_product(total, factor, read[v])
-                builder.store(self.at(w, ROWS), factors)
-                builder.store(self.at(c, step), columns)
-        for m, row in enumerate(totals):
-            to = self.at(sums, builder.add(s0, builder.mul(line, _COUNT(m))))
-            for total, column in zip(row, self.columns(to, apart, vectors), strict=True):
-                builder.store(builder.load(total), column, align=self.size)
+            to = self.at(self.at(sums, s0), m, line)
+            for total, place in zip(row, self.columns(to, apart, vectors), strict=True):
+                builder.store(
+                    builder.fadd(builder.load(place, align=self.size), builder.load(total)), place, align=self.size
+                )
 
 
 def _tile(vectors: int) -> Callable[..., None]:
     @intrinsic  # type: ignore[untyped-decorator]
-    def tile(_context: Any, data: Any, numbers: Any) -> Any:
+    def tile(_context: Any, data: Any, numbers: Any, strides: Any) -> Any:
         def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
             kinds = signature.args[0].types
             parts = cgutils.unpack_tuple(builder, args[0])
@@ -89,21 +99,41 @@ def _tile(vectors: int) -> Callable[..., None]:
             ]
             dtype = kinds[0].dtype
             writer = _Writer(builder, context.get_value_type(dtype), dtype.bitwidth // 8)
-            writer.tile(vectors, found, cgutils.unpack_tuple(builder, args[1]))
+            writer.tile(vectors, found, *(cgutils.unpack_tuple(builder, some) for some in args[1:]))
             return context.get_dummy_value()
 
-        return types.none(data, types.UniTuple(types.int64, len(numbers))), generate
+        return types.none(data, types.UniTuple(types.int64, len(numbers)), strides), generate
 
-    tile.__doc__ = f"Make a tile of {vectors} vectors a row."
     return tile  # type: ignore[no-any-return]
 
 
-tile1, tile2, tile3 = _tile(1), _tile(2), _tile(3)
-"""``tile(data, numbers)`` for tiles of one, two or three vectors a row.
+_tile1, _tile2, _tile3 = _tile(1), _tile(2), _tile(3)
 
-``data``: weights, cells, offsets, bias, sums, flat arrays. ``numbers``: the first weight, the first cell, taps from and
-to, channels, the distance of a channel's cells from the last's, the first bias, the first sum, the distances of rows of
-sums and of vectors, among the cells as among the sums. Row m of the tile becomes ``bias[m]`` plus, tap by tap and in a
-tap channel by channel, the next weight times the channel's cells from ``offsets[tap]`` on; weights lie in the order in
-which they are used, those of all rows together.
-"""
+
+@kernel
+def add_tiles(
+    data: tuple[_A, ...], numbers: tuple[int, ...], strides: tuple[int, ...], vectors: int, apart: int
+) -> None:
+    """Add to a row of tiles: to `ROWS` rows of so many vectors, `apart` from each other among cells as among sums.
+
+    ``data``: factors, cells, offsets, sums, flat arrays. ``numbers``: the first factor and the first cell; taps from
+    and to; channels, channels of a block, the distance of a channel's cells from the last's; the first sum and the
+    distance of rows of sums. ``strides``: from a row of factors to the next, and from factor to factor of a row; empty
+    where the factors of all rows lie together. To row m is added, block by block of channels, in a block tap by tap and
+    in a tap channel by channel, the row's next factor times the channel's cells from ``offsets[tap]`` on. All that is
+    summed first, in one order, and then added.
+    """
+    f, c, begin, end, channels, block, step, to, line = numbers
+    at = 0
+    while at < vectors:
+        left, place = vectors - at, at * apart
+        here = (f, c + place, begin, end, channels, block, step, to + place, line, apart)
+        if left == 3 or left > 4:
+            _tile3(data, here, strides)
+            at += 3
+        elif left > 1:
+            _tile2(data, here, strides)
+            at += 2
+        else:
+            _tile1(data, here, strides)
+            at += 1

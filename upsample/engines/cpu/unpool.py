@@ -19,6 +19,7 @@ from upsample import arrays
 from upsample.arrays import Array
 from upsample.engines.cpu import stream, threads
 from upsample.engines.cpu.compile import bound, frozen
+from upsample.engines.cpu.grid import grid_of
 from upsample.engines.cpu.unpool_kernels import (
     any_outside,
     any_twice,
@@ -68,10 +69,9 @@ class Geometry:
 def geometry(plan: UnpoolPlan) -> Geometry:
     """Lay out the numbers of a plan for the kernels, and keep them."""
     axes = plan.windows  # adaptive ones are not looked at
-    grid = [(a.large, a.small, a.kernel, a.stride, a.padding, a.dilation) for a in axes]
     spans = _spans(plan.axes[0])
     return Geometry(
-        frozen(np.asarray(grid, dtype=np.int64).reshape(-1)),
+        grid_of(axes),
         math.prod(plan.large_shape),
         math.prod(plan.small_shape),
         math.prod(plan.small_shape[:-1]),

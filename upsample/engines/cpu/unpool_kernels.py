@@ -1,6 +1,7 @@
 """Compiled loops of max-unpooling: what an index means, and a guarded scatter in row-major order.
 
-Arrays are flat. Indices are data: whatever they say, nothing is read or written outside of the arrays.
+Arrays are flat; ``grid`` is as `upsample.engines.cpu.grid` says. Indices are data: whatever they say, nothing is read
+or written outside of the arrays.
 """
 
 from __future__ import annotations
@@ -10,14 +11,13 @@ from typing import Any
 import numpy as np
 
 from upsample.engines.cpu.compile import kernel
+from upsample.engines.cpu.grid import AXIS, row_place
 from upsample.engines.cpu.stream import stream
 
-__all__ = ["AXIS", "any_outside", "any_twice", "make_bands", "make_planes", "own_targets", "window_targets"]
+__all__ = ["any_outside", "any_twice", "make_bands", "make_planes", "own_targets", "window_targets"]
 
 _A = np.ndarray[Any, Any]
 
-AXIS = 6
-"""Numbers of an axis in ``grid``: positions, cells, kernel, stride, padding, dilation."""
 _CLEARED = 1 << 12
 """Positions that are zeroed together, of several planes where these are small."""
 
@@ -129,25 +129,6 @@ def make_bands(
 
 
 @kernel
-def _bases(grid: _A, row: int, bases: _A) -> None:
-    """For each tap of the leading axes: where its row of positions begins in the plane, -1 in the padding."""
-    axes = grid.shape[0] // AXIS
-    for number in range(bases.shape[0]):
-        tap, cell, base, scale = number, row, 0, grid[AXIS * (axes - 1)]
-        for axis in range(axes - 2, -1, -1):
-            at = AXIS * axis
-            position = cell % grid[at + 1] * grid[at + 3] - grid[at + 4] + tap % grid[at + 2] * grid[at + 5]
-            if position < 0 or position >= grid[at]:
-                base = -1
-                break
-            base += scale * position
-            scale *= grid[at]
-            cell //= grid[at + 1]
-            tap //= grid[at + 2]
-        bases[number] = base
-
-
-@kernel
 def window_targets(where: _A, first: int, rows: int, taps: int, grid: _A, target: _A) -> None:
     """Turn indices that count in windows of `taps` rows into positions in planes; -1 in the padding.
 
@@ -161,7 +142,8 @@ def window_targets(where: _A, first: int, rows: int, taps: int, grid: _A, target
     for i in range(where.shape[0]):
         row, cell = (first + i) // every, (first + i) % every
         if row != known:
-            _bases(grid, row % rows, bases)
+            for tap in range(taps):
+                bases[tap] = row_place(grid, tap, row % rows)
             known = row
         index = where[i]
         if index < 0:
@@ -184,7 +166,8 @@ def own_targets(where: _A, first: int, rows: int, taps: int, grid: _A, target: _
     for i in range(where.shape[0]):
         row, cell = (first + i) // every, (first + i) % every
         if row != known:
-            _bases(grid, row % rows, bases)
+            for tap in range(taps):
+                bases[tap] = row_place(grid, tap, row % rows)
             known = row
         goal = -1
         for tap in range(taps):

@@ -1,6 +1,7 @@
 """The transpose of transposed convolution by its input: a matrix product for each tap of the first axis.
 
-The taps add in one fixed order.
+The taps add in one fixed order. The padding is zeros, but for a weight that is not finite, which is multiplied by what
+there is alone; where arrays cannot be written, so that values cannot be asked either, it spreads into the padding.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from typing import Any
 from upsample import arrays
 from upsample.arrays import Array
 from upsample.engines.portable.columns import Columns, images
-from upsample.engines.portable.results import empty, quiet, write
+from upsample.engines.portable.results import empty, quiet, scalar, write
 from upsample.plans.window import SpreadPlan
 
 __all__ = ["run"]
@@ -38,8 +39,9 @@ def run(xp: ModuleType, plan: SpreadPlan, y: Array, weight: Array) -> Array:
         result: Array = arrays.astype(xp, xp.reshape(made, shape), y.dtype)
         return result
     target = empty(xp, shape, y)
+    convolved = _convolved if arrays.all_true(xp.all(xp.isfinite(factors))) else _tap_by_tap
     for n in images(y.shape[0], True):
-        made = _convolved(xp, columns, arrays.astype(xp, y[n, ...], accumulator), factors)
+        made = convolved(xp, columns, arrays.astype(xp, y[n, ...], accumulator), factors)
         write(xp, xp.reshape(made, (1, *shape[1:])), target[n, ...])
     whole: Array = target
     return whole
@@ -51,4 +53,19 @@ def _convolved(xp: ModuleType, columns: Columns, y: Any, factors: Any) -> Any:
     for place, (_, met) in enumerate(columns.taps(xp, y)):
         share = xp.matmul(factors[place, ...], met)
         total = share if total is None else total + share
+    return total
+
+
+def _tap_by_tap(xp: ModuleType, columns: Columns, y: Any, factors: Any) -> Any:
+    """Return the same where a weight is not finite: what lies in the padding is left out, not multiplied by zero."""
+    groups, total = columns.plan.groups, None
+    each = y.shape[1] // groups
+    ones = xp.ones((1, groups, *y.shape[2:]), dtype=y.dtype, device=arrays.device_of(y))
+    rows = zip(columns.taps(xp, y), columns.taps(xp, ones), strict=True)
+    for place, ((_, met), (_, inside)) in enumerate(rows):
+        for tap in range(inside.shape[2]):
+            some = slice(tap * each, (tap + 1) * each)
+            share = xp.matmul(factors[place, :, :, some], met[:, :, some, :])
+            share = xp.where(inside[:, :, tap : tap + 1, :] != 0, share, scalar(xp, 0, share))
+            total = share if total is None else total + share
     return total

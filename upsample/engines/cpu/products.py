@@ -1,4 +1,4 @@
-"""Transposed convolution with many channels: each phase of the result is one product of its taps' weights and cells.
+"""Convolutions with many channels, transposed or not: each phase of the result is one product of weights and cells.
 
 Cells are laid out once a region, a few rows of a plane that stay in the second-level cache, with zeros around them;
 every phase and every output channel reads them from there, and nothing is made but the result.
@@ -16,9 +16,10 @@ import numpy as np
 
 from upsample.engines.cpu import threads
 from upsample.engines.cpu.compile import frozen
-from upsample.engines.cpu.conv_transpose_tiles import SLAB, pack, spread
+from upsample.engines.cpu.product_kernels import SLAB, lay_out, multiply, pack
+from upsample.engines.cpu.product_lists import Lists, Side
 from upsample.engines.cpu.tile import BITS, ROWS
-from upsample.plans.window import Phase, SpreadPlan, WindowAxis, phases
+from upsample.plans.window import Phase
 
 __all__ = ["products"]
 
@@ -43,65 +44,23 @@ _LEAST_BLOCKS = 8
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Lists:
-    """The taps of the phases of a plan.
-
-    Attributes
-    ----------
-    axes : tuple of WindowAxis
-        Two or more.
-    begins : array
-        Where the list of each phase of the plane begins, those of the last axis side by side.
-    order : array
-        Taps of all lists.
-    shifts : array
-        ``[taps of all lists, axes]``: the cells that they bring to position 0 of their phase.
-    low, high : tuple of int
-        The least and the greatest shift of each axis, 0 between them.
-    """
-
-    axes: tuple[WindowAxis, ...]
-    begins: _A
-    order: _A
-    shifts: _A
-    low: tuple[int, ...]
-    high: tuple[int, ...]
-
-
-@lru_cache(maxsize=256)
-def _lists(plan: SpreadPlan) -> _Lists:
-    axes = plan.axes if len(plan.axes) > 1 else (WindowAxis(1, 1, 1, 1, 0, 1), *plan.axes)
-    order, shifts, begins = [], [], [0]
-    for corner in itertools.product(*map(phases, axes)):
-        for chosen in itertools.product(*(range(len(phase.taps)) for phase in corner)):
-            tap = 0
-            for axis, phase, t in zip(axes, corner, chosen, strict=True):
-                tap = tap * axis.kernel + phase.taps[t]
-            order.append(tap)
-            shifts.append([phase.cells[t] for phase, t in zip(corner, chosen, strict=True)])
-        begins.append(len(order))
-    found = np.asarray(shifts, dtype=np.int64).reshape(-1, len(axes))
-    low, high = found.min(axis=0, initial=0), found.max(axis=0, initial=0)
-    ends, taps = (frozen(np.asarray(table, dtype=np.int64)) for table in (begins, order))
-    return _Lists(axes, ends, taps, found, tuple(map(int, low)), tuple(map(int, high)))
-
-
-@dataclass(frozen=True, slots=True, eq=False)
 class _Region:
     """Part of a plane: positions of the phases of the first and of the last axis.
 
     Attributes
     ----------
     shape : tuple of int
-        Of its cells, with the zeros around them.
+        Of the cells of a grid, with the zeros around them.
     step : int
         Cells from channel to channel.
-    source, inside : tuple of slice
-        The cells that there are, in the plane and in the region.
+    rows : array
+        The cells that there are of all grids: where a row begins in the plane and in the region, and how many.
+    reads : slice
+        Of the first axis of the plane.
     target : tuple of slice
         Positions of the first axis and of the last.
     offsets, slabs : array
-        As `upsample.engines.cpu.conv_transpose_tiles` says.
+        As `upsample.engines.cpu.product_kernels` says.
     most, line : int
         Lines that are made at once, and sums for each row of a tile.
     work : int
@@ -110,8 +69,8 @@ class _Region:
 
     shape: tuple[int, ...]
     step: int
-    source: tuple[slice, ...]
-    inside: tuple[slice, ...]
+    rows: _A
+    reads: slice
     target: tuple[slice, slice]
     offsets: _A
     slabs: _A
@@ -121,58 +80,65 @@ class _Region:
 
 
 @lru_cache(maxsize=256)
-def _region(plan: SpreadPlan, lanes: int, y: tuple[int, int], j: tuple[int, int]) -> _Region:
-    lists = _lists(plan)
-    axes, last = lists.axes, lists.axes[-1]
-    counts = [-(-axis.large // axis.stride) for axis in axes]
-    begins, ends = [y[0], *[0] * (len(axes) - 2), j[0]], [y[1], *counts[1:-1], j[1]]
-    shape, source, inside = [], [], []
-    for n, axis in enumerate(axes):
-        low, high = begins[n] + lists.low[n], ends[n] + lists.high[n]
-        if n == len(axes) - 1 and (begins[n], ends[n]) == (0, counts[n]):  # the zeros behind are the next line's before
-            extent = max(ends[n] + lists.high[n], min(axis.small, ends[n] + lists.high[n]) - low)
-        else:
-            extent = high - low
-        first, past = min(max(low, 0), axis.small), max(min(high, axis.small), 0)
-        past = max(past, first)
-        shape.append(extent)
-        source.append(slice(first, past))
-        inside.append(slice(first - low, past - low))
-    steps = [math.prod(shape[n + 1 :]) for n in range(len(axes))]
-    offsets = (lists.shifts - lists.low) @ np.asarray(steps, dtype=np.int64)
-    width = min(j[1] * last.stride, last.large) - j[0] * last.stride
+def _region(lists: Lists, lanes: int, y: tuple[int, int], j: tuple[int, int]) -> _Region:
+    sides, last = lists.sides, lists.sides[-1]
+    counts = [-(-side.positions // side.stride) for side in sides]
+    begins, ends = [y[0], *[0] * (len(sides) - 2), j[0]], [y[1], *counts[1:-1], j[1]]
+    lows = [begin + low for begin, low in zip(begins, lists.low, strict=True)]
+    highs = [end + high for end, high in zip(ends, lists.high, strict=True)]
+    shape = [high - low for low, high in zip(lows, highs, strict=True)]
+    if (begins[-1], ends[-1]) == (0, counts[-1]):  # the zeros behind a line are the next line's before
+        shape[-1] = max(highs[-1], min(-(-last.cells // last.step), highs[-1]) - lows[-1])
+    steps = [math.prod(shape[n + 1 :]) for n in range(len(sides))]
+    offsets = (lists.shifts - lists.low) @ np.asarray(steps, dtype=np.int64) + lists.grids * math.prod(shape)
+    width = min(j[1] * last.stride, last.positions) - j[0] * last.stride
     most = max(1, min(_SUMS // (last.stride * shape[-1]), ends[-2] - begins[-2]))
-    slack = lanes + int(offsets.max(initial=0))  # what the last tile reads beyond the last line
+    grids = max(len(lists.firsts) * math.prod(shape), math.prod(shape) + int(offsets.max(initial=0)))
+    size = grids + lanes  # with what the last tile reads beyond the last line
     return _Region(
         tuple(shape),
-        (math.prod(shape) + slack) // 16 * 16 + 16 + 16 * ((math.prod(shape) + slack) // 16 % 2),
-        tuple(source),
-        tuple(inside),
+        size // 16 * 16 + 16 + 16 * (size // 16 % 2),
+        frozen(_rows(lists, lows, highs, steps, math.prod(shape))),
+        slice(max(lists.firsts[0][0] + lows[0] * sides[0].step, 0), lists.firsts[-1][0] + highs[0] * sides[0].step),
         (
-            slice(y[0] * axes[0].stride, min(y[1] * axes[0].stride, axes[0].large)),
+            slice(y[0] * sides[0].stride, min(y[1] * sides[0].stride, sides[0].positions)),
             slice(j[0] * last.stride, j[0] * last.stride + width),
         ),
         frozen(offsets),
-        frozen(_slabs(axes, y, steps)),
+        frozen(_slabs(sides, y, steps)),
         most,
         most * shape[-1] + lanes,
         math.prod(shape) * len(lists.order) * ROWS,
     )
 
 
-def _slabs(axes: tuple[WindowAxis, ...], y: tuple[int, int], steps: list[int]) -> _A:
+def _rows(lists: Lists, lows: list[int], highs: list[int], steps: list[int], size: int) -> _A:
+    found = [np.empty((0, 3), dtype=np.int64)]
+    for number, firsts in enumerate(lists.firsts):
+        source, target, count = np.zeros(1, dtype=np.int64), np.full(1, number * size), 1
+        for side, first, low, high, step in zip(lists.sides, firsts, lows, highs, steps, strict=True):
+            cells = np.arange(max(low, -(first // side.step)), min(high, -((first - side.cells) // side.step)))
+            if side is lists.sides[-1]:
+                count, cells = len(cells), cells[:1]
+            source = np.add.outer(source * side.cells, first + cells * side.step).reshape(-1)
+            target = np.add.outer(target, (cells - low) * step).reshape(-1)
+        found.append(np.stack([source, target, np.full(len(source), count)], axis=1))
+    return np.concatenate(found)
+
+
+def _slabs(sides: tuple[Side, ...], y: tuple[int, int], steps: list[int]) -> _A:
     found = []
-    bounds = [y] + [(0, axis.large) for axis in axes[1:-1]]
-    of_last = len(phases(axes[-1]))
-    for number, corner in enumerate(itertools.product(*map(phases, axes[:-1]))):
+    bounds = [y] + [(0, side.positions) for side in sides[1:-1]]
+    of_last = len(sides[-1].phases)
+    for number, corner in enumerate(itertools.product(*(side.phases for side in sides[:-1]))):
         ranges = [_inside(phase, *bound) for phase, bound in zip(corner, bounds, strict=True)]
         for place in itertools.product(*ranges[:-1]):
             row = base = 0
-            for n, axis in enumerate(axes[:-1]):
+            for n, side in enumerate(sides[:-1]):
                 at = (*place, ranges[-1].start)[n]
                 base += (at - (y[0] if n == 0 else 0)) * steps[n]
-                row = row * axis.large + corner[n].start + at * axis.stride - (y[0] * axis.stride if n == 0 else 0)
-            found.append((number * of_last, base, row, len(ranges[-1]), axes[-2].stride))
+                row = row * side.positions + corner[n].start + (at - (y[0] if n == 0 else 0)) * side.stride
+            found.append((number * of_last, base, row, len(ranges[-1]), sides[-2].stride))
     return np.asarray(found, dtype=np.int64).reshape(-1, len(SLAB))
 
 
@@ -180,26 +146,27 @@ def _inside(phase: Phase, begin: int, end: int) -> range:
     return range(begin, max(begin, min(end, phase.count)))
 
 
-def products(plan: SpreadPlan, x: _A, weight: _A, bias: _A | None, result: _A) -> bool:
-    """Fill ``result [planes, each, *large]`` from ``x [planes, inputs, *small]``, or return False.
+def products(lists: Lists, x: _A, weight: _A, bias: _A | None, result: _A) -> bool:
+    """Fill ``result [planes, each, *positions]`` from ``x [planes, inputs, *cells]``, or return False.
 
     That is where regions would have too many cells, and where a weight is not finite: it would meet the zeros around
-    the cells. ``weight [groups, inputs, each, kernel]`` and ``bias [groups, each]`` are of the dtype of sums.
+    the cells. ``weight [groups, inputs, each, kernel]`` and ``bias [groups, each]`` are of the dtype of sums; there are
+    two spatial axes or more.
     """
-    lists, lanes = _lists(plan), BITS // (8 * weight.itemsize)
-    cuts = _cuts(plan, lists, lanes, x.shape[1], weight.itemsize)
+    lanes = BITS // (8 * weight.itemsize)
+    cuts = _cuts(lists, lanes, x.shape[1], weight.itemsize)
     if cuts is None:
         return False
     groups, inputs, each, _ = weight.shape
     tiles = -(-each // ROWS)
     packed = np.empty((groups, tiles, len(lists.order) * inputs * ROWS), dtype=weight.dtype)
+    strides = (weight.strides[1] // weight.itemsize, weight.strides[2] // weight.itemsize)
     odd = []
 
     def lay_out(number: int) -> None:
         group, tile = divmod(number, tiles)
-        sizes = (inputs, each, weight.shape[3], tile * ROWS)
-        value = pack(frozen(weight[group]).reshape(-1), lists.order, sizes, packed[group, tile])
-        if value != value:
+        numbers = (inputs, each, tile * ROWS, *strides)
+        if pack(frozen(weight[group].ravel(order="K")), lists.begins, lists.order, numbers, packed[group, tile]):
             odd.append(number)
 
     threads.each_block(lay_out, groups * tiles, None if packed.size > 1 << 15 else 1)
@@ -208,7 +175,7 @@ def products(plan: SpreadPlan, x: _A, weight: _A, bias: _A | None, result: _A) -
     added = np.zeros((groups, tiles * ROWS), dtype=weight.dtype)
     if bias is not None:
         added[:, :each] = bias
-    regions = [_region(plan, lanes, y, j) for y in cuts[0] for j in cuts[1]]
+    regions = [_region(lists, lanes, y, j) for y in cuts[0] for j in cuts[1]]
     together = max(1, _CELLS // (max(region.step for region in regions) * inputs * weight.itemsize))
     images = len(x) // groups
     together = -(-images // -(-images // together))
@@ -228,14 +195,14 @@ def products(plan: SpreadPlan, x: _A, weight: _A, bias: _A | None, result: _A) -
 
 
 def _cuts(
-    plan: SpreadPlan, lists: _Lists, lanes: int, inputs: int, itemsize: int
+    lists: Lists, lanes: int, inputs: int, itemsize: int
 ) -> tuple[list[tuple[int, int]], list[tuple[int, int]]] | None:
     """Cut the positions of the first and of the last axis; None where regions would have too many cells."""
-    ys, js = (-(-axis.large // axis.stride) for axis in (lists.axes[0], lists.axes[-1]))
-    first, last, stride = ys, js, lists.axes[-1].stride
+    ys, js = (-(-side.positions // side.stride) for side in (lists.sides[0], lists.sides[-1]))
+    first, last, stride = ys, js, lists.sides[-1].stride
 
     def fits(ys: int, js: int) -> bool:
-        region = _region(plan, lanes, (0, ys), (0, js))
+        region = _region(lists, lanes, (0, ys), (0, js))
         return region.step * inputs * itemsize <= _CELLS and region.work * inputs <= _BLOCK
 
     while js > 512 and js * stride > 8 * _SUMS:
@@ -244,7 +211,7 @@ def _cuts(
         ys = -(-ys // 2)
     while js > 16 and not fits(ys, js):
         js = -(-js // 2)
-    region = _region(plan, lanes, (0, ys), (0, js))
+    region = _region(lists, lanes, (0, ys), (0, js))
     if region.step * inputs * itemsize > _MOST_CELLS or region.shape[-1] > _MOST_WASTE * js + 16:
         return None
     return (
@@ -257,7 +224,7 @@ def _cuts(
 class _Work:
     """One call."""
 
-    lists: _Lists
+    lists: Lists
     x: _A
     packed: _A
     bias: _A
@@ -267,16 +234,16 @@ class _Work:
     def make(self, planes: slice, region: _Region, tiles: range) -> None:
         """Make some tiles' channels of a region of some planes of one group."""
         groups, inputs, each = self.counts
-        dtype, axes, taps = self.packed.dtype, self.lists.axes, len(self.lists.order)
+        dtype, sides, taps = self.packed.dtype, self.lists.sides, len(self.lists.order)
         cells = self._cells(planes, region)
-        sums = np.empty(len(phases(axes[-1])) * ROWS * region.line, dtype=dtype)
+        sums = np.empty(len(sides[-1].phases) * ROWS * region.line, dtype=dtype)
         channels = range(tiles.start * ROWS, min(tiles.stop * ROWS, each))
         y, j = region.target
         box = self.result[planes, channels.start : channels.stop, y, ..., j]
-        lines, direct = math.prod(axis.large for axis in axes[1:-1]), self.result.dtype == dtype
+        lines, direct = math.prod(side.positions for side in sides[1:-1]), self.result.dtype == dtype
         if direct:
-            made, row_pitch = self.result, axes[-1].large
-            pitch = axes[0].large * lines * row_pitch
+            made, row_pitch = self.result, sides[-1].positions
+            pitch = sides[0].positions * lines * row_pitch
             origin = planes.start * each * pitch + y.start * lines * row_pitch + j.start
             plane_pitch = groups * each * pitch
         else:
@@ -287,20 +254,29 @@ class _Work:
         turn = max(1, _WEIGHTS // max(1, taps * inputs * ROWS * dtype.itemsize))
         numbers = (
             *(tiles.start, tiles.stop, turn, each, first * taps * inputs, first),
-            *(box.shape[0], inputs, region.step, region.shape[-1], axes[-1].stride, box.shape[-1]),
+            *(box.shape[0], inputs, region.step, region.shape[-1], sides[-1].stride, box.shape[-1]),
             *(region.most, region.line, origin, plane_pitch, pitch, row_pitch),
         )
         tables = (region.offsets, self.lists.begins, region.slabs)
-        spread(cells, self.packed, *tables, self.bias, sums, made.reshape(-1), numbers)
+        multiply(cells, self.packed, *tables, self.bias, sums, made.reshape(-1), numbers)
         if not direct:
             with np.errstate(over="ignore"):
                 box[...] = made
 
     def _cells(self, planes: slice, region: _Region) -> _A:
         """Lay a region's cells out, zeros around them."""
-        found = self.x[(planes, slice(None), *region.source)]
-        cells = np.zeros((*found.shape[:2], region.step), dtype=self.packed.dtype)
-        grid = cells[..., : math.prod(region.shape)].reshape(*found.shape[:2], *region.shape)
-        with np.errstate(invalid="ignore"):
-            grid[(slice(None), slice(None), *region.inside)] = found
-        return frozen(cells.reshape(-1))
+        inputs, dtype = self.counts[1], self.packed.dtype
+        line = math.prod(side.cells for side in self.lists.sides[1:])
+        if self.x.dtype == dtype and self.x.flags.c_contiguous:
+            size = self.lists.sides[0].cells * line
+            source, begin, apart = self.x, planes.start * inputs * size, planes.step * inputs * size
+        else:
+            with np.errstate(invalid="ignore"):
+                source = np.ascontiguousarray(self.x[planes, :, region.reads], dtype=dtype)
+            size = source.shape[2] * line
+            begin, apart = -region.reads.start * line, inputs * size
+        count = len(range(*planes.indices(len(self.x))))
+        cells = np.zeros(count * inputs * region.step, dtype=dtype)
+        numbers = (count, inputs, begin, apart, size, self.lists.sides[-1].step, region.step)
+        lay_out(frozen(source).reshape(-1), region.rows, numbers, cells)
+        return frozen(cells)
