@@ -143,12 +143,12 @@ def kernels() -> str:
     Returns
     -------
     str
-        Where there is none, the first call of an op compiles for seconds.
+        Where there is none, the first call of an op compiles for one to three seconds.
     """
     package = Path(upsample.__file__).parent / "engines" / "cpu"
     count, place = max((_compiled(folder, package), folder) for folder in _caches(package))
     if count == 0:
-        return "none on disk: the first call of each op compiles for seconds, later processes load what it made"
+        return "none on disk: the first call of each op compiles for 1 to 3 s, later processes load what it made"
     return f"{count} on disk, in {place}"
 
 

@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from upsample.engines.cpu.compile import kernel
+from upsample.engines.cpu.compile import kernel, part
 
 __all__ = ["AXIS", "PIECE", "gather"]
 
@@ -43,7 +43,7 @@ _LISTED = 1 << 17
 """Sources of all rows made together that are listed at once, about: 20 bytes each."""
 
 
-@kernel
+@part
 def _pairs(grid: _A, axes: int, row0: int, low: int, found: _A, taps: _A, cells: _A) -> None:
     """Lay out the taps and cells, flat over the leading axes, that rows of positions from `row0` on gather."""
     for n in range(found.shape[0]):
@@ -66,7 +66,7 @@ def _pairs(grid: _A, axes: int, row0: int, low: int, found: _A, taps: _A, cells:
         found[n] = here
 
 
-@kernel
+@part
 def _sum(source: _A, lists: tuple[_A, ...], cells: int, size: int, fresh: bool, bias: Any, sums: _A) -> None:
     """Sum weighted rows of cells into `size` positions each; source n has cell ``j + shifts[n]``, if any, for j.
 
@@ -111,7 +111,7 @@ def _sum(source: _A, lists: tuple[_A, ...], cells: int, size: int, fresh: bool, 
                 sums[line * size + j] += factors[line, e] * source[places[line, e] + np.uint64(j)]
 
 
-@kernel
+@part
 def _interleave(sums: _A, rows: int, stride: int, begin: int, count: int, result: _A, place: int, large: int) -> None:
     """Store `count` positions of each phase, from `begin` on, in `rows` rows from `place` on."""
     one, two = np.uint64(1), np.uint64(2)
@@ -132,7 +132,7 @@ def _interleave(sums: _A, rows: int, stride: int, begin: int, count: int, result
                 result[to + np.uint64(stride) * j] = sums[of + j]
 
 
-@kernel
+@part
 def _lay_out(
     grid: _A, last: int, shape: tuple[int, ...], begin: int, pairs: tuple[_A, _A, _A], weight: _A, lists: tuple[_A, ...]
 ) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from upsample.engines.cpu.compile import kernel
+from upsample.engines.cpu.compile import kernel, part
 
 __all__ = ["take", "take_bands", "take_last"]
 
@@ -54,7 +54,7 @@ def take_last(values: _A, where: _A, planes: int, begin: int, clear: bool, seen:
                 result[i] = kind(values[base + index] * kind(before == 0))
 
 
-@kernel
+@part
 def _take_slice(values: _A, where: _A, cut: tuple[int, int], bounds: tuple[int, ...], seen: _A, result: _A) -> Any:
     """Do as `take_last` does for the cells of a cut whose positions lie in a band; zero for those that are dropped.
 

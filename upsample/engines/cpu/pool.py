@@ -198,11 +198,13 @@ def ready(plan: PoolPlan, x: Array) -> Callable[..., tuple[Array, Array | None]]
     rows = math.prod(shape[:-1])
     if not 0 < rows <= g.step or len(g.tiles) > 1 or arrays.dtype_name(x) in ("float16", "bfloat16", "bool"):
         return partial(run, np, plan)
-    kernels, piece = [], (0, rows, 0, g.small[-1], 0, 0, g.large[-1])
-    for indexed in (False, True):
+    piece, empty = (0, rows, 0, g.small[-1], 0, 0, g.large[-1]), np.empty(0, dtype)
+
+    @lru_cache(maxsize=2)
+    def bound_kernel(indexed: bool) -> tuple[Callable[..., None], tuple[Any, ...]]:
         kernel, behind = _kernel(plan, g, _lowest(dtype), piece, g.small[-1], indexed)
-        empty = np.empty(0, dtype)
-        kernels.append((bound(kernel, frozen(empty), _place(g), empty, _NO_INDICES, *behind), behind))
+        return bound(kernel, frozen(empty), _place(g), empty, _NO_INDICES, *behind), behind
+
     spare: list[_A] = []  # no two threads get the same out of a list
 
     def pool(x: _A, out: tuple[_A | None, _A | None], with_indices: bool) -> tuple[_A, _A | None]:
@@ -214,7 +216,7 @@ def ready(plan: PoolPlan, x: Array) -> Callable[..., tuple[Array, Array | None]]
             place = spare.pop()
         except IndexError:  # asking before would not do: another thread may take the last
             place = _place(g)
-        kernel, behind = kernels[with_indices]
+        kernel, behind = bound_kernel(with_indices)
         if with_indices:
             indices = np.empty(shape, np.int64) if indices is None else indices
             kernel(x.ravel(), place, values.ravel(), indices.ravel(), *behind)

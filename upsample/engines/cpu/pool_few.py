@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from upsample.engines.cpu.compile import kernel
+from upsample.engines.cpu.compile import kernel, part
 
 __all__ = ["FIRST", "MORE", "pool_cells", "pool_rows"]
 
@@ -25,7 +25,7 @@ FIRST, MORE = 4, 3
 """Taps of the first turn and of each other."""
 
 
-@kernel
+@part
 def _better(best: Any, place: Any, value: Any, other: Any, last_nan: bool) -> tuple[Any, Any]:
     wins = (value > best) | ((value != value) & (last_nan | (best == best)))
     return value if wins else best, other if wins else place
@@ -74,7 +74,7 @@ def pool_cells(
                 indices[d + j] = np.int64(place[j]) - np.int64(home[j])
 
 
-@kernel
+@part
 def _first_turn(
     x: _A,
     starts: _A,
@@ -111,7 +111,7 @@ def _first_turn(
                 place[e + j] = o
 
 
-@kernel
+@part
 def _other_turn(
     x: _A,
     starts: _A,
@@ -149,7 +149,7 @@ def _other_turn(
                 place[e + j] = o
 
 
-@kernel
+@part
 def _border(
     x: _A,
     starts: _A,

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from upsample.engines.cpu.compile import kernel
+from upsample.engines.cpu.compile import kernel, part
 
 __all__ = ["AXIS", "PIECE", "pool_indices", "pool_values"]
 
@@ -28,12 +28,12 @@ PIECE = 9
 reduced at once that are kept; 1 where indices count in the window."""
 
 
-@kernel
+@part
 def _wins(value: Any, best: Any, last_nan: bool) -> Any:
     return (value > best) | ((value != value) & (last_nan | (best == best)))
 
 
-@kernel
+@part
 def _deal(row: _A, start: int, low: int, stride: int, phases: _A) -> None:
     """Deal the positions from `start` on out to the phases of the stride; those not in `row`, from `low` on, stay."""
     length, high = phases.shape[1], low + row.shape[0]
@@ -54,7 +54,7 @@ def _deal(row: _A, start: int, low: int, stride: int, phases: _A) -> None:
                 line[j] = source[stride * j]
 
 
-@kernel
+@part
 def _reduce(phases: _A, begin: int, grid: _A, local: bool, lowest: Any, last_nan: bool, v: _A, c: _A) -> None:
     """Reduce a dealt row: maxima `v` and their places `c` in an index, for the cells from `begin` on."""
     cells = v.shape[0]
@@ -77,7 +77,7 @@ def _reduce(phases: _A, begin: int, grid: _A, local: bool, lowest: Any, last_nan
             c[i] = place + i * of_cell if wins else c[i]
 
 
-@kernel
+@part
 def _reduce_values(phases: _A, taps: int, stride: int, dilation: int, last_nan: bool, v: _A) -> None:
     """Reduce a dealt row to its maxima."""
     cells = v.shape[0]
@@ -91,7 +91,7 @@ def _reduce_values(phases: _A, taps: int, stride: int, dilation: int, last_nan: 
             v[i] = line[i] if _wins(line[i], v[i], last_nan) else v[i]
 
 
-@kernel
+@part
 def _reduce_spans(row: _A, low: int, begin: int, grid: _A, last_nan: bool, v: _A, c: _A) -> None:
     """Reduce a row whose windows have tables: adaptive ones. `low` is where `row` begins."""
     table, every = grid[7], grid[1]
@@ -104,7 +104,7 @@ def _reduce_spans(row: _A, low: int, begin: int, grid: _A, last_nan: bool, v: _A
         v[i], c[i] = best, place
 
 
-@kernel
+@part
 def _source(grid: _A, axes: int, cell: int, tap: int) -> tuple[int, int]:
     """Return the input row that tap `tap` of a row of cells reads and what it adds to an index; rows count planes."""
     row, weight, scale = 0, 0, 1
@@ -122,7 +122,7 @@ def _source(grid: _A, axes: int, cell: int, tap: int) -> tuple[int, int]:
     return row + cell * scale, weight
 
 
-@kernel
+@part
 def _taps(grid: _A, axes: int, cell: int) -> int:
     """Count the input rows of a row of cells."""
     total = 1
@@ -134,7 +134,7 @@ def _taps(grid: _A, axes: int, cell: int) -> int:
     return total
 
 
-@kernel
+@part
 def _plane_row(grid: _A, axes: int, row: int) -> Any:
     """Return what a row's place in its plane adds to an index that counts in the plane."""
     rows = 1

@@ -13,7 +13,7 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from upsample.engines.cpu import resize_bytes
-from upsample.engines.cpu.compile import kernel
+from upsample.engines.cpu.compile import kernel, part
 from upsample.engines.cpu.resize_byte_tiles import HAVE_TILES, SIDE, WIDTH, filter_bytes, turn
 from upsample.engines.cpu.resize_tables import listed, shift_of
 from upsample.engines.cpu.resize_tables import pairs as pairs_of
@@ -86,7 +86,7 @@ def short_columns(
     resize_bytes.columns(src, s, dst, d, outer - whole, steps, shift, count, exact, factor)
 
 
-@kernel
+@part
 def _turned(
     src: _Array,
     s: int,

@@ -10,7 +10,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from upsample.engines.cpu.compile import kernel
+from upsample.engines.cpu.compile import kernel, part
 
 __all__ = ["columns", "rows", "rows_double2", "rows_double4"]
 
@@ -18,7 +18,7 @@ _Array: TypeAlias = np.ndarray[Any, np.dtype[Any]]
 _U: Any = np.uint64
 
 
-@kernel
+@part
 def _many(
     src: _Array, s: int, sn: int, dst: _Array, d: int, taps: int, index: _Array, weight: _Array, o: int, sums: _Array
 ) -> None:
@@ -80,7 +80,7 @@ def columns(
                         dst[d + _U(j)] = np.uint8(min(max(kind(sums[_U(j)] >> places), low), high))
 
 
-@kernel
+@part
 def _some(
     src: _Array,
     s: int,

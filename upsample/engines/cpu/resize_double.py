@@ -12,7 +12,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from upsample.engines.cpu.compile import kernel
+from upsample.engines.cpu.compile import kernel, part
 from upsample.engines.cpu.resize_float import edges
 from upsample.engines.cpu.resize_tables import Listed
 from upsample.engines.cpu.stream import fence, put
@@ -61,7 +61,7 @@ def plan_ring(table: Listed, low: int, high: int, row_bytes: int) -> Ring | None
     return Ring(group, slots, need, np.where(used, (table.index - low) % slots, 0))
 
 
-@kernel
+@part
 def _rows2(src: _Array, s: int, dst: _Array, d: int, n: int, phases: _Array) -> None:
     """Make two values of each two neighbours and the next."""
     p, q, r, z = phases[0, 0], phases[0, 1], phases[1, 0], phases[1, 1]
@@ -71,7 +71,7 @@ def _rows2(src: _Array, s: int, dst: _Array, d: int, n: int, phases: _Array) -> 
         dst[y + _U(1)] = src[x + _U(1)] * r + src[x + _U(2)] * z
 
 
-@kernel
+@part
 def _rows4(src: _Array, s: int, dst: _Array, d: int, n: int, phases: _Array) -> None:
     """Make two values of each four neighbours and the next."""
     a0, a1, a2, a3 = phases[0, 0], phases[0, 1], phases[0, 2], phases[0, 3]
@@ -83,25 +83,25 @@ def _rows4(src: _Array, s: int, dst: _Array, d: int, n: int, phases: _Array) -> 
         dst[y + _U(1)] = k * b0 + m * b1 + o * b2 + src[x + _U(4)] * b3
 
 
-@kernel
+@part
 def _zero(dst: _Array, d: int, n: int) -> None:
     for j in range(n):
         dst[d + _U(j)] = 0
 
 
-@kernel
+@part
 def _set(src: _Array, a: int, dst: _Array, d: int, n: int, w: float) -> None:
     for j in range(n):
         dst[d + _U(j)] = src[a + _U(j)] * w
 
 
-@kernel
+@part
 def _add(src: _Array, a: int, dst: _Array, d: int, n: int, w: float) -> None:
     for j in range(n):
         dst[d + _U(j)] += src[a + _U(j)] * w
 
 
-@kernel
+@part
 def _two2(ring: _Array, at: tuple[int, ...], dst: _Array, d: int, n: int, w: tuple[Any, ...]) -> None:
     """Make two rows, one behind the other, of two."""
     (a, b), (p, q, r, z), g = at, w, d + _U(n)
@@ -111,7 +111,7 @@ def _two2(ring: _Array, at: tuple[int, ...], dst: _Array, d: int, n: int, w: tup
         dst[g + _U(j)] = x * r + y * z
 
 
-@kernel
+@part
 def _two4(
     ring: _Array, at: tuple[int, ...], dst: _Array, d: int, n: int, w: tuple[Any, ...], v: tuple[Any, ...]
 ) -> None:
@@ -156,7 +156,7 @@ def doubled(
     ring = np.empty(slots * n, dtype=src.dtype)
     made = np.empty(2 * n, dtype=src.dtype) if past else dst
     box = np.empty(8, dtype=np.int64)
-    box[:] = (0, sn, 1, 0, n, 1, 0, 1)
+    box[0], box[1], box[2], box[3], box[4], box[5], box[7] = 0, sn, 1, 0, n, 1, 1
     for top in range(outer):
         for mid in range(size_b):
             s, d, o = s0 + top * sa + mid * sb, d0 + top * da + mid * db, 0

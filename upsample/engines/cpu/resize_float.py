@@ -12,7 +12,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from upsample.engines.cpu.compile import kernel
+from upsample.engines.cpu.compile import kernel, part
 from upsample.engines.cpu.stream import fence, put
 
 __all__ = ["columns", "edges", "rows", "rows_double2", "rows_double4", "rows_halved", "rows_quartered"]
@@ -24,7 +24,7 @@ _STRETCH = 1 << 11
 """Values of a stretch that are made at once."""
 
 
-@kernel
+@part
 def _add_taps(
     src: _Array, s: int, step: int, dst: _Array, d: int, n: int, taps: int, index: _Array, weight: _Array, o: int
 ) -> None:
@@ -102,7 +102,7 @@ def columns(
         fence()
 
 
-@kernel
+@part
 def _finite(x: _Array, s: int, n: int) -> bool:
     """Say whether there is no NaN and no infinity among `n` values."""
     bad = np.int32(0)  # as wide as a float, or the loop does not vectorise as well
@@ -112,7 +112,7 @@ def _finite(x: _Array, s: int, n: int) -> bool:
     return bool(bad == 0)
 
 
-@kernel
+@part
 def _careful(
     src: _Array, s: int, dst: _Array, d: int, inner: int, count: _Array, index: _Array, weight: _Array
 ) -> None:
@@ -125,7 +125,7 @@ def _careful(
             dst[d + _U(o * inner + i)] = total if count[o] else src.dtype.type(0)
 
 
-@kernel
+@part
 def edges(
     src: _Array,
     s0: int,
@@ -165,7 +165,7 @@ def edges(
                 dst[d] = total if taps else src.dtype.type(0)
 
 
-@kernel
+@part
 def _some(
     src: _Array, s: int, dst: _Array, d: int, low: int, high: int, inner: int, first: _Array, weight: _Array
 ) -> None:

@@ -17,7 +17,7 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-from upsample.engines.cpu.compile import kernel
+from upsample.engines.cpu.compile import kernel, part
 from upsample.engines.cpu.resize_tables import runs
 from upsample.plans.resize import AxisRule
 
@@ -110,7 +110,7 @@ are, the same of the destination, which vector of the tables, how many taps, and
 """
 
 
-@kernel
+@part
 def _exactly(
     src: _Array, s: int, dst: _Array, d: int, inner: int, count: _Array, index: _Array, weight: _Array, all_: bool
 ) -> None:

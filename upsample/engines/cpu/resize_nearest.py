@@ -9,7 +9,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from upsample.engines.cpu.compile import kernel
+from upsample.engines.cpu.compile import kernel, part
 from upsample.plans.resize import AxisRule, identity
 from upsample.plans.taps import taps
 
@@ -26,7 +26,7 @@ _COLUMNS = 1 << 20
 """At most so many output samples of a row a block."""
 
 
-@kernel
+@part
 def _again(dst: _Array, d: int, back: int, n: int) -> None:
     """Copy the row before."""
     s = d - back

@@ -13,7 +13,7 @@ from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic
 
-from upsample.engines.cpu.compile import kernel
+from upsample.engines.cpu.compile import kernel, part
 
 __all__ = ["fence", "pays", "put", "stream"]
 
@@ -57,7 +57,7 @@ def fence(_: Any) -> Any:
     return types.void(), generate
 
 
-@kernel
+@part
 def put(source: _A, target: _A, begin: Any, size: Any) -> None:
     """Copy the first `size` values past the caches to `target`, from `begin` on, but for the first and the last line.
 

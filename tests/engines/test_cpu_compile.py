@@ -1,0 +1,41 @@
+"""What a first call compiles: the op, and nothing that has to do with messages or with ways in that nobody takes."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("numba")
+
+CALLS = {
+    "resize": "upsample.interpolate(x, scale_factor=2, mode='bilinear', engine='cpu')",
+    "pool": "upsample.max_pool2d(x, 9, 1, engine='cpu')",
+    "conv_transpose": "upsample.conv_transpose2d(x, x[0, :, None, :3, :3], stride=2, groups=2, engine='cpu')",
+}
+CODE = """
+import numpy as np, upsample
+from numba.core import event
+x = np.ones((1, 2, 16, 16), np.float32)
+with event.install_recorder("numba:run_pass") as recorder:
+    {call}
+for module in sorted({{str(found.data["module"]) for _, found in recorder.buffer}}):
+    print(module)
+"""
+STORED = {"resize": {"doubled"}, "pool": {"pool_values"}, "conv_transpose": {"gather"}}
+
+
+@pytest.mark.parametrize("op", CALLS)
+def test_a_first_call_compiles_one_kernel_and_no_messages(tmp_path: Path, op: str) -> None:
+    environment = {**os.environ, "NUMBA_CACHE_DIR": str(tmp_path)}
+    ran = subprocess.run(
+        [sys.executable, "-c", CODE.format(call=CALLS[op])], env=environment, capture_output=True, text=True
+    )
+    modules = ran.stdout.split()
+    assert any(name.startswith("upsample.engines.cpu") for name in modules), ran.stderr
+    assert not [name for name in modules if "unicode" in name]  # a message made of numbers compiles for two seconds
+    stored = {path.name.split("-")[0].rpartition(".")[2] for path in tmp_path.rglob("*.nbi")}
+    assert stored == STORED[op]  # what only kernels call is a part of theirs
