@@ -195,6 +195,22 @@ def test_vectors_read_and_write_no_further_than_the_row(mode: str, inner: int) -
     assert inner > 1 or len(joints) > 1
 
 
+def test_a_ring_that_is_too_large_for_some_strips(monkeypatch: pytest.MonkeyPatch) -> None:
+    from upsample.engines.cpu import resize, resize_double, resize_passes
+
+    monkeypatch.setattr(resize, "_works", {})
+    for name, value in dict(_JOB_BYTES=1200, _MOST_BYTES=1200, _STRIP=4).items():
+        monkeypatch.setattr(resize_passes, name, value)
+    x, passes = values("float32", 40, 20), set()
+    for rows in range(3, 9):
+        monkeypatch.setattr(resize_double, "_RING_BYTES", rows * 40 * 4)
+        resize._works.clear()
+        same_as_portable(x, (57, 40), axes=(0, 1), mode="cubic", exact=False)
+        (work,) = resize._works.values()
+        passes.add(len(work.task.strips[0].passes))  # type: ignore[union-attr]
+    assert passes == {1, 2}
+
+
 @pytest.mark.parametrize("dtype", ["float32", "uint8", "float16"])
 def test_inputs_that_no_output_is_made_of(dtype: str) -> None:
     for shape in ((1, 1, 10, 10), (2, 3, 30, 11), (3, 12, 12, 12)):

@@ -155,12 +155,13 @@ def filtered(strip: Strip, src: _Array, dst: _Array, begin: int, planes: int, sc
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Geometry:
-    """Sizes and filters of the axes from the first resized one to the last."""
+    """Sizes and filters of the axes from the first resized one to the last; `rings`: whether two may be one pass."""
 
     rules: tuple[AxisRule, ...]
     inner: int
     dtype: str
     compact: bool
+    rings: bool
 
     def order(self) -> list[int]:
         """The axes in the order in which they are filtered.
@@ -243,7 +244,7 @@ class _Geometry:
     def _double(self, target: tuple[_Range, _Range]) -> tuple[Any, ...] | None:
         """Return the tables of the kernel that doubles rows and makes more of them, where it can."""
         k = len(self.rules) - 1
-        if self.dtype == "uint8" or self.inner != 1 or k < 1 or self.order()[:2] != [k, k - 1]:
+        if not self.rings or self.dtype == "uint8" or self.inner != 1 or k < 1 or self.order()[:2] != [k, k - 1]:
             return None
         across, down = self.rules[k], self.rules[k - 1]
         if across.out_size != 2 * across.in_size or (k == 1 and target[1] != (0, across.out_size)):
@@ -256,9 +257,9 @@ class _Geometry:
         each = listed(down, self.dtype)
         table = Listed(each.count[cut], each.index[cut], each.weight[cut])
         ring = plan_ring(table, low, high, across.out_size * np.dtype(self.dtype).itemsize)
+        *exact, least, most, start, phases = rows
         if ring is None:
             return None
-        *exact, least, most, start, phases = rows
         sizes = np.asarray([low, high, ring.group, ring.slots, least, most, start, 0])
         return (sizes, table.count, ring.need, ring.slot, table.weight, twins(table), *exact, phases)
 
@@ -342,17 +343,20 @@ def plan_filter(
     rules = [identity(n) for n in shape[begin : end + 1]]
     for axis, rule in active:
         rules[axis - begin] = rule
-    geometry = _Geometry(tuple(rules), math.prod(shape[end + 1 :]) * pair, dtype, compact)
+    geometry = _Geometry(tuple(rules), math.prod(shape[end + 1 :]) * pair, dtype, compact, True)
     planes = math.prod(shape[:begin])
     outs = [rule.out_size for rule in rules]
     itemsize = 1 if dtype == "uint8" else np.dtype(dtype).itemsize
     first, second, step = _job(geometry, planes, itemsize)
     ends = outs[1] if len(outs) > 1 else 1
-    strips = tuple(
-        geometry.strip(((r, min(r + first, outs[0])), (q, min(q + second, ends))))
+    targets = [
+        ((r, min(r + first, outs[0])), (q, min(q + second, ends)))
         for r in range(0, outs[0], first)
         for q in range(0, ends, second)
-    )
+    ]
+    strips = tuple(map(geometry.strip, targets))
+    if len({len(strip.passes) for strip in strips}) > 1:  # not every strip's ring is small enough; scratch is shared
+        strips = tuple(map(replace(geometry, rings=False).strip, targets))
     sizes = [(rule.in_size, rule.out_size) for rule in rules] + [(1, 1)]
     rest = [math.prod(n[i] for n in sizes[2:]) * geometry.inner for i in (0, 1)]
     return Filter(
