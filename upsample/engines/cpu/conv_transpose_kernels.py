@@ -102,34 +102,31 @@ def _sum(source: _A, lists: tuple[_A, ...], cells: int, size: int, fresh: bool, 
             a, fa = places[line, n] + start, factors[line, n]
             for j in range(length):
                 sums[first + j] = sums[first + j] + fa * source[a + j]
-        if low == 0 and high == size:
-            continue
-        for e in range(count):
-            for j in range(max(0, -shifts[line, e]), min(low, cells - shifts[line, e])):
-                sums[line * size + j] += factors[line, e] * source[places[line, e] + np.uint64(j)]
-            for j in range(max(high, -shifts[line, e]), min(size, cells - shifts[line, e])):
-                sums[line * size + j] += factors[line, e] * source[places[line, e] + np.uint64(j)]
+        outside = low + size - high
+        for e in range(count if outside else 0):
+            place, factor, shift = places[line, e], factors[line, e], shifts[line, e]
+            for k in range(outside):
+                j = k if k < low else k + high - low
+                if 0 <= j + shift < cells:
+                    sums[to + np.uint64(j)] += factor * source[place + np.uint64(j)]
 
 
 @part
 def _interleave(sums: _A, rows: int, stride: int, begin: int, count: int, result: _A, place: int, large: int) -> None:
     """Store `count` positions of each phase, from `begin` on, in `rows` rows from `place` on."""
-    one, two = np.uint64(1), np.uint64(2)
-    both = min(count, large // 2 - begin)
+    one, two, wide = np.uint64(1), np.uint64(2), np.uint64(stride)
+    both = max(min(count, large // 2 - begin), 0) if stride == 2 else 0
     for row in range(rows):
-        at = (place + row) * large
-        if stride == 2:
-            to, even, odd = np.uint64(at + 2 * begin), np.uint64(2 * row * count), np.uint64((2 * row + 1) * count)
-            for j in range(np.uint64(max(both, 0))):
-                result[to + two * j] = sums[even + j]
-                result[to + two * j + one] = sums[odd + j]
-            if both < count and 2 * (begin + both) < large:
-                result[at + 2 * (begin + both)] = sums[2 * row * count + both]
-            continue
+        at = (place + row) * large + stride * begin
+        to, even, odd = np.uint64(at), np.uint64(2 * row * count), np.uint64((2 * row + 1) * count)
+        for j in range(np.uint64(both)):
+            result[to + two * j] = sums[even + j]
+            result[to + two * j + one] = sums[odd + j]
         for phase in range(min(stride, large)):
-            to, of = np.uint64(at + stride * begin + phase), np.uint64((row * stride + phase) * count)
-            for j in range(np.uint64(max(0, min(count, (large - phase + stride - 1) // stride - begin)))):
-                result[to + np.uint64(stride) * j] = sums[of + j]
+            to, of = np.uint64(at + phase), np.uint64((row * stride + phase) * count)
+            end = min(count, (large - phase + stride - 1) // stride - begin)
+            for j in range(np.uint64(both), np.uint64(max(both, end))):
+                result[to + wide * j] = sums[of + j]
 
 
 @part
@@ -174,7 +171,7 @@ def gather(source: _A, weight: _A, grid: _A, axes: int, piece: tuple[int, ...], 
     for phase in range(min(stride, large)):
         of_phase = max(of_phase, grid[grid[last + 4] + phase + 1] - grid[grid[last + 4] + phase])
     row = stride * leads * of_phase
-    most = max(1, min(ys * rows, row1 - row0, _TOGETHER // (stride * tile), _LISTED // row))
+    most = max(1, min(min(ys * rows, row1 - row0), min(_TOGETHER // (stride * tile), _LISTED // row)))
     together = max(1, min(inputs, _LISTED // (most * row)))
     found, pair_taps, pair_cells = (
         np.empty(most, np.int64),
@@ -192,7 +189,7 @@ def gather(source: _A, weight: _A, grid: _A, axes: int, piece: tuple[int, ...], 
     while number < row1:
         outer = number // (ys * rows)
         plane, first = outer // each, number - outer * ys * rows
-        group, m, some = (plane0 + plane) % groups, outer % each, min(most, row1 - number, ys * rows - first)
+        group, m, some = (plane0 + plane) % groups, outer % each, min(most, min(row1 - number, ys * rows - first))
         place = number - row0 if own else (((plane0 + plane) * each + m) * grid[0] + y0) * rows + first
         _pairs(grid, axes, y0 * rows + first, low0, found[:some], pair_taps, pair_cells)
         source_line = plane * inputs * lines
