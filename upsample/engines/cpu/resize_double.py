@@ -13,11 +13,10 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from upsample.engines.cpu.compile import kernel, part
-from upsample.engines.cpu.resize_float import edges
 from upsample.engines.cpu.resize_tables import Listed
 from upsample.engines.cpu.stream import fence, put
 
-__all__ = ["Ring", "doubled", "plan_ring", "twins"]
+__all__ = ["Ring", "doubled", "plan_ends", "plan_ring", "twins"]
 
 _Array: TypeAlias = np.ndarray[Any, np.dtype[Any]]
 _U: Any = np.uint64
@@ -61,6 +60,24 @@ def plan_ring(table: Listed, low: int, high: int, row_bytes: int) -> Ring | None
     return Ring(group, slots, need, np.where(used, (table.index - low) % slots, 0))
 
 
+def plan_ends(table: Listed, low: int, high: int, taps: int) -> tuple[_Array, _Array, _Array] | None:
+    """Name the inputs and weights of the outputs outside ``[low, high)``, `taps` each, or None where one has more.
+
+    What has fewer gets the largest in two halves: one of weight zero would make NaN of an infinity.
+    """
+    place = np.concatenate([np.arange(low), np.arange(high, len(table.count))])
+    if table.count[place].max(initial=0) > taps or table.count[place].min(initial=1) < 1:
+        return None
+    index, weight = np.zeros((2, len(place), taps))
+    for e, (o, count) in enumerate(zip(place, table.count[place], strict=True)):
+        index[e, :count], weight[e, :count] = table.index[o, :count], table.weight[o, :count]
+        for t in range(count, taps):
+            largest = np.abs(weight[e]).argmax()
+            weight[e, largest] /= 2
+            index[e, t], weight[e, t] = index[e, largest], weight[e, largest]
+    return place, index.astype(np.int64), weight.astype(table.weight.dtype)
+
+
 @part
 def _rows2(src: _Array, s: int, dst: _Array, d: int, n: int, phases: _Array) -> None:
     """Make two values of each two neighbours and the next."""
@@ -81,6 +98,25 @@ def _rows4(src: _Array, s: int, dst: _Array, d: int, n: int, phases: _Array) -> 
         k, m, o = src[x + _U(1)], src[x + _U(2)], src[x + _U(3)]
         dst[y] = src[x] * a0 + k * a1 + m * a2 + o * a3
         dst[y + _U(1)] = k * b0 + m * b1 + o * b2 + src[x + _U(4)] * b3
+
+
+@part
+def _ends(
+    src: _Array, s: int, dst: _Array, d: int, rows: int, steps: tuple[int, int], tables: tuple[_Array, ...]
+) -> None:
+    """Make the outputs near the ends of rows: column by column, so that tables are read once."""
+    (of, to), (place, index, weight) = steps, tables
+    for e in range(len(place)):
+        a, b, p, q, y = _U(s + index[e, 0]), _U(s + index[e, 1]), weight[e, 0], weight[e, 1], _U(d + place[e])
+        if index.shape[1] == 2:
+            for j in range(rows):
+                k = _U(j * of)
+                dst[y + _U(j * to)] = src[a + k] * p + src[b + k] * q
+        else:
+            c, z, r, t = _U(s + index[e, 2]), _U(s + index[e, 3]), weight[e, 2], weight[e, 3]
+            for j in range(rows):
+                k = _U(j * of)
+                dst[y + _U(j * to)] = src[a + k] * p + src[b + k] * q + src[c + k] * r + src[z + k] * t
 
 
 @part
@@ -141,22 +177,21 @@ def doubled(
     slot: _Array,
     weight: _Array,
     twin: _Array,
-    row_count: _Array,
-    row_index: _Array,
-    row_exact: _Array,
     phases: _Array,
+    place: _Array,
+    index: _Array,
+    end_weight: _Array,
 ) -> None:
     """Double rows, and make of them what the other tables say; `twin` says which outputs are made with the next.
 
     `sizes` has the first row and the end, those filtered together, those in the ring, and, as for the kernels of rows,
     where the phases hold and where they start; last, whether outputs are stored past the caches, through a small array.
+    The last three tables are those of `plan_ends`.
     """
     sa, sb, sn, da, db, n, size_b, _ = steps
     begin, end, group, slots, low, high, start, past = sizes
     ring = np.empty(slots * n, dtype=src.dtype)
     made = np.empty(2 * n, dtype=src.dtype) if past else dst
-    box = np.empty(8, dtype=np.int64)
-    box[0], box[1], box[2], box[3], box[4], box[5], box[7] = 0, sn, 1, 0, n, 1, 1
     for top in range(outer):
         for mid in range(size_b):
             s, d, o = s0 + top * sa + mid * sb, d0 + top * da + mid * db, 0
@@ -169,8 +204,7 @@ def doubled(
                         _rows2(src, _U(f + low + start), ring, _U(g + 2 * low), length, phases)
                     else:
                         _rows4(src, _U(f + low + start), ring, _U(g + 2 * low), length, phases)
-                    box[6] = some
-                    edges(src, f, ring, g, 1, box, 2 * low, 2 * high, row_count, row_index, row_exact)
+                    _ends(src, f, ring, g, some, (sn, n), (place, index, end_weight))
                     done += group
                 to, taps, p = _U(0 if past else d + o * n), count[o], o + 1
                 if twin[o] and taps == 2:

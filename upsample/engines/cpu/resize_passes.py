@@ -18,7 +18,7 @@ import numpy as np
 
 from upsample.engines.cpu import resize_byte_pairs, resize_bytes, resize_float, resize_lanes, resize_pixels
 from upsample.engines.cpu.compile import frozen
-from upsample.engines.cpu.resize_double import doubled, plan_ring, twins
+from upsample.engines.cpu.resize_double import doubled, plan_ends, plan_ring, twins
 from upsample.engines.cpu.resize_tables import Listed, listed, reach, runs, shift_of, steady, sums_of
 from upsample.plans.resize import AxisRule, identity
 
@@ -258,10 +258,11 @@ class _Geometry:
         table = Listed(each.count[cut], each.index[cut], each.weight[cut])
         ring = plan_ring(table, low, high, across.out_size * np.dtype(self.dtype).itemsize)
         *exact, least, most, start, phases = rows
-        if ring is None:
+        ends = plan_ends(Listed(*exact), 2 * least, 2 * most, phases.shape[1])
+        if ring is None or ends is None:
             return None
         sizes = np.asarray([low, high, ring.group, ring.slots, least, most, start, 0])
-        return (sizes, table.count, ring.need, ring.slot, table.weight, twins(table), *exact, phases)
+        return (sizes, table.count, ring.need, ring.slot, table.weight, twins(table), phases, *ends)
 
 
 def _reached(rule: AxisRule, begin: int, end: int) -> _Range:
