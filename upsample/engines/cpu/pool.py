@@ -26,6 +26,8 @@ _A = np.ndarray[Any, Any]
 
 _BLOCK = 1 << 19
 """Positions that a block reads, about: a fifth of a millisecond."""
+_ALONE = 2
+"""Blocks of a few taps up to which one thread makes all: a second one wakes after a quarter of that time."""
 _LONGEST = 1 << 26
 """Comparisons of a block of large windows at most: some fiftieth of a second."""
 _TILE = 1 << 12
@@ -53,6 +55,8 @@ class _Geometry:
         Rows of cells in a plane.
     step : int
         Rows of cells that a block makes.
+    alone : int
+        Rows of cells up to which one thread makes all.
     tiles : tuple of (int, int)
         Cells of the last axis, from and to.
     kept : int
@@ -72,6 +76,7 @@ class _Geometry:
     small: tuple[int, ...]
     rows: int
     step: int
+    alone: int
     tiles: tuple[tuple[int, int], ...]
     kept: int
     rest: int
@@ -113,13 +118,15 @@ def _geometry(plan: PoolPlan) -> _Geometry:
     if few is None:
         reduced = min(leads, leading[0].stride) if kept == reach and isinstance(leading[0], WindowAxis) else leads
         step = min(step, _LONGEST // (tile * (leads + across * reduced)))
+    step = max(1, step // of_plane) * of_plane
     return _Geometry(
         frozen(grid),
         len(leading),
         tuple(axis.large for axis in axes),
         tuple(axis.small for axis in axes),
         rows,
-        max(1, step // of_plane) * of_plane,
+        step,
+        step if few is None else _ALONE * step,
         tuple(tiles),
         kept,
         rows // leading[0].small,
@@ -196,7 +203,7 @@ def ready(plan: PoolPlan, x: Array) -> Callable[..., tuple[Array, Array | None]]
     g, dtype = _geometry(plan), source.dtype
     shape = (*source.shape[: source.ndim - len(plan.axes)], *plan.small_shape)
     rows = math.prod(shape[:-1])
-    if not 0 < rows <= g.step or len(g.tiles) > 1 or arrays.dtype_name(x) in ("float16", "bfloat16", "bool"):
+    if not 0 < rows <= g.alone or len(g.tiles) > 1 or arrays.dtype_name(x) in ("float16", "bfloat16", "bool"):
         return partial(run, np, plan)
     piece, empty = (0, rows, 0, g.small[-1], 0, 0, g.large[-1]), np.empty(0, dtype)
 
@@ -268,7 +275,7 @@ def _pool(plan: PoolPlan, x: _A, values: _A, indices: _A | None) -> None:
     )
     rows = values.size // g.small[-1]
     step = g.step if not half else -(-g.step // g.rest) * g.rest  # a block of halves converts whole slices
-    if rows <= step and len(g.tiles) == 1 and not half:
+    if rows <= g.alone and len(g.tiles) == 1 and not half:
         work.direct(0, rows, (0, g.small[-1]))
         return
     steps = -(-rows // step)
