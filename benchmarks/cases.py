@@ -223,9 +223,10 @@ def of(op: str) -> list[Case]:
 _PRODUCTS = (
     "Half of the arithmetic is the input's gradient, half the weight's. A product of our own, in registers, adds at "
     "105 to 130 GF/s a core in the cache, where NumPy's OpenBLAS reaches 60 to 110 on such shapes and 120 on large "
-    "ones; oneDNN's whole backward takes 70 to 110 a core. What the taps meet is laid out first, once for each; to "
-    "share it was not tried. With few output channels (64→3, 3-D) little is multiplied for each value that is laid "
-    "out, stored and turned."
+    "ones; oneDNN's whole backward takes 70 to 110 a core. The input's gradient deals its source out by the stride, "
+    "once, and reads the taps there; for the weight's, what the taps meet is laid out in rows, a quarter of its time: "
+    "to read it where it was dealt out, and to share that, was not tried. With few output channels (64→3, 3-D) little "
+    "is multiplied for each value that is laid out, stored and turned."
 )
 _UNPOOLED = (
     "One pass: a plane, or a band of rows, is zeroed, checked and written in the second-level cache, and streamed past "
@@ -264,11 +265,11 @@ _LAST = (
     "pages. Tried for 64 channels: a ring of rows, and two outputs of a column at once; neither was faster."
 )
 _TILES = (
-    "A core's peak is 100 to 135 GFLOP/s, as busy as its host is. Tiles on cells in the cache reach 85 % of it, whole "
-    "calls 60 to 65 %, as much as torch or a little less: at 256→128 a ratio of 1.3 would take more than two cores "
-    "have. Lines of 8 or 16 cells leave a tenth of the tiles unused, weights are laid out once a call (2 ms of 16 at "
-    "512→256). OpenBLAS was tried: two products in two threads reach 140 GFLOP/s before anything is laid out, small "
-    "ones with shares added up behind them 110. Winograd's way was not tried, for its rounding."
+    "A core's peak is 100 to 135 GFLOP/s, as busy as its host is. In one thread tiles, with storing of the result, "
+    "reach 110, whole calls 90 to 115: at 256→128 a ratio of 1.3 would take more than two cores have. Weights are laid "
+    "out once a call (at 512→256 a tenth of it), cells take a twentieth. OpenBLAS was tried: two products in two "
+    "threads reach 140 GFLOP/s before anything is laid out, small ones with shares added up behind them 110. "
+    "Winograd's way was not tried, for its rounding."
 )
 _STORES = "A third is arithmetic; the rest writes the result, every second position at a time, which is new memory too."
 _TINY = "What is left is the look-up of the call (1.2 µs), 0.3 µs for each new array, and the kernels' calls."
@@ -285,7 +286,10 @@ LIMITS: dict[str, str] = {
     **{f"{mode} ×2, channels last C={c}": _LAST for mode in ("nearest", "bilinear", "bicubic") for c in (3, 64)},
     **{f"uint8 {mode} ×2": _BYTES for mode in ("bilinear", "bicubic")},
     "max_pool with indices 2/2": "Indices are two thirds of what is written.",
-    "max_pool with indices 3/2/1": "Indices are two thirds of what is written; nine comparisons a cell.",
+    "max_pool with indices 3/2/1": (
+        "Indices are two thirds of what is written; nine comparisons a cell. C: rows of 7 are pooled by a table of "
+        "their taps, values gathered one by one, by one thread: 400 µs, where two, of which one has to wake, took 460."
+    ),
     "max_unpool 2/2": _UNPOOLED,
     "max_unpool 3/2/1": "As for 2/2.",
     **{
