@@ -12,7 +12,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NoReturn
 
-from benchmarks.conftest import ROOT, SPOILERS
+from benchmarks.conftest import ROOT
+from upsample.info import SPOILERS
 
 HERE = Path(__file__).resolve().parent
 

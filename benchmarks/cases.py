@@ -1,4 +1,4 @@
-"""What is measured, and how much faster than torch it should be: the goals table of the issue as data.
+"""What is measured, and how much faster than torch it should be: the goals as data.
 
 Shapes: A is (8, 64, 128, 128), B (1, 3, 1080, 1920), C (4, 512, 14, 14), in N, C, H, W; the
 volumes are (2, 16, 32, 64, 64). A goal is torch's time over ours.

@@ -14,8 +14,6 @@ ROOT = Path(__file__).resolve().parents[1]
 if str(ROOT) not in sys.path:
     sys.path.insert(0, str(ROOT))
 
-SPOILERS = ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE")
-
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--again", nargs="+", type=Path, help="benchmarks: only what these JSON files lack, or disturbed")
@@ -28,6 +26,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    from upsample.info import SPOILERS
+
     set_ = [name for name in SPOILERS if name in os.environ]
     if set_:
         raise pytest.UsageError(

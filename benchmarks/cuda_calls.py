@@ -15,8 +15,8 @@ import upsample
 from benchmarks.bench_resize import NATIVE
 from benchmarks.cuda_cases import CudaCase
 from benchmarks.cuda_device import Device, device
-from benchmarks.machine import version
 from upsample.arrays import namespace
+from upsample.info import version_of
 from upsample.ops.conv import convolve, correlate
 from upsample.plans.window import SpreadPlan, WindowAxis
 
@@ -124,7 +124,7 @@ def _resize(case: CudaCase, gpu: Device) -> tuple[tuple[np.ndarray, ...], Call, 
     if case.channels_last:
         ours = partial(upsample.resize, mode=NATIVE.get(mode, mode), scale=scale, axes=(1, 2))
     rivals: dict[str, Call] = {}
-    if version("torch"):
+    if version_of("torch"):
         import torch.nn.functional as F
 
         plain = partial(F.interpolate, mode=mode, scale_factor=scale, antialias=antialias)
@@ -143,7 +143,7 @@ def _resized(case: CudaCase, shape: tuple[int, ...]) -> tuple[int, ...]:
 
 def _pool(case: CudaCase, gpu: Device) -> tuple[tuple[np.ndarray, ...], Call, dict[str, Call]]:
     rivals: dict[str, Call] = {}
-    if version("torch"):
+    if version_of("torch"):
         import torch.nn.functional as F
 
         rivals = _torch(partial(F.max_pool2d, **case.options, return_indices=True), gpu)
@@ -155,7 +155,7 @@ def _unpool(case: CudaCase, gpu: Device) -> tuple[tuple[np.ndarray, ...], Call, 
     values, indices = upsample.max_pool2d(x, **case.options, return_indices=True, engine="portable")
     size = case.shape[2:]
     rivals: dict[str, Call] = {}
-    if version("torch"):
+    if version_of("torch"):
         import torch.nn.functional as F
 
         rivals = _torch(partial(F.max_unpool2d, **case.options, output_size=size), gpu)
@@ -180,7 +180,7 @@ def _unpool_backward(case: CudaCase, gpu: Device) -> tuple[tuple[np.ndarray, ...
         return pullbacks[key][1](grad)[0]
 
     rivals: dict[str, Call] = {}
-    if version("torch") and (case.options["duplicate_grad"] == "all" or window["kernel_size"] == 2):
+    if version_of("torch") and (case.options["duplicate_grad"] == "all" or window["kernel_size"] == 2):
         import torch
 
         followed: dict[int, Any] = {}
@@ -200,7 +200,7 @@ def _conv_transpose(case: CudaCase, gpu: Device) -> tuple[tuple[np.ndarray, ...]
     x, weight = _noise(case, case.shape) - np.asarray(0.5, case.dtype), _noise(case, case.weight)
     bias = _noise(case, (case.weight[1] * case.options.get("groups", 1),))
     rivals: dict[str, Call] = {}
-    if version("torch"):
+    if version_of("torch"):
         import torch.nn.functional as F
 
         rivals = _torch(partial(F.conv_transpose2d, **case.options), gpu)
@@ -216,7 +216,7 @@ def _plan(case: CudaCase) -> SpreadPlan:
 
 def _backward(case: CudaCase, gpu: Device, by_input: bool) -> dict[str, Call]:
     """What torch's autograd calls for one of the gradients; of the other factor it only asks for the shape."""
-    if not version("torch"):
+    if not version_of("torch"):
         return {}
     import torch
 

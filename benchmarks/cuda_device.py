@@ -9,23 +9,14 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from functools import cache
-from pathlib import Path
 from typing import Any
 
 import numpy as np
+from gpu.delay import delaying
 
-from benchmarks.machine import version
+from upsample.info import version_of
 
 __all__ = ["Device", "Emulated", "Gpu", "clock", "device", "emulated", "use"]
-
-_DELAY = r"""
-extern "C" __global__ void delay(const long long nanoseconds) {
-  long long begin, now;
-  asm volatile("mov.u64 %0, %%globaltimer;" : "=l"(begin));
-  do asm volatile("mov.u64 %0, %%globaltimer;" : "=l"(now)); while (now - begin < nanoseconds);
-}
-"""
-"""Keeps the GPU busy while calls are queued behind it: what is measured then has no gaps for the host in it."""
 
 
 @dataclass(frozen=True)
@@ -59,7 +50,7 @@ class Gpu:
 
         self._cupy = cupy
         self._properties = cupy.cuda.runtime.getDeviceProperties(cupy.cuda.Device().id)
-        self._delay = cupy.RawKernel(_DELAY, "delay")
+        self._delay = delaying(cupy)  # what is measured behind it has no gaps for the host in it
         self._running = False
         self.cache = int(self._properties["l2CacheSize"])
         self.ahead = 0.0
@@ -100,7 +91,7 @@ class Gpu:
         """Record an event; before every second one, which begins a measurement, the GPU is kept busy for `ahead`."""
         self._running = not self._running
         if self._running and self.ahead:
-            self._delay((1,), (1,), (np.int64(self.ahead * 1e9),))
+            self._delay(self.ahead)
         event = self._cupy.cuda.Event()
         event.record()
         return Reading(event)
@@ -128,7 +119,7 @@ class Gpu:
             "cache": self.cache,
             "emulated": False,
         }
-        if version("torch"):
+        if version_of("torch"):
             import torch
 
             found |= {"torch": torch.__version__, "cudnn": torch.backends.cudnn.version()}
@@ -142,9 +133,6 @@ class Emulated:
     cache, ahead = 0, 0.0
 
     def __init__(self) -> None:
-        tests = str(Path(__file__).resolve().parents[1] / "tests")
-        if tests not in sys.path:
-            sys.path.append(tests)
         from emulator.device import EmulatedDevice
 
         self._device = EmulatedDevice()

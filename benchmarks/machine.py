@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import platform
-from importlib import metadata
 from typing import Any
 
 import numpy  # noqa: F401  # loads its BLAS, which threadpoolctl then sees
@@ -16,7 +15,7 @@ from upsample.engines.cpu import threads
 
 PACKAGES = ("numpy", "numba", "torch", "opencv-python-headless", "opencv-python", "pillow", "scikit-image", "scipy")
 
-__all__ = ["CALM", "Others", "about", "version"]
+__all__ = ["CALM", "Others", "about"]
 
 CALM = 0.05
 """A share of the processor that other processes may have while a case is measured."""
@@ -30,7 +29,7 @@ def about() -> dict[str, Any]:
         "python": platform.python_version(),
         "threads": threads.number(),
         "blas": _blas(info.numpy_pool(threadpool_info())),
-        "versions": {name: found for name in PACKAGES if (found := version(name))},
+        "versions": {name: found for name in PACKAGES if (found := info.version_of(name))},
         "load": [round(value, 2) for value in os.getloadavg()] if hasattr(os, "getloadavg") else [],
     }
 
@@ -40,11 +39,3 @@ def _blas(pool: dict[str, Any] | None) -> str:
         return "unknown"
     kernel = pool.get("architecture") or "unknown kernel"
     return f"{pool['internal_api']} {pool['version']}, {kernel}, {pool['num_threads']} threads"
-
-
-def version(name: str) -> str | None:
-    """Of an installed package."""
-    try:
-        return metadata.version(name)
-    except metadata.PackageNotFoundError:
-        return None

@@ -2,14 +2,38 @@
 
 from __future__ import annotations
 
+from typing import Any, NamedTuple
+
 import pytest
 
-from upsample.plans.filters import FILTERS, Weighted
+from upsample.plans.filters import FILTERS, Point, Weighted
 
-__all__ = ["METHODS", "every_method"]
+__all__ = ["METHODS", "Method", "every_method"]
+
+
+class Method(NamedTuple):
+    """A way to resample an axis."""
+
+    mode: str
+    antialias: bool
+    corners: bool
+
+    def __str__(self) -> str:
+        return self.mode + "-antialias" * self.antialias + "-corners" * self.corners
+
+    @property
+    def moves(self) -> bool:
+        """Whether values only move."""
+        return isinstance(FILTERS[self.mode], Point)
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """As `resize` takes it."""
+        return dict(mode=self.mode, antialias=self.antialias, align_corners=self.corners)
+
 
 METHODS = tuple(
-    (mode, antialias, corners)
+    Method(mode, antialias, corners)
     for mode, method in FILTERS.items()
     for antialias, corners in (
         (False, False),
@@ -17,6 +41,4 @@ METHODS = tuple(
         *([(False, True)] if isinstance(method, Weighted) and method.knows_corners else []),
     )
 )
-every_method = pytest.mark.parametrize(
-    ("mode", "antialias", "corners"), METHODS, ids=[f"{m}{'-antialias' * a}{'-corners' * c}" for m, a, c in METHODS]
-)
+every_method = pytest.mark.parametrize("method", METHODS, ids=str)

@@ -411,7 +411,7 @@ def test_info_names_the_gpus(state: str, monkeypatch: pytest.MonkeyPatch) -> Non
 
     runtime = SimpleNamespace(getDeviceCount=count, getDeviceProperties=lambda _: about)
     monkeypatch.setitem(sys.modules, "cupy", SimpleNamespace(cuda=SimpleNamespace(runtime=runtime)))
-    monkeypatch.setattr(info, "_version", lambda name: "14.0" if name == "cupy-cuda12x" else None)
+    monkeypatch.setattr(info, "version_of", lambda name: "14.0" if name == "cupy-cuda12x" else None)
     assert (
         info.cuda()
         == {
@@ -420,7 +420,7 @@ def test_info_names_the_gpus(state: str, monkeypatch: pytest.MonkeyPatch) -> Non
             "fails": ["none: CuPy does not answer (cudaErrorInsufficientDriver: too old)"],
         }[state]
     )
-    monkeypatch.setattr(info, "_version", lambda name: None)
+    monkeypatch.setattr(info, "version_of", lambda name: None)
     assert info.cuda() == ["none: CuPy is not installed"]
 
 

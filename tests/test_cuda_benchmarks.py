@@ -12,6 +12,7 @@ import pytest
 from compiler import nvrtc
 from emulator import build
 from emulator.listing import listed
+from gpu import delay
 from test_benchmarks import _importable, run  # noqa: F401  # the fixture
 
 for _name in ("pytest_benchmark", "threadpoolctl", "matplotlib"):
@@ -113,7 +114,7 @@ def test_the_clock_waits_for_nothing_before_the_end(monkeypatch: pytest.MonkeyPa
     monkeypatch.setitem(sys.modules, "cupy", SimpleNamespace(cuda=events))
     gpu = cuda_device.Gpu.__new__(cuda_device.Gpu)
     gpu._cupy, gpu._running, gpu.ahead = SimpleNamespace(cuda=events), False, 0.25
-    gpu._delay = lambda grid, block, arguments: events.delays.append(arguments[0] / 1e9)
+    gpu._delay = events.delays.append
     for lasts in (3.0, 5.0):
         begin = gpu.now()
         events.now += lasts
@@ -126,12 +127,10 @@ def test_the_clock_waits_for_nothing_before_the_end(monkeypatch: pytest.MonkeyPa
 
 @pytest.mark.parametrize("version", nvrtc.VERSIONS)
 def test_the_delay_compiles(version: str) -> None:
-    from benchmarks.cuda_device import _DELAY
-
     why = nvrtc.missing(version)
     if why is not None:
         pytest.skip(why)
-    assert nvrtc.compiled_text(_DELAY, "delay", (), version=version, arch="sm_90").cubin
+    assert nvrtc.compiled_text(delay.TEXT, "delay", version=version, arch="sm_90").cubin
 
 
 def test_what_is_under_its_goal() -> None:

@@ -14,3 +14,8 @@ from upsample.native import resize
 __version__ = "0.1.0.dev0"
 
 __all__ = ["chainer", "explain", "nn", "resize", "vjp", *_functional]
+
+
+def __dir__() -> list[str]:
+    """Return what completion offers: the public names."""
+    return [*__all__, "__version__"]

@@ -17,13 +17,13 @@ import upsample
 from upsample.engines.cpu import threads
 from upsample.engines.dispatch import ENGINES
 
-__all__ = ["blas", "cpu", "cuda", "engines", "info", "kernels", "versions"]
+__all__ = ["SPOILERS", "blas", "cpu", "cuda", "engines", "info", "kernels", "numpy_pool", "version_of", "versions"]
 
 _NEEDED = ("numpy", "array-api-compat")
 _OPTIONAL = ("torch", "jax", "dask", "array-api-strict", "ml_dtypes", "numba")
 _CUPY = ("cupy-cuda13x", "cupy-cuda12x", "cupy-cuda11x", "cupy-rocm-7-0", "cupy-rocm-5-0", "cupy")
 """CuPy's wheels, and its source distribution."""
-_SPOILERS = ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE")
+SPOILERS = ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE")
 """What halves NumPy's matrix product when it is set wrongly."""
 _AVX512 = frozenset({"SKYLAKEX", "COOPERLAKE", "SAPPHIRERAPIDS"})
 _AVX2 = frozenset({"HASWELL", "ZEN"})
@@ -38,12 +38,13 @@ def versions() -> list[tuple[str, str]]:
     list of (str, str)
         Name and version; of what this package only works with, those that are there.
     """
-    found = [(name, _version(name)) for name in (*_NEEDED, *_CUPY, *_OPTIONAL)]
+    found = [(name, version_of(name)) for name in (*_NEEDED, *_CUPY, *_OPTIONAL)]
     rows = [("upsample", upsample.__version__), ("Python", f"{platform.python_version()}, {platform.platform()}")]
     return rows + [(name, version or "not installed") for name, version in found if version or name in _NEEDED]
 
 
-def _version(name: str) -> str | None:
+def version_of(name: str) -> str | None:
+    """Return the version of an installed package, None of one that is not."""
     try:
         return metadata.version(name)
     except metadata.PackageNotFoundError:
@@ -94,7 +95,7 @@ def blas() -> list[str]:
     """
     warnings = [
         f"warning: {name}={os.environ[name]} is set, which can halve the speed of matrix products: unset it"
-        for name in _SPOILERS
+        for name in SPOILERS
         if name in os.environ
     ]
     built: Any = np.show_config(mode="dicts")
@@ -176,7 +177,7 @@ def cuda() -> list[str]:
     list of str
         A line each; CuPy is imported only where it is installed.
     """
-    if not any(_version(name) for name in _CUPY):
+    if not any(version_of(name) for name in _CUPY):
         return ["none: CuPy is not installed"]
     try:
         runtime: Any = import_module("cupy").cuda.runtime
@@ -218,7 +219,7 @@ def info() -> int:
         *(("BLAS", line) for line in blas()),
         *(("CUDA", line) for line in cuda()),
     ]
-    compiled = [] if _version("numba") is None else [("kernels", kernels())]
+    compiled = [] if version_of("numba") is None else [("kernels", kernels())]
     parts = (("Versions", versions()), ("Devices", devices), *([("Compiled", compiled)] if compiled else []))
     parts = (*parts, ("Engines", engines()))
     print("\n\n".join("\n".join([title, *_aligned(rows)]) for title, rows in parts))

@@ -5,7 +5,6 @@ from __future__ import annotations
 import ctypes as C
 import importlib.util
 import re
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -61,11 +60,11 @@ def compiled(kernel: Kernel, *, version: str, arch: str) -> Compiled:
 
     All entries of the file are compiled; those that depend on no macro, or on the same ones, are the same.
     """
-    return compiled_text(text(kernel), str(kernel), (), version=version, arch=arch)
+    return compiled_text(text(kernel), str(kernel), version=version, arch=arch)
 
 
-def compiled_text(program: str, name: str, options: Sequence[str], *, version: str, arch: str) -> Compiled:
-    """Compile a program with the loader's and CuPy's options and `options`.
+def compiled_text(program: str, name: str, *, version: str, arch: str) -> Compiled:
+    """Compile a program with the loader's and CuPy's options.
 
     Raises
     ------
@@ -82,7 +81,6 @@ def compiled_text(program: str, name: str, options: Sequence[str], *, version: s
         "--ptxas-options=-v",
         f"-I{folder()}",
         f"-I{place[1]}",
-        *options,
     ]
     encoded = (C.c_char_p * len(given))(*(option.encode() for option in given))
     _check(lib, lib.nvrtcCreateProgram(C.byref(handle), program.encode(), b"program.cu", 0, None, None))

@@ -9,7 +9,7 @@
   kinds, arrays without gaps, read-only ones), and fills memory with NaN before a kernel writes it.
 - `preloaded.run` starts a process under a sanitizer; `listing` knows the specialisations; `faults` are kernels with
   one fault each, by which ``tests/kernels/test_emulator.py`` shows that every line of the table is true.
-- `spreads` is what the tests of transposed convolution's kernels share.
+- `trials` is what the kernels' tests share; `spreads`, what those of transposed convolution do.
 
     with emulating(EmulatedDevice(order=1)):
         upsample.interpolate(numpy_array, scale_factor=2)

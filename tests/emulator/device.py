@@ -14,6 +14,7 @@ import pytest
 
 from emulator import build
 from emulator.listing import listed
+from emulator.preloaded import SANITIZER
 from upsample.arrays import Array
 from upsample.engines.cuda.device import Tables
 from upsample.engines.cuda.launch import INDEX_LIMIT, Kernel, Launch
@@ -79,10 +80,10 @@ def _argument(kernel: Kernel, i: int, value: Any, parameter: _Parameter) -> Any:
 class EmulatedDevice:
     """See `upsample.engines.cuda.device.Device`; memory is filled with ones (NaN) before a kernel writes it.
 
+    Kernels are compiled for the sanitizer of the process.
+
     Parameters
     ----------
-    sanitizer : str
-        A name of `build.SANITIZERS`; but for "plain" the process must have its library preloaded.
     order : int
         In which order threads and blocks run, see `Library.launch`.
     index_limit, processors : int
@@ -99,7 +100,6 @@ class EmulatedDevice:
     def __init__(
         self,
         *,
-        sanitizer: str = "plain",
         order: int = 0,
         index_limit: int = INDEX_LIMIT,
         processors: int = 4,
@@ -110,7 +110,7 @@ class EmulatedDevice:
             pytest.skip(why)
         self.index_limit, self.processors, self.shared_limit = index_limit, processors, 227 << 10
         self.order, self.launches = order, list[Launch]()
-        self._sanitizer, self._fault = sanitizer, fault
+        self._fault = fault
         self._tables = Tables(np.ascontiguousarray)
 
     def borrow(self, x: Array) -> Any:
@@ -134,20 +134,20 @@ class EmulatedDevice:
         if launch.is_empty:
             return
         self.launches.append(launch)
-        _library(launch.kernel, self._sanitizer, self._fault).launch(launch, given, self.order)
+        _library(launch.kernel, self._fault).launch(launch, given, self.order)
 
 
 @cache
-def _library(kernel: Kernel, sanitizer: str, fault: tuple[str, str] | None) -> Library:
+def _library(kernel: Kernel, fault: tuple[str, str] | None) -> Library:
     """The library with all specialisations of the kernel's file, or with this one alone where a fault is planted."""
     if fault is not None:
-        return Library(build.library(build.planted(kernel.file, fault), (kernel,), sanitizer))
+        return Library(build.library(build.planted(kernel.file, fault), (kernel,), SANITIZER))
     wanted = listed(kernel.file)
     if kernel not in wanted:
         raise LookupError(f"{kernel} is not among the specialisations that its module lists")
-    return _loaded(kernel.file, wanted, sanitizer)
+    return _loaded(kernel.file, wanted)
 
 
 @cache
-def _loaded(file: str, kernels: tuple[Kernel, ...], sanitizer: str) -> Library:
-    return Library(build.library(build.FOLDER / f"{file}.cu", kernels, sanitizer))
+def _loaded(file: str, kernels: tuple[Kernel, ...]) -> Library:
+    return Library(build.library(build.FOLDER / f"{file}.cu", kernels, SANITIZER))

@@ -7,7 +7,11 @@ import subprocess
 import sys
 from pathlib import Path
 
-__all__ = ["run"]
+__all__ = ["SANITIZED", "SANITIZER", "run"]
+
+SANITIZER = os.environ.get("UPSAMPLE_EMULATOR", "plain")
+"""The one that this process was started under."""
+SANITIZED = SANITIZER != "plain"
 
 _LIBRARIES = {"address": "libasan.so", "thread": "libtsan.so"}
 _OPTIONS = {

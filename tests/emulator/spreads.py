@@ -1,64 +1,22 @@
-"""What the tests of transposed convolution's kernels share: plans, values, and faults in one of several files."""
+"""What the tests of transposed convolution's kernels share: values, calls, and torch's gradients."""
 
 from __future__ import annotations
 
-import os
 from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import strategies as st
+from dtypes import dtype_of
 
 import upsample
-from emulator.device import EmulatedDevice
-from upsample.engines.cuda.launch import Launch
-from upsample.plans.window import SpreadPlan, WindowAxis
 
 DTYPES = ["float16", "bfloat16", "float32", "float64"]
-SANITIZED = "UPSAMPLE_EMULATOR" in os.environ
-ORDERS = [7] if SANITIZED else [0, 1, 7]
-"""Of threads and blocks; a sanitizer does not need each to see a fault."""
-
-
-def dtype_of(name: str) -> np.dtype:
-    if name == "bfloat16":
-        return np.dtype(pytest.importorskip("ml_dtypes", reason="ml_dtypes is not installed: no bfloat16").bfloat16)
-    return np.dtype(name)
-
-
-def emulated(order: int, **options: Any) -> EmulatedDevice:
-    return EmulatedDevice(order=order, sanitizer=os.environ.get("UPSAMPLE_EMULATOR", "plain"), **options)
-
-
-@st.composite
-def plans(draw: st.DrawFn) -> SpreadPlan:
-    axes = []
-    for _ in range(draw(st.integers(1, 3))):
-        small, kernel, stride = draw(st.integers(1, 6)), draw(st.integers(1, 4)), draw(st.integers(1, 4))
-        padding, dilation = draw(st.integers(0, 3)), draw(st.integers(1, 3))
-        large = (small - 1) * stride - 2 * padding + dilation * (kernel - 1) + 1
-        more = draw(st.integers(0, max(stride, dilation) - 1))
-        axes.append(WindowAxis(max(large + more, 1), small, kernel, stride, padding, dilation))
-    return SpreadPlan(tuple(axes), draw(st.integers(1, 3)), allow_tf32=draw(st.booleans()))
 
 
 def whole(rng: np.random.Generator, dtype: str, *shape: int) -> np.ndarray:
     """Whole numbers so small that TF32 holds them and that all their sums are exact."""
     made: np.ndarray = rng.integers(-9, 10, shape).astype(dtype_of(dtype))
     return made
-
-
-class Faulty(EmulatedDevice):
-    """A fault in one of the files, by which others are launched as they are."""
-
-    def __init__(self, file: str, fault: tuple[str, str], order: int) -> None:
-        super().__init__(order=order)
-        self._planted = file, fault
-
-    def launch(self, launch: Launch, *given: Any) -> None:
-        file, fault = self._planted
-        self._fault = fault if launch.kernel.file == file else None
-        super().launch(launch, *given)
 
 
 WINDOWS: list[dict[str, Any]] = [

@@ -10,6 +10,8 @@ import pytest
 import tolerances
 from backends import get
 from cases import CASES, Case, noise
+from drawn import spreads
+from dtypes import dtype_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -57,27 +59,9 @@ def test_agrees_with_reference_and_portable(monkeypatch: pytest.MonkeyPatch, cas
     )
 
 
-@st.composite
-def plans(draw: st.DrawFn) -> SpreadPlan:
-    axes = []
-    for _ in range(draw(st.integers(1, 4))):
-        small, kernel, stride = draw(st.integers(1, 6)), draw(st.integers(1, 4)), draw(st.integers(1, 4))
-        padding, dilation = draw(st.integers(0, 3)), draw(st.integers(1, 3))
-        large = (small - 1) * stride - 2 * padding + dilation * (kernel - 1) + 1
-        more = draw(st.integers(0, max(stride, dilation) - 1))
-        axes.append(WindowAxis(max(large + more, 1), small, kernel, stride, padding, dilation))
-    return SpreadPlan(tuple(axes), draw(st.integers(1, 3)), allow_tf32=draw(st.booleans()))
-
-
-def dtype_of(name: str) -> np.dtype:
-    if name == "bfloat16":
-        return np.dtype(pytest.importorskip("ml_dtypes", reason="ml_dtypes is not installed: no bfloat16").bfloat16)
-    return np.dtype(name)
-
-
 @settings(deadline=None, max_examples=200)
 @given(
-    plans(),
+    spreads(axes=4),
     st.sampled_from(["float16", "bfloat16", "float32", "float64"]),
     st.tuples(st.integers(1, 3), st.integers(1, 7), st.integers(1, 4)),
     st.sampled_from([None, 64, 512, 4096]),

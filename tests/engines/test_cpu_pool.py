@@ -10,13 +10,15 @@ import numpy as np
 import pytest
 from backends import get
 from cases import CASES, Case, noise, shuffled
+from drawn import pools, same_bits
+from dtypes import dtype_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import upsample
 import upsample.chainer
 from upsample.engines.portable import pool as portable
-from upsample.plans.window import PoolPlan, SpanAxis, WindowAxis
+from upsample.plans.window import PoolPlan, WindowAxis
 
 pytest.importorskip("numba", reason="numba is not installed: no compiled engine")
 from upsample.engines.cpu import pool as compiled
@@ -24,15 +26,6 @@ from upsample.engines.cpu import pool_few, pool_kernels, pool_tables
 
 POOLS = [case for case in CASES if "max_pool" in case.id]
 KINDS = ["numpy", "readonly", "strided", "reversed", "fortran", "swapped"]
-
-
-def same_bits(got: Any, want: Any) -> None:
-    for g, w in zip(got, want, strict=True):
-        assert (g is None) == (w is None)
-        if w is not None:
-            assert g.dtype == w.dtype
-            assert g.shape == w.shape
-            assert g.tobytes() == w.tobytes()
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -53,10 +46,7 @@ def values(dtype: str, shape: tuple[int, ...], seed: int) -> np.ndarray:
     """Few different numbers, so that many are equal; NaN, both infinities, both zeros."""
     rng = np.random.default_rng(seed)
     x = rng.integers(0, 3, shape)
-    if dtype == "bfloat16":
-        kind = np.dtype(pytest.importorskip("ml_dtypes", reason="ml_dtypes is not installed: no bfloat16").bfloat16)
-    else:
-        kind = np.dtype(dtype)
+    kind = dtype_of(dtype)
     if kind.kind in "iub":
         return (x - (kind.kind == "i")).astype(kind)
     odd = np.asarray([np.nan, -np.inf, -np.inf, -np.inf, np.inf, -0.0, 0.0, 1.0, 2.0, -1.0])
@@ -66,29 +56,9 @@ def values(dtype: str, shape: tuple[int, ...], seed: int) -> np.ndarray:
 DTYPES = ["bool", "int8", "int64", "uint8", "uint32", "float16", "bfloat16", "float32", "float64"]
 
 
-@st.composite
-def axes_and_rule(draw: st.DrawFn) -> PoolPlan:
-    local = draw(st.booleans())
-    axes: list[WindowAxis | SpanAxis] = []
-    for _ in range(draw(st.integers(1, 4))):
-        if not local and draw(st.integers(0, 4)) == 0:
-            axes.append(SpanAxis(draw(st.integers(1, 9)), draw(st.integers(1, 9))))
-            continue
-        large, kernel, stride = draw(st.integers(1, 11)), draw(st.integers(1, 4)), draw(st.integers(1, 4))
-        dilation = draw(st.integers(1, 3))
-        reach = dilation * (kernel - 1) + 1
-        padding = draw(st.integers(0, reach if local else reach // 2))
-        small = max((large + 2 * padding - reach) // stride + 1, 1) + draw(st.integers(0, 1))
-        axis = WindowAxis(large, small, kernel, stride, padding, dilation)
-        if not local and not axis.every_window_has_an_element():
-            axis = WindowAxis(large, large, 1, 1, 0, 1)
-        axes.append(axis)
-    return PoolPlan(tuple(axes), local_indices=local, first_nan=local)
-
-
 @settings(deadline=None, max_examples=600)
 @given(
-    axes_and_rule(),
+    pools(axes=4, longest=11),
     st.sampled_from(DTYPES),
     st.booleans(),
     st.integers(0, 2**31),

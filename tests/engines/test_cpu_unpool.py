@@ -8,6 +8,8 @@ import numpy as np
 import pytest
 from backends import get
 from cases import CASES, Case, noise
+from drawn import indices_of, unpools
+from dtypes import dtype_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -45,36 +47,6 @@ def test_agrees_with_reference_and_portable(case: Case, kind: str) -> None:
 DTYPES = ["bool", "int8", "int64", "uint16", "float16", "bfloat16", "float32", "float64", "complex64", "complex128"]
 
 
-def dtype_of(name: str) -> np.dtype:
-    if name == "bfloat16":
-        return np.dtype(pytest.importorskip("ml_dtypes", reason="ml_dtypes is not installed: no bfloat16").bfloat16)
-    return np.dtype(name)
-
-
-@st.composite
-def plans(draw: st.DrawFn) -> UnpoolPlan:
-    axes = []
-    for _ in range(draw(st.integers(1, 4))):
-        small, kernel, stride = draw(st.integers(1, 5)), draw(st.integers(1, 4)), draw(st.integers(1, 4))
-        padding, dilation = draw(st.integers(0, 3)), draw(st.integers(1, 3))
-        large = (small - 1) * stride - 2 * padding + dilation * (kernel - 1) + 1
-        axes.append(WindowAxis(max(large + draw(st.integers(0, 2)), 1), small, kernel, stride, padding, dilation))
-    local = draw(st.booleans())
-    duplicates = draw(st.sampled_from(["last", "sum"] if local else ["last", "sum", "error"]))
-    return UnpoolPlan(tuple(axes), local, duplicates, draw(st.booleans()), draw(st.booleans()))
-
-
-def pooled(plan: UnpoolPlan, shape: tuple[int, ...], rng: np.random.Generator) -> np.ndarray:
-    """Indices that lie in their windows, or in the plane where a window lies in the padding."""
-    where = np.zeros(shape, dtype=np.int64)
-    for number, axis in enumerate(plan.axes):
-        tap = rng.integers(0, axis.kernel, shape)
-        cell = np.arange(axis.small).reshape(-1, *[1] * (len(plan.axes) - 1 - number))
-        position = cell * axis.stride - axis.padding + tap * axis.dilation
-        where = where * axis.large + position.clip(0, axis.large - 1)
-    return where
-
-
 def outcome(run: Any, plan: UnpoolPlan, x: np.ndarray, indices: np.ndarray, out: np.ndarray | None) -> Any:
     try:
         return run(np, plan, x, indices, out, NAMES)
@@ -92,27 +64,12 @@ def small_blocks(patch: pytest.MonkeyPatch) -> None:
     compiled.geometry.cache_clear()
 
 
-def indices_of(plan: UnpoolPlan, kind: str, dtype: str, rng: np.random.Generator) -> np.ndarray:
-    """Indices for two planes: in their windows, anywhere in the plane, each another, or just about anything."""
-    shape = (2, 1, *plan.small_shape)
-    size = int(np.prod([a.kernel for a in plan.windows] if plan.local_indices else plan.large_shape))
-    low = -size if plan.local_indices else 0
-    low, high = {"beyond": (low - 1, size + 1), "anywhere": (-(2**63), 2**63)}.get(kind, (low, size))
-    indices = rng.integers(low, high, shape)
-    if kind == "distinct" and np.prod(plan.small_shape) <= size:
-        cells = int(np.prod(plan.small_shape))
-        indices = np.stack([rng.permutation(size)[:cells] for _ in range(2)]).reshape(shape)
-    if kind == "pooled" and not plan.local_indices and dtype not in ("int8", "int16"):
-        indices = pooled(plan, shape, rng)
-    return indices.astype(dtype)
-
-
 @settings(deadline=None, max_examples=200)
 @given(
-    plans(),
+    unpools(axes=4),
     st.sampled_from(DTYPES),
     st.sampled_from(["int8", "int16", "int32", "int64", "uint64"]),
-    st.sampled_from(["pooled", "legal", "distinct", "beyond", "anywhere"]),
+    st.sampled_from(["own", "legal", "distinct", "beyond", "anywhere"]),
     st.integers(0, 2**31),
     st.booleans(),
     st.booleans(),
@@ -124,7 +81,7 @@ def test_equals_portable(
         dtype = "uint16"
     rng = np.random.default_rng(seed)
     x = rng.integers(0, 4, (2, 1, *plan.small_shape)).astype(dtype_of(dtype))  # sums of these are exact in any order
-    indices = indices_of(plan, kind, index, rng)
+    indices = indices_of(kind, plan, rng, 2).reshape(2, 1, *plan.small_shape).astype(index)
     out = [np.full((2, 1, *plan.large_shape), 1, x.dtype) if with_out else None for _ in range(2)]
     with pytest.MonkeyPatch.context() as patch:
         if small:
@@ -141,17 +98,17 @@ def test_equals_portable(
 
 @settings(deadline=None, max_examples=200)
 @given(
-    plans(),
+    unpools(axes=4),
     st.sampled_from(["int8", "float16", "float32", "complex64"]),
     st.sampled_from(["int16", "int32", "int64"]),
-    st.sampled_from(["pooled", "legal", "distinct"]),
+    st.sampled_from(["own", "legal", "distinct"]),
     st.integers(0, 2**31),
     st.booleans(),
 )
 def test_gather_equals_portable(plan: UnpoolPlan, dtype: str, index: str, kind: str, seed: int, small: bool) -> None:
     rng = np.random.default_rng(seed)
     y = rng.integers(1, 100, (2, 1, *plan.large_shape)).astype(dtype_of(dtype))
-    indices = indices_of(plan, kind, index, rng)
+    indices = indices_of(kind, plan, rng, 2).reshape(2, 1, *plan.small_shape).astype(index)
     with pytest.MonkeyPatch.context() as patch:
         if small:
             small_blocks(patch)

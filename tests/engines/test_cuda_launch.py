@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pytest
 
@@ -9,7 +11,9 @@ import upsample
 from upsample.engines import dispatch
 from upsample.engines.cuda import device
 from upsample.engines.cuda.launch import Launch, index_type, kernel, struct
+from upsample.engines.cuda.resize import plan_resize
 from upsample.engines.cuda.unpool_geometry import reciprocal
+from upsample.plans.resize import AxisRule, ResizePlan, Rounding
 
 
 def test_a_kernel_is_the_same_whatever_the_order_of_its_macros() -> None:
@@ -30,6 +34,14 @@ def test_structs_are_laid_out_as_in_c() -> None:
 @pytest.mark.parametrize(("largest", "wanted"), [(2**31 - 1, "int"), (2**31, "int64")])
 def test_offsets_past_31_bits_take_64(largest: int, wanted: str) -> None:
     assert index_type(largest, 2**31) == wanted
+
+
+@pytest.mark.parametrize("shape", [(2**27, 1, 512), (2**30, 1, 512), (2**31 - 1, 1, 3), (5, 2**28, 512)])
+def test_threads_that_move_are_counted_in_32_bits(shape: tuple[int, int, int]) -> None:
+    down, along = (AxisRule(n, 2 * n, "nearest", (0.5, 1.0), False, False, 0.0, Rounding.FLOAT32) for n in shape[1:])
+    (step,) = plan_resize(ResizePlan((1, 2), (down, along)), shape, "uint8", 1, True, 2**31, 132)
+    assert step.launch.grid[0] <= 2**24
+    assert step.size == 4 * math.prod(shape)
 
 
 def test_an_empty_grid_launches_nothing() -> None:

@@ -27,19 +27,27 @@ CHANGES: dict[str, Change] = {}
 def change(function: Change) -> Change:
     """A change that cannot be made leaves the array as it is, so that every text has a value."""
 
-    @functools.wraps(function)
-    def gently(x: Any) -> Any:
-        if not isinstance(x, np.ndarray):
-            return x
-        try:
-            with np.errstate(all="ignore"), warnings.catch_warnings():
-                warnings.simplefilter("ignore")
-                return function(x)
-        except (TypeError, ValueError, IndexError, OverflowError):
-            return x
+    CHANGES[function.__name__] = functools.partial(_gently, function)
+    return function
 
-    CHANGES[function.__name__] = gently
-    return gently
+
+def _gently(function: Change, x: Any) -> Any:
+    if not isinstance(x, np.ndarray):
+        return x
+    try:
+        with np.errstate(all="ignore"), warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return function(x)
+    except (TypeError, ValueError, IndexError, OverflowError):
+        return x
+
+
+def _converted(dtype: str, x: np.ndarray) -> Any:
+    return x.real.astype(dtype)
+
+
+for _name, _dtype in {"halves": "f2", "singles": "f4", "doubles": "f8", "bytes_": "u1", "integers": "i8"}.items():
+    CHANGES[_name] = functools.partial(_gently, functools.partial(_converted, _dtype))
 
 
 def _filled(x: np.ndarray, value: float) -> np.ndarray:
@@ -167,31 +175,6 @@ def brain(x: np.ndarray) -> Any:
     import ml_dtypes
 
     return x.real.astype(ml_dtypes.bfloat16)
-
-
-@change
-def halves(x: np.ndarray) -> Any:
-    return x.real.astype("f2")
-
-
-@change
-def singles(x: np.ndarray) -> Any:
-    return x.real.astype("f4")
-
-
-@change
-def doubles(x: np.ndarray) -> Any:
-    return x.real.astype("f8")
-
-
-@change
-def bytes_(x: np.ndarray) -> Any:
-    return x.real.astype("u1")
-
-
-@change
-def integers(x: np.ndarray) -> Any:
-    return x.real.astype("i8")
 
 
 @change

@@ -8,13 +8,7 @@ from typing import Any
 import backends
 import pytest
 
-_DELAY = r"""
-extern "C" __global__ void delay(const long long nanoseconds) {
-  long long begin, now;
-  asm volatile("mov.u64 %0, %%globaltimer;" : "=l"(begin));
-  do asm volatile("mov.u64 %0, %%globaltimer;" : "=l"(now)); while (now - begin < nanoseconds);
-}
-"""
+from gpu.delay import delaying
 
 
 @pytest.fixture(autouse=True)
@@ -34,5 +28,4 @@ def backend(request: pytest.FixtureRequest) -> backends.Backend:
 @pytest.fixture
 def delay(cupy: Any) -> Any:
     """``delay(seconds)`` keeps the current stream busy for so long."""
-    kernel = cupy.RawKernel(_DELAY, "delay")
-    return lambda seconds: kernel((1,), (1,), (cupy.int64(seconds * 1e9),))
+    return delaying(cupy)

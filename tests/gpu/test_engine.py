@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import tolerances
 from backends import Backend
+from dtypes import dtype_of
 
 import upsample
 from gpu.calls import CALLS, Call
@@ -32,7 +33,7 @@ def test_agrees_with_the_portable_engine(call: Call, backend: Backend) -> None:
 def test_other_dtypes(call: Call, dtype: str, backend: Backend) -> None:
     if dtype == "bfloat16" and backend.name == "cupy":
         pytest.skip("CuPy has no bfloat16")
-    kind = np.dtype(dtype) if dtype != "bfloat16" else np.dtype(pytest.importorskip("ml_dtypes").bfloat16)
+    kind = dtype_of(dtype)
     arrays = tuple(a if a.dtype.kind in "iu" else a.astype(kind) for a in call.arrays)
     results = call.on(tuple(map(backend.make, arrays)), "cuda")
     for got, wanted in zip(results, call.on(arrays, "portable"), strict=True):

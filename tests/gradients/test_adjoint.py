@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, assume, example, given, settings
 from hypothesis import strategies as st
-from methods import every_method
+from methods import Method, every_method
 
 import upsample
 from upsample import chainer
@@ -66,15 +66,13 @@ def test_resize(
     axes: list,
     seed: int,
     layout: str,
-    mode: str,
-    antialias: bool,
-    corners: bool,
+    method: Method,
     engine: Any,
 ) -> None:
     shape = [2, 3, 2, 1]
     for axis, n in zip(axes, small, strict=False):
         shape[axis] = n
-    options = dict(axes=tuple(axes[:2]), mode=mode, antialias=antialias, align_corners=corners, engine=engine)
+    options = dict(axes=tuple(axes[:2]), **method.options, engine=engine)
     assert_adjoint(layout, upsample.resize, noise(tuple(shape), seed, layout), large, **options)
 
 

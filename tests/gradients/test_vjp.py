@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import tolerances
 from cases import CASES, Case, noise
+from dtypes import dtype_of
 
 import upsample
 from upsample import chainer
@@ -71,7 +72,7 @@ def test_the_same_bits_every_time(case: Case, monkeypatch: pytest.MonkeyPatch) -
 @pytest.mark.parametrize("case", CASES, ids=repr)
 def test_half_precision(case: Case, engine: str | None, dtype: str) -> None:
     """The gradient of the rounded arguments, summed in float32 and rounded."""
-    kind = np.dtype(pytest.importorskip("ml_dtypes").bfloat16) if dtype == "bfloat16" else np.dtype(dtype)
+    kind = dtype_of(dtype)
     inputs = tuple(x if x.dtype.kind in "iu" else (x % 7).astype(kind) for x in case.arrays)
     output, pullback = upsample.vjp(case.function, *inputs, **case.options, engine=engine)
     output = output[0] if isinstance(output, tuple) else output

@@ -82,7 +82,7 @@ def test_nothing_is_recorded_that_is_no_more() -> None:
 
 def test_registers_stack_and_spills_are_read(version: str) -> None:
     program = TRIAL.format("few", 4) + TRIAL.format("many", 90)
-    used = resources.used(nvrtc.compiled_text(program, "trial", (), version=version, arch="sm_90").log)
+    used = resources.used(nvrtc.compiled_text(program, "trial", version=version, arch="sm_90").log)
     assert set(used) == {"few", "many"}
     assert 8 < used["few"].registers < 64
     assert used["few"][1:] == (0, 0)
@@ -93,14 +93,12 @@ def test_registers_stack_and_spills_are_read(version: str) -> None:
 
 def test_a_warning_fails(version: str) -> None:
     with pytest.raises(RuntimeError, match=r"trial for sm_90.*\n(.*\n)*.*never referenced"):
-        nvrtc.compiled_text(
-            'extern "C" __global__ void k() { int unused; }', "trial", (), version=version, arch="sm_90"
-        )
+        nvrtc.compiled_text('extern "C" __global__ void k() { int unused; }', "trial", version=version, arch="sm_90")
 
 
 def test_an_error_names_the_file_and_the_line(version: str) -> None:
     with pytest.raises(RuntimeError, match=r"trial\.cu\(2\): error"):
-        nvrtc.compiled_text('#define A 1\n#line 1 "trial.cu"\n\noops;', "trial", (), version=version, arch="sm_90")
+        nvrtc.compiled_text('#define A 1\n#line 1 "trial.cu"\n\noops;', "trial", version=version, arch="sm_90")
 
 
 @pytest.mark.parametrize(

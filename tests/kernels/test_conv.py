@@ -5,21 +5,16 @@ What `vjp` makes of it is compared with torch in test_conv_weight.py.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from functools import partial
 
 import numpy as np
 import pytest
+from drawn import spreads
 from emulator.device import EmulatedDevice
-from emulator.spreads import (
-    DTYPES,
-    ORDERS,
-    SANITIZED,
-    Faulty,
-    emulated,
-    plans,
-    whole,
-)
-from hypothesis import HealthCheck, given, settings
+from emulator.preloaded import SANITIZED
+from emulator.spreads import DTYPES, whole
+from emulator.trials import differs, examples, faults_are_planted
+from hypothesis import given
 from hypothesis import strategies as st
 
 from upsample.engines import dispatch
@@ -30,13 +25,6 @@ from upsample.engines.portable import conv as portable
 from upsample.plans.window import SpreadPlan, WindowAxis
 
 
-@pytest.fixture(params=ORDERS, ids=lambda order: f"order {order}")
-def gpu(request: pytest.FixtureRequest) -> Iterator[EmulatedDevice]:
-    device = emulated(request.param)
-    with emulating(device):
-        yield device
-
-
 @pytest.fixture(params=["products", "direct"])
 def road(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
     """Which kernel runs, whatever the choice would be."""
@@ -44,11 +32,9 @@ def road(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str
     return str(request.param)
 
 
-@settings(
-    deadline=None, max_examples=4 if SANITIZED else 20, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@examples(4 if SANITIZED else 20)
 @given(
-    plans(),
+    spreads(axes=3),
     st.sampled_from(DTYPES),
     st.tuples(st.integers(0, 3), st.integers(1, 21), st.integers(1, 21)),
     st.booleans(),
@@ -87,7 +73,7 @@ def test_more_than_a_tile(dtype: str, monkeypatch: pytest.MonkeyPatch) -> None:
     plan = SpreadPlan((WindowAxis(18, 9, 4, 2, 1, 1), WindowAxis(11, 9, 3, 1, 0, 1)), 2, allow_tf32=True)
     rng = np.random.default_rng(0)
     y, weight = whole(rng, dtype, 2, 2 * 35, 18, 11), whole(rng, dtype, 2 * 70, 35, 4, 3)
-    with emulating(emulated(order=7)):
+    with emulating(EmulatedDevice(order=7)):
         np.testing.assert_array_equal(cuda.run(np, plan, y, weight), portable.run(np, plan, y, weight))
 
 
@@ -96,7 +82,7 @@ def test_more_than_a_tile(dtype: str, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_rows_of_any_length(road: str, dtype: str, width: int) -> None:
     """Rows that begin at multiples of 16 bytes and others; windows that the direct kernel has in one piece or not."""
     rng = np.random.default_rng(width)
-    with emulating(emulated(order=7)):
+    with emulating(EmulatedDevice(order=7)):
         for stride, kernel, padding in ((1, 3, 1), (2, 2, 0), (2, 3, 1), (2, 4, 1), (2, 4, 0), (3, 5, 1)):
             axis = WindowAxis((width - 1) * stride - 2 * padding + kernel, width, kernel, stride, padding, 1)
             plan = SpreadPlan((WindowAxis(3, 3, 1, 1, 0, 1), axis), 1, allow_tf32=False)
@@ -132,7 +118,7 @@ def test_the_same_bits_in_any_order(road: str) -> None:
     y, weight = (rng.standard_normal(shape).astype("float32") for shape in ((2, 9, 16, 16), (7, 9, 4, 4)))
     made = []
     for order, processors in ((0, 4), (1, 4), (7, 132), (7, 132)):
-        with emulating(emulated(order, processors=processors)):
+        with emulating(EmulatedDevice(order=order, processors=processors)):
             made.append(cuda.run(np, plan, y, weight))
     for other in made[1:]:
         np.testing.assert_array_equal(other, made[0])
@@ -167,7 +153,7 @@ FAULTS = [
 ]
 
 
-@pytest.mark.skipif(SANITIZED, reason="faults are looked for in numbers here")
+@faults_are_planted
 @pytest.mark.parametrize(("file", "old", "new"), FAULTS, ids=range(len(FAULTS)))
 def test_planted_faults_are_caught(monkeypatch: pytest.MonkeyPatch, file: str, old: str, new: str) -> None:
     monkeypatch.setattr(conv_transpose, "_is_direct", lambda *_: file == DIRECT)
@@ -177,10 +163,8 @@ def test_planted_faults_are_caught(monkeypatch: pytest.MonkeyPatch, file: str, o
         wide, deep = WindowAxis(5 * stride, 5, kernel, stride, padding, 1), WindowAxis(5, 5, 3, 1, 1, 1)
         plan = SpreadPlan((deep, WindowAxis(9, 4, 3, 2, 0, 1), wide), 2, allow_tf32=False)
         y, weight = whole(rng, "float32", 2, 8, *plan.large_shape), whole(rng, "float32", 6, 4, *plan.kernel_shape)
-        want = portable.run(np, plan, y, weight)
-        for order in (0, 1, 7):
-            with emulating(Faulty(file, (old, new), order)):
-                caught = caught or not np.array_equal(cuda.run(np, plan, y, weight), want)
+        run = partial(cuda.run, np, plan, y, weight)
+        caught = caught or differs(file, (old, new), run, portable.run(np, plan, y, weight))
     assert caught
 
 

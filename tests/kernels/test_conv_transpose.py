@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -10,11 +9,14 @@ import pytest
 import tolerances
 from backends import get
 from cases import CASES, Case, noise
-from emulator import build
+from drawn import spreads
+from dtypes import dtype_of
 from emulator.device import EmulatedDevice
 from emulator.listing import listed
-from emulator.spreads import DTYPES, SANITIZED, Faulty, dtype_of, emulated, plans
-from hypothesis import HealthCheck, given, settings
+from emulator.preloaded import SANITIZED
+from emulator.spreads import DTYPES
+from emulator.trials import ORDERS, Faulty, examples, faults_are_planted
+from hypothesis import given
 from hypothesis import strategies as st
 
 import upsample
@@ -33,17 +35,6 @@ def road(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str
     """Which kernel runs, whatever the choice would be."""
     monkeypatch.setattr(cuda, "_is_direct", lambda *_: request.param == "direct")
     return str(request.param)
-
-
-@pytest.fixture(params=[7] if SANITIZED else [0, 1, 7], ids=lambda order: f"order {order}")
-def gpu(request: pytest.FixtureRequest) -> Iterator[EmulatedDevice]:
-    """As the one of all kernels' tests, but for the time: a sanitizer does not need each order to see a fault."""
-    why = build.missing()
-    if why is not None:
-        pytest.skip(why)
-    device = emulated(request.param)
-    with emulating(device):
-        yield device
 
 
 @pytest.fixture
@@ -76,11 +67,9 @@ def test_agrees_with_reference_and_portable(gpu: EmulatedDevice, road: str, case
     assert all(launch.kernel.file in (file, "conv_transpose_weights") for launch in gpu.launches)
 
 
-@settings(
-    deadline=None, max_examples=4 if SANITIZED else 20, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@examples(4 if SANITIZED else 20)
 @given(
-    plans(),
+    spreads(axes=3),
     st.sampled_from(DTYPES),
     st.tuples(st.integers(1, 3), st.integers(1, 21), st.integers(1, 5)),
     st.sampled_from(["finite", "values", "weights", "bias"]),
@@ -127,7 +116,7 @@ def test_every_tile(
     """More outputs, positions and channels than one tile and slice hold, in two groups."""
     assert cuda._kernel(dtype, tensor, tile, index) in listed("conv_transpose")  # which is asked for once
     monkeypatch.setattr(cuda, "_tiles", lambda *_: (tile,))
-    gpu = emulated(order=7)
+    gpu = EmulatedDevice(order=7)
     gpu.index_limit, gpu.processors = 2**31 if index == "int" else 20, 1000 + tile.outputs  # plans are cached
     kind, rng = dtype_of(dtype), np.random.default_rng(1)
     axis, other = WindowAxis(9, 5, 3, 2, 1, 1), WindowAxis(11, 6, 2, 2, 0, 1)
@@ -145,7 +134,7 @@ def test_every_tile(
 @pytest.mark.parametrize("width", [1, 4, 13, 16])
 def test_rows_of_any_length(road: str, dtype: str, width: int) -> None:
     """Rows that begin at multiples of 16 bytes and others; so the result, and x, as a whole."""
-    with emulating(emulated(order=7)):
+    with emulating(EmulatedDevice(order=7)):
         for stride, kernel, padding in ((1, 1, 0), (1, 3, 1), (2, 2, 0), (2, 4, 1), (3, 3, 0), (3, 5, 1)):
             rows_are_right(dtype_of(dtype), width, stride, kernel, padding)
 
@@ -211,7 +200,7 @@ def test_results_are_the_same_in_every_order(road: str, dtype: str) -> None:
     x, weight = noise(2, 9, 5, 7).astype(dtype_of(dtype)), noise(9, 4, 4, 4).astype(dtype_of(dtype))
     results = []
     for order in (0, 1, 7, 8):
-        with emulating(emulated(order)):
+        with emulating(EmulatedDevice(order=order)):
             results.append(upsample.conv_transpose2d(x, weight, stride=2, engine="cuda").tobytes())
     assert len(set(results)) == 1
 
@@ -297,7 +286,7 @@ def wrong_in_some_order(dtype: str, file: str, fault: tuple[str, str], weight: n
     want = upsample.conv_transpose2d(x, weight, stride=2, padding=1, engine="portable")
     memory = np.full(want.size + 4096, 7.0, want.dtype)  # what a write past the end spoils
     out = memory[: want.size].reshape(want.shape)
-    for order in (0, 1, 7):
+    for order in ORDERS:
         with emulating(Faulty(file, fault, order)):
             upsample.conv_transpose2d(x, weight, stride=2, padding=1, engine="cuda", out=out)
         try:
@@ -309,7 +298,7 @@ def wrong_in_some_order(dtype: str, file: str, fault: tuple[str, str], weight: n
     return False
 
 
-@pytest.mark.skipif(SANITIZED, reason="faults are looked for in numbers here")
+@faults_are_planted
 @pytest.mark.parametrize(("dtype", "old", "new"), FAULTS, ids=range(len(FAULTS)))
 def test_planted_faults_are_caught(products: None, dtype: str, old: str, new: str) -> None:
     assert wrong_in_some_order(dtype, "conv_transpose", (old, new), noise(21, 5, 3, 4, seed=1).astype(dtype))
@@ -323,7 +312,7 @@ WEIGHT_FAULTS = [
 ]
 
 
-@pytest.mark.skipif(SANITIZED, reason="faults are looked for in numbers here")
+@faults_are_planted
 @pytest.mark.parametrize("fault", WEIGHT_FAULTS, ids=range(len(WEIGHT_FAULTS)))
 def test_planted_faults_in_the_arrangement_are_caught(products: None, fault: tuple[str, str]) -> None:
     """A weight that is taken for padding, NaN behind the last, meets a cell that is zero."""

@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import os
-
 import numpy as np
 import pytest
 import tolerances
 from cases import noise
 from emulator.device import EmulatedDevice
+from emulator.trials import faults_are_planted
 
 import upsample
 from upsample.engines.cuda import conv_transpose as cuda
 from upsample.engines.cuda import conv_transpose_direct as direct
 from upsample.engines.cuda.device import emulating
 from upsample.engines.cuda.launch import Launch
-
-SANITIZED = "UPSAMPLE_EMULATOR" in os.environ
 
 
 @pytest.fixture(autouse=True)
@@ -81,7 +78,7 @@ FAULTS = [
 ]
 
 
-@pytest.mark.skipif(SANITIZED, reason="faults are looked for in numbers here")
+@faults_are_planted
 @pytest.mark.parametrize(("kernel", "old", "new"), FAULTS, ids=range(len(FAULTS)))
 def test_planted_faults_are_caught(kernel: int, old: str, new: str) -> None:
     width = 6 if kernel == 4 else 5  # the last piece is not whole; rows are whole packs, or not

@@ -6,7 +6,6 @@ floating point type" and "... mma.m16n8k8"); they are written out here from its 
 
 from __future__ import annotations
 
-import os
 from itertools import product
 from pathlib import Path
 
@@ -14,6 +13,8 @@ import numpy as np
 import pytest
 from emulator import build
 from emulator.device import Library
+from emulator.preloaded import SANITIZER
+from emulator.trials import ORDERS
 
 from upsample.engines.cuda.launch import Kernel, Launch, kernel
 
@@ -44,7 +45,7 @@ def library() -> Library:
     if why is not None:
         pytest.skip(why)
     kernels = [probe(kind, shuffles) for kind, shuffles in product(KINDS, (0, 1))]
-    return Library(build.library(SOURCE, kernels, os.environ.get("UPSAMPLE_EMULATOR", "plain")))
+    return Library(build.library(SOURCE, kernels, SANITIZER))
 
 
 def registers(matrices: np.ndarray, table: list[tuple[np.ndarray, np.ndarray]], kind: str) -> np.ndarray:
@@ -57,7 +58,7 @@ def registers(matrices: np.ndarray, table: list[tuple[np.ndarray, np.ndarray]], 
     return np.ascontiguousarray((dealt.astype(np.float32).view(np.uint32) >> 16).astype(np.uint16)).view(np.uint32)
 
 
-@pytest.mark.parametrize("order", [0, 1, 7])
+@pytest.mark.parametrize("order", ORDERS)
 @pytest.mark.parametrize("shuffles", [0, 1])
 @pytest.mark.parametrize("kind", KINDS)
 def test_equals_a_product_of_matrices(library: Library, kind: str, shuffles: int, order: int) -> None:

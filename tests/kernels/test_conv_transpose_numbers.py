@@ -58,4 +58,9 @@ def test_integers_in_windows_that_are_too_large_go_elsewhere(gpu: EmulatedDevice
 
 def test_an_empty_batch(gpu: EmulatedDevice) -> None:
     x, weight = drawn("complex64", 0, 2, 3), drawn("complex64", 2, 3, 2)
-    assert upsample.conv_transpose1d(x, weight, engine="cuda").shape == (0, 3, 4)
+    y, pullback = upsample.vjp(upsample.conv_transpose1d, x, weight, engine="cuda")
+    assert y.shape == (0, 3, 4)
+    by_x, by_weight = pullback(y)
+    assert by_x.shape == x.shape
+    assert by_weight.shape == weight.shape
+    assert not by_weight.any()

@@ -2,29 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import numpy as np
 import pytest
 import tolerances
 from backends import get
+from drawn import spreads
 from emulator.device import EmulatedDevice
 from emulator.listing import listed
-from emulator.spreads import (
-    DTYPES,
-    ORDERS,
-    SANITIZED,
-    WINDOWS,
-    Faulty,
-    arrays_of,
-    emulated,
-    function_of,
-    plans,
-    torchs,
-    whole,
-)
-from hypothesis import HealthCheck, given, settings
+from emulator.preloaded import SANITIZED
+from emulator.spreads import DTYPES, WINDOWS, arrays_of, function_of, torchs, whole
+from emulator.trials import Faulty, differs, examples, faults_are_planted
+from hypothesis import given
 from hypothesis import strategies as st
 
 import upsample
@@ -36,13 +27,6 @@ from upsample.engines.portable import conv_weight as portable
 from upsample.plans.window import SpreadPlan, WindowAxis
 
 
-@pytest.fixture(params=ORDERS, ids=lambda order: f"order {order}")
-def gpu(request: pytest.FixtureRequest) -> Iterator[EmulatedDevice]:
-    device = emulated(request.param)
-    with emulating(device):
-        yield device
-
-
 @pytest.fixture(params=["products", "direct"])
 def road(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
     """Which kernel runs, whatever the choice would be."""
@@ -50,11 +34,9 @@ def road(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str
     return str(request.param)
 
 
-@settings(
-    deadline=None, max_examples=4 if SANITIZED else 20, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@examples(4 if SANITIZED else 20)
 @given(
-    plans(),
+    spreads(axes=3),
     st.sampled_from(DTYPES),
     st.tuples(st.integers(0, 5), st.integers(1, 21), st.integers(1, 21)),
     st.sampled_from(["finite", "x", "y"]),
@@ -119,7 +101,7 @@ def test_every_tile(monkeypatch: pytest.MonkeyPatch, dtype: str, tensor: bool, t
         plan = SpreadPlan(tuple(WindowAxis(2 * n, n, k, 2, k // 3, 1) for n, k in axes), 2, allow_tf32=tensor)
         x = whole(rng, dtype, 3, 2 * (tile.rows + 3), *small)
         y = whole(rng, dtype, 3, 2 * outputs, *plan.large_shape)
-        with emulating(emulated(order=7)) as _:
+        with emulating(EmulatedDevice(order=7)):
             got = cuda.run(np, plan, x, y)
         np.testing.assert_array_equal(got.astype(np.float64), portable.run(np, plan, x, y).astype(np.float64))
     cuda._launch.cache_clear()
@@ -131,7 +113,7 @@ def test_the_same_bits_in_any_order_and_on_any_number_of_processors(road: str) -
     x, y = (rng.standard_normal(shape).astype("float32") for shape in ((3, 3, 16, 15), (3, 2, 32, 30)))
     made = []
     for order, processors in ((0, 4), (1, 4), (7, 132), (7, 132)):
-        with emulating(emulated(order, processors=processors)):
+        with emulating(EmulatedDevice(order=order, processors=processors)):
             made.append(cuda.run(np, plan, x, y))
     for other in made[1:]:
         np.testing.assert_array_equal(other, made[0])
@@ -144,7 +126,7 @@ def test_shares_add_in_order(road: str, monkeypatch: pytest.MonkeyPatch) -> None
     caches = (cuda._launch, direct._launches)
     for cache in caches:
         cache.cache_clear()
-    assert sum_of_shares(emulated(order=7)) == 1.0
+    assert sum_of_shares(EmulatedDevice(order=7)) == 1.0
     if not SANITIZED:
         fault = ("int share = 0; share < g.shares; ++share", "int share = g.shares - 1; share >= 0; --share")
         assert sum_of_shares(Faulty("conv_weight_shares", fault, 0)) != 1.0
@@ -237,7 +219,7 @@ FAULTS = [
 ]
 
 
-@pytest.mark.skipif(SANITIZED, reason="faults are looked for in numbers here")
+@faults_are_planted
 @pytest.mark.parametrize(("file", "dtype", "old", "new"), FAULTS, ids=range(len(FAULTS)))
 def test_planted_faults_are_caught(monkeypatch: pytest.MonkeyPatch, file: str, dtype: str, old: str, new: str) -> None:
     monkeypatch.setattr(cuda, "_is_direct", lambda *_: file == DIRECT)
@@ -248,10 +230,6 @@ def test_planted_faults_are_caught(monkeypatch: pytest.MonkeyPatch, file: str, d
     plan = SpreadPlan(axes, 2, allow_tf32=False)
     x, y = whole(rng, dtype, 3, 6, *plan.small_shape), whole(rng, dtype, 3, 8, *plan.large_shape)
     want = portable.run(np, plan, x, y)
-    caught = False
-    for order in (0, 1, 7):
-        if not caught:
-            with emulating(Faulty(file, (old, new), order)):
-                caught = not np.array_equal(cuda.run(np, plan, x, y), want)
+    caught = differs(file, (old, new), partial(cuda.run, np, plan, x, y), want)
     cuda._launch.cache_clear()
     assert caught

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from upsample.engines.cuda import device
-from upsample.engines.cuda.device import CupyDevice, Tables
+from upsample.engines.cuda.device import CupyDevice
 from upsample.engines.cuda.launch import Launch, kernel
 
 
@@ -85,22 +85,3 @@ def test_torch_tensors_that_are_conjugated_or_differentiated() -> None:
     assert gpu.view(x).tolist() == [1 + 2j, 3 - 4j]
     assert gpu.view(x.conj()).tolist() == [1 - 2j, 3 + 4j]
     assert gpu.view(x.conj().imag).tolist() == [-2.0, 4.0]
-
-
-def test_tables_are_kept_up_to_so_many_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(device, "_KEPT_BYTES", 100)
-    uploads = list[int]()
-
-    def upload(table: np.ndarray) -> np.ndarray:
-        uploads.append(int(table[0]))
-        return table
-
-    def make(number: int) -> tuple[np.ndarray]:
-        return (np.full(40, number, dtype=np.uint8),)
-
-    tables = Tables(upload)
-    for number in (1, 2, 1, 3, 1, 2):  # the third drops the second, which was not used for longest
-        assert tables.get(make, (number,))[0][0] == number
-    assert uploads == [1, 2, 3, 2]
-    (large,) = tables.get(lambda: (np.full(500, 9, dtype=np.uint8),), ())
-    assert large.nbytes == 500

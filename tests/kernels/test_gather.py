@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import math
-import os
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
 from cases import noise
+from drawn import bits, indices_of, unpools
+from dtypes import MOVABLE, dtype_of
 from emulator.device import EmulatedDevice
-from hypothesis import HealthCheck, given, settings
+from emulator.trials import examples, faults_are_planted
+from hypothesis import given
 from hypothesis import strategies as st
-from unpool_plans import DTYPES, bits, dtype_of, own_indices, plans
 
 import upsample
 from upsample import chainer
@@ -42,24 +42,12 @@ def entries(gpu: EmulatedDevice) -> list[str]:
     return ran
 
 
-def indices_of(kind: str, plan: UnpoolPlan, rng: np.random.Generator, planes: int) -> np.ndarray:
-    """Indices in their windows, anywhere in the plane or the window, some past its ends, or any number."""
-    if kind == "own":
-        return own_indices(plan, rng, planes)
-    if kind == "near":  # the third one names the second one's position, which its window ends before
-        return np.tile(np.asarray([[0, 13], [13, 24]]), (planes, 1, 1))
-    size = math.prod(axis.kernel for axis in plan.windows) if plan.local_indices else math.prod(plan.large_shape)
-    low = -size if plan.local_indices else 0
-    low, size = {"beyond": (low - 1, size + 1), "anywhere": (-(2**63), 2**63)}.get(kind, (low, size))
-    return rng.integers(low, size, (planes, *plan.small_shape))
-
-
-@settings(deadline=None, max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@examples(150)
 @given(
-    plans(),
+    unpools(axes=3),
     st.sampled_from(["last", "last", "sum", "error"]),
     st.booleans(),
-    st.sampled_from(DTYPES),
+    st.sampled_from(MOVABLE),
     st.sampled_from(["int8", "int16", "int32", "int64", "uint64"]),
     st.sampled_from(["own", "own", "legal", "beyond", "anywhere"]),
     st.integers(0, 2**31),
@@ -90,7 +78,7 @@ def test_equals_portable(
             assert dict(launch.kernel.macros)["INDEX"] == ("int64" if small_limit else "int")
 
 
-@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("dtype", MOVABLE)
 @pytest.mark.parametrize("rule", ["last", "sum"])
 def test_every_dtype(gpu: EmulatedDevice, dtype: str, rule: str) -> None:
     """By every path, in both index types; noughts with a sign, infinities and NaN among the values."""
@@ -128,7 +116,7 @@ def test_by_hand(gpu: EmulatedDevice) -> None:
 def test_which_kernels_run(gpu: EmulatedDevice) -> None:
     """Only indices outside their windows are sorted, and none are where every duplicate receives."""
     rng = np.random.default_rng(0)
-    own = own_indices(OVERLAP, rng, 2)
+    own = indices_of("own", OVERLAP, rng, 2)
     y = noise(2, *OVERLAP.large_shape)
     cuda.run(np, OVERLAP, y, own)
     assert entries(gpu) == ["gather_cells"]
@@ -148,7 +136,7 @@ def test_which_kernels_run(gpu: EmulatedDevice) -> None:
 def test_rows_of_any_alignment(gpu: EmulatedDevice, width: int, start: int, rule: str, dtype: str) -> None:
     plan = replace(OVERLAP, duplicates=rule)
     plan = replace(plan, axes=(plan.axes[0], WindowAxis(width, (width + 2 - 3) // 2 + 1, 3, 2, 1, 1)))
-    given = noise(3, *plan.large_shape).astype(dtype), own_indices(plan, np.random.default_rng(0), 3)
+    given = noise(3, *plan.large_shape).astype(dtype), indices_of("own", plan, np.random.default_rng(0), 3)
     y, indices = (np.concatenate([a.reshape(-1)[:start], a.reshape(-1)])[start:].reshape(a.shape) for a in given)
     assert bits(cuda.run(np, plan, y, indices)) == bits(portable.run(np, plan, y, indices))
 
@@ -156,7 +144,7 @@ def test_rows_of_any_alignment(gpu: EmulatedDevice, width: int, start: int, rule
 @pytest.mark.parametrize("kind", ["readonly", "reversed", "fortran", "expanded"])
 def test_layouts(gpu: EmulatedDevice, kind: str) -> None:
     """Torch's autograd hands over gradients that are views, one number for all positions for instance."""
-    y, indices = noise(2, *OVERLAP.large_shape), own_indices(OVERLAP, np.random.default_rng(0), 2)
+    y, indices = noise(2, *OVERLAP.large_shape), indices_of("own", OVERLAP, np.random.default_rng(0), 2)
     if kind == "expanded":
         y = np.broadcast_to(np.float32(3), y.shape)
     elif kind == "readonly":
@@ -189,7 +177,7 @@ def test_more_pieces_and_planes_than_threads(gpu: EmulatedDevice, monkeypatch: p
 def test_illegal_indices_of_changed_arrays_are_named(gpu: EmulatedDevice) -> None:
     """As the portable engine says it: the forward call saw others, for an array may change until the pullback."""
     for place in (0, 7, 47):
-        indices = own_indices(OVERLAP, np.random.default_rng(0), 1)
+        indices = indices_of("own", OVERLAP, np.random.default_rng(0), 1)
         indices.reshape(-1)[place] = 217
         messages = []
         for run in (cuda.run, portable.run):
@@ -314,11 +302,15 @@ FAULTS = [
 ]
 
 
-@pytest.mark.skipif("UPSAMPLE_EMULATOR" in os.environ, reason="faults are looked for in numbers here")
+@faults_are_planted
 @pytest.mark.parametrize(("plan", "kind", "old", "new"), FAULTS, ids=range(len(FAULTS)))
 def test_planted_faults_are_caught(plan: UnpoolPlan, kind: str, old: str, new: str) -> None:
     rng = np.random.default_rng(1)
-    y, indices = noise(40, *plan.large_shape), indices_of(kind, plan, rng, 40)
+    y = noise(40, *plan.large_shape)
+    if kind == "near":  # the third cell names the second one's position, which its window ends before
+        indices = np.tile(np.asarray([[0, 13], [13, 24]]), (40, 1, 1))
+    else:
+        indices = indices_of(kind, plan, rng, 40)
     results = []
     for fault in (None, (old, new)):
         with emulating(EmulatedDevice(fault=fault, order=1)):

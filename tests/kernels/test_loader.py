@@ -95,4 +95,4 @@ def test_missing_headers_read_so(version: str) -> None:
     if why is not None:
         pytest.skip(why)
     with pytest.raises(RuntimeError, match=r"open source file"):
-        nvrtc.compiled_text('#include "no_such.h"\n', "trial", (), version=version, arch="sm_90")
+        nvrtc.compiled_text('#include "no_such.h"\n', "trial", version=version, arch="sm_90")

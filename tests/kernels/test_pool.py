@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import os
-from typing import Any
-
 import numpy as np
 import pytest
 from backends import get
 from cases import CASES, Case, noise
+from drawn import pools, same_bits
+from dtypes import dtype_of
 from emulator.device import EmulatedDevice
-from hypothesis import HealthCheck, given, settings
+from emulator.trials import examples, faults_are_planted
+from hypothesis import given
 from hypothesis import strategies as st
 
 import upsample
@@ -18,21 +18,13 @@ import upsample.chainer
 from upsample.engines.cuda import pool as cuda
 from upsample.engines.cuda.device import emulating
 from upsample.engines.portable import pool as portable
-from upsample.plans.window import PoolPlan, SpanAxis, WindowAxis
+from upsample.plans.window import PoolPlan, WindowAxis
 
 POOLS = [case for case in CASES if "max_pool" in case.id]
 KINDS = ["numpy", "readonly", "strided", "reversed", "fortran", "swapped"]
 INTEGERS = ["int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64"]
 DTYPES = ["bool", *INTEGERS, "float16", "bfloat16", "float32", "float64"]
 PAIRS = (WindowAxis(22, 11, 2, 2, 0, 1), WindowAxis(21, 11, 3, 2, 1, 1))
-
-
-def same_bits(got: Any, want: Any) -> None:
-    for g, w in zip(got, want, strict=True):
-        assert (g is None) == (w is None)
-        if w is not None:
-            assert (g.dtype, g.shape) == (w.dtype, w.shape)
-            assert g.tobytes() == w.tobytes()
 
 
 def values(dtype: str, shape: tuple[int, ...], seed: int) -> np.ndarray:
@@ -43,37 +35,10 @@ def values(dtype: str, shape: tuple[int, ...], seed: int) -> np.ndarray:
     if dtype in INTEGERS:
         limits = np.iinfo(dtype)
         return rng.choice(np.asarray([limits.min, limits.max, 0, 1, 2], dtype=dtype), shape)
-    if dtype == "bfloat16":
-        kind = np.dtype(pytest.importorskip("ml_dtypes", reason="ml_dtypes is not installed: no bfloat16").bfloat16)
-    else:
-        kind = np.dtype(dtype)
+    kind = dtype_of(dtype)
     odd = np.asarray([np.nan, -np.inf, -np.inf, -np.inf, np.inf, -0.0, 0.0, 1.0, 2.0, -1.0]).astype(kind)
     tiny = np.asarray([1, 2, 3], dtype=f"uint{8 * kind.itemsize}").view(kind)
     return rng.choice(np.concatenate([odd, tiny, -tiny]), shape)
-
-
-@st.composite
-def plans(draw: st.DrawFn) -> PoolPlan:
-    local = draw(st.booleans())
-    axes: list[WindowAxis | SpanAxis] = []
-    for _ in range(draw(st.integers(1, 3))):
-        kind = draw(st.sampled_from(["span", "two", "three", "any", "any"]))
-        if not local and kind == "span":
-            axes.append(SpanAxis(draw(st.integers(1, 9)), draw(st.integers(1, 9))))
-            continue
-        large, kernel, stride = draw(st.integers(1, 19)), draw(st.integers(1, 5)), draw(st.integers(1, 4))
-        dilation = draw(st.integers(1, 3))
-        reach = dilation * (kernel - 1) + 1
-        padding = draw(st.integers(0, reach if local else reach // 2))
-        if kind in ("two", "three"):
-            kernel, stride, dilation = (2 if kind == "two" else 3), 2, 1
-            reach, padding = kernel, kernel - 2
-        small = max((large + 2 * padding - reach) // stride + 1, 1) + draw(st.integers(0, 1))
-        axis = WindowAxis(large, small, kernel, stride, padding, dilation)
-        if not local and not axis.every_window_has_an_element():
-            axis = WindowAxis(large, large, 1, 1, 0, 1)
-        axes.append(axis)
-    return PoolPlan(tuple(axes), local_indices=local, first_nan=local)
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -90,8 +55,8 @@ def test_agrees_with_reference_and_portable(gpu: EmulatedDevice, case: Case, kin
     np.testing.assert_array_equal(alone, got[0])
 
 
-@settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(plans(), st.sampled_from(DTYPES), st.booleans(), st.integers(0, 2**31), st.booleans())
+@examples(60)
+@given(pools(axes=3, longest=19), st.sampled_from(DTYPES), st.booleans(), st.integers(0, 2**31), st.booleans())
 def test_equals_portable(
     gpu: EmulatedDevice, plan: PoolPlan, dtype: str, with_indices: bool, seed: int, small_limit: bool
 ) -> None:
@@ -175,7 +140,7 @@ FAULTS = [
 ]  # fmt: skip
 
 
-@pytest.mark.skipif("UPSAMPLE_EMULATOR" in os.environ, reason="faults are looked for in numbers here")
+@faults_are_planted
 @pytest.mark.parametrize(("window", "old", "new"), FAULTS, ids=range(len(FAULTS)))
 def test_planted_faults_are_caught(window: tuple[int, int, int], old: str, new: str) -> None:
     x = values("float32", (2, 7, 10), 3)

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import tolerances
 from cases import CASES, Case, noise
+from dtypes import dtype_of
 from emulator.device import EmulatedDevice
 
 import upsample
@@ -22,13 +23,10 @@ MOVED = ["bool", "int8", "uint16", "float16", "bfloat16", "int32", "float32", "i
 
 def values(dtype: str, *shape: int) -> np.ndarray:
     """Noise of any dtype."""
-    if dtype == "bfloat16":
-        ml_dtypes = pytest.importorskip("ml_dtypes", reason="ml_dtypes is not installed: no bfloat16")
-        return noise(*shape).astype(ml_dtypes.bfloat16)
     if dtype.startswith("complex"):
         return (noise(*shape) + 1j * noise(*shape, seed=1)).astype(dtype)
-    if dtype.startswith("float"):
-        return noise(*shape).astype(dtype)
+    if "float" in dtype:
+        return noise(*shape).astype(dtype_of(dtype))
     if dtype == "bool":
         return noise(*shape) > 0
     return noise(*shape, np.dtype(dtype).itemsize, dtype="uint8").view(dtype)[..., 0]
@@ -165,6 +163,17 @@ def test_moves(gpu: EmulatedDevice, dtype: str, mode: str) -> None:
         assert set(entries(gpu)) == {"move"}
         if x.dtype.kind == "f":
             assert got.tobytes() == upsample.resize(x, size, axes=axes, mode=mode, engine="portable").tobytes()
+
+
+def test_moves_by_fewer_threads_than_a_row_has(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As where a result has more rows times pieces than 32 bits count."""
+    monkeypatch.setattr(resize_move, "_MOST_THREADS", 4)
+    device = EmulatedDevice(processors=5, order=7)  # no other test has five: plans are cached
+    with emulating(device):
+        for shape, size, axes in MOVES:
+            for dtype in ("uint8", "complex128"):
+                check(device, values(dtype, *shape), size, axes=axes, mode="nearest")
+    assert any(launch.scalars[0]["out_row"] > 16 * launch.scalars[0]["across"] for launch in device.launches)
 
 
 @pytest.mark.parametrize("dtype", ["float16", "float32", "complex128"])

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import os
 from typing import Any
 
 import numpy as np
 import pytest
 import tolerances
 from cases import noise
-from emulator import build
 from emulator.device import EmulatedDevice
+from emulator.trials import ORDERS, faults_are_planted
 
 import upsample
 from upsample.engines.cuda.device import emulating
 
-pytestmark = pytest.mark.skipif("UPSAMPLE_EMULATOR" in os.environ, reason="faults are looked for in numbers here")
+pytestmark = faults_are_planted
 
 Call = tuple[tuple[int, ...], dict[str, Any]]
 
@@ -67,15 +66,12 @@ FAULTS = [
 
 @pytest.mark.parametrize(("call", "old", "new"), FAULTS, ids=range(len(FAULTS)))
 def test_planted_faults_are_caught(call: Call, old: str, new: str) -> None:
-    why = build.missing()
-    if why is not None:
-        pytest.skip(why)
     shape, options = call
     base = np.concatenate([noise(1, *shape), np.full((1, *shape), 1e6, np.float32)])
     x = base[0]  # what a read past the end finds is far off
     wanted = upsample.resize(x, **options, engine="portable")
     caught = []
-    for order in (0, 1, 7):
+    for order in ORDERS:
         with emulating(EmulatedDevice(order=order)):
             right = upsample.resize(x, **options, engine="cuda")
         with emulating(EmulatedDevice(order=order, fault=(old, new))):

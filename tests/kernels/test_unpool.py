@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import math
-import os
 from typing import Any
 
 import numpy as np
 import pytest
 from backends import get
 from cases import CASES, Case, noise
+from drawn import bits, indices_of, unpools
+from dtypes import MOVABLE, dtype_of
 from emulator.device import EmulatedDevice
-from hypothesis import HealthCheck, given, settings
+from emulator.preloaded import SANITIZER
+from emulator.trials import examples, faults_are_planted
+from hypothesis import given
 from hypothesis import strategies as st
-from unpool_plans import DTYPES, bits, dtype_of, own_indices, plans
 
 import upsample
 import upsample.chainer
@@ -53,10 +55,10 @@ def outcome(run: Any, plan: UnpoolPlan, x: np.ndarray, indices: np.ndarray, out:
         return type(error), str(error)
 
 
-@settings(deadline=None, max_examples=120, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@examples(120)
 @given(
-    plans(),
-    st.sampled_from(DTYPES),
+    unpools(axes=3),
+    st.sampled_from(MOVABLE),
     st.sampled_from(["int8", "int16", "int32", "int64", "uint64"]),
     st.sampled_from(["own", "own", "legal", "distinct", "beyond", "anywhere"]),
     st.integers(0, 2**31),
@@ -78,16 +80,7 @@ def test_equals_portable(
     rng = np.random.default_rng(seed)
     shape = (3, 1, *plan.small_shape)
     x = rng.integers(1, 5, shape).astype(dtype_of(dtype))  # small integers: their sums are exact in any order
-    size = math.prod(a.kernel for a in plan.axes) if plan.local_indices else math.prod(plan.large_shape)
-    low = -size if plan.local_indices else 0
-    low, size = {"beyond": (low - 1, size + 1), "anywhere": (-(2**63), 2**63)}.get(kind, (low, size))
-    indices = rng.integers(low, size, shape)
-    if kind == "own":
-        indices = own_indices(plan, rng, 3).reshape(shape)
-    elif kind == "distinct" and math.prod(plan.small_shape) <= size:
-        cells = math.prod(plan.small_shape)
-        indices = np.stack([rng.permutation(size)[:cells] for _ in range(3)]).reshape(shape)
-    indices = indices.astype(index)
+    indices = indices_of(kind, plan, rng, 3).reshape(shape).astype(index)
     gpu.index_limit = 20 if small_limit else 2**31
     out = [np.full((3, 1, *plan.large_shape), 1, x.dtype) if with_out else None for _ in range(2)]
     got = outcome(cuda.run, plan, x, indices, out[0])
@@ -101,7 +94,7 @@ def test_equals_portable(
     gpu.launches.clear()
 
 
-@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("dtype", MOVABLE)
 @pytest.mark.parametrize("rule", ["last", "sum"])
 def test_every_dtype(gpu: EmulatedDevice, dtype: str, rule: str) -> None:
     """By every path, in both index types."""
@@ -112,7 +105,7 @@ def test_every_dtype(gpu: EmulatedDevice, dtype: str, rule: str) -> None:
     overlap = UnpoolPlan((WindowAxis(7, 3, 3, 2, 0, 1), WindowAxis(32, 16, 3, 2, 1, 1)), False, rule, True, True)
     for plan in (tiles, overlap):
         x = rng.integers(0, 2 if dtype == "bool" else 99, (2, *plan.small_shape)).astype(dtype_of(dtype))
-        for indices in (own_indices(plan, rng, 2), rng.integers(0, math.prod(plan.large_shape), x.shape)):
+        for indices in (indices_of("own", plan, rng, 2), indices_of("legal", plan, rng, 2)):
             want = bits(portable.run(np, plan, x, indices, None, NAMES))
             for gpu.index_limit in (2**31, 20):
                 assert bits(cuda.run(np, plan, x, indices, None, NAMES)) == want
@@ -121,8 +114,8 @@ def test_every_dtype(gpu: EmulatedDevice, dtype: str, rule: str) -> None:
 def test_which_kernels_run(gpu: EmulatedDevice) -> None:
     """The fast path looks at the indices while it writes; only indices outside their windows are sorted."""
     x = noise(2, 6, 8)
-    own = own_indices(UnpoolPlan((WindowAxis(12, 6, 2, 2, 0, 1), WindowAxis(16, 8, 2, 2, 0, 1)), False, "", True, True),
-                      np.random.default_rng(0), 2)  # fmt: skip
+    tiles = UnpoolPlan((WindowAxis(12, 6, 2, 2, 0, 1), WindowAxis(16, 8, 2, 2, 0, 1)), False, "last", True, True)
+    own = indices_of("own", tiles, np.random.default_rng(0), 2)
     upsample.max_unpool2d(x, own, 2, engine="cuda")
     assert entries(gpu) == ["tiles"]
     upsample.max_unpool2d(x, own, 2, engine="cuda", check_indices=False)
@@ -151,7 +144,7 @@ def test_in_any_order(gpu: EmulatedDevice) -> None:
     got = upsample.max_unpool2d(x, distinct, 2, engine="cuda", deterministic=False)
     assert entries(gpu)[-1] == "scatter"
     assert bits(got) == bits(upsample.max_unpool2d(x, distinct, 2, engine="portable", deterministic=False))
-    if os.environ.get("UPSAMPLE_EMULATOR") == "thread":
+    if SANITIZER == "thread":
         return  # the race is meant
     same = upsample.max_unpool2d(x, np.full(x.shape, 77), 2, engine="cuda", deterministic=False).reshape(-1)
     assert same[77] in x
@@ -169,7 +162,7 @@ def test_more_pieces_and_planes_than_threads(gpu: EmulatedDevice, monkeypatch: p
         for planes, small, window in ((1, (40, 64), (2, 2)), (900, (2, 4), (2, 2)), (3, (40, 33), (3, 2))):
             axes = tuple(WindowAxis((n - 1) * window[1] + window[0], n, *window, 0, 1) for n in small)
             plan = UnpoolPlan(axes, False, "last", True, True)
-            x, indices = noise(planes, *small), own_indices(plan, rng, planes)
+            x, indices = noise(planes, *small), indices_of("own", plan, rng, planes)
             assert bits(cuda.run(np, plan, x, indices, None, NAMES)) == bits(
                 portable.run(np, plan, x, indices, None, NAMES)
             )
@@ -261,7 +254,7 @@ def placed(kind: str, pooled: np.ndarray) -> np.ndarray:
     return (anywhere // 2 * 2 if kind == "far" else anywhere).reshape(pooled.shape)
 
 
-@pytest.mark.skipif("UPSAMPLE_EMULATOR" in os.environ, reason="faults are looked for in numbers here")
+@faults_are_planted
 @pytest.mark.parametrize(("window", "kind", "old", "new"), FAULTS, ids=range(len(FAULTS)))
 def test_planted_faults_are_caught(window: tuple[int, int, int], kind: str, old: str, new: str) -> None:
     """By other numbers; or, where the indices' check goes wrong and the sort mends it, by the kernels that run."""

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import tolerances
 from cases import noise, shuffled
+from dtypes import dtype_of
 
 import upsample
 from upsample import reference
@@ -13,12 +14,6 @@ from upsample import reference
 MOVED = ["bool", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64"]
 FLOATS = ["float16", "float32", "float64"]
 COMPLEX = ["complex64", "complex128"]
-
-
-def half(name: str) -> np.dtype:
-    if name != "bfloat16":
-        return np.dtype(name)
-    return np.dtype(pytest.importorskip("ml_dtypes", reason="ml_dtypes is not installed: no bfloat16").bfloat16)
 
 
 def values(dtype: str, *shape: int) -> np.ndarray:
@@ -29,7 +24,7 @@ def values(dtype: str, *shape: int) -> np.ndarray:
     if dtype in MOVED:
         info = np.iinfo(dtype)
         return np.random.default_rng(0).integers(info.min, info.max, shape, dtype=dtype, endpoint=True)
-    return noise(*shape).astype(half(dtype))
+    return noise(*shape).astype(dtype_of(dtype))
 
 
 @pytest.mark.parametrize("dtype", [*MOVED, *FLOATS, "bfloat16", *COMPLEX])

@@ -12,7 +12,7 @@ import pytest
 import tolerances
 from hypothesis import HealthCheck, assume, example, given, settings
 from hypothesis import strategies as st
-from methods import METHODS, every_method
+from methods import METHODS, Method, every_method
 
 import upsample
 from upsample import chainer, reference
@@ -54,9 +54,8 @@ def distinct(shape: tuple[int, ...], seed: int) -> np.ndarray:
     return (1.0 + np.random.default_rng(seed).permutation(math.prod(shape))).reshape(shape)
 
 
-def resized(x: np.ndarray, shape: Any, axes: Any, method: tuple[str, bool, bool], **options: Any) -> np.ndarray:
-    mode, antialias, corners = method
-    return upsample.resize(x, shape, axes=axes, mode=mode, antialias=antialias, align_corners=corners, **options)
+def resized(x: np.ndarray, shape: Any, axes: Any, method: Method, **options: Any) -> np.ndarray:
+    return upsample.resize(x, shape, axes=axes, **method.options, **options)
 
 
 # -------------------------------------------------------------------------------------------------- resize
@@ -66,24 +65,22 @@ def resized(x: np.ndarray, shape: Any, axes: Any, method: tuple[str, bool, bool]
 @deterministic
 @given(small=pairs, large=pairs, seed=seeds)
 def test_two_axes_are_one_after_the_other(
-    small: tuple[int, int], large: tuple[int, int], seed: int, mode: str, antialias: bool, corners: bool
+    small: tuple[int, int], large: tuple[int, int], seed: int, method: Method
 ) -> None:
-    method = (mode, antialias, corners)
     x = noise((*small, 2), seed)
     both = resized(x, large, (0, 1), method)
     for first in (0, 1):
         once = resized(x, large[first], first, method)
         twice = resized(once, large[1 - first], 1 - first, method)
-        tolerances.assert_close(both, twice, exact=mode in MOVES)
+        tolerances.assert_close(both, twice, exact=method.moves)
 
 
 @every_method
 @deterministic
 @given(small=pairs, large=pairs, seed=seeds)
 def test_uint8_rounds_after_each_axis(
-    small: tuple[int, int], large: tuple[int, int], seed: int, mode: str, antialias: bool, corners: bool
+    small: tuple[int, int], large: tuple[int, int], seed: int, method: Method
 ) -> None:
-    method = (mode, antialias, corners)
     x = noise((*small, 2), seed, "uint8")
     both = resized(x, large, (0, 1), method)
     last_first = resized(resized(x, large[1], 1, method), large[0], 0, method)
@@ -94,48 +91,40 @@ def test_uint8_rounds_after_each_axis(
 @deterministic
 @given(small=pairs, large=pairs, value=factors, level=st.integers(0, 255))
 def test_constant_images_stay_constant(
-    small: tuple[int, int],
-    large: tuple[int, int],
-    value: float,
-    level: int,
-    mode: str,
-    antialias: bool,
-    corners: bool,
+    small: tuple[int, int], large: tuple[int, int], value: float, level: int, method: Method
 ) -> None:
-    method = (mode, antialias, corners)
     assert (resized(np.full(small, level, dtype=np.uint8), large, (0, 1), method) == level).all()
     for dtype in ("float32", "float64", "float16"):
         constant = np.full(small, value, dtype=dtype)
         got = resized(constant, large, (0, 1), method)
         assert got.shape == large
-        allowed = 0 if mode in MOVES else tolerances.allowed(np.dtype(dtype), abs(float(constant[0, 0])))
+        allowed = 0 if method.moves else tolerances.allowed(np.dtype(dtype), abs(float(constant[0, 0])))
         assert np.abs(got.astype(float) - float(constant[0, 0])).max() <= allowed
 
 
 @every_method
 @deterministic
 @given(shape=pairs, seed=seeds)
-def test_the_same_size_is_the_same_image(
-    shape: tuple[int, int], seed: int, mode: str, antialias: bool, corners: bool
-) -> None:
+def test_the_same_size_is_the_same_image(shape: tuple[int, int], seed: int, method: Method) -> None:
     for dtype in ("float32", "float64", "uint8"):
         x = noise(shape, seed, dtype)
-        same = resized(x, shape, (0, 1), (mode, antialias, corners))
+        same = resized(x, shape, (0, 1), method)
         np.testing.assert_array_equal(same, x)
         assert not np.may_share_memory(same, x)
-        name = TORCH.get((mode, 2))
-        if name is None or (name == "lanczos" and not antialias) or (mode == "area" and dtype == "uint8"):
+        name = TORCH.get((method.mode, 2))
+        lacking = name == "lanczos" and not method.antialias
+        if name is None or lacking or (name == "area" and dtype == "uint8"):
             continue
-        aligned = {"align_corners": True} if corners else {}
-        again = upsample.interpolate(x[None, None], size=shape, mode=name, antialias=antialias, **aligned)
+        aligned = {"align_corners": True} if method.corners else {}
+        again = upsample.interpolate(x[None, None], size=shape, mode=name, antialias=method.antialias, **aligned)
         np.testing.assert_array_equal(again[0, 0], x)
 
 
-@pytest.mark.parametrize("method", [m for m in METHODS if not m[2] and m[0] not in MOVES], ids=repr)
+@pytest.mark.parametrize("method", [m for m in METHODS if not m.corners and not m.moves], ids=str)
 @deterministic
 @given(small=pairs, large=pairs, seed=seeds)
 def test_a_mirrored_image_gives_the_mirrored_result(
-    small: tuple[int, int], large: tuple[int, int], seed: int, method: tuple[str, bool, bool]
+    small: tuple[int, int], large: tuple[int, int], seed: int, method: Method
 ) -> None:
     x = noise(small, seed)
     got = resized(x, large, (0, 1), method)
@@ -147,9 +136,8 @@ def test_a_mirrored_image_gives_the_mirrored_result(
 @deterministic
 @given(shape=st.tuples(sizes, sizes, st.integers(1, 9)), large=pairs, seed=seeds)
 def test_the_order_of_axes_does_not_matter(
-    shape: tuple[int, int, int], large: tuple[int, int], seed: int, mode: str, antialias: bool, corners: bool
+    shape: tuple[int, int, int], large: tuple[int, int], seed: int, method: Method
 ) -> None:
-    method = (mode, antialias, corners)
     x = noise(shape, seed, "float32")
     straight = resized(x, large, (0, 2), method)
     np.testing.assert_array_equal(resized(x, large[::-1], (2, 0), method), straight)
@@ -157,23 +145,15 @@ def test_the_order_of_axes_does_not_matter(
     # nor where the axes lie: another layout of the same image
     moved = np.moveaxis(x, 1, 0)
     other = resized(moved, large, (1, 2), method)
-    tolerances.assert_close(np.moveaxis(other, 0, 1), straight, exact=mode in MOVES)
+    tolerances.assert_close(np.moveaxis(other, 0, 1), straight, exact=method.moves)
 
 
 @every_method
 @deterministic
 @given(small=pairs, large=pairs, seed=seeds, a=factors, b=factors)
 def test_resize_is_linear(
-    small: tuple[int, int],
-    large: tuple[int, int],
-    seed: int,
-    a: float,
-    b: float,
-    mode: str,
-    antialias: bool,
-    corners: bool,
+    small: tuple[int, int], large: tuple[int, int], seed: int, a: float, b: float, method: Method
 ) -> None:
-    method = (mode, antialias, corners)
     check_linear(lambda x: resized(x, large, (0, 1), method), small, seed, a, b)
 
 
@@ -190,41 +170,27 @@ def check_linear(f: Callable[[np.ndarray], np.ndarray], shape: tuple[int, ...], 
 @deterministic
 @given(small=pairs, large=pairs, batch=st.integers(1, 5), seed=seeds)
 def test_a_batch_is_its_images(
-    small: tuple[int, int],
-    large: tuple[int, int],
-    batch: int,
-    seed: int,
-    mode: str,
-    antialias: bool,
-    corners: bool,
+    small: tuple[int, int], large: tuple[int, int], batch: int, seed: int, method: Method
 ) -> None:
-    method = (mode, antialias, corners)
     for dtype in ("float32", "uint8"):
         x = noise((batch, *small), seed, dtype)
         whole = resized(x, large, (1, 2), method)
         np.testing.assert_array_equal(resized(x, large, (1, 2), method), whole)  # the same bits twice
         for k in range(batch):
             alone = resized(x[k : k + 1], large, (1, 2), method)[0]
-            tolerances.assert_close(alone, whole[k], exact=mode in MOVES or dtype == "uint8")
+            tolerances.assert_close(alone, whole[k], exact=method.moves or dtype == "uint8")
 
 
 @every_method
 @deterministic
 @given(small=pairs, large=pairs, shift=st.integers(0, 6), seed=seeds)
 def test_rolled_channels_give_the_rolled_result(
-    small: tuple[int, int],
-    large: tuple[int, int],
-    shift: int,
-    seed: int,
-    mode: str,
-    antialias: bool,
-    corners: bool,
+    small: tuple[int, int], large: tuple[int, int], shift: int, seed: int, method: Method
 ) -> None:
-    method = (mode, antialias, corners)
     x = noise((*small, 5), seed, "float32")
     wanted = np.roll(resized(x, large, (0, 1), method), shift, axis=2)
     got = resized(np.roll(x, shift, axis=2), large, (0, 1), method)
-    tolerances.assert_close(got, wanted, exact=mode in MOVES)
+    tolerances.assert_close(got, wanted, exact=method.moves)
 
 
 @pytest.mark.parametrize("mode", MOVES)
@@ -253,37 +219,25 @@ def test_nearest_never_steps_back(n: int, o: int, factor: float, mode: str, dtyp
 def in_torch(rank: int) -> Any:
     """The methods that torch has on `rank` spatial axes."""
     having = [
-        (mode, antialias, corners)
-        for mode, antialias, corners in METHODS
-        if (mode, rank) in TORCH and not (antialias and rank != 2) and (antialias or mode != "lanczos")
+        m
+        for m in METHODS
+        if (m.mode, rank) in TORCH and not (m.antialias and rank != 2) and (m.antialias or m.mode != "lanczos")
     ]
-    return pytest.mark.parametrize("method", having, ids=repr)
+    return pytest.mark.parametrize("method", having, ids=str)
 
 
-def check_torchs_words(
-    x: np.ndarray, method: tuple[str, bool, bool], sizes: dict[str, Any], torchs_sizes: dict[str, Any]
-) -> None:
+def check_torchs_words(x: np.ndarray, method: Method, sizes: dict[str, Any], torchs_sizes: dict[str, Any]) -> None:
     """`interpolate` does as `resize` does; float64 coordinates are rounded once there and twice here."""
-    mode, antialias, corners = method
-    aligned = {"align_corners": True} if corners else {}
-    got = upsample.interpolate(x[None, None], mode=TORCH[mode, x.ndim], antialias=antialias, **aligned, **torchs_sizes)[
-        0, 0
-    ]
-    wanted = upsample.resize(
-        x,
-        mode=mode,
-        antialias=antialias,
-        align_corners=corners,
-        cubic_coeff=-0.5 if antialias else -0.75,
-        **sizes,
-    )
-    tolerances.assert_close(got, wanted, exact=mode in MOVES, margin=4.0)
+    words = dict(mode=TORCH[method.mode, x.ndim], antialias=method.antialias, **torchs_sizes)
+    got = upsample.interpolate(x[None, None], **words, **({"align_corners": True} if method.corners else {}))[0, 0]
+    wanted = upsample.resize(x, **method.options, cubic_coeff=-0.5 if method.antialias else -0.75, **sizes)
+    tolerances.assert_close(got, wanted, exact=method.moves, margin=4.0)
 
 
 @in_torch(1)
 @deterministic
 @given(n=sizes, o=sizes, seed=seeds)
-def test_resize_and_interpolate_agree_on_one_axis(n: int, o: int, seed: int, method: tuple[str, bool, bool]) -> None:
+def test_resize_and_interpolate_agree_on_one_axis(n: int, o: int, seed: int, method: Method) -> None:
     check_torchs_words(noise((n,), seed), method, {"shape": o}, {"size": o})
 
 
@@ -291,7 +245,7 @@ def test_resize_and_interpolate_agree_on_one_axis(n: int, o: int, seed: int, met
 @deterministic
 @given(small=pairs, large=pairs, seed=seeds)
 def test_resize_and_interpolate_agree_on_sizes(
-    small: tuple[int, int], large: tuple[int, int], seed: int, method: tuple[str, bool, bool]
+    small: tuple[int, int], large: tuple[int, int], seed: int, method: Method
 ) -> None:
     check_torchs_words(noise(small, seed), method, {"shape": large}, {"size": large})
 
@@ -304,7 +258,7 @@ def test_resize_and_interpolate_agree_on_sizes(
     seed=seeds,
 )
 def test_resize_and_interpolate_agree_on_factors(
-    small: tuple[int, int], scale: tuple[float, float], seed: int, method: tuple[str, bool, bool]
+    small: tuple[int, int], scale: tuple[float, float], seed: int, method: Method
 ) -> None:
     # torch leaves an axis alone whose size stays, whatever the factor; resize does what it is told
     assume(all(int(n * f) >= 1 and (f == 1.0 or int(n * f) != n) for n, f in zip(small, scale, strict=True)))

@@ -43,6 +43,11 @@ def test_all_names_exist_once(module: str) -> None:
     assert MODULES[module].__doc__
 
 
+@pytest.mark.parametrize("module", MODULES)
+def test_completion_offers_what_is_public(module: str) -> None:
+    assert set(dir(MODULES[module])) - {"__version__"} == set(MODULES[module].__all__)
+
+
 @pytest.mark.parametrize("module", ["upsample.functional", "upsample.chainer", "upsample.nn"])
 def test_all_is_sorted(module: str) -> None:
     assert MODULES[module].__all__ == sorted(MODULES[module].__all__)

@@ -6,7 +6,7 @@ import dataclasses
 
 import numpy as np
 import pytest
-from methods import every_method
+from methods import Method, every_method
 
 from upsample.plans import taps as module
 from upsample.plans.resize import AxisRule, ResizePlan, Rounding, identity
@@ -37,9 +37,9 @@ def dense(table: module.Taps, inputs: int) -> np.ndarray:
 @pytest.mark.parametrize(("n", "o"), SIZES)
 @every_method
 def test_it_is_the_transpose(
-    mode: str, antialias: bool, corners: bool, n: int, o: int, rounding: Rounding, monkeypatch: pytest.MonkeyPatch
+    method: Method, n: int, o: int, rounding: Rounding, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    forward = rule(mode, antialias, corners, n, o, rounding)
+    forward = rule(*method, n, o, rounding)
     back = forward.transpose()
     assert (back.in_size, back.out_size) == (o, n)
     assert back.transpose() == forward

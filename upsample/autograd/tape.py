@@ -21,7 +21,7 @@ from upsample.errors import Raw, bad_type
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-__all__ = ["Step", "Tape", "follow", "followed", "is_recording", "recording", "taped"]
+__all__ = ["ShapedStep", "Step", "Tape", "follow", "followed", "is_recording", "record", "recording", "taped"]
 
 Arrays: TypeAlias = tuple[Any, ...]
 """Arrays, None where there is none."""
@@ -42,16 +42,20 @@ class Step(Protocol):
         """Return the outputs."""
         ...
 
-    def shapes(self, *inputs: Any) -> tuple[tuple[int, ...], ...]:
-        """Return the shapes of the outputs, given those of the inputs."""
-        ...
-
     def keep(self, inputs: Arrays, outputs: Arrays, wanted: tuple[bool, ...]) -> Arrays:
         """Return the arrays that `pull` needs for the `wanted` inputs."""
         ...
 
     def pull(self, kept: Arrays, grad: Any, wanted: tuple[bool, ...]) -> Arrays:
         """Return the gradients of the `wanted` inputs, given that of the output; None for the others."""
+        ...
+
+
+class ShapedStep(Step, Protocol):
+    """A step that says what it will make, as torch.compile asks before anything runs."""
+
+    def shapes(self, *inputs: Any) -> tuple[tuple[int, ...], ...]:
+        """Return the shapes of the outputs, given those of the inputs."""
         ...
 
 
@@ -163,12 +167,18 @@ def followed(*inputs: Any) -> bool:
     return any(arrays.requires_grad(x) or arrays.is_batched(x) for x in inputs) or arrays.is_compiling(inputs[0])
 
 
-def follow(step: Step, *inputs: Any) -> Arrays:
-    """Run a step for those who want its gradient."""
+def record(step: Step, *inputs: Any) -> Arrays:
+    """Run a step, and write it down: one of the inputs is `taped`."""
     tape = _tape.get()
-    if tape is not None:
-        with recording(None):
-            return tape.follow(step, inputs)
+    assert tape is not None
+    with recording(None):
+        return tape.follow(step, inputs)
+
+
+def follow(step: ShapedStep, *inputs: Any) -> Arrays:
+    """Run a step for those who want its gradient."""
+    if is_recording():
+        return record(step, *inputs)
     if "torch" in sys.modules and followed(*inputs):
         door: Any = import_module("upsample.autograd.torch")
         outputs: Arrays = door.follow(step, inputs)

@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 
-from upsample.autograd.tape import Arrays, Step
+from upsample.autograd.tape import Arrays, ShapedStep, Step
 
 __all__ = ["follow"]
 
@@ -51,7 +51,7 @@ class _Followed(torch.autograd.Function):  # type: ignore[misc]
         return outputs, (0,) * len(outputs)
 
 
-_steps: dict[str, Step] = {}
+_steps: dict[str, ShapedStep] = {}
 """The steps that were traced, by their text; a graph may be kept on disk, and so may not count them."""
 
 
@@ -90,7 +90,7 @@ _op.register_fake(_fake)
 _op.register_autograd(_backward, setup_context=_setup)
 
 
-def follow(step: Step, inputs: Arrays) -> Arrays:
+def follow(step: ShapedStep, inputs: Arrays) -> Arrays:
     """Run a step under torch's autograd, or under torch.compile."""
     if torch.compiler.is_compiling():
         text = repr(step)

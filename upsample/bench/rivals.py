@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from importlib import import_module, metadata
+from importlib import import_module
 from importlib.util import find_spec
 from typing import Any
 
+from upsample import info
 from upsample.bench.cases import Case
 from upsample.bench.devices import Device
 
@@ -59,15 +60,8 @@ def versions(device: str) -> dict[str, str]:
     for name in taking_part(device):
         module, packages = LIBRARIES[name]
         if find_spec(module) is not None:
-            found[name] = next(filter(None, map(_version, packages)), "of unknown version")
+            found[name] = next(filter(None, map(info.version_of, packages)), "of unknown version")
     return found
-
-
-def _version(package: str) -> str | None:
-    try:
-        return metadata.version(package)
-    except metadata.PackageNotFoundError:
-        return None
 
 
 def rivals(case: Case, device: Device, inputs: tuple[Any, ...], options: dict[str, Any]) -> list[Rival]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from functools import lru_cache
-from typing import Literal, overload
+from typing import Any, Literal, overload
 
 from upsample import arrays
 from upsample.arguments import IntOrInts, check_dtype, flag
@@ -40,7 +40,7 @@ def max_pooling_2d(
     return_indices: Literal[True],
     out: tuple[Array, Array] | None = None,
     engine: str | None = None,
-) -> tuple[ArrayT, ArrayT]: ...
+) -> tuple[ArrayT, Any]: ...
 def max_pooling_2d(
     x: ArrayT,
     ksize: IntOrInts,
@@ -51,7 +51,7 @@ def max_pooling_2d(
     *,
     out: Array | tuple[Array, Array] | None = None,
     engine: str | None = None,
-) -> ArrayT | tuple[ArrayT, ArrayT]:
+) -> ArrayT | tuple[ArrayT, Any]:
     """Take the maximum of each window over two spatial axes.
 
     Parameters
@@ -139,7 +139,7 @@ def max_pooling_1d(
     return_indices: Literal[True],
     out: tuple[Array, Array] | None = None,
     engine: str | None = None,
-) -> tuple[ArrayT, ArrayT]: ...
+) -> tuple[ArrayT, Any]: ...
 def max_pooling_1d(
     x: ArrayT,
     ksize: IntOrInts,
@@ -150,7 +150,7 @@ def max_pooling_1d(
     *,
     out: Array | tuple[Array, Array] | None = None,
     engine: str | None = None,
-) -> ArrayT | tuple[ArrayT, ArrayT]:
+) -> ArrayT | tuple[ArrayT, Any]:
     """Take the maximum of each window over one spatial axis; see `max_pooling_2d`.
 
     Parameters
@@ -206,7 +206,7 @@ def max_pooling_3d(
     return_indices: Literal[True],
     out: tuple[Array, Array] | None = None,
     engine: str | None = None,
-) -> tuple[ArrayT, ArrayT]: ...
+) -> tuple[ArrayT, Any]: ...
 def max_pooling_3d(
     x: ArrayT,
     ksize: IntOrInts,
@@ -217,7 +217,7 @@ def max_pooling_3d(
     *,
     out: Array | tuple[Array, Array] | None = None,
     engine: str | None = None,
-) -> ArrayT | tuple[ArrayT, ArrayT]:
+) -> ArrayT | tuple[ArrayT, Any]:
     """Take the maximum of each window over three spatial axes; see `max_pooling_2d`.
 
     Parameters
@@ -273,7 +273,7 @@ def max_pooling_nd(
     return_indices: Literal[True],
     out: tuple[Array, Array] | None = None,
     engine: str | None = None,
-) -> tuple[ArrayT, ArrayT]: ...
+) -> tuple[ArrayT, Any]: ...
 def max_pooling_nd(
     x: ArrayT,
     ksize: IntOrInts,
@@ -284,7 +284,7 @@ def max_pooling_nd(
     *,
     out: Array | tuple[Array, Array] | None = None,
     engine: str | None = None,
-) -> ArrayT | tuple[ArrayT, ArrayT]:
+) -> ArrayT | tuple[ArrayT, Any]:
     """Take the maximum of each window over all axes but the first two; see `max_pooling_2d`.
 
     Parameters
@@ -328,7 +328,7 @@ def _pooled(
     return_indices: object,
     out: object,
     engine: str | None,
-) -> ArrayT | tuple[ArrayT, ArrayT]:
+) -> ArrayT | tuple[ArrayT, Any]:
     xp = arrays.namespace(op, {"x": x})
     spatial = spatial_axes(op, x, rank)
     check_dtype(op, "x", x, arrays.FLOATING, "pass floating numbers")

@@ -55,3 +55,8 @@ __all__ = [
 
 for _name in __all__:
     opaque(globals()[_name])
+
+
+def __dir__() -> list[str]:
+    """Return what completion offers: the public names."""
+    return [*__all__]

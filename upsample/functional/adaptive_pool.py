@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal, overload
+from typing import Any, Literal, overload
 
 from upsample.arguments import check_addressable, flag, integers
 from upsample.arrays import Array, ArrayT
@@ -39,7 +39,7 @@ def adaptive_max_pool2d(
     *,
     out: tuple[Array, Array] | None = None,
     engine: str | None = None,
-) -> tuple[ArrayT, ArrayT]: ...
+) -> tuple[ArrayT, Any]: ...
 def adaptive_max_pool2d(
     input: ArrayT,
     output_size: int | Sequence[int | None],
@@ -47,7 +47,7 @@ def adaptive_max_pool2d(
     *,
     out: Array | tuple[Array, Array] | None = None,
     engine: str | None = None,
-) -> ArrayT | tuple[ArrayT, ArrayT]:
+) -> ArrayT | tuple[ArrayT, Any]:
     """Take the maximum of windows that divide two spatial axes into ``output_size`` parts.
 
     Parameters
@@ -109,7 +109,7 @@ def adaptive_max_pool2d_with_indices(
     *,
     out: tuple[Array, Array] | None = None,
     engine: str | None = None,
-) -> tuple[ArrayT, ArrayT]:
+) -> tuple[ArrayT, Any]:
     """Return maxima and indices over two spatial axes, whatever `return_indices` says; see `adaptive_max_pool2d`.
 
     Parameters
@@ -162,7 +162,7 @@ def adaptive_max_pool1d(
     *,
     out: tuple[Array, Array] | None = None,
     engine: str | None = None,
-) -> tuple[ArrayT, ArrayT]: ...
+) -> tuple[ArrayT, Any]: ...
 def adaptive_max_pool1d(
     input: ArrayT,
     output_size: int | Sequence[int | None],
@@ -170,7 +170,7 @@ def adaptive_max_pool1d(
     *,
     out: Array | tuple[Array, Array] | None = None,
     engine: str | None = None,
-) -> ArrayT | tuple[ArrayT, ArrayT]:
+) -> ArrayT | tuple[ArrayT, Any]:
     """Take the maximum of windows that divide one spatial axis into ``output_size`` parts; see `adaptive_max_pool2d`.
 
     Parameters
@@ -210,7 +210,7 @@ def adaptive_max_pool1d_with_indices(
     *,
     out: tuple[Array, Array] | None = None,
     engine: str | None = None,
-) -> tuple[ArrayT, ArrayT]:
+) -> tuple[ArrayT, Any]:
     """Return maxima and indices over one spatial axis, whatever `return_indices` says; see `adaptive_max_pool2d`.
 
     Parameters
@@ -261,7 +261,7 @@ def adaptive_max_pool3d(
     *,
     out: tuple[Array, Array] | None = None,
     engine: str | None = None,
-) -> tuple[ArrayT, ArrayT]: ...
+) -> tuple[ArrayT, Any]: ...
 def adaptive_max_pool3d(
     input: ArrayT,
     output_size: int | Sequence[int | None],
@@ -269,7 +269,7 @@ def adaptive_max_pool3d(
     *,
     out: Array | tuple[Array, Array] | None = None,
     engine: str | None = None,
-) -> ArrayT | tuple[ArrayT, ArrayT]:
+) -> ArrayT | tuple[ArrayT, Any]:
     """Take the maximum of windows that divide three spatial axes into ``output_size`` parts; see `adaptive_max_pool2d`.
 
     Parameters
@@ -309,7 +309,7 @@ def adaptive_max_pool3d_with_indices(
     *,
     out: tuple[Array, Array] | None = None,
     engine: str | None = None,
-) -> tuple[ArrayT, ArrayT]:
+) -> tuple[ArrayT, Any]:
     """Return maxima and indices over three spatial axes, whatever `return_indices` says; see `adaptive_max_pool2d`.
 
     Parameters

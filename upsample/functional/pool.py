@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import lru_cache
 from types import ModuleType
-from typing import Literal, overload
+from typing import Any, Literal, overload
 
 from upsample import arrays
 from upsample.arguments import IntOrInts, check_dtype, check_rank, flag, integers
@@ -49,7 +49,7 @@ def max_pool2d(
     return_indices: Literal[True],
     out: tuple[Array, Array] | None = None,
     engine: str | None = None,
-) -> tuple[ArrayT, ArrayT]: ...
+) -> tuple[ArrayT, Any]: ...
 def max_pool2d(
     input: ArrayT,
     kernel_size: IntOrInts,
@@ -61,7 +61,7 @@ def max_pool2d(
     *,
     out: Array | tuple[Array, Array] | None = None,
     engine: str | None = None,
-) -> ArrayT | tuple[ArrayT, ArrayT]:
+) -> ArrayT | tuple[ArrayT, Any]:
     """Take the maximum of each window over two spatial axes.
 
     Parameters
@@ -138,7 +138,7 @@ def max_pool2d_with_indices(
     *,
     out: tuple[Array, Array] | None = None,
     engine: str | None = None,
-) -> tuple[ArrayT, ArrayT]:
+) -> tuple[ArrayT, Any]:
     """Return maxima and indices over two spatial axes, whatever `return_indices` says; see `max_pool2d`.
 
     Parameters
@@ -209,7 +209,7 @@ def max_pool1d(
     return_indices: Literal[True],
     out: tuple[Array, Array] | None = None,
     engine: str | None = None,
-) -> tuple[ArrayT, ArrayT]: ...
+) -> tuple[ArrayT, Any]: ...
 def max_pool1d(
     input: ArrayT,
     kernel_size: IntOrInts,
@@ -221,7 +221,7 @@ def max_pool1d(
     *,
     out: Array | tuple[Array, Array] | None = None,
     engine: str | None = None,
-) -> ArrayT | tuple[ArrayT, ArrayT]:
+) -> ArrayT | tuple[ArrayT, Any]:
     """Take the maximum of each window over one spatial axis; see `max_pool2d`.
 
     Parameters
@@ -273,7 +273,7 @@ def max_pool1d_with_indices(
     *,
     out: tuple[Array, Array] | None = None,
     engine: str | None = None,
-) -> tuple[ArrayT, ArrayT]:
+) -> tuple[ArrayT, Any]:
     """Return maxima and indices over one spatial axis, whatever `return_indices` says; see `max_pool2d`.
 
     Parameters
@@ -342,7 +342,7 @@ def max_pool3d(
     return_indices: Literal[True],
     out: tuple[Array, Array] | None = None,
     engine: str | None = None,
-) -> tuple[ArrayT, ArrayT]: ...
+) -> tuple[ArrayT, Any]: ...
 def max_pool3d(
     input: ArrayT,
     kernel_size: IntOrInts,
@@ -354,7 +354,7 @@ def max_pool3d(
     *,
     out: Array | tuple[Array, Array] | None = None,
     engine: str | None = None,
-) -> ArrayT | tuple[ArrayT, ArrayT]:
+) -> ArrayT | tuple[ArrayT, Any]:
     """Take the maximum of each window over three spatial axes; see `max_pool2d`.
 
     Parameters
@@ -406,7 +406,7 @@ def max_pool3d_with_indices(
     *,
     out: tuple[Array, Array] | None = None,
     engine: str | None = None,
-) -> tuple[ArrayT, ArrayT]:
+) -> tuple[ArrayT, Any]:
     """Return maxima and indices over three spatial axes, whatever `return_indices` says; see `max_pool2d`.
 
     Parameters
@@ -486,13 +486,13 @@ def _pooled(
     return result
 
 
-def one_or_both(pair: tuple[ArrayT, ArrayT | None]) -> ArrayT | tuple[ArrayT, ArrayT]:
+def one_or_both(pair: tuple[ArrayT, ArrayT | None]) -> ArrayT | tuple[ArrayT, Any]:
     """Return the maxima alone where no indices were made."""
     values, indices = pair
     return values if indices is None else (values, indices)
 
 
-def both(pair: tuple[ArrayT, ArrayT | None]) -> tuple[ArrayT, ArrayT]:
+def both(pair: tuple[ArrayT, ArrayT | None]) -> tuple[ArrayT, Any]:
     """Return the maxima and the indices, which were made."""
     values, indices = pair
     assert indices is not None

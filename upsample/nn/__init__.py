@@ -34,3 +34,8 @@ __all__ = [
     "UpsamplingBilinear2d",
     "UpsamplingNearest2d",
 ]
+
+
+def __dir__() -> list[str]:
+    """Return what completion offers: the public names."""
+    return [*__all__]

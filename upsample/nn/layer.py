@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Mapping
 from types import ModuleType
 from typing import Any, ClassVar, NamedTuple, TypeVar, cast
@@ -35,7 +36,7 @@ class IncompatibleKeys(NamedTuple):
     unexpected_keys: list[str]
 
 
-class Layer:
+class Layer(ABC):
     """A function with its arguments, and the arrays it keeps; calling it calls `forward`.
 
     Parameters
@@ -61,9 +62,9 @@ class Layer:
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         return self.forward(*args, **kwargs)
 
+    @abstractmethod
     def forward(self, *args: Any, **kwargs: Any) -> Any:
         """Run the layer; each layer says what it takes."""
-        raise NotImplementedError(f"{type(self).__name__} has no forward")
 
     def extra_repr(self) -> str:
         """Return what `repr` shows between the brackets."""

@@ -10,13 +10,14 @@
     convolve(y, w, plan)             conv_transpose(g, w, plan)        w: correlate(g, y, plan)
     correlate(x, y, plan)            convolve(y, g, plan)              y: conv_transpose(x, g, plan)
 
-Each class is an op with all its arguments but the arrays, as `upsample.autograd.tape.Step` wants it. Complex gradients
-are torch's: factors are conjugated.
+Each class is an op with all its arguments but the arrays, as `upsample.autograd.tape.ShapedStep` wants it. Complex
+gradients are torch's: factors are conjugated.
 """
 
 from __future__ import annotations
 
 import math
+from abc import ABC, abstractmethod
 from dataclasses import dataclass, replace
 from types import ModuleType
 from typing import Any
@@ -43,7 +44,7 @@ _Shapes = tuple[tuple[int, ...], ...]
 
 
 @dataclass(frozen=True, slots=True)
-class _Op:
+class _Op(ABC):
     """What the steps have in common.
 
     Attributes
@@ -71,9 +72,9 @@ class _Op:
         engine = None if self.engine is None else Preferred(self.engine)
         return replace(self, engine=engine).gradients(kept, grad, wanted)
 
+    @abstractmethod
     def gradients(self, kept: Arrays, grad: Any, wanted: _Wanted) -> Arrays:
         """Do what `pull` does, on this step's engine."""
-        raise NotImplementedError
 
     def factor(self, x: Any) -> Any:
         """What a gradient is multiplied by where the value was multiplied by `x`."""

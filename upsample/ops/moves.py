@@ -11,7 +11,7 @@ from typing import Any
 
 from upsample import arrays
 from upsample.arrays import Array
-from upsample.autograd.tape import Arrays, follow, taped
+from upsample.autograd.tape import Arrays, record, taped
 
 __all__ = ["convert", "repeat", "reshape"]
 
@@ -19,14 +19,14 @@ __all__ = ["convert", "repeat", "reshape"]
 def reshape(xp: ModuleType, x: Array, shape: tuple[int, ...]) -> Any:
     """Return `x` under another shape."""
     if taped(x):
-        return follow(_Reshape(xp, tuple(x.shape), shape), x)[0]
+        return record(_Reshape(xp, tuple(x.shape), shape), x)[0]
     return xp.reshape(x, shape)
 
 
 def convert(xp: ModuleType, x: Array, dtype: Any) -> Any:
     """Return `x` in another dtype; `x` itself where it has that."""
     if taped(x) and x.dtype != dtype:
-        return follow(_Convert(xp, x.dtype, dtype), x)[0]
+        return record(_Convert(xp, x.dtype, dtype), x)[0]
     return arrays.astype(xp, x, dtype)
 
 
@@ -35,7 +35,7 @@ def repeat(xp: ModuleType, x: Array, count: int) -> Any:
     if x.shape[0] == count:
         return x
     if taped(x):
-        return follow(_Repeat(xp, count), x)[0]
+        return record(_Repeat(xp, count), x)[0]
     return xp.broadcast_to(x, (count,))
 
 
@@ -48,9 +48,6 @@ class _Move:
     @property
     def differentiable(self) -> int:
         return 1
-
-    def shapes(self, *inputs: Any) -> tuple[tuple[int, ...], ...]:
-        raise NotImplementedError("torch follows these by itself")
 
     def keep(self, inputs: Arrays, outputs: Arrays, wanted: tuple[bool, ...]) -> Arrays:
         return ()

@@ -5,7 +5,6 @@ It prints for each whether the numbers are right; a fault that is found ends the
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ import numpy as np
 
 from emulator import build
 from emulator.device import Library
+from emulator.preloaded import SANITIZER
 from upsample.engines.cuda.launch import Kernel, Launch, kernel
 
 THREADS = 64
@@ -84,7 +84,7 @@ def library() -> Library:
     """All of the kernels, under the sanitizer that this process was started with."""
     kernels = [trial(entry, fixed) for entry in TRIALS for fixed in (0, 1)]
     kernels += [warp_functions(width) for width in (8, 32)]
-    return Library(build.library(SOURCE, kernels, os.environ.get("UPSAMPLE_EMULATOR", "plain")))
+    return Library(build.library(SOURCE, kernels, SANITIZER))
 
 
 def is_right(entry: str, *, fixed: int, order: int) -> bool:

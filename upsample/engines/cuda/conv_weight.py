@@ -111,12 +111,12 @@ def _partial(gpu: Device, plan: SpreadPlan, x: Array, y: Array, *, name: str, si
 def _complex(xp: ModuleType, plan: SpreadPlan, x: Array, y: Array) -> Array:
     """Correlate real and imaginary parts, as channels of one call: ``[a b]^T [c d]`` has all four products."""
     groups, batch = plan.groups, x.shape[0]
+    inputs, outputs = x.shape[1] // groups, y.shape[1] // groups
     given = []
-    for array in (x, y):
-        parts = [xp.reshape(p, (batch, groups, -1, *array.shape[2:])) for p in arrays.split_complex(xp, array)]
+    for array, each in ((x, inputs), (y, outputs)):
+        parts = [xp.reshape(p, (batch, groups, each, *array.shape[2:])) for p in arrays.split_complex(xp, array)]
         given.append(xp.reshape(xp.concat(parts, axis=2), (batch, 2 * array.shape[1], *array.shape[2:])))
     made: Any = run(xp, plan, *given)
-    inputs, outputs = x.shape[1] // groups, y.shape[1] // groups
     made = xp.reshape(made, (groups, 2, inputs, 2, outputs, *plan.kernel_shape))
     (ac, ad), (bc, bd) = ([made[:, i, :, j, ...] for j in (0, 1)] for i in (0, 1))
     shape = (x.shape[1], outputs, *plan.kernel_shape)

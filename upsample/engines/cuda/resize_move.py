@@ -26,6 +26,8 @@ _WANTED = 4 * 1280
 """Threads a multiprocessor: about four times as many as it holds, so that few stand idle when the last ones run."""
 _LEAST_ROWS, _MOST_ROWS = 4, 64
 """Rows of a strip."""
+_MOST_THREADS = (1 << 32) - 1
+"""As the kernel counts them."""
 
 _Table: TypeAlias = np.ndarray[Any, np.dtype[Any]]
 
@@ -142,11 +144,12 @@ def _planned(
 ) -> tuple[Launch, tuple[Request, ...]]:
     """Plan the launch for words of so many bytes, of which `pixel` are one place of a row."""
     in_row, out_row, many = row.in_size * pixel, row.out_size * pixel, _STORE // word
-    across = min(ceil_div(out_row, many), max(limit // (2 * many), 1))
+    most = min(limit // (2 * many), _MOST_THREADS // (outer * planes.out_size))
+    across = min(ceil_div(out_row, many), max(most // 2 * 2, 2))  # even, for a part begins with both of a doubled value
     lines = outer * planes.out_size * across
     wanted = ceil_div(processors * _WANTED, lines)
     strips = max(min(wanted, ceil_div(rows.out_size, _LEAST_ROWS)), ceil_div(rows.out_size, _MOST_ROWS))
-    strip_rows = ceil_div(rows.out_size, max(1, min(strips, (1 << 32) // lines - 1)))
+    strip_rows = ceil_div(rows.out_size, max(1, min(strips, _MOST_THREADS // lines)))
     strips = ceil_div(rows.out_size, strip_rows)
     pattern = _pattern(row.rule, pixel)
     wide = aligned and out_row % many == 0
