@@ -7,19 +7,32 @@ the maximum, at that row's first place; likewise the first or the last NaN.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from types import ModuleType
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 
 from upsample import arrays
 from upsample.arrays import Array, Table
+from upsample.engines.portable.parts import Part, Spans, cut_planes
 from upsample.engines.portable.pool_plain import pool_plain
 from upsample.engines.portable.pool_small import pool_small
-from upsample.engines.portable.results import Target, deliver, each_tile, empty, plane_cuts, quiet, scalar
+from upsample.engines.portable.results import (
+    WORTH_SHARING,
+    Target,
+    deliver,
+    each_tile,
+    empty,
+    quiet,
+    scalar,
+    tile_bytes,
+)
 from upsample.plans.window import PoolPlan, SpanAxis, WindowAxis
 
 __all__ = ["run"]
+
+Axis: TypeAlias = WindowAxis | SpanAxis | Spans
 
 
 @quiet
@@ -42,7 +55,7 @@ def run(
         source = xp.astype(source, xp.uint8)
     if arrays.can_assign(xp, x):
         return _by_planes(pooling, source, x, out, shape)
-    values, indices = pooling.whole(source)
+    values, indices = pooling.whole(source, plan.axes)
     values = deliver(arrays.astype(xp, xp.reshape(values, shape), x.dtype), out[0])
     if indices is None:
         return values, None
@@ -52,24 +65,25 @@ def run(
 def _by_planes(
     pooling: _Pooling, source: Any, x: Array, out: tuple[Array | None, Array | None], shape: tuple[int, ...]
 ) -> tuple[Array, Array | None]:
-    """Pool a few planes at a time, which bounds the temporaries."""
+    """Pool a few planes, or a part of one, at a time, which bounds the temporaries."""
     xp = pooling.xp
     blocked = (source.shape[0], *pooling.plan.small_shape)
     values = Target(xp, blocked, x, out[0])
     integers = xp.empty((0,), dtype=arrays.index_dtype(xp), device=arrays.device_of(x))
     indices = Target(xp, blocked, integers, out[1]) if pooling.indexed else None
-    cuts = plane_cuts(xp, source)
+    item = arrays.itemsize(source)
+    parts = cut_planes(pooling.plan.axes, source.shape[0], item, tile_bytes(xp), WORTH_SHARING)
 
     def fill(number: int) -> None:
-        cut = cuts[number]
-        block = source[cut, ...]
-        plain = pool_plain(xp, pooling.plan, block, _lowest(xp, block), pooling.integer, pooling.indexed)
-        maxima, places = pooling.whole(block) if plain is None else plain
-        values.array[cut, ...] = arrays.astype(xp, maxima, x.dtype)
+        part = parts[number]
+        block = source[(part.planes, *part.positions)]
+        maxima, places = pooling.part(block, part)
+        target = (part.planes, *part.cells)
+        values.array[target] = arrays.astype(xp, maxima, x.dtype)
         if indices is not None:
-            indices.array[cut, ...] = arrays.astype(xp, places, integers.dtype)
+            indices.array[target] = arrays.astype(xp, places, integers.dtype)
 
-    each_tile(xp, fill, len(cuts))
+    each_tile(xp, fill, len(parts))
     return values.finished(shape), None if indices is None else indices.finished(shape)
 
 
@@ -78,19 +92,30 @@ class _Pooling:
 
     def __init__(self, xp: ModuleType, plan: PoolPlan, indexed: bool) -> None:
         self.xp, self.plan, self.indexed = xp, plan, indexed
-        largest = math.prod(self._extent(axis) for axis in plan.axes)
+        extents = [self._extent(axis) for axis in plan.axes]
+        self.weights = tuple(math.prod(extents[place + 1 :]) for place in range(len(extents)))
+        largest = math.prod(extents)
         self.integer = xp.int32 if largest < 2**31 else arrays.index_dtype(xp)  # half the traffic
 
     def _extent(self, axis: WindowAxis | SpanAxis) -> int:
         """What an index counts along an axis: taps of the window, or positions of the plane."""
         return axis.kernel if isinstance(axis, WindowAxis) and self.plan.local_indices else axis.large
 
-    def whole(self, values: Any) -> tuple[Any, Any]:
-        """Return the maxima and their places, the last axis first."""
-        places, weight = None, 1
-        for axis, geometry in reversed(list(enumerate(self.plan.axes, start=1))):
+    def part(self, values: Any, part: Part) -> tuple[Any, Any]:
+        """Return the maxima and their places in the plane, of a part that can be looked at."""
+        lowest = _lowest(self.xp, values)
+        found = pool_plain(self.xp, self.plan, part.axes, self.weights, values, lowest, self.integer, self.indexed)
+        maxima, places = self.whole(values, part.axes) if found is None else found
+        before = sum(cut.start * weight for cut, weight in zip(part.positions, self.weights, strict=True))
+        if before and self.indexed and not self.plan.local_indices:
+            places += before
+        return maxima, places
+
+    def whole(self, values: Any, axes: Sequence[Axis]) -> tuple[Any, Any]:
+        """Return the maxima and their places, the last axis first; axes may be of a part."""
+        places = None
+        for axis, (geometry, weight) in reversed(list(enumerate(zip(axes, self.weights, strict=True), start=1))):
             values, places = self._reduce(_Window(self.xp, geometry, axis, values.ndim), values, places, weight)
-            weight *= self._extent(geometry)
         return values, places
 
     def _reduce(self, window: _Window, values: Any, places: Any, weight: int) -> tuple[Any, Any]:
@@ -147,7 +172,7 @@ def _lowest(xp: ModuleType, values: Any) -> Any:
 class _Window:
     """Reads the windows of one axis tap by tap."""
 
-    def __init__(self, xp: ModuleType, geometry: WindowAxis | SpanAxis, axis: int, ndim: int) -> None:
+    def __init__(self, xp: ModuleType, geometry: Axis, axis: int, ndim: int) -> None:
         self.xp, self.geometry, self.axis, self.ndim = xp, geometry, axis, ndim
         if isinstance(geometry, WindowAxis):
             self.taps = geometry.useful_taps() or range(1)  # at least one, though it be padding everywhere

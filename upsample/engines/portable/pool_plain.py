@@ -6,7 +6,7 @@ long, since the processor cannot foresee which is chosen.
 
 from __future__ import annotations
 
-import math
+from collections.abc import Sequence
 from types import ModuleType
 from typing import Any
 
@@ -19,7 +19,16 @@ from upsample.plans.window import PoolPlan, WindowAxis
 __all__ = ["pool_plain"]
 
 
-def pool_plain(xp: ModuleType, plan: PoolPlan, values: Any, lowest: Any, integer: Any, indexed: bool) -> Any:
+def pool_plain(
+    xp: ModuleType,
+    plan: PoolPlan,
+    axes: Sequence[Any],
+    weights: Sequence[int],
+    values: Any,
+    lowest: Any,
+    integer: Any,
+    indexed: bool,
+) -> Any:
     """Pool ``[planes, *large]``; return the maxima and their places (or None), or None where this way is not exact.
 
     Parameters
@@ -27,7 +36,11 @@ def pool_plain(xp: ModuleType, plan: PoolPlan, values: Any, lowest: Any, integer
     xp : module
         Namespace of `values`, which can be looked at and written into.
     plan : PoolPlan
-        Windows.
+        What indices mean.
+    axes : sequence
+        Windows, those of the plan or of a part.
+    weights : sequence of int
+        What a step along each axis adds to a place.
     values : array
         Real numbers.
     lowest : array
@@ -37,25 +50,27 @@ def pool_plain(xp: ModuleType, plan: PoolPlan, values: Any, lowest: Any, integer
     indexed : bool
         Whether places are wanted.
     """
-    axes = [axis for axis in plan.axes if isinstance(axis, WindowAxis)]
-    if len(axes) < len(plan.axes) or not hasattr(xp, "maximum") or not hasattr(xp, "signbit"):
+    if (
+        not all(isinstance(axis, WindowAxis) for axis in axes)
+        or not hasattr(xp, "maximum")
+        or not hasattr(xp, "signbit")
+    ):
         return None
     margins = [(a.padding, max(0, (a.small - 1) * a.stride + a.reach - a.padding - a.large)) for a in axes]
-    if any(before + after > axis.large for (before, after), axis in zip(margins, axes, strict=True)):
-        return None  # more padding than values
+    if any(before < 0 or before + after > axis.large for (before, after), axis in zip(margins, axes, strict=True)):
+        return None  # a window behind all values, or more padding than values
     padded = any(map(any, margins))
     least = xp.min(values)
     if not arrays.all_true(least > lowest if padded else least == least):
         return None
-    best, place, weight = _padded(xp, values, margins, lowest) if padded else values, None, 1
-    for number, axis in reversed(list(enumerate(axes, start=1))):
+    best, place = _padded(xp, values, margins, lowest) if padded else values, None
+    for number, (axis, weight) in reversed(list(enumerate(zip(axes, weights, strict=True), start=1))):
         unit = weight if plan.local_indices else weight * axis.dilation
         best, place = _reduced(xp, axis, number, best, place, unit, integer if indexed else None)
-        weight *= axis.kernel if plan.local_indices else axis.large
     if arrays.dtype_name(values) in arrays.FLOATING and not _one_zero(xp, values, best):
         return None
     if place is not None and not plan.local_indices:
-        place = place + arrays.from_table(xp, _starts(axes), values, integer)
+        place = place + arrays.from_table(xp, _starts(axes, weights), values, integer)
     return best, place
 
 
@@ -108,10 +123,10 @@ def _one_zero(xp: ModuleType, values: Any, best: Any) -> bool:
     return not arrays.all_true(xp.any(xp.logical_and(values == scalar(xp, 0, values), xp.signbit(values))))
 
 
-def _starts(axes: list[WindowAxis]) -> Any:
+def _starts(axes: Sequence[WindowAxis], weights: Sequence[int]) -> Any:
     """The place at which the window of each cell starts, were there no padding in front."""
     result = np.zeros((1,) * len(axes), dtype=np.int64)
-    for number, axis in enumerate(axes):
+    for number, (axis, weight) in enumerate(zip(axes, weights, strict=True)):
         column = (-1,) + (1,) * (len(axes) - number - 1)
-        result = result + axis.positions(0).reshape(column) * math.prod(a.large for a in axes[number + 1 :])
+        result = result + axis.positions(0).reshape(column) * weight
     return result
