@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from types import ModuleType
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -16,7 +16,7 @@ from upsample import arrays
 from upsample.arrays import Array
 from upsample.engines.portable import unpool
 from upsample.engines.portable.results import each_tile, empty, plane_cuts, scalar
-from upsample.engines.portable.unpool_scatter import all_below, distinct, places
+from upsample.engines.portable.unpool_scatter import Places, take
 from upsample.plans.window import UnpoolPlan
 
 __all__ = ["run"]
@@ -30,11 +30,9 @@ def run(xp: ModuleType, plan: UnpoolPlan, y: Array, indices: Array) -> Array:
         return nothing
     planes = math.prod(shape[: len(shape) - len(plan.axes)])
     cells, positions = math.prod(plan.small_shape), math.prod(plan.large_shape)
-    if xp is np and not plan.local_indices:
-        taken = _by_planes(plan, np.ascontiguousarray(y).reshape(planes, -1), np.asarray(indices).reshape(planes, -1))
-        if taken is not None:
-            whole: Array = taken.reshape(shape)
-            return whole
+    if xp is np:
+        taken = _by_planes(plan, np.asarray(y).reshape(planes, -1), np.asarray(indices).reshape(planes, -1))
+        return cast(Array, taken.reshape(shape))
     where = xp.reshape(arrays.astype(xp, indices, arrays.index_dtype(xp)), (planes, *plan.small_shape))
     where = xp.reshape(_positions(xp, plan, where), (planes, cells))
     inside = xp.logical_and(where >= scalar(xp, 0, where), where < scalar(xp, positions, where))
@@ -52,24 +50,16 @@ def run(xp: ModuleType, plan: UnpoolPlan, y: Array, indices: Array) -> Array:
 
 
 def _by_planes(plan: UnpoolPlan, y: Any, where: Any) -> Any:
-    """Take ``[planes, cells]`` of ``y [planes, positions]``, a few planes at a time.
-
-    None where an index lies outside of its plane, or of several cells at one position only the last takes.
-    """
-    result, cuts = np.empty(where.shape, dtype=y.dtype), plane_cuts(np, y)
-    done = [False] * len(cuts)
+    """Take ``[planes, cells]`` of ``y [planes, positions]``, a few planes at a time."""
+    y, result = np.ascontiguousarray(y), np.empty(where.shape, dtype=y.dtype)
+    cuts = plane_cuts(np, y)
 
     def fill(number: int) -> None:
         cut = cuts[number]
-        source, positions = y[cut].reshape(-1), y.shape[1]
-        if (plan.check_indices or plan.trusted) and all_below(where[cut], positions):
-            place = places(where[cut], positions)
-            if plan.duplicates != "last" or distinct(place, source.size):
-                np.take(source, place, out=result[cut].reshape(-1), mode="clip")
-                done[number] = True
+        take(plan, y[cut], Places(plan, where[cut]), result[cut])
 
     each_tile(np, fill, len(cuts))
-    return result if all(done) else None
+    return result
 
 
 def _positions(xp: ModuleType, plan: UnpoolPlan, where: Any) -> Any:

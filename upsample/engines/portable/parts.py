@@ -128,7 +128,7 @@ def _read(axis: Any, cells: int) -> int:
     """How many positions so many cells read, about."""
     if isinstance(axis, WindowAxis):
         return (cells - 1) * axis.stride + axis.reach
-    return -(-cells * axis.large // axis.small) + 1
+    return int(-(-cells * axis.large // axis.small) + 1)
 
 
 def _cuts(axis: Any, step: int) -> Any:

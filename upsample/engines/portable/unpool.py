@@ -4,7 +4,7 @@ Each output position asks the cells whose windows cover it, phase by phase (`ups
 cell in row-major order that names the position wins, so "last" needs no write order. That takes indices that lie in
 their own windows; where some do not (those of a pool of another dilation, say), cells are sorted by their targets
 instead, stably, and each position finds the last of its run. Adaptive windows have no phases: each position takes its
-cells one by one.
+cells one by one. NumPy's arrays are written into cell by cell (`upsample.engines.portable.unpool_scatter`).
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ import numpy as np
 
 from upsample import arrays
 from upsample.arrays import Array
-from upsample.engines.index_checks import check_duplicates, check_range, legal
+from upsample.engines.index_checks import check_duplicates, check_range
 from upsample.engines.portable.phases import interleave, shifted
 from upsample.engines.portable.results import Target, deliver, each_tile, plane_cuts, quiet, scalar
-from upsample.engines.portable.unpool_scatter import all_below, can_scatter, scattered
+from upsample.engines.portable.unpool_scatter import Places, scatter
 from upsample.plans.window import SpanAxis, UnpoolPlan, phases
 
 __all__ = ["in_own_window", "run"]
@@ -37,6 +37,8 @@ def run(xp: ModuleType, plan: UnpoolPlan, x: Array, indices: Array, out: Array |
     shape = (*lead, *plan.large_shape)
     if 0 in x.shape:
         return deliver(xp.zeros(shape, dtype=x.dtype, device=arrays.device_of(x)), out)
+    if xp is np:
+        return _scattered(plan, np.asarray(x), np.asarray(indices), out, names)
     look = plan.check_indices and not arrays.is_abstract(indices) and not arrays.is_abstract(x)
     if look:
         _check(xp, plan, indices, names)
@@ -45,16 +47,33 @@ def run(xp: ModuleType, plan: UnpoolPlan, x: Array, indices: Array, out: Array |
     if not arrays.can_assign(xp, x):
         return deliver(xp.reshape(_unpooled(xp, plan, values, where, look), shape), out)
     target = Target(xp, (values.shape[0], *plan.large_shape), x, out)
-    cuts = plane_cuts(xp, target.array)
-    scatter = can_scatter(xp, plan, values, target.array)
+    for cut in plane_cuts(xp, target.array):
+        target.array[cut, ...] = _unpooled(xp, plan, values[cut, ...], where[cut, ...], look)
+    return target.finished(shape)
+
+
+def _scattered(plan: UnpoolPlan, x: Any, indices: Any, out: Array | None, names: tuple[str, str]) -> Array:
+    """Unpool a NumPy array, a few planes at a time."""
+    if plan.check_indices and plan.duplicates == "error":
+        _check(np, plan, indices, names)
+    lead, cells = x.shape[: x.ndim - len(plan.axes)], math.prod(plan.small_shape)
+    own = out is not None and out.dtype != x.dtype  # of another byte order
+    target = Target(np, (math.prod(lead), math.prod(plan.large_shape)), x, None if own else out)
+    values, where = x.reshape(-1, cells), indices.reshape(-1, cells)
+    cuts, bad = plane_cuts(np, target.array), []
 
     def fill(number: int) -> None:
-        block, indexed, made = (array[cuts[number], ...] for array in (values, where, target.array))
-        if not scatter or not scattered(plan, block, indexed, made):
-            made[...] = _unpooled(xp, plan, block, indexed, look)
+        cut = cuts[number]
+        places = Places(plan, where[cut])
+        scatter(plan, values[cut], places, target.array[cut])
+        if places.bad:
+            bad.append(number)
 
-    each_tile(xp, fill, len(cuts))
-    return target.finished(shape)
+    each_tile(np, fill, len(cuts))
+    if bad and plan.check_indices:
+        check_range(np, plan, arrays.astype(np, indices, np.int64), names)
+    result = target.finished((*lead, *plan.large_shape))
+    return deliver(result, out) if own else result
 
 
 def _unpooled(xp: ModuleType, plan: UnpoolPlan, x: Any, indices: Any, look: bool) -> Any:
@@ -207,9 +226,6 @@ def _sums_of_runs(xp: ModuleType, key: Any, value: Any) -> Any:
 
 
 def _check(xp: ModuleType, plan: UnpoolPlan, indices: Any, names: tuple[str, str]) -> None:
-    allowed = legal(plan)
-    if xp is np and allowed.start == 0 and plan.duplicates != "error" and all_below(indices, allowed.stop):
-        return  # one pass without a temporary array
     where = arrays.astype(xp, indices, arrays.index_dtype(xp))
     check_range(xp, plan, where, names)
     if plan.duplicates == "error":
