@@ -219,8 +219,7 @@ def _drop_losers(places: Places, begin: int, result: _A) -> None:
             yield piece, inside, place[inside] - begin, number[inside]
 
     for _, _, place, number in named():
-        last = _last_of_each(place)
-        stands[place[last]] = number[last]
+        np.maximum.at(stands, place, number)
     for piece, inside, place, number in named():
         part = result[piece]
         lost = np.zeros(part.size, dtype=bool)

@@ -1,0 +1,89 @@
+"""The portable engine's parts of planes: none is large, all together are the plane, and results do not hang on them."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from cases import noise
+
+import upsample
+from upsample.engines.portable import pool, unpool_scatter
+from upsample.engines.portable.parts import cut_planes
+from upsample.plans.window import SpanAxis, WindowAxis
+
+MOST = 1 << 22
+HUGE = {
+    "plane": (WindowAxis(8192, 4096, 3, 2, 1, 1),) * 2,
+    "row": (WindowAxis(1 << 26, 1 << 25, 2, 2, 0, 1),),
+    "rows": (WindowAxis(4, 4, 3, 1, 1, 1), WindowAxis(1 << 24, 1 << 23, 2, 2, 0, 1)),
+    "volume": (WindowAxis(256, 254, 3, 1, 0, 1),) * 2 + (WindowAxis(512, 510, 3, 1, 0, 1),),
+    "dilated": (WindowAxis(1024, 816, 17, 1, 0, 13),) * 2,
+    "adaptive": (SpanAxis(16, 5000),) * 2,
+}
+
+
+@pytest.mark.parametrize("axes", HUGE.values(), ids=HUGE.keys())
+def test_no_part_is_large(axes: tuple[WindowAxis | SpanAxis, ...]) -> None:
+    """What one call of NumPy works on bounds how long nobody looks for Ctrl-C."""
+    parts = cut_planes(axes, 2, 4, MOST, 1 << 19)
+    for part in parts:
+        read, made = (math.prod(cut.stop - cut.start for cut in cuts) for cuts in (part.positions, part.cells))
+        assert 4 * max(read, made) * (part.planes.stop - part.planes.start) <= 4 * MOST
+    cells = sum(math.prod(c.stop - c.start for c in (part.planes, *part.cells)) for part in parts)
+    assert cells == 2 * math.prod(axis.small for axis in axes)
+
+
+@pytest.mark.parametrize("most", [40, 400, 6000])
+@pytest.mark.parametrize("nan", [False, True])
+def test_pooling_in_parts(monkeypatch: pytest.MonkeyPatch, most: int, nan: bool) -> None:
+    x = noise(2, 3, 37, 41).round(1)
+    if nan:
+        x.flat[::97] = np.nan
+
+    def results() -> list[bytes]:
+        windows = [
+            (3, 2, 1, 1),
+            (5, 1, 2, 1),
+            (3, 1, 1, 2),
+            (3, 5, 1, 1),
+            ((7, 2), (1, 3), (3, 1), (2, 1)),
+            (37, 1, 0, 1),
+        ]
+        made = [upsample.max_pool2d_with_indices(x, *window, engine="portable") for window in windows]
+        made.append(upsample.adaptive_max_pool2d_with_indices(x, (7, 50), engine="portable"))
+        made.append(upsample.chainer.max_pooling_2d(x, 3, 2, 1, return_indices=True, engine="portable"))
+        return [array.tobytes() for pair in made for array in pair]
+
+    wanted = results()
+    monkeypatch.setattr(pool, "tile_bytes", lambda xp: most)
+    assert results() == wanted
+
+
+@pytest.mark.parametrize("duplicates", ["last", "sum"])
+@pytest.mark.parametrize("anywhere", [False, True])
+@pytest.mark.parametrize("dtype", ["float32", "float16", "complex128"])
+def test_unpooling_in_pieces(monkeypatch: pytest.MonkeyPatch, duplicates: str, anywhere: bool, dtype: str) -> None:
+    """Repeated places too: the last cell wins, and alone has the gradient, wherever the pieces end."""
+    values, indices = upsample.max_pool2d_with_indices(noise(2, 3, 12, 14), 3, 2, 1)
+    if anywhere:
+        indices = np.random.default_rng(0).integers(0, 40, indices.shape)
+    x = (values * 8).round().astype(dtype)
+    options = dict(output_size=(12, 14), duplicates=duplicates, engine="portable")
+
+    def results() -> list[bytes]:
+        y, pullback = upsample.vjp(upsample.max_unpool2d, x, indices, 3, 2, 1, **options)
+        grads = pullback(np.arange(y.size, dtype=y.dtype).reshape(y.shape))
+        near = upsample.max_unpool2d(x, indices, 3, 2, 1, check_indices=False, **options)
+        return [y.tobytes(), grads[0].tobytes(), near.tobytes()]
+
+    wanted = results()
+    flat = np.zeros((6, 12 * 14), dtype=dtype)
+    for plane, (cells, places) in enumerate(zip(x.reshape(6, -1), indices.reshape(6, -1), strict=True)):
+        for cell, place in zip(cells, places, strict=True):
+            flat[plane, place] = cell + (flat[plane, place] if duplicates == "sum" else 0)
+    assert wanted[0] == flat.tobytes()
+    monkeypatch.setattr(unpool_scatter, "_PIECE", 5)
+    monkeypatch.setattr(unpool_scatter, "_BAND", 37)
+    assert results() == wanted
