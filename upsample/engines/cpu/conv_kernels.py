@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from upsample.engines.cpu.compile import kernel
+from upsample.engines.cpu.compile import kernel, part
 from upsample.engines.cpu.grid import AXIS, row_place
 from upsample.engines.cpu.tile import BITS, ROWS, add_tiles
 
@@ -22,7 +22,7 @@ _LANES = 16
 """Partial sums of a dot product, which are added in order at its end."""
 
 
-@kernel
+@part
 def _bounds(last: _A, tap: int, cell0: int, cell1: int) -> tuple[int, int, int]:
     """Where tap `tap` of the last axis lies for cell 0, and the cells of a cut from and to which it is no padding."""
     large, stride = last[0], last[3]
@@ -31,7 +31,7 @@ def _bounds(last: _A, tap: int, cell0: int, cell1: int) -> tuple[int, int, int]:
     return start, low, max(low, min(cell1, (large - 1 - start) // stride + 1))
 
 
-@kernel
+@part
 def copy(source: _A, at: int, stride: int, made: _A, to: int, count: int) -> None:
     """Set ``made[to + j]`` to ``source[at + stride * j]`` for `count` values of `j`."""
     begin, first, step = np.uint64(at), np.uint64(to), np.uint64(stride)
@@ -46,7 +46,7 @@ def copy(source: _A, at: int, stride: int, made: _A, to: int, count: int) -> Non
             made[first + j] = source[begin + step * j]
 
 
-@kernel
+@part
 def _clear(made: _A, to: int, count: int) -> None:
     """Set `count` values from ``made[to]`` on to zero; a slice would be counted, which takes longer than short rows."""
     first = np.uint64(to)
@@ -122,7 +122,7 @@ def correlate_units(
                 add_tiles((met, cells, here, made), numbers, (step, 1), vectors, lanes)
 
 
-@kernel
+@part
 def _add(source: _A, at: int, step: int, factor: Any, sums: _A, to: int, low: int, high: int) -> None:
     """Add to ``sums[to + j]``, for `j` from `low` to `high`, what stands at ``at + step * j``, weighed."""
     for j in range(low, high):

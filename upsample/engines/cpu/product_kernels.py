@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from upsample.engines.cpu.compile import kernel
+from upsample.engines.cpu.compile import kernel, part
 from upsample.engines.cpu.conv_kernels import copy
 from upsample.engines.cpu.tile import BITS, ROWS, add_tiles
 
@@ -69,7 +69,7 @@ def lay_out(source: _A, rows: _A, numbers: tuple[int, ...], cells: _A) -> None:
                 copy(source, at + rows[row, 0], stride, cells, to + rows[row, 1], rows[row, 2])
 
 
-@kernel
+@part
 def _interleave(sums: _A, first: int, apart: int, stride: int, result: _A, place: int, width: int) -> None:
     """Store a line's sums, each phase's `apart` from the last's, in `width` positions from `place` on."""
     if stride == 2:
@@ -90,7 +90,7 @@ def _interleave(sums: _A, first: int, apart: int, stride: int, result: _A, place
             result[to + np.uint64(stride) * j] = sums[source + j]
 
 
-@kernel
+@part
 def _fill(sums: _A, to: int, line: int, size: int, bias: _A, at: int) -> None:
     """Set so many sums of each row of a tile to the row's bias."""
     for m in range(_ROWS):

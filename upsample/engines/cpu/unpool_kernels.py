@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from upsample.engines.cpu.compile import kernel
+from upsample.engines.cpu.compile import kernel, part
 from upsample.engines.cpu.grid import AXIS, row_place
 from upsample.engines.cpu.stream import stream
 
@@ -47,7 +47,7 @@ def any_twice(where: _A, planes: int, begin: int, seen: _A) -> bool:
     return False
 
 
-@kernel
+@part
 def _scatter(
     values: _A, where: _A, first: int, last: int, bounds: tuple[int, int, int, int], adding: bool, made: _A, base: int
 ) -> Any:
