@@ -1,6 +1,6 @@
 """How a case is measured: A, B, A, B in one process.
 
-A round is: every rival in turn, then our call, each after a warm call of its own; then the next round. pytest-benchmark
+A round is: every rival in turn, then our call, each after warm calls of its own; then the next round. pytest-benchmark
 times our call, freeing of the result included; the rivals are timed in its setup hook, in the same way. The ratio to a
 rival is the median of the rounds' ratios, over 9 rounds or more. Before anything is timed, our result is compared with
 every rival's.
@@ -54,7 +54,11 @@ SHORT = 2e-3
 """A timed sample lasts at least so many seconds; a call that takes less is repeated."""
 PATIENCE = [float(os.environ.get("UPSAMPLE_BENCHMARK_PATIENCE", "180"))]
 """Seconds that this run may still wait for other processes."""
-SLOW = 1.0
+WARM = 3
+"""Calls before the timed one, on every side. A call's result lies in the pages that the result before it gave back; the
+first ones after another library's call lie elsewhere: out of the caches, and on a virtual machine that returns free
+memory to its host perhaps where no memory is yet: twice the time for 100 MB, and in enough rounds to move a median."""
+SLOW = 0.25
 """A rival that takes longer is timed once, in the call that its result is checked with."""
 
 
@@ -189,12 +193,12 @@ def _settle(ours: Callable[[], Any], rivals: dict[str, _Timed], quick: bool) -> 
             quiet()
             lasts = CPU.seconds(timed.call, 1)
             timed.calls = max(1, round(SHORT / lasts))
-            whole += 2 * max(lasts, SHORT)
+            whole += (1 + WARM) * max(lasts, SHORT)
     quiet()
     lasts = CPU.seconds(ours, 1)
     if lasts < SHORT:  # not the first call's time: that one made plans
         lasts = CPU.seconds(ours, 3)
-    whole += 2 * max(lasts, SHORT)
+    whole += (1 + WARM) * max(lasts, SHORT)
     return max(1, round(SHORT / lasts)), min(15, max(9, round(0.7 / whole)))
 
 
@@ -205,10 +209,10 @@ def _alternate(ours: Callable[[], Any], rivals: dict[str, _Timed], calls: int) -
         for timed in rivals.values():
             if not timed.once:
                 quiet()
-                CPU.seconds(timed.call, timed.calls)
+                CPU.seconds(timed.call, max(timed.calls, WARM))
                 timed.seconds.append(CPU.seconds(timed.call, timed.calls))
         quiet()
-        CPU.seconds(ours, calls)
+        CPU.seconds(ours, max(calls, WARM))
 
     return before
 

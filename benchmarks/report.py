@@ -246,7 +246,7 @@ def _method() -> list[str]:
     return [
         "## How it was measured",
         "",
-        "One process, A, B, A, B: in each round every rival and then our call, each after a warm call of its own, "
+        "One process, A, B, A, B: in each round every rival and then our call, each after three warm calls of its own, "
         "freeing of the result included; 9 rounds or more; a ratio is the median of the rounds' ratios, theirs over "
         "ours: above 1, ours is faster. Results were compared before anything was timed. Between the calls the process "
         "waits until its threads sleep, since NumPy's OpenBLAS spins for an eighth of a second after a product and "
