@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from types import ModuleType
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 
@@ -18,6 +18,7 @@ from upsample import arrays
 from upsample.arrays import Array
 from upsample.engines.cpu import threads
 from upsample.engines.cpu.compile import bound, frozen
+from upsample.engines.cpu.conv_transpose_few import gather_listed, products_of_rows
 from upsample.engines.cpu.conv_transpose_kernels import AXIS, gather
 from upsample.engines.cpu.product_lists import spread_lists
 from upsample.engines.cpu.products import products
@@ -32,6 +33,8 @@ _FEW_CHANNELS = 1
 """Input channels of a group up to which no product is made."""
 _FEW_PRODUCTS = 1 << 14
 """Products of a cell and a tap in all up to which their set-up would take longer."""
+_LISTED = 1 << 14
+"""Products that are listed for a call that was made before, and sums of a plane that it makes together, at most."""
 _WORK = 1 << 17
 """Sums that a task makes, about."""
 _LONGEST = 1 << 28
@@ -148,20 +151,18 @@ def ready(plan: SpreadPlan, x: Array, weight: Array, bias: Array | None = None) 
         math.prod(x.shape[: x.ndim - len(plan.axes) - 1]),
     )
     size = batch * weight.shape[0] * math.prod(plan.small_shape)
-    much = size * each * g.taps > _FEW_PRODUCTS
+    rows, last, cells = g.axes[0].large * g.rows, g.axes[-1], inputs * math.prod(plan.small_shape)
+    much = size * each * g.taps > _FEW_PRODUCTS or rows * last.stride * max(inputs * g.taps, g.phase) > _LISTED
     if much or size == 0 or arrays.dtype_name(x) in ("float16", "bfloat16"):
         return partial(run, np, plan)
     shape = (batch, plan.groups * each, *plan.large_shape)
-    rows = batch * plan.groups * each * g.axes[0].large * g.rows
-    counts = (each, inputs, plan.groups)
-    piece = (0, rows, 0, *counts, 0, g.axes[0].large, 0, g.axes[0].small, 0, g.phase, 0)
-    nothing, fixed = _nothing(dtype), (g.grid, len(g.axes) - 1, piece)
-    kernel = bound(gather, nothing, nothing, *fixed, nothing, np.empty(0, dtype))
+    numbers = (batch * plan.groups, plan.groups, each, inputs * each * g.taps, cells, last.small, g.taps)
+    lists = products_of_rows(g.grid, len(g.axes) - 1, inputs, each)
+    nothing, fixed = _nothing(dtype), (lists, (*numbers, rows, last.stride, g.phase, last.large))
+    kernel = bound(gather_listed, nothing, nothing, *fixed, nothing, np.empty(0, dtype))
 
     def spread(x: _A, weight: _A, bias: _A | None, out: _A | None) -> _A:
         added = nothing if bias is None else bias
-        if not (x.flags.aligned and weight.flags.aligned and added.flags.aligned and (out is None or out.flags.carray)):
-            return cast(_A, run(np, plan, x, weight, bias, out))
         result = np.empty(shape, dtype) if out is None else out
         kernel(x.ravel(), weight.ravel(), *fixed, added.ravel(), result.ravel())
         return result

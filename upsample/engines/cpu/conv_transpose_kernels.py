@@ -18,7 +18,7 @@ import numpy as np
 
 from upsample.engines.cpu.compile import kernel, part
 
-__all__ = ["AXIS", "PIECE", "gather"]
+__all__ = ["AXIS", "PIECE", "gather", "interleave", "sum_rows"]
 
 _A = np.ndarray[Any, Any]
 
@@ -67,7 +67,7 @@ def _pairs(grid: _A, axes: int, row0: int, low: int, found: _A, taps: _A, cells:
 
 
 @part
-def _sum(source: _A, lists: tuple[_A, ...], cells: int, size: int, fresh: bool, bias: Any, sums: _A) -> None:
+def sum_rows(source: _A, lists: tuple[_A, ...], cells: int, size: int, fresh: bool, bias: Any, sums: _A) -> None:
     """Sum weighted rows of cells into `size` positions each; source n has cell ``j + shifts[n]``, if any, for j.
 
     Position 0 of a source lies at ``places[n]``, which may be before the array where there is no such cell. Where
@@ -112,7 +112,7 @@ def _sum(source: _A, lists: tuple[_A, ...], cells: int, size: int, fresh: bool, 
 
 
 @part
-def _interleave(sums: _A, rows: int, stride: int, begin: int, count: int, result: _A, place: int, large: int) -> None:
+def interleave(sums: _A, rows: int, stride: int, begin: int, count: int, result: _A, place: int, large: int) -> None:
     """Store `count` positions of each phase, from `begin` on, in `rows` rows from `place` on."""
     one, two, wide = np.uint64(1), np.uint64(2), np.uint64(stride)
     both = max(min(count, large // 2 - begin), 0) if stride == 2 else 0
@@ -202,6 +202,6 @@ def gather(source: _A, weight: _A, grid: _A, axes: int, piece: tuple[int, ...], 
                 numbers = (lines, min(together, inputs - c), at, of, each * taps, cells)
                 lists = (places, factors, shifts, counts[: some * stride])
                 _lay_out(grid, last, numbers, begin, (found[:some], pair_taps, pair_cells), weight, lists)
-                _sum(source, lists, cells, count, c == 0, added, sums)
-            _interleave(sums, some, stride, begin, count, result, place, large)
+                sum_rows(source, lists, cells, count, c == 0, added, sums)
+            interleave(sums, some, stride, begin, count, result, place, large)
         number += some
