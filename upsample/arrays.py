@@ -8,7 +8,7 @@ array-api-compat through ``sys.modules``, so that none is ever imported here.
 from __future__ import annotations
 
 import sys
-from collections.abc import Hashable
+from collections.abc import Hashable, Iterable
 from functools import lru_cache
 from types import ModuleType
 from typing import Any, Protocol, TypeAlias, TypeVar, cast, runtime_checkable
@@ -40,6 +40,7 @@ __all__ = [
     "is_compiling",
     "is_contiguous",
     "is_plain_tensor",
+    "is_plainly_apart",
     "itemsize",
     "library",
     "multiply",
@@ -105,13 +106,13 @@ def namespace(op: str, arrays: dict[str, object]) -> ModuleType:
     if all(type(x) is np.ndarray for x in arrays.values()):
         return np
     found = {name: _namespace_of(op, name, x) for name, x in arrays.items()}
-    first = next(iter(found))
-    for name, xp in found.items():
-        if xp is not found[first]:
+    first, *others = found
+    for name in others:
+        if found[name] is not found[first]:
             raise bad_type(
                 op,
                 name,
-                Raw(f"<array of {library(xp)}>"),
+                Raw(f"<array of {library(found[name])}>"),
                 f"{first} is an array of {library(found[first])} and all arrays must be of one library",
                 "convert one of them",
             )
@@ -348,7 +349,7 @@ def check_out(op: str, out: object, shape: tuple[int, ...], dtype: Any, inputs: 
     ValueError
         Another shape, read-only, overlapping itself or an input, or under torch's autograd.
     """
-    if _plainly_apart(out, shape, dtype, inputs):
+    if is_plainly_apart(out, shape, dtype, inputs.values()):
         return
     xp = namespace(op, {**inputs, "out": out})
     name = library(xp)
@@ -384,14 +385,14 @@ def check_out(op: str, out: object, shape: tuple[int, ...], dtype: Any, inputs: 
             )
 
 
-def _plainly_apart(out: object, shape: tuple[int, ...], dtype: Any, inputs: dict[str, object]) -> bool:
+def is_plainly_apart(out: object, shape: tuple[int, ...], dtype: Any, inputs: Iterable[object]) -> bool:
     """Say of a contiguous NumPy `out` whether nothing is wrong with it; False where a closer look is needed."""
     if type(out) is not np.ndarray or out.shape != shape or out.dtype != dtype:
         return False
     flags = out.flags
     if not flags.carray:
         return False
-    for x in inputs.values():
+    for x in inputs:
         if type(x) is not np.ndarray or x is out:
             return False
         if not (flags.owndata and x.flags.owndata) and np.may_share_memory(out, x):  # two owners share nothing

@@ -11,7 +11,6 @@ from upsample.arrays import Array, ArrayT
 from upsample.autograd.compiled import opaque
 from upsample.errors import Raw, bad_type, bad_value
 from upsample.ops import repeats
-from upsample.ops.resize import repeat_resize
 from upsample.ops.resize import resize as _run
 from upsample.plans.filters import FILTERS, Weighted, keeps_samples
 from upsample.plans.resize import AxisRule, ResizePlan, Rounding, identity
@@ -102,9 +101,10 @@ def resize(
     """
     op = "resize"
     arguments = (shape, scale, axes, mode, antialias, align_corners, cubic_coeff, engine)
-    key, known = repeats.find(op, arguments, (x,))
+    key, known = repeats.find(op, arguments, (x,), out)
     if known is not None:
-        return repeat_resize(x, op=op, argument="x", known=known, out=out)
+        result: ArrayT = known.run(x, out)
+        return result
     xp = arrays.namespace(op, {"x": x})
     places = _axes(op, axes, x.ndim)
     modes = _modes(op, mode, len(places))
@@ -134,7 +134,7 @@ def resize(
         _coefficient(op, cubic_coeff),
     )
     result = _run(x, op=op, arguments=("x", "shape"), xp=xp, plan=plan, out=out, engine=engine)
-    repeats.keep(key, "resize", plan, (x,), result.shape, engine)
+    repeats.keep(key, "resize", plan, (x,), (result,), engine)
     return result
 
 

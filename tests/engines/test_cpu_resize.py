@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -43,6 +44,15 @@ def same_as_portable(x: np.ndarray, *args: Any, function: Any = upsample.resize,
     if got.dtype.kind == "c":  # each part is a number of its own, finite or not
         got, wanted = got.view(got.real.dtype), wanted.view(got.real.dtype)
     tolerances.assert_close(got, wanted, exact or x.dtype == np.uint8, margin=2.0)
+
+
+def forget_calls(patch: pytest.MonkeyPatch) -> None:
+    """Make every call be worked out anew."""
+    from upsample.engines.cpu import resize
+    from upsample.ops import repeats
+
+    patch.setattr(resize, "_works", {})
+    patch.setattr(repeats, "_repeat", lru_cache(typed=True)(repeats._repeat.__wrapped__))
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -114,11 +124,11 @@ def _calls(draw: st.DrawFn) -> tuple[np.ndarray, dict[str, Any]]:
 @given(_calls(), st.sampled_from([300, 3000, 1 << 20]), st.sampled_from([(1, 1 << 18), (300, 1 << 18), (300, 600)]))
 @settings(max_examples=500, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_any_call(call: tuple[np.ndarray, dict[str, Any]], job: int, ring: tuple[int, int]) -> None:
-    from upsample.engines.cpu import resize, resize_double, resize_passes
+    from upsample.engines.cpu import resize_double, resize_passes
 
     x, options = call
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(resize, "_works", {})
+        forget_calls(patch)
         for name, value in dict(_JOB_BYTES=job, _MOST_BYTES=job, _STRIP=4).items():
             patch.setattr(resize_passes, name, value)
         for name, value in zip(("_GROUP_BYTES", "_RING_BYTES"), ring, strict=True):
@@ -132,7 +142,7 @@ def test_any_call(call: tuple[np.ndarray, dict[str, Any]], job: int, ring: tuple
 def test_doubled_rows_in_a_ring(monkeypatch: pytest.MonkeyPatch, mode: str, size: tuple[int, ...], group: int) -> None:
     from upsample.engines.cpu import resize, resize_double
 
-    monkeypatch.setattr(resize, "_works", {})
+    forget_calls(monkeypatch)
     monkeypatch.setattr(resize_double, "_GROUP_BYTES", group)
     x = values("float32", 2, *(5, 13, 21)[-len(size) :])
     axes = tuple(range(1, x.ndim))
@@ -318,9 +328,9 @@ def test_one_thread_and_two_give_the_same_bits(
 def test_strips_in_two_directions(
     monkeypatch: pytest.MonkeyPatch, dtype: str, shape: tuple[int, ...], options: dict[str, Any]
 ) -> None:
-    from upsample.engines.cpu import resize, resize_passes
+    from upsample.engines.cpu import resize_passes
 
-    monkeypatch.setattr(resize, "_works", {})
+    forget_calls(monkeypatch)
     for name, value in dict(_JOB_BYTES=4000, _MOST_BYTES=4000, _STRIP=4).items():
         monkeypatch.setattr(resize_passes, name, value)
     x = values(dtype, *shape)
@@ -372,7 +382,7 @@ def test_stores_past_the_caches_are_the_same(
 
     x = values(dtype, 3, 13, size[1] // 2)
     wanted = upsample.resize(x, size, axes=(1, 2), mode=mode, engine="cpu")
-    monkeypatch.setattr(resize, "_works", {})
+    forget_calls(monkeypatch)
     monkeypatch.setattr(stream, "_LEAST", 0)
     for start in (0, 1, 5):  # where a cache line begins
         out = np.full(wanted.size + 16, 7, dtype=dtype)
@@ -400,7 +410,7 @@ def test_columns_stored_past_the_caches_are_the_same(
 
     x, axes = values(dtype, *shape), tuple(range(1, 1 + len(size)))
     wanted = upsample.resize(x, size, axes=axes, mode=mode, engine="cpu")
-    monkeypatch.setattr(resize, "_works", {})
+    forget_calls(monkeypatch)
     monkeypatch.setattr(stream, "_LEAST", 0)
     for start in (0, 1, 5):
         out = np.full(wanted.size + 16, 7, dtype=dtype)

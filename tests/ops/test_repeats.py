@@ -107,6 +107,84 @@ def test_what_has_another_meaning_is_not_known() -> None:
     )
 
 
+def _numbers(shape: tuple[int, ...], dtype: str) -> np.ndarray:
+    values = np.random.default_rng([*shape]).standard_normal(shape) * 50
+    return (values > 0 if dtype == "bool" else abs(values)).astype(dtype)
+
+
+RESIZED: tuple[tuple[tuple[int, ...], str, dict[str, Any]], ...] = (
+    *(
+        ((1, 3, 8, 8), dtype, dict(scale_factor=2))
+        for dtype in ("float16", "float64", "complex64", "complex128", "bool")
+    ),
+    *(((1, 3, 8, 8), "float32", dict(scale_factor=2.0, mode=m)) for m in ("nearest", "bilinear", "bicubic", "area")),
+    *(((1, 2, 7, 5), dtype, dict(size=(4, 9), mode="bilinear")) for dtype in ("uint8", "float16", "complex64")),
+    ((2, 1, 9, 7), "float32", dict(size=(4, 3), mode="bicubic", antialias=True)),
+    ((1, 2, 3, 4, 5), "float64", dict(size=(5, 4, 3), mode="trilinear")),
+    ((1, 2, 6), "int16", dict(size=9, mode="nearest-exact")),
+    ((1, 2, 6), "float32", dict(size=6, mode="linear")),
+    ((0, 2, 6), "float32", dict(size=9, mode="linear")),
+)
+
+
+@pytest.mark.parametrize(("shape", "dtype", "options"), RESIZED)
+def test_a_known_resize_gives_the_same_bits(shape: tuple[int, ...], dtype: str, options: dict[str, Any]) -> None:
+    x = _numbers(shape, dtype)
+    first = upsample.interpolate(x, **options)
+    again, other = upsample.interpolate(x, **options), upsample.interpolate(x.T.copy().T, **options)
+    out = np.ones_like(first)
+    assert upsample.interpolate(x, **options, out=out) is out
+    for got in (again, other, out):
+        assert got.dtype == first.dtype
+        assert got.shape == first.shape
+        assert got.tobytes() == first.tobytes()
+
+
+SPREAD: tuple[tuple[tuple[int, ...], tuple[int, ...], dict[str, Any]], ...] = (
+    ((1, 3, 8, 8), (3, 3, 2, 2), dict(stride=2)),
+    ((2, 4, 5, 6), (4, 3, 3, 2), dict(stride=(2, 3), padding=1, groups=2)),
+    ((2, 2, 3, 4), (2, 1, 1, 2), dict(stride=(4, 5))),
+    ((1, 2, 4, 5), (2, 2, 3, 3), dict(dilation=2, padding=2, output_padding=1)),
+    ((2, 3, 7), (3, 2, 4), dict(stride=3, padding=2)),
+    ((1, 2, 2), (2, 2, 1), dict(stride=6)),
+    ((1, 2, 30, 1), (2, 1, 1, 2), dict(stride=(1, 5000))),
+    ((1, 2, 2, 3, 4), (2, 2, 2, 3, 2), dict(stride=(1, 2, 3), padding=(0, 1, 0))),
+)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize(("shape", "kernel", "options"), SPREAD)
+def test_a_known_conv_transpose_gives_the_same_bits(
+    shape: tuple[int, ...], kernel: tuple[int, ...], options: dict[str, Any], dtype: str
+) -> None:
+    x, weight = _numbers(shape, dtype), _numbers(kernel, dtype)
+    x.flat[0], x.flat[-1] = np.nan, np.inf
+    function = getattr(upsample, f"conv_transpose{x.ndim - 2}d")
+    for bias in (None, _numbers((kernel[1] * options.get("groups", 1),), dtype)):
+        for some in (x, x[0]):
+            first, again = (function(some, weight, bias, **options) for _ in range(2))
+            out = np.ones_like(first)
+            assert function(some, weight, bias, **options, out=out) is out
+            assert first.tobytes() == again.tobytes() == out.tobytes()
+
+
+@every_call
+def test_a_known_call_takes_arrays_that_lie_oddly(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Arrays in odd places, and out= with gaps or in the middle of another, give what the first call gave."""
+    wanted = parts(CALLS[name]())
+    for array in ("X", "MAXIMA", "INDICES", "WEIGHT"):
+        given = globals()[array]
+        odd = np.empty(given.nbytes + 1, dtype=np.uint8)[1:].view(given.dtype).reshape(given.shape)
+        odd[...] = given
+        assert not odd.flags.aligned
+        monkeypatch.setitem(globals(), array, odd)
+    for gap in (1, 2):
+        outs = tuple(np.full((3, *w.shape[:-1], gap * w.shape[-1]), 7, w.dtype)[1, ..., ::gap] for w in wanted)
+        for got in (CALLS[name](), CALLS[name](out=outs if len(outs) > 1 else outs[0]), outs):
+            for g, w in zip(parts(got), wanted, strict=True):
+                np.testing.assert_array_equal(g, w)
+
+
 class Changeable:
     """An integer that says something else each time."""
 

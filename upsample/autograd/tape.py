@@ -19,9 +19,9 @@ from upsample import arrays
 from upsample.errors import Raw, bad_type
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
-__all__ = ["ShapedStep", "Step", "Tape", "follow", "followed", "is_recording", "record", "recording", "taped"]
+__all__ = ["ShapedStep", "Step", "Tape", "current", "follow", "followed", "record", "recording", "taped"]
 
 Arrays: TypeAlias = tuple[Any, ...]
 """Arrays, None where there is none."""
@@ -134,6 +134,8 @@ class Tape:
 
 
 _tape: ContextVar[Tape | None] = ContextVar("upsample_tape", default=None)
+current: Callable[[], Tape | None] = _tape.get
+"""Return the tape that steps are written on here, or None."""
 
 
 @contextmanager
@@ -144,11 +146,6 @@ def recording(tape: Tape | None) -> Iterator[None]:
         yield
     finally:
         _tape.reset(token)
-
-
-def is_recording() -> bool:
-    """Say whether steps are written down here."""
-    return _tape.get() is not None
 
 
 def taped(x: Any) -> bool:
@@ -177,7 +174,7 @@ def record(step: Step, *inputs: Any) -> Arrays:
 
 def follow(step: ShapedStep, *inputs: Any) -> Arrays:
     """Run a step for those who want its gradient."""
-    if is_recording():
+    if current() is not None:
         return record(step, *inputs)
     if "torch" in sys.modules and followed(*inputs):
         door: Any = import_module("upsample.autograd.torch")

@@ -21,13 +21,12 @@ import numpy as np
 from upsample.arrays import Array
 from upsample.engines.cpu import support as cpu
 from upsample.engines.cuda import support as cuda
-from upsample.engines.cuda.device import emulated
 from upsample.errors import bad_type, bad_value
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-__all__ = ["ENGINES", "Choice", "Engine", "Preferred", "choose", "explain", "is_special", "ready"]
+__all__ = ["ENGINES", "Choice", "Engine", "Preferred", "choose", "explain", "is_explaining", "ready"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,11 +139,8 @@ class Explained(BaseException):
 
 
 _explaining: ContextVar[bool] = ContextVar("upsample_explaining", default=False)
-
-
-def is_special() -> bool:
-    """Say whether this context changes what a call comes to: it is only explained, or its engine is emulated."""
-    return _explaining.get() or emulated() is not None
+is_explaining: Callable[[], bool] = _explaining.get
+"""Return whether calls are only explained here."""
 
 
 @contextmanager
@@ -173,7 +169,8 @@ def choose(op: str, task: str, plan: object, x: Array, engine: str | None) -> An
 def ready(op: str, task: str, plan: object, given: tuple[Any, ...], engine: str | None) -> Callable[..., Any]:
     """Return the same `run` for many calls with NumPy arrays like those given, the one first that decides.
 
-    It takes what `run` takes behind the namespace and the plan.
+    It takes what `run` takes behind the namespace and the plan: arrays that are aligned, and as `out` what kernels can
+    write straight into.
     """
     return _chosen(op, task, plan, given[0], engine).ready(task, plan, given)
 

@@ -249,9 +249,10 @@ def _spread(
     engine: str | None,
 ) -> ArrayT:
     given = (x, weight) if bias is None else (x, weight, bias)
-    key, known = repeats.find(op, (*window, groups, allow_tf32, engine), given)
+    key, known = repeats.find(op, (*window, groups, allow_tf32, engine), given, out)
     if known is not None:
-        return repeat_conv_transpose(x, given[1:], op=op, arguments=("input", "weight", "bias"), known=known, out=out)
+        result: ArrayT = repeat_conv_transpose(known.run, x, weight, bias, out)
+        return result
     xp = arrays.namespace(op, {"input": x, "weight": weight} | ({} if bias is None else {"bias": bias}))
     x, weight, bias = autocast(xp, x, weight, bias)
     check_rank(op, "input", x, (spatial + 1, spatial + 2), "[N, C, *spatial] or [C, *spatial]")
@@ -285,7 +286,7 @@ def _spread(
         out=out,
         engine=engine,
     )
-    repeats.keep(key, "conv_transpose", plan, given, result.shape, engine)
+    repeats.keep(key, "conv_transpose", plan, given, (result,), engine)
     return result
 
 

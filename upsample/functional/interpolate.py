@@ -15,7 +15,7 @@ from upsample.arguments import check_dtype, check_no_factor, check_rank, flag, i
 from upsample.arrays import Array, ArrayT
 from upsample.errors import Raw, bad_type, bad_value
 from upsample.ops import repeats
-from upsample.ops.resize import repeat_resize, resize
+from upsample.ops.resize import resize
 from upsample.plans.resize import AxisRule, ResizePlan, Rounding, identity
 
 __all__ = ["interpolate", "upsample", "upsample_bilinear", "upsample_nearest"]
@@ -265,9 +265,10 @@ def _interpolate(
     engine: str | None,
 ) -> ArrayT:
     arguments = (size, scale_factor, mode, align_corners, recompute_scale_factor, antialias, engine)
-    key, known = repeats.find(op, arguments, (x,))
+    key, known = repeats.find(op, arguments, (x,), out)
     if known is not None:
-        return repeat_resize(x, op=op, argument="input", known=known, out=out)
+        result: ArrayT = known.run(x, out)
+        return result
     xp = arrays.namespace(op, {"input": x})
     name = check_mode(op, mode)
     rules = MODES[name]
@@ -299,7 +300,7 @@ def _interpolate(
         scales = numbers(op, "scale_factor", scale_factor, len(spatial))
     plan = _plan(op, spatial, sizes, scales, rules.method, corners, recompute or name == "area", smooth, dtype)
     result = resize(x, op=op, arguments=("input", "size"), xp=xp, plan=plan, out=out, engine=engine)
-    repeats.keep(key, "resize", plan, (x,), result.shape, engine)
+    repeats.keep(key, "resize", plan, (x,), (result,), engine)
     return result
 
 

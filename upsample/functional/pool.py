@@ -11,7 +11,7 @@ from upsample.arguments import IntOrInts, check_dtype, check_rank, flag, integer
 from upsample.arrays import Array, ArrayT
 from upsample.errors import Raw, bad_value
 from upsample.ops import repeats
-from upsample.ops.pool import pool, repeat_pool
+from upsample.ops.pool import pool
 from upsample.plans.window import PoolPlan, WindowAxis
 
 __all__ = [
@@ -464,9 +464,11 @@ def _pooled(
     engine: str | None,
 ) -> tuple[ArrayT, ArrayT | None]:
     arguments = (kernel_size, stride, padding, dilation, ceil_mode, return_indices, engine)
-    key, known = repeats.find(op, arguments, (x,))
+    key, known = repeats.find(op, arguments, (x,), out)
     if known is not None:
-        return repeat_pool(x, op=op, argument="input", known=known, with_indices=bool(return_indices), out=out)
+        pair = out if return_indices and out is not None else (out, None)
+        made: tuple[ArrayT, ArrayT | None] = known.run(x, pair, return_indices)
+        return made
     xp = checked(op, spatial, x)
     kernel = integers(op, "kernel_size", kernel_size, spatial, least=1)
     plan = _plan(
@@ -482,7 +484,7 @@ def _pooled(
     )
     wanted = flag(op, "return_indices", return_indices)
     result = pool(x, op=op, argument="input", xp=xp, plan=plan, with_indices=wanted, out=out, engine=engine)
-    repeats.keep(key, "pool", plan, (x,), result[0].shape, engine)
+    repeats.keep(key, "pool", plan, (x,), result, engine)
     return result
 
 

@@ -10,7 +10,7 @@ from upsample.arguments import IntOrInts, check_dtype, check_rank, flag, integer
 from upsample.arrays import Array, ArrayT
 from upsample.errors import Raw, bad_type, bad_value
 from upsample.ops import repeats
-from upsample.ops.unpool import repeat_unpool, unpool
+from upsample.ops.unpool import unpool
 from upsample.plans.window import UnpoolPlan, WindowAxis
 
 __all__ = ["max_unpool1d", "max_unpool2d", "max_unpool3d"]
@@ -118,10 +118,8 @@ def max_unpool2d(
         2,
         input,
         indices,
-        (kernel_size, stride, padding, dilation),
-        output_size,
-        (duplicates, duplicate_grad),
-        (check_indices, deterministic),
+        (kernel_size, stride, padding, dilation, output_size),
+        (duplicates, duplicate_grad, check_indices, deterministic),
         out,
         engine,
     )
@@ -182,10 +180,8 @@ def max_unpool1d(
         1,
         input,
         indices,
-        (kernel_size, stride, padding, dilation),
-        output_size,
-        (duplicates, duplicate_grad),
-        (check_indices, deterministic),
+        (kernel_size, stride, padding, dilation, output_size),
+        (duplicates, duplicate_grad, check_indices, deterministic),
         out,
         engine,
     )
@@ -249,10 +245,8 @@ def max_unpool3d(
         3,
         input,
         indices,
-        (kernel_size, stride, padding, dilation),
-        output_size,
-        (duplicates, duplicate_grad),
-        (check_indices, deterministic),
+        (kernel_size, stride, padding, dilation, output_size),
+        (duplicates, duplicate_grad, check_indices, deterministic),
         out,
         engine,
     )
@@ -263,17 +257,15 @@ def _unpooled(
     spatial: int,
     x: ArrayT,
     indices: Array,
-    window: tuple[object, object, object, object],
-    output_size: object,
-    rules: tuple[object, object],
-    flags: tuple[object, object],
+    sizes: tuple[object, object, object, object, object],
+    rules: tuple[object, object, object, object],
     out: Array | None,
     engine: str | None,
 ) -> ArrayT:
-    arguments = (*window, output_size, *rules, *flags, engine)
-    key, known = repeats.find(op, arguments, (x, indices))
+    key, known = repeats.find(op, (*sizes, *rules, engine), (x, indices), out)
     if known is not None:
-        return repeat_unpool(x, indices, op=op, arguments=("input", "indices"), known=known, out=out)
+        result: ArrayT = known.run(x, indices, out, (op, "indices"))
+        return result
     xp = arrays.namespace(op, {"input": x, "indices": indices})
     check_rank(op, "input", x, (spatial + 1, spatial + 2), "[N, C, *spatial] or [C, *spatial]")
     dtype = check_dtype(op, "input", x, arrays.MOVABLE, "convert it")
@@ -282,8 +274,8 @@ def _unpooled(
     )
     if 0 in x.shape[x.ndim - spatial - 1 :]:
         raise bad_value(op, "input", Raw(f"<shape {tuple(x.shape)}>"), "only the batch may be empty", "pass samples")
-    kernel_size, stride, padding, dilation = window
-    duplicates, duplicate_grad = rules
+    kernel_size, stride, padding, dilation, output_size = sizes
+    duplicates, duplicate_grad, check_indices, deterministic = rules
     kernel = integers(op, "kernel_size", kernel_size, spatial, least=1, one_for_all=False)
     plan = _plan(
         op,
@@ -294,8 +286,8 @@ def _unpooled(
         integers(op, "dilation", dilation, spatial, least=1, one_for_all=False),
         _large(op, spatial, output_size),
         check_duplicates(op, duplicates, dtype),
-        check_looking(op, flags[0], duplicates),
-        flag(op, "deterministic", flags[1]),
+        check_looking(op, check_indices, duplicates),
+        flag(op, "deterministic", deterministic),
     )
     result = unpool(
         x,
@@ -308,7 +300,7 @@ def _unpooled(
         out=out,
         engine=engine,
     )
-    repeats.keep(key, "unpool", plan, (x, indices), result.shape, engine)
+    repeats.keep(key, "unpool", plan, (x, indices), (result,), engine)
     return result
 
 

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from types import ModuleType
-from typing import cast
+from typing import Any, cast
 
 from upsample import arrays
 from upsample.arguments import check_addressable
 from upsample.arrays import Array, ArrayT
 from upsample.autograd.tape import follow, followed
 from upsample.engines import dispatch
-from upsample.ops.repeats import Repeat
 from upsample.plans.window import SpreadPlan
 
 __all__ = ["conv_transpose", "repeat_conv_transpose"]
@@ -78,21 +78,9 @@ def conv_transpose(
     return cast(ArrayT, arrays.in_order_of(x, result[0, ...]) if out is None else out)
 
 
-def repeat_conv_transpose(
-    x: ArrayT,
-    others: tuple[Array, ...],
-    *,
-    op: str,
-    arguments: tuple[str, str, str],
-    known: Repeat,
-    out: Array | None,
-) -> ArrayT:
-    """Run a call that was made before on other arrays of its shapes and dtypes; `others`: weight, and bias if any."""
-    if out is not None:
-        arrays.check_out(op, out, known.shape, x.dtype, dict(zip(arguments, (x, *others), strict=False)))
-    batched = x.ndim == len(known.plan.axes) + 2
-    source, target = (x, out) if batched else (x[None, ...], None if out is None else out[None, ...])
-    result = known.run(source, others[0], others[1] if len(others) > 1 else None, target)
-    if batched:
-        return cast(ArrayT, result)
-    return cast(ArrayT, result[0, ...] if out is None else out)
+def repeat_conv_transpose(run: Callable[..., Any], x: Array, weight: Array, bias: Array | None, out: Any) -> Any:
+    """Run a call that was made before on other arrays of its shapes and dtypes."""
+    if x.ndim == weight.ndim:
+        return run(x, weight, bias, out)
+    result = run(x[None, ...], weight, bias, None if out is None else out[None, ...])
+    return result[0, ...] if out is None else out

@@ -5,18 +5,15 @@ from __future__ import annotations
 from types import ModuleType
 from typing import cast
 
-import numpy as np
-
 from upsample import arrays
 from upsample.arguments import check_addressable
 from upsample.arrays import Array, ArrayT
 from upsample.autograd.tape import follow, followed
 from upsample.engines import dispatch
 from upsample.errors import Raw, bad_type
-from upsample.ops.repeats import Repeat
 from upsample.plans.window import PoolPlan
 
-__all__ = ["pool", "repeat_pool"]
+__all__ = ["pool"]
 
 
 def pool(
@@ -69,16 +66,6 @@ def pool(
     run = dispatch.choose(op, "pool", plan, x, engine)
     values, indices = run(xp, plan, arrays.native_order(x), pair, with_indices)
     return cast(ArrayT, arrays.in_order_of(x, values)), cast("ArrayT | None", indices)
-
-
-def repeat_pool(
-    x: ArrayT, *, op: str, argument: str, known: Repeat, with_indices: bool, out: object
-) -> tuple[ArrayT, ArrayT | None]:
-    """Run a call that was made before on another array of its shape and dtype."""
-    pair: tuple[object, object] = (None, None)
-    if out is not None:
-        pair = _checked_pair(op, argument, np, x, known.shape, out, with_indices)
-    return cast("tuple[ArrayT, ArrayT | None]", known.run(x, pair, with_indices))
 
 
 def _checked_pair(

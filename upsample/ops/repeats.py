@@ -2,22 +2,24 @@
 
 All that a call's checks look at is in the key: its arguments with their types (2, 2.0 and True are equal, and not the
 same), and the shape and dtype of each array. Only NumPy's own arrays, in this machine's byte order, and arguments that
-are plain Python values are kept; every other call goes the long way, and so does one that is only explained, or whose
-gradient is wanted.
+are plain Python values are kept; every other call goes the long way, and so does one that is only explained, whose
+gradient is wanted, or of whose `out` it takes a closer look to see that it will do.
 
 The look-up is that of `functools.lru_cache`, whose keys are made and compared in C.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
-from upsample.autograd.tape import is_recording
+from upsample import arrays
+from upsample.autograd import tape
 from upsample.engines import dispatch
+from upsample.engines.cuda.device import emulated
 
 __all__ = ["Repeat", "find", "keep"]
 
@@ -34,24 +36,26 @@ class Repeat:
     ----------
     op : str
         What the dialect calls the operation.
-    nested : bool
-        Whether an argument is a tuple.
+    tuples : tuple of int
+        Places of the arguments that are tuples, whose elements have types, too.
+    inner : dict
+        Where there are any: what calls with elements of these types came to, first tuple first.
     run : callable or None
         The engine's, which takes the arrays and what else is not in the key; None before a call went well.
-    plan : plan
-        What it carries out.
-    shape : tuple of int
-        Of the result.
+    results : tuple of (tuple of int, dtype)
+        Shape and dtype of each result.
     """
 
     op: str
-    nested: bool
-    run: Any
-    plan: Any
-    shape: tuple[int, ...]
+    tuples: tuple[int, ...]
+    inner: dict[tuple[type, ...], Repeat] = field(default_factory=dict)
+    run: Any = None
+    results: tuple[tuple[tuple[int, ...], Any], ...] = ()
 
 
-def find(op: str, arguments: tuple[object, ...], given: tuple[object, ...]) -> tuple[Repeat | None, Repeat | None]:
+def find(
+    op: str, arguments: tuple[object, ...], given: tuple[object, ...], out: object
+) -> tuple[Repeat | None, Repeat | None]:
     """Return what is to be known of a call, None where nothing is to be kept, and the same again where it is known.
 
     Parameters
@@ -62,22 +66,26 @@ def find(op: str, arguments: tuple[object, ...], given: tuple[object, ...]) -> t
         As they were given, `engine` included and `out` not.
     given : tuple
         What should be arrays.
+    out : object
+        What should receive the result, or is a tuple of what should receive several; None where there is none.
     """
     parts: list[Any] = []
     for x in given:
-        if type(x) is not np.ndarray:
+        if type(x) is not np.ndarray or not x.flags.aligned:
             return None, None
         parts += x.shape, x.dtype
-    if dispatch.is_special() or is_recording():
+    if dispatch.is_explaining() or emulated() is not None or tape.current() is not None:
         return None, None
     try:
         repeat = _repeat(op, len(arguments), *arguments, *parts)
-        if repeat.nested:  # what is in a tuple has its type, too
-            inner = tuple([type(v) for a in arguments if type(a) is tuple for v in a])
-            repeat = _repeat(op, len(arguments), *arguments, *parts, inner)
+        for place in repeat.tuples:
+            types = tuple(map(type, cast("tuple[object, ...]", arguments[place])))
+            repeat = repeat.inner.get(types) or _of_types(repeat, types)
     except TypeError:  # what cannot be looked up, such as a list, or is not to be kept
         return None, None
-    return repeat, repeat if repeat.run is not None else None
+    if repeat.run is None or not (out is None or _plainly_apart(out, repeat.results, given)):
+        return repeat, None
+    return repeat, repeat
 
 
 @lru_cache(maxsize=_KEPT, typed=True)
@@ -86,13 +94,33 @@ def _repeat(op: str, count: int, *parts: Any) -> Repeat:
     values = [v for part in parts for v in (part if type(part) is tuple else (part,))]
     if not all(v.isnative if isinstance(v, np.dtype) else type(v) in _PLAIN for v in values):
         raise TypeError
-    return Repeat(op, tuple in map(type, parts[:count]), None, None, ())
+    return Repeat(op, tuple(place for place in range(count) if type(parts[place]) is tuple))
+
+
+def _of_types(repeat: Repeat, types: tuple[type, ...]) -> Repeat:
+    """Return the one object for elements of these types; TypeError where they are not to be kept."""
+    if not _PLAIN.issuperset(types):
+        raise TypeError
+    return repeat.inner.setdefault(types, Repeat(repeat.op, ()))
+
+
+def _plainly_apart(out: Any, results: tuple[tuple[tuple[int, ...], Any], ...], given: tuple[object, ...]) -> bool:
+    """Say whether nothing is wrong with `out`; False where a closer look is needed."""
+    if len(results) == 1:
+        return arrays.is_plainly_apart(out, *results[0], given)
+    if type(out) is not tuple or len(out) != len(results):
+        return False
+    for place, result in enumerate(results):
+        if not arrays.is_plainly_apart(out[place], *result, given):
+            return False
+        given += (out[place],)
+    return True
 
 
 def keep(
-    repeat: Repeat | None, task: str, plan: Any, given: tuple[Any, ...], shape: tuple[int, ...], engine: str | None
+    repeat: Repeat | None, task: str, plan: Any, given: tuple[Any, ...], results: tuple[Any, ...], engine: str | None
 ) -> None:
-    """Remember a call that went well; nothing happens where there is nothing to keep it in.
+    """Remember a call that went well; nothing happens where it is known, or there is nothing to keep it in.
 
     Parameters
     ----------
@@ -104,11 +132,11 @@ def keep(
         What ran.
     given : tuple of array
         The arrays, the one first that the engine was chosen for.
-    shape : tuple of int
-        Of the result.
+    results : tuple of array
+        What it made; None for what it did not.
     engine : str or None
         The engine that was asked for.
     """
-    if repeat is not None:
-        repeat.plan, repeat.shape = plan, shape
+    if repeat is not None and repeat.run is None:
+        repeat.results = tuple((x.shape, x.dtype) for x in results if x is not None)
         repeat.run = dispatch.ready(repeat.op, task, plan, given, engine)

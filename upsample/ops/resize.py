@@ -10,10 +10,9 @@ from upsample.arguments import check_addressable
 from upsample.arrays import Array, ArrayT
 from upsample.autograd.tape import follow, followed
 from upsample.engines import dispatch
-from upsample.ops.repeats import Repeat
 from upsample.plans.resize import ResizePlan
 
-__all__ = ["repeat_resize", "resize"]
+__all__ = ["resize"]
 
 
 def resize(
@@ -60,10 +59,3 @@ def resize(
         return cast(ArrayT, follow(gradients.Resize(op, xp, engine, plan), x)[0])
     run = dispatch.choose(op, "resize", plan, x, engine)
     return cast(ArrayT, arrays.in_order_of(x, run(xp, plan, arrays.native_order(x), out)))
-
-
-def repeat_resize(x: ArrayT, *, op: str, argument: str, known: Repeat, out: Array | None) -> ArrayT:
-    """Run a call that was made before on another array of its shape and dtype."""
-    if out is not None:
-        arrays.check_out(op, out, known.shape, x.dtype, {argument: x})
-    return cast(ArrayT, known.run(x, out))

@@ -11,10 +11,9 @@ from upsample.arrays import Array, ArrayT
 from upsample.autograd.tape import follow, followed
 from upsample.engines import dispatch
 from upsample.errors import Raw, bad_value
-from upsample.ops.repeats import Repeat
 from upsample.plans.window import UnpoolPlan
 
-__all__ = ["repeat_unpool", "unpool"]
+__all__ = ["unpool"]
 
 
 def unpool(
@@ -77,12 +76,3 @@ def unpool(
     run = dispatch.choose(op, "unpool", plan, x, engine)
     result = run(xp, plan, arrays.native_order(x), arrays.native_order(indices), out, (op, arguments[1]))
     return cast(ArrayT, arrays.in_order_of(x, result))
-
-
-def repeat_unpool(
-    x: ArrayT, indices: Array, *, op: str, arguments: tuple[str, str], known: Repeat, out: Array | None
-) -> ArrayT:
-    """Run a call that was made before on other arrays of its shapes and dtypes."""
-    if out is not None:
-        arrays.check_out(op, out, known.shape, x.dtype, {arguments[0]: x, arguments[1]: indices})
-    return cast(ArrayT, known.run(x, indices, out, (op, arguments[1])))

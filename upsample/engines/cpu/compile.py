@@ -91,7 +91,8 @@ def bound(kernel: Callable[..., Any], *example: object) -> Callable[..., Any]:
     """Return what a kernel is compiled to for arguments of these types.
 
     A call of it skips Numba's look at each argument, which takes longer than a small kernel, and all checks: whoever
-    calls it sees that arrays are of the same number of axes and dtype, and contiguous.
+    calls it sees that arrays are of the same number of axes and contiguous. One of another dtype, of elements of the
+    same size, is taken as it lies in memory, as if it were viewed so.
     """
     dispatcher: Any = kernel
     types = tuple(map(numba.typeof, example))

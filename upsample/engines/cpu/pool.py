@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from types import ModuleType
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 
@@ -184,11 +184,6 @@ def _fits(out: Any) -> bool:
     return out is not None and out.flags.c_contiguous and out.dtype.isnative
 
 
-def _usable(out: _A | None) -> bool:
-    """Whether there is nothing to write into, or something of the right dtype that kernels can write straight into."""
-    return out is None or out.flags.carray
-
-
 @lru_cache(maxsize=32)
 def _lowest(dtype: np.dtype[Any]) -> _A:
     """What padding is: below or equal to every value."""
@@ -216,8 +211,6 @@ def ready(plan: PoolPlan, x: Array) -> Callable[..., tuple[Array, Array | None]]
 
     def pool(x: _A, out: tuple[_A | None, _A | None], with_indices: bool) -> tuple[_A, _A | None]:
         values, indices = out
-        if not (x.flags.aligned and _usable(values) and _usable(indices)):
-            return cast("tuple[_A, _A | None]", run(np, plan, x, out, with_indices))
         values = np.empty(shape, dtype) if values is None else values
         try:
             place = spare.pop()

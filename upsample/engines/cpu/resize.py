@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from types import ModuleType
 from typing import Any, TypeAlias
 
@@ -16,11 +17,11 @@ import numpy as np
 
 from upsample import arrays
 from upsample.engines.cpu import resize_nearest, resize_passes, threads
-from upsample.engines.cpu.compile import frozen
+from upsample.engines.cpu.compile import bound, frozen
 from upsample.engines.cpu.stream import pays
 from upsample.plans.resize import ResizePlan
 
-__all__ = ["run"]
+__all__ = ["ready", "run"]
 
 _Array: TypeAlias = np.ndarray[Any, np.dtype[Any]]
 _Key: TypeAlias = tuple[int, tuple[int, ...], np.dtype[Any]]
@@ -81,6 +82,29 @@ def run(_xp: ModuleType, plan: ResizePlan, x: _Array, out: _Array | None) -> _Ar
         return result
     out[...] = result
     return out
+
+
+def ready(plan: ResizePlan, x: _Array) -> Callable[..., _Array]:
+    """Return `run` for arrays like `x`; where the work is one block, little more than the kernels' calls is left."""
+    work, dtype = _work(plan, x), x.dtype
+    if not work.calls or work.view is None or work.view.itemsize != dtype.itemsize:
+        return partial(run, np, plan)
+    shape, view, empty = work.shape, work.view, np.empty(0, work.view)
+    calls = tuple(
+        (bound(function, frozen(empty), *before, empty, *behind), before, behind, size)
+        for function, before, behind, size in work.calls
+    )
+
+    def resample(x: _Array, out: _Array | None) -> _Array:
+        result = np.empty(shape, dtype) if out is None else out
+        src, dst = x.ravel(), result.ravel()
+        for kernel, before, behind, size in calls:
+            target = np.empty(size, view) if size else dst
+            kernel(src, *before, target, *behind)
+            src = target
+        return result
+
+    return resample
 
 
 def _work(plan: ResizePlan, x: _Array) -> _Work:

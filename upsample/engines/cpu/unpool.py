@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from types import ModuleType
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 
@@ -141,10 +141,8 @@ def ready(plan: UnpoolPlan, x: Array, indices: Array) -> Callable[..., Array]:
     kernel = bound(make_planes, frozen(scratch), frozen(np.empty(0, np.int64)), planes, part, scratch, scratch)
 
     def unpool(x: _A, indices: _A, out: _A | None, names: tuple[str, str]) -> _A:
-        if not (x.flags.aligned and indices.flags.aligned and (out is None or out.flags.carray)):
-            return cast(_A, run(np, plan, x, indices, out, names))
         result = np.empty(shape, dtype) if out is None else out
-        bad = kernel(x.ravel().view(kind), indices.ravel(), planes, part, scratch, result.ravel().view(kind))
+        bad = kernel(x.ravel(), indices.ravel(), planes, part, scratch, result.ravel())
         if bad and checked:
             _raise_range(plan, indices, names)
         return result

@@ -168,6 +168,8 @@ class CupyDevice:
 
 
 _emulator: ContextVar[Device | None] = ContextVar("upsample_cuda_emulator", default=None)
+emulated: Callable[[], Device | None] = _emulator.get
+"""Return the emulator that is in use, or None."""
 _devices: dict[int, CupyDevice] = {}
 
 
@@ -179,11 +181,6 @@ def emulating(device: Device) -> Iterator[None]:
         yield
     finally:
         _emulator.reset(token)
-
-
-def emulated() -> Device | None:
-    """Return the emulator that is in use."""
-    return _emulator.get()
 
 
 @contextmanager

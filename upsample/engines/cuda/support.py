@@ -8,7 +8,6 @@ from collections.abc import Mapping
 from functools import lru_cache
 from importlib.util import find_spec
 from types import MappingProxyType
-from typing import Any
 
 import numpy as np
 
@@ -94,5 +93,4 @@ def _on_device(x: Array) -> bool:
     cupy = sys.modules.get("cupy")
     if cupy is not None and isinstance(x, cupy.ndarray):
         return True
-    tensor: Any = x
-    return arrays.is_plain_tensor(x) and bool(tensor.is_cuda)
+    return bool(getattr(x, "is_cuda", False)) and arrays.is_plain_tensor(x)
