@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 import operator
 from collections.abc import Collection, Sequence
+from types import ModuleType
 from typing import TypeAlias, cast
 
 import numpy as np
@@ -23,6 +24,7 @@ __all__ = [
     "check_dtype",
     "check_no_factor",
     "check_rank",
+    "check_room",
     "flag",
     "integer",
     "integers",
@@ -35,6 +37,7 @@ IntOrInts: TypeAlias = int | Sequence[int]
 NumberOrNumbers: TypeAlias = float | Sequence[float]
 
 _ADDRESSABLE = 2**63 - 1
+_ROOMY = 2**32
 _LONGEST = 2**48
 """No axis has so many positions; products of two such numbers are still exact where they are made."""
 
@@ -153,3 +156,9 @@ def check_addressable(op: str, argument: str, value: object, shape: tuple[int, .
         raise bad_value(
             op, argument, value, f"a result of shape {shape} is past what memory can address", "ask for less"
         )
+
+
+def check_room(xp: ModuleType, x: Array, shape: tuple[int, ...]) -> None:
+    """Let the library of `x` refuse a result that memory cannot hold, before tables as long as its axes are made."""
+    if math.prod(shape) * arrays.itemsize(x) > _ROOMY and arrays.can_assign(xp):
+        xp.empty(shape, dtype=x.dtype, device=arrays.device_of(x))

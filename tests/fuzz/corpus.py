@@ -23,6 +23,9 @@ FOUND = (
     # tiles were listed for a result that no memory holds: gigabytes and half a minute until MemoryError
     "upsample.interpolate(input=numbers('f2', 1, 2, 1), size=2**40)",
     "upsample.nn.Upsample(size=10**9)(input=numbers('f2', 1, 2, 1, 3))",
+    # tables for every position of such a result's axes: half a minute and all memory before its MemoryError
+    "upsample.resize(x=numbers('u1', 4, 5, 3), shape=(10**9, 10**9), axes=(0, 1))",
+    "upsample.resize(x=numbers('f4', 4, 5, 3), shape=(10**9, 10**9), axes=(0, 1), mode='cubic')",
     # foreign errors of a layer: of NumPy's truth value, of its largest array, and of a repr
     "upsample.nn.ConvTranspose1d(in_channels=2, out_channels=2, kernel_size=2, padding_mode=np.asarray([2, 2]))()",
     "upsample.nn.ConvTranspose2d(in_channels=2, out_channels=2, kernel_size=2**31)()",

@@ -6,7 +6,7 @@ from types import ModuleType
 from typing import cast
 
 from upsample import arrays
-from upsample.arguments import check_addressable
+from upsample.arguments import check_addressable, check_room
 from upsample.arrays import Array, ArrayT
 from upsample.autograd.tape import follow, followed
 from upsample.engines import dispatch
@@ -58,4 +58,6 @@ def resize(
 
         return cast(ArrayT, follow(gradients.Resize(op, xp, engine, plan), x)[0])
     run = dispatch.choose(op, "resize", plan, x, engine)
+    if out is None:
+        check_room(xp, x, shape)
     return cast(ArrayT, arrays.in_order_of(x, run(xp, plan, arrays.native_order(x), out)))
