@@ -15,13 +15,16 @@ weights of zero at the ends of a run do not count: what had no part in a value h
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
+from collections.abc import Callable
 from dataclasses import dataclass, replace
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any
 
 import numpy as np
 
+from upsample.plans import pieces
 from upsample.plans.filters import FILTERS, Mean, Point, Weighted
+from upsample.plans.pieces import in_pieces
 from upsample.plans.resize import AxisRule, Rounding
 
 __all__ = ["FixedPoint", "Taps", "fixed_point", "scaled", "taps", "taps_between"]
@@ -60,6 +63,11 @@ class Taps:
     weight: _Reals
     mixed_first: _Bools
     mixed_last: _Bools
+
+    @property
+    def arrays(self) -> tuple[_Ints, _Ints, _Reals, _Bools, _Bools]:
+        """The attributes in their order."""
+        return self.first, self.count, self.weight, self.mixed_first, self.mixed_last
 
     @property
     def longest(self) -> int:
@@ -105,20 +113,26 @@ def _whole(rule: AxisRule) -> Taps:
 
 
 def _expanded(rule: AxisRule, begin: int, end: int) -> Taps:
-    method, output = FILTERS[rule.method], np.arange(begin, end)
-    if rule.transposed:
-        table = _transposed(rule, output)
-    elif isinstance(method, Point):
-        table = _point(rule, method, output)
-    elif isinstance(method, Mean):
-        table = _mean(rule, output)
-    elif rule.antialias:
-        table = _antialiased(rule, method, output)
-    else:
-        table = _weighted(rule, method, output)
-    for array in (table.first, table.count, table.weight, table.mixed_first, table.mixed_last):
+    step = max(1, min(pieces.PIECE, pieces.PIECE * rule.out_size // rule.in_size))  # so many inputs at most, about
+    method = FILTERS[rule.method]
+    make = _turning(rule, begin, end) if rule.transposed else partial(_forward, rule)
+    table = Taps(*in_pieces(lambda low, high: make(np.arange(low, high)).arrays, begin, end, step))
+    if rule.antialias and isinstance(method, Weighted) and not rule.transposed:
+        for low in range(0, end - begin, step):  # in the width of the whole table, on which the sums' order depends
+            _normalise(table.weight[low : low + step])
+    for array in table.arrays:
         array.flags.writeable = False
     return table
+
+
+def _forward(rule: AxisRule, output: _Ints) -> Taps:
+    """Make the table of some outputs; that of an antialiased rule is yet to be normalised."""
+    method = FILTERS[rule.method]
+    if isinstance(method, Point):
+        return _point(rule, method, output)
+    if isinstance(method, Mean):
+        return _mean(rule, output)
+    return _antialiased(rule, method, output) if rule.antialias else _weighted(rule, method, output)
 
 
 def _unmerged(first: _Ints, count: _Ints, weight: _Reals) -> Taps:
@@ -126,20 +140,25 @@ def _unmerged(first: _Ints, count: _Ints, weight: _Reals) -> Taps:
     return Taps(first, count, weight, np.zeros(len(first), dtype=bool), np.zeros(len(first), dtype=bool))
 
 
-def _transposed(rule: AxisRule, output: _Ints) -> Taps:
-    """Turn the part of the forward table round that uses the samples `output`."""
+def _turning(rule: AxisRule, begin: int, end: int) -> Callable[[_Ints], Taps]:
+    """Return what turns the forward table round for some of the samples ``[begin, end)``."""
     forward = rule.transpose()
-    begin, end = _users(forward, int(output[0]), int(output[-1]) + 1)
-    table = taps_between(forward, begin, end)
+    low, high = _users(forward, begin, end)
+    return partial(_transposed, rule, taps_between(forward, low, high), low)
+
+
+def _transposed(rule: AxisRule, table: Taps, begin: int, output: _Ints) -> Taps:
+    """Turn the part of the forward table round that uses the samples `output`; it begins at forward output `begin`."""
+    last = min(begin + max(len(table.first), 1), rule.in_size) - 1
+    low, high = _between(table, int(output[0]), int(output[-1]) + 1)
+    table = table.rows(low, high)
     lowest = np.searchsorted(table.first + table.count, output, side="right")
     count = np.maximum(np.searchsorted(table.first, output, side="right") - lowest, 0)
-    lowest = np.minimum(lowest, max(end - begin - 1, 0))
     weight = np.zeros((len(output), int(count.max(initial=1))))
     sample, place = np.nonzero(np.arange(weight.shape[1]) < count[:, None])
     user = lowest[sample] + place
     weight[sample, place] = table.weight[user, output[sample] - table.first[user]]
-    first = np.minimum(lowest + begin, rule.in_size - 1)
-    return _trimmed(_unmerged(first, count, weight))
+    return _trimmed(_unmerged(np.minimum(begin + low + lowest, last), count, weight))
 
 
 def _trimmed(table: Taps) -> Taps:
@@ -155,9 +174,7 @@ def _trimmed(table: Taps) -> Taps:
 def _users(rule: AxisRule, begin: int, end: int) -> tuple[int, int]:
     """Return the outputs that use inputs ``[begin, end)``: by bisection, where the table is too long to be kept."""
     if rule.out_size <= _KEPT:
-        table = _whole(rule)
-        lowest = int(np.searchsorted(table.first + table.count, begin, side="right"))
-        return lowest, max(int(np.searchsorted(table.first, end, side="left")), lowest)
+        return _between(_whole(rule), begin, end)
 
     def past(output: int) -> int:
         one = _expanded(rule, output, output + 1)
@@ -169,6 +186,12 @@ def _users(rule: AxisRule, begin: int, end: int) -> tuple[int, int]:
     low: int = bisect_right(range(rule.out_size), begin, key=past)
     high: int = bisect_left(range(rule.out_size), end, key=first)
     return low, max(high, low)
+
+
+def _between(table: Taps, begin: int, end: int) -> tuple[int, int]:
+    """Return the rows that use inputs ``[begin, end)``."""
+    low: int = bisect_right(range(len(table.first)), begin, key=lambda row: int(table.first[row] + table.count[row]))
+    return low, max(int(np.searchsorted(table.first, end, side="left")), low)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -218,9 +241,15 @@ def scaled(rule: AxisRule, dtype: str) -> tuple[Taps, _Reals]:
     """Return the table, and its weights in the `dtype` of sums: for bytes, integers of which ``2**shift`` make one."""
     if dtype.startswith("int"):
         fixed = fixed_point(rule)
-        return fixed.table, np.rint(fixed.table.weight * 2.0**fixed.shift).astype(dtype)
-    table = taps(rule)
-    return table, table.weight.astype(dtype)
+        table, one = fixed.table, 2.0**fixed.shift
+    else:
+        table, one = taps(rule), None
+
+    def make(low: int, high: int) -> tuple[_Reals]:
+        part = table.weight[low:high]
+        return ((part if one is None else np.rint(part * one)).astype(dtype),)
+
+    return table, in_pieces(make, 0, len(table.first), max(1, pieces.PIECE // table.longest))[0]
 
 
 def _point(rule: AxisRule, method: Point, output: _Ints) -> Taps:
@@ -336,6 +365,10 @@ def _antialiased(rule: AxisRule, method: Weighted, output: _Ints) -> Taps:
     index = np.arange(int(count.max()))
     distance = ((first[:, None] + index).astype(real) - center[:, None]).astype(np.float64) + 0.5
     weight = method.weight((distance * float(squeeze)).astype(real), rule.cubic_coeff).astype(np.float64)
-    weight = np.where(index < count[:, None], weight, 0.0)
+    return _unmerged(first, count, np.where(index < count[:, None], weight, 0.0))
+
+
+def _normalise(weight: _Reals) -> None:
+    """Let the weights of each output sum to one, in place."""
     total = weight.sum(axis=1, keepdims=True)
-    return _unmerged(first, count, weight / np.where(total == 0.0, 1.0, total))
+    weight /= np.where(total == 0.0, 1.0, total)

@@ -1,0 +1,57 @@
+"""Long tables are made in pieces: the same numbers, and no piece is long."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from methods import Method, every_method
+
+from upsample.plans import pieces, taps
+from upsample.plans.pieces import in_pieces
+from upsample.plans.resize import AxisRule, Rounding
+
+SIZES = [(1, 9), (9, 1), (5, 13), (16, 32), (40, 41), (3, 300), (300, 3), (301, 87)]
+
+
+@pytest.mark.parametrize("step", [1, 2, 3, 9, 10])
+def test_pieces_make_the_whole(step: int) -> None:
+    """Rows become wider and narrower again."""
+    counts = np.array([1, 2, 1, 4, 4, 3, 1, 2, 5, 1])
+    asked: list[int] = []
+
+    def make(begin: int, end: int) -> tuple[np.ndarray, ...]:
+        asked.append(end - begin)
+        count = counts[begin:end]
+        place = np.arange(count.max())
+        return count, np.where(place < count[:, None], place + 1.0, 0.0)
+
+    wanted = make(2, 10)
+    asked.clear()
+    for one, other in zip(in_pieces(make, 2, 10, step), wanted, strict=True):
+        assert one.dtype == other.dtype
+        np.testing.assert_array_equal(one, other)
+    assert sum(asked) == 8
+    assert max(asked) <= step
+
+
+@pytest.mark.parametrize("rounding", Rounding)
+@pytest.mark.parametrize(("n", "o"), SIZES)
+@every_method
+def test_tables_of_taps(method: Method, n: int, o: int, rounding: Rounding, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same bits, turned round or not, in weights and in what sums are made of."""
+    step = (float(n - 1), float(o - 1)) if method.corners and o > 1 else (float(n), float(o))
+    if rounding is not Rounding.FLOAT64:
+        step = (float(np.float32(step[0] / step[1])), 1.0)
+    forward = AxisRule(n, o, method.mode, step, method.corners, method.antialias, -0.75, rounding)
+    for rule in (forward, forward.transpose()):
+        wanted = taps._expanded(rule, 0, rule.out_size)
+        sums = taps.scaled(rule, "float32")[1]
+        for size in (1, 7, 40):
+            with monkeypatch.context() as patch:
+                patch.setattr(pieces, "PIECE", size)
+                made = taps._expanded(rule, 0, rule.out_size)
+                again = taps.scaled(rule, "float32")[1]
+            for one, other in zip(made.arrays, wanted.arrays, strict=True):
+                assert (one.dtype, one.shape, one.tobytes()) == (other.dtype, other.shape, other.tobytes())
+                assert not one.flags.writeable
+            assert again.tobytes() == sums.tobytes()
