@@ -360,7 +360,7 @@ def check_out(op: str, out: object, shape: tuple[int, ...], dtype: Any, inputs: 
         raise bad_type(
             op,
             "out",
-            Raw(f"<dtype {dtype_name(array)}>"),
+            Raw(f"<dtype {array.dtype}>"),
             f"the result is {getattr(dtype, '__name__', dtype)}",
             "make out= of that dtype",
         )

@@ -237,6 +237,12 @@ class TestOut:
         with pytest.raises(ValueError, match="writeable"):
             self.call(out)
 
+    def test_another_byte_order(self) -> None:
+        """The error does not say that float32 is not float32."""
+        swapped = np.dtype(np.float32).newbyteorder()
+        with pytest.raises(TypeError, match=f"out=<dtype {re.escape(str(swapped))}>, but the result is float32"):
+            self.call(np.zeros((1, 2, 4, 4), dtype=swapped))
+
     def test_overlap(self) -> None:
         with pytest.raises(ValueError, match="shares memory with input"):
             self.call(self.x)
