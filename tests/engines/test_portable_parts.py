@@ -9,9 +9,9 @@ import pytest
 from cases import noise
 
 import upsample
-from upsample.engines.portable import pool, unpool_scatter
+from upsample.engines.portable import conv_transpose, pool, unpool_scatter
 from upsample.engines.portable.parts import cut_planes
-from upsample.plans.window import SpanAxis, WindowAxis
+from upsample.plans.window import SpanAxis, SpreadPlan, WindowAxis
 
 MOST = 1 << 22
 HUGE = {
@@ -87,3 +87,50 @@ def test_unpooling_in_pieces(monkeypatch: pytest.MonkeyPatch, duplicates: str, a
     monkeypatch.setattr(unpool_scatter, "_PIECE", 5)
     monkeypatch.setattr(unpool_scatter, "_BAND", 37)
     assert results() == wanted
+
+
+SPREADS = {
+    "plane": (1, 1, (WindowAxis(8192, 4096, 2, 2, 0, 1),) * 2),
+    "channels": (3, 8, (WindowAxis(4096, 2048, 4, 2, 1, 1),) * 2),
+    "row": (4, 4, (WindowAxis((1 << 23) + 2, 1 << 22, 4, 2, 0, 1),)),
+    "wide": (16, 16, (WindowAxis(128, 64, 65, 1, 0, 1),) * 2),
+    "volume": (32, 16, (WindowAxis(129, 64, 3, 2, 0, 1),) * 3),
+    "long_kernel": (1, 1, (WindowAxis((1 << 20) + 1023, 1 << 20, 1024, 1, 0, 1),)),
+    "many_channels": (4096, 512, (WindowAxis(4, 1, 4, 1, 0, 1),) * 2),
+}
+
+
+@pytest.mark.parametrize(("channels", "each", "axes"), SPREADS.values(), ids=SPREADS.keys())
+def test_no_product_is_large(channels: int, each: int, axes: tuple[WindowAxis, ...]) -> None:
+    plan = SpreadPlan(axes, 1, False)
+    images, _, outputs, planes = conv_transpose._block(plan, 64, channels, each)
+    cells = max(math.prod(axis.small for axis in plane.axes) for plane in planes)
+    shares = images * outputs * math.prod(plan.kernel_shape) * cells
+    least = math.prod(plan.kernel_shape) * math.prod(plan.small_shape)  # of one image and channel, which wide ones are
+    assert 4 * shares <= max(1 << 24, 4 * least if len(planes) == 1 else 0)
+    assert shares * channels <= 1 << 32
+    positions = sum(math.prod(cut.stop - cut.start for cut in plane.positions) for plane in planes)
+    assert positions == math.prod(plan.large_shape)
+
+
+@pytest.mark.parametrize("most", [1 << 9, 1 << 12])
+@pytest.mark.parametrize("dtype", ["float32", "float16", "complex128"])
+def test_transposed_convolution_in_parts(monkeypatch: pytest.MonkeyPatch, most: int, dtype: str) -> None:
+    """Whole numbers, so that no order of sums shows."""
+    windows = [(2, 2, 0, 0, 1), (4, 2, 1, 0, 1), (3, 1, 1, 0, 2), (2, 3, 0, 2, 1), (5, 3, 4, 1, 1), (3, 4, 2, 1, 3)]
+    x = (noise(2, 4, 37, 41) * 4).round().astype(dtype)
+
+    def results() -> list[bytes]:
+        made = []
+        for kernel, stride, padding, more, dilation in windows:
+            weight, bias = (np.round(4 * noise(*shape)).astype(dtype) for shape in ((4, 3, kernel, kernel), (6,)))
+            options = dict(stride=stride, padding=padding, output_padding=more, dilation=dilation, groups=2)
+            made.append(upsample.conv_transpose2d(x, weight, bias, **options, engine="portable"))
+        return [array.tobytes() for array in made]
+
+    wanted, cut = results(), []
+    plain = conv_transpose.cut_positions
+    monkeypatch.setattr(conv_transpose, "_PART_BYTES", most)
+    monkeypatch.setattr(conv_transpose, "cut_positions", lambda *given: cut.append(plain(*given)) or cut[-1])
+    assert results() == wanted
+    assert min(map(len, cut)) > 1

@@ -2,7 +2,7 @@
 
 The product gives every tap of every cell its share; each phase of the output (`upsample.plans.window.phases`) is the
 sum of a few shifted shares, in one fixed order, added where the first of them lies. Images, groups and output channels
-go in blocks that bound the shares.
+go in blocks that bound the shares, and large planes in parts.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Iterator
+from dataclasses import replace
 from types import ModuleType
 from typing import Any
 
@@ -17,6 +18,7 @@ import numpy as np
 
 from upsample import arrays
 from upsample.arrays import Array
+from upsample.engines.portable.parts import Part, cut_positions
 from upsample.engines.portable.phases import interleave, shifted
 from upsample.engines.portable.results import WORTH_SHARING, Target, deliver, each_tile, empty, quiet, scalar, write
 from upsample.plans.window import Phase, SpreadPlan, WindowAxis, phases
@@ -25,6 +27,10 @@ __all__ = ["run"]
 
 _SHARES_BYTES = 1 << 22
 """Bytes of shares made at once, where the result can be written piece by piece."""
+_PART_BYTES = 1 << 23
+"""Bytes of shares from which on planes are cut: nobody looks for Ctrl-C within a call."""
+MULTIPLICATIONS = 1 << 31
+"""That one call makes, for the same reason."""
 _SMALL = 1 << 12
 """Values up to which a result is made by as few calls as can be."""
 _OWN_THREADS = 64
@@ -34,13 +40,17 @@ _SIDE = 64
 _ONE_THREAD = 1 << 18
 """Multiplications up to which OpenBLAS asks no other thread."""
 _FEW_CHANNELS = 8
-"""Output channels of a group that are made at once at least, if there are as many."""
+"""Output channels of a group that are made at once at least, if there are as many and planes can be cut."""
+_MUCH = 2
+"""How many times what is asked for the shares may be, before fewer output channels are made."""
+_NARROW = 16
+"""Cells below which a product lasts as long as for as many: it waits for the weight."""
 
 
 @quiet
 def run(xp: ModuleType, plan: SpreadPlan, x: Array, weight: Array, bias: Array | None, out: Array | None) -> Array:
     """Return the transposed convolution of ``x [N, C, *small]`` with ``weight [C, M / groups, *kernel]``."""
-    groups, kernel = plan.groups, weight.shape[2:]
+    groups = plan.groups
     batch, channels, each = x.shape[0], x.shape[1] // groups, weight.shape[1]
     shape = (batch, groups * each, *plan.large_shape)
     if 0 in shape:
@@ -57,16 +67,19 @@ def run(xp: ModuleType, plan: SpreadPlan, x: Array, weight: Array, bias: Array |
         whole = _spread(xp, plan, cells, xp.permute_dims(taps, (0, 2, 3, 1)), added, small)
         return deliver(xp.reshape(arrays.astype(xp, whole, x.dtype), shape), out)
     target = Target(xp, (batch, groups, each, *plan.large_shape), x, out)
-    images, some, outputs = _block(batch, groups, each, math.prod(kernel) * math.prod(small))
-    if images >= batch and some >= groups and math.prod(shape) > WORTH_SHARING:
+    images, some, outputs, planes = _block(plan, batch, channels, each)
+    if images >= batch and some >= groups and len(planes) == 1 and math.prod(shape) > WORTH_SHARING:
         outputs = min(outputs, -(-each // 2))  # a part for a second thread
-    parts = list(itertools.product(_cuts(batch, images), _cuts(groups, some), _cuts(each, outputs)))
+    parts = list(itertools.product(_cuts(batch, images), _cuts(groups, some), _cuts(each, outputs), planes))
+    cells = xp.reshape(cells, (*cells.shape[:3], *small))
 
     def make(number: int) -> None:
-        n, g, m = parts[number]
+        n, g, m, plane = parts[number]
         part = xp.permute_dims(taps[g, :, m, :], (0, 2, 3, 1))  # [groups, each, kernel, channels]
-        shares = _shares(xp, cells[n, g, ...], part, small)
-        _fill(xp, plan, shares, None if added is None else added[g, m], target.array[n, g, m, ...])
+        met = cells[(n, g, slice(None), *plane.cells)]
+        shares = _shares(xp, xp.reshape(met, (*met.shape[:3], -1)), part, met.shape[3:])
+        large = target.array[(n, g, m, *plane.positions)]
+        _fill(xp, replace(plan, axes=plane.axes), shares, None if added is None else added[g, m], large)
 
     if channels <= _OWN_THREADS:
         each_tile(xp, make, len(parts))
@@ -96,12 +109,21 @@ def _tiled(
     return result if bias is None else result + xp.reshape(arrays.astype(xp, bias, accumulator), (-1,) + (1,) * axes)
 
 
-def _block(batch: int, groups: int, each: int, shares_of_one: int) -> tuple[int, int, int]:
-    """How many images, groups and output channels are made at once: shares stay few, products large."""
-    at_once = max(1, _SHARES_BYTES // (4 * shares_of_one))
+def _block(plan: SpreadPlan, batch: int, channels: int, each: int) -> tuple[int, int, int, list[Part]]:
+    """How many images, groups and output channels are made at once, and of which parts of a plane.
+
+    Shares stay few, products large.
+    """
+    groups, kernel, cells = plan.groups, math.prod(plan.kernel_shape), math.prod(plan.small_shape)
+    product = MULTIPLICATIONS // (channels * kernel)
+    at_once = max(1, min(_SHARES_BYTES // (4 * kernel * cells), product // max(cells, _NARROW)))
     outputs = min(each, max(at_once, _FEW_CHANNELS))
+    most = min(_PART_BYTES // (4 * kernel), product)  # cells times output channels
+    planes = cut_positions(plan.axes, most // outputs)
+    largest = max(math.prod(axis.small for axis in plane.axes) for plane in planes)
+    outputs = max(1, min(outputs, _MUCH * most // largest))
     some = min(groups, max(1, at_once // outputs))
-    return max(1, min(batch, at_once // (outputs * some))) if some == groups else 1, some, outputs
+    return max(1, min(batch, at_once // (outputs * some))) if some == groups else 1, some, outputs, planes
 
 
 def _cuts(size: int, step: int) -> list[slice]:

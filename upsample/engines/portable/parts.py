@@ -16,7 +16,7 @@ import numpy as np
 
 from upsample.plans.window import SpanAxis, WindowAxis
 
-__all__ = ["Part", "Spans", "cut_planes"]
+__all__ = ["Part", "Spans", "cut_planes", "cut_positions"]
 
 _LARGEST = 4
 """How many times a part may be larger than asked for, rather than have its neighbours' positions for the most part."""
@@ -59,7 +59,7 @@ class Part:
     planes : slice
         Which planes.
     cells, positions : tuple of slice
-        Of each axis: the cells, and the positions that they read.
+        Of each axis: the cells, and the positions that they read (or those that are made of them).
     axes : tuple
         The geometry of each axis, as if it were all.
     """
@@ -102,6 +102,44 @@ def cut_planes(axes: Sequence[Any], planes: int, item: int, most: int, sharing: 
             cells, positions, geometry = zip(*chosen, strict=True)
             parts.append(Part(slice(begin, min(begin + together, planes)), cells, positions, geometry))
     return parts
+
+
+def cut_positions(axes: Sequence[WindowAxis], most: int) -> list[Part]:
+    """Cut the positions of a plane into parts that about `most` cells reach; axes of wide windows stay whole."""
+    of_axes = [list(_bands(axis, step)) for axis, step in zip(axes, _cells(axes, most), strict=True)]
+    return [Part(slice(None), *zip(*chosen, strict=True)) for chosen in itertools.product(*of_axes)]
+
+
+def _cells(axes: Sequence[WindowAxis], most: int) -> list[int]:
+    """How many cells of each axis a part has: twice those of its neighbours that it meets at least, or all."""
+    steps, before = [], 1
+    for place, axis in enumerate(axes):
+        each = before * math.prod(axis.small for axis in axes[place + 1 :])
+        overlap = (axis.reach - 1) // axis.stride
+        step = max(most // each - overlap, 2 * overlap, 1)
+        if each * axis.small <= most or 2 * (step + overlap) > axis.small:
+            step = max(axis.small, -(-axis.large // axis.stride))
+        steps.append(step)
+        before *= min(step + overlap, axis.small)
+    return steps
+
+
+def _bands(axis: WindowAxis, step: int) -> Any:
+    """Cut one axis where every `step` cells begin: the cells that reach the positions, these, geometry."""
+    width = step * axis.stride
+    if width >= axis.large:
+        yield slice(0, axis.small), slice(0, axis.large), axis
+        return
+    for begin in range(0, axis.large, width):
+        end = min(begin + width, axis.large)
+        low = min(max(-((axis.reach - 1 - begin - axis.padding) // axis.stride), 0), axis.small - 1)
+        high = min(max((end - 1 + axis.padding) // axis.stride + 1, low + 1), axis.small)
+        padding = axis.padding + begin - low * axis.stride
+        yield (
+            slice(low, high),
+            slice(begin, end),
+            WindowAxis(end - begin, high - low, axis.kernel, axis.stride, padding, axis.dilation),
+        )
 
 
 def _steps(axes: Sequence[Any], sizes: list[int], item: int, most: int) -> list[int]:
