@@ -29,7 +29,7 @@ _SHARES_BYTES = 1 << 22
 """Bytes of shares made at once, where the result can be written piece by piece."""
 _PART_BYTES = 1 << 23
 """Bytes of shares from which on planes are cut: nobody looks for Ctrl-C within a call."""
-MULTIPLICATIONS = 1 << 31
+_MULTIPLICATIONS = 1 << 31
 """That one call makes, for the same reason."""
 _SMALL = 1 << 12
 """Values up to which a result is made by as few calls as can be."""
@@ -41,8 +41,8 @@ _ONE_THREAD = 1 << 18
 """Multiplications up to which OpenBLAS asks no other thread."""
 _FEW_CHANNELS = 8
 """Output channels of a group that are made at once at least, if there are as many and planes can be cut."""
-_MUCH = 2
-"""How many times what is asked for the shares may be, before fewer output channels are made."""
+_FEW_CELLS = 1 << 14
+"""Values of a part that each tap has at least, that there are not too many calls for them."""
 _NARROW = 16
 """Cells below which a product lasts as long as for as many: it waits for the weight."""
 
@@ -115,13 +115,13 @@ def _block(plan: SpreadPlan, batch: int, channels: int, each: int) -> tuple[int,
     Shares stay few, products large.
     """
     groups, kernel, cells = plan.groups, math.prod(plan.kernel_shape), math.prod(plan.small_shape)
-    product = MULTIPLICATIONS // (channels * kernel)
+    product = _MULTIPLICATIONS // max(1, channels * kernel)
     at_once = max(1, min(_SHARES_BYTES // (4 * kernel * cells), product // max(cells, _NARROW)))
     outputs = min(each, max(at_once, _FEW_CHANNELS))
-    most = min(_PART_BYTES // (4 * kernel), product)  # cells times output channels
+    most = min(max(_PART_BYTES // (4 * kernel), _FEW_CELLS), product)  # cells times output channels
     planes = cut_positions(plan.axes, most // outputs)
     largest = max(math.prod(axis.small for axis in plane.axes) for plane in planes)
-    outputs = max(1, min(outputs, _MUCH * most // largest))
+    outputs = max(1, min(outputs, most // largest))
     some = min(groups, max(1, at_once // outputs))
     return max(1, min(batch, at_once // (outputs * some))) if some == groups else 1, some, outputs, planes
 

@@ -111,13 +111,13 @@ def cut_positions(axes: Sequence[WindowAxis], most: int) -> list[Part]:
 
 
 def _cells(axes: Sequence[WindowAxis], most: int) -> list[int]:
-    """How many cells of each axis a part has: twice those of its neighbours that it meets at least, or all."""
+    """How many cells of each axis a part has: four times those of its neighbours that it meets at least, or all."""
     steps, before = [], 1
     for place, axis in enumerate(axes):
         each = before * math.prod(axis.small for axis in axes[place + 1 :])
         overlap = (axis.reach - 1) // axis.stride
-        step = max(most // each - overlap, 2 * overlap, 1)
-        if each * axis.small <= most or 2 * (step + overlap) > axis.small:
+        step = max(most // each - overlap, 4 * overlap, 1)
+        if each * axis.small <= 2 * most or 2 * (step + overlap) > axis.small:
             step = max(axis.small, -(-axis.large // axis.stride))
         steps.append(step)
         before *= min(step + overlap, axis.small)
