@@ -6,9 +6,11 @@ import numpy as np
 import pytest
 from methods import Method, every_method
 
+from upsample.engines.cpu.resize_tables import listed
 from upsample.plans import pieces, taps
 from upsample.plans.pieces import in_pieces
 from upsample.plans.resize import AxisRule, Rounding
+from upsample.plans.window import WindowAxis
 
 SIZES = [(1, 9), (9, 1), (5, 13), (16, 32), (40, 41), (3, 300), (300, 3), (301, 87)]
 
@@ -45,13 +47,23 @@ def test_tables_of_taps(method: Method, n: int, o: int, rounding: Rounding, monk
     forward = AxisRule(n, o, method.mode, step, method.corners, method.antialias, -0.75, rounding)
     for rule in (forward, forward.transpose()):
         wanted = taps._expanded(rule, 0, rule.out_size)
-        sums = taps.scaled(rule, "float32")[1]
+        sums, names = taps.scaled(rule, "float32")[1], listed.__wrapped__(rule, "float32")
         for size in (1, 7, 40):
             with monkeypatch.context() as patch:
                 patch.setattr(pieces, "PIECE", size)
                 made = taps._expanded(rule, 0, rule.out_size)
-                again = taps.scaled(rule, "float32")[1]
+                again, named = taps.scaled(rule, "float32")[1], listed.__wrapped__(rule, "float32")
             for one, other in zip(made.arrays, wanted.arrays, strict=True):
                 assert (one.dtype, one.shape, one.tobytes()) == (other.dtype, other.shape, other.tobytes())
                 assert not one.flags.writeable
             assert again.tobytes() == sums.tobytes()
+            for field in ("count", "index", "weight"):
+                np.testing.assert_array_equal(getattr(named, field), getattr(names, field), strict=True)
+
+
+def test_windows_of_some_cells() -> None:
+    axis = WindowAxis(100, 31, 5, 3, 2, 2)
+    some = [axis.cells(begin, min(begin + 7, 31)) for begin in range(0, 31, 7)]
+    for tap in range(5):
+        assert np.concatenate([part.positions(tap) for part in some]).tolist() == axis.positions(tap).tolist()
+    assert np.concatenate([part.first_inside() for part in some]).tolist() == axis.first_inside().tolist()

@@ -49,6 +49,10 @@ class WindowAxis:
         """Where tap `tap` of each cell lies; outside ``[0, large)`` is padding."""
         return np.arange(self.small) * self.stride - self.padding + tap * self.dilation
 
+    def cells(self, begin: int, end: int) -> WindowAxis:
+        """Return the windows of cells ``[begin, end)`` alone; the padding may be negative."""
+        return replace(self, small=end - begin, padding=self.padding - begin * self.stride)
+
     @property
     def reach(self) -> int:
         """Extent of a window: from its first position to one past its last."""

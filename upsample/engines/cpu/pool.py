@@ -18,6 +18,7 @@ from upsample.engines.cpu.compile import bound, frozen
 from upsample.engines.cpu.pool_few import pool_cells, pool_rows
 from upsample.engines.cpu.pool_kernels import AXIS, pool_indices, pool_values
 from upsample.engines.cpu.pool_tables import Cells, Rows, few_taps
+from upsample.plans.pieces import PIECE, in_pieces
 from upsample.plans.window import PoolPlan, SpanAxis, WindowAxis
 
 __all__ = ["ready", "run"]
@@ -98,7 +99,8 @@ def _geometry(plan: PoolPlan) -> _Geometry:
             numbers += [axis.large, axis.small, axis.kernel, axis.stride, axis.padding, axis.dilation, step, place]
         else:
             numbers += [axis.large, axis.small, 0, 0, 0, 1, weight, place]
-        tables += _tables(axis)
+        piece = PIECE if isinstance(axis, WindowAxis) else axis.small
+        tables += in_pieces(partial(_tables, axis), 0, axis.small, piece)
         place += 3 * axis.small
     grid = np.concatenate([np.asarray(numbers, dtype=np.int64), *tables])
     few = None if plan.local_indices else few_taps(axes)
@@ -150,14 +152,15 @@ def _span(axis: WindowAxis | SpanAxis) -> tuple[_A, _A]:
     return first.clip(0, axis.large), past.clip(0, axis.large)
 
 
-def _tables(axis: WindowAxis | SpanAxis) -> list[_A]:
-    """For each cell: the first position inside, how many taps lie inside, and how many before them."""
+def _tables(axis: WindowAxis | SpanAxis, begin: int, end: int) -> tuple[_A, _A, _A]:
+    """For each cell from and to: the first position inside, how many taps lie inside, and how many before them."""
     if isinstance(axis, SpanAxis):
-        return [axis.first(), axis.count(), np.zeros(axis.small, dtype=np.int64)]
-    before = axis.first_inside()
-    first = axis.positions(0) + before * axis.dilation
+        return axis.first()[begin:end], axis.count()[begin:end], np.zeros(end - begin, dtype=np.int64)
+    cells = axis.cells(begin, end)
+    before = cells.first_inside()
+    first = cells.positions(0) + before * axis.dilation
     count = np.minimum(axis.kernel - before, -(-(axis.large - first) // axis.dilation))
-    return [first, np.maximum(count, 0), before]
+    return first, np.maximum(count, 0), before
 
 
 def run(

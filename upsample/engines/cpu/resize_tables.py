@@ -17,8 +17,10 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
+from upsample.plans import pieces
+from upsample.plans.pieces import in_pieces
 from upsample.plans.resize import AxisRule
-from upsample.plans.taps import fixed_point, scaled, taps
+from upsample.plans.taps import Taps, fixed_point, scaled, taps
 
 __all__ = ["Listed", "Runs", "Steady", "listed", "pairs", "reach", "runs", "shift_of", "steady", "sums_of"]
 
@@ -108,19 +110,30 @@ def reach(rule: AxisRule, begin: int, end: int) -> tuple[int, int]:
 def listed(rule: AxisRule, dtype: str) -> Listed:
     """Name the input of every tap."""
     table, weight = _scaled(rule, dtype)
+    floats = dtype.startswith("float")
+    more = floats and bool(table.mixed_first.any()), floats and bool(table.mixed_last.any())
+
+    def make(low: int, high: int) -> tuple[_Array, ...]:
+        return _listed(table.rows(low, high), weight[low:high], more, rule.in_size)
+
+    return Listed(*in_pieces(make, 0, rule.out_size, max(1, pieces.PIECE // table.longest)))
+
+
+def _listed(table: Taps, weight: _Array, more: tuple[bool, bool], in_size: int) -> tuple[_Array, ...]:
+    """Name the inputs of some outputs' taps, with a column `more` for merged first ones and for merged last ones."""
     count, place = table.count, np.arange(table.longest)
-    index = np.clip(table.first[:, None] + np.minimum(place, count[:, None] - 1), 0, rule.in_size - 1)
+    index = np.clip(table.first[:, None] + np.minimum(place, count[:, None] - 1), 0, in_size - 1)
     weight = np.where(place < count[:, None], weight, 0)
     mixed = (table.mixed_first, table.first), (table.mixed_last, table.first + count - 1)
-    for flag, again in mixed if dtype.startswith("float") else ():
-        if flag.any():
+    for (flag, again), column in zip(mixed, more, strict=True):
+        if column:
             index = np.concatenate([index, again[:, None]], axis=1)
             weight = np.concatenate([weight, np.zeros((len(again), 1), dtype=weight.dtype)], axis=1)
             outputs = np.nonzero(flag)[0]
             index[outputs, count[outputs]] = again[outputs]
             weight[outputs, count[outputs]] = 0
             count = count + flag
-    return Listed(count.astype(np.int32), index.astype(np.int32), np.ascontiguousarray(weight))
+    return count.astype(np.int32), index.astype(np.int32), np.ascontiguousarray(weight)
 
 
 @lru_cache(maxsize=256)

@@ -29,6 +29,7 @@ from upsample.engines.cpu.unpool_kernels import (
     window_targets,
 )
 from upsample.engines.index_checks import check_duplicates, check_range, legal
+from upsample.plans.pieces import PIECE, in_pieces
 from upsample.plans.window import SpanAxis, UnpoolPlan, WindowAxis
 
 __all__ = ["Geometry", "geometry", "ready", "run", "targets"]
@@ -86,8 +87,12 @@ def _spans(axis: WindowAxis | SpanAxis) -> _A:
     """Where on an axis the window of each cell begins and ends."""
     if isinstance(axis, SpanAxis):
         return np.stack([axis.first(), axis.first() + axis.count()], axis=1)
-    starts = axis.positions(0)
-    return np.stack([starts, starts + axis.reach], axis=1).clip(0, axis.large)
+
+    def make(low: int, high: int) -> tuple[_A]:
+        starts = axis.cells(low, high).positions(0)
+        return (np.stack([starts, starts + axis.reach], axis=1).clip(0, axis.large),)
+
+    return in_pieces(make, 0, axis.small, PIECE)[0]
 
 
 def _bands(plan: UnpoolPlan, spans: _A) -> _A:
