@@ -14,18 +14,24 @@ pytest.importorskip("numba")
 CALLS = {
     "resize": "upsample.interpolate(x, scale_factor=2, mode='bilinear', engine='cpu')",
     "pool": "upsample.max_pool2d(x, 9, 1, engine='cpu')",
-    "conv_transpose": "upsample.conv_transpose2d(x, x[0, :, None, :3, :3], stride=2, groups=2, engine='cpu')",
+    "conv_transpose": "upsample.conv_transpose2d(y, y[0, :, None, :3, :3], stride=2, groups=2, engine='cpu')",
+    "little conv_transpose": "upsample.conv_transpose2d(x, x[0, :, None, :3, :3], stride=2, groups=2, engine='cpu')",
 }
 CODE = """
 import numpy as np, upsample
 from numba.core import event
-x = np.ones((1, 2, 16, 16), np.float32)
+x, y = np.ones((1, 2, 16, 16), np.float32), np.ones((1, 2, 64, 64), np.float32)
 with event.install_recorder("numba:run_pass") as recorder:
     {call}
 for module in sorted({{str(found.data["module"]) for _, found in recorder.buffer}}):
     print(module)
 """
-STORED = {"resize": {"doubled"}, "pool": {"pool_values"}, "conv_transpose": {"gather"}}
+STORED = {
+    "resize": {"doubled"},
+    "pool": {"pool_values"},
+    "conv_transpose": {"gather"},
+    "little conv_transpose": {"gather_listed"},
+}
 
 
 @pytest.mark.parametrize("op", CALLS)

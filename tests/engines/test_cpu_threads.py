@@ -264,7 +264,7 @@ def test_machine_code_is_old_where_any_file_of_the_engine_is_newer(tmp_path: Pat
     copied = shutil.copytree(package, tmp_path / "upsample", ignore=shutil.ignore_patterns("__pycache__"))
     code = (
         "import numpy as np, upsample\n"
-        "x = np.zeros((1, 1, 4, 4), np.float32)\n"
+        "x = np.zeros((1, 1, 4, 64), np.float32)\n"
         "upsample.interpolate(x, scale_factor=2, mode='bilinear')\n"
         "from upsample.engines.cpu import resize_passes as module\n"
         "found = [getattr(value, 'stats', None) for value in vars(module).values()]\n"

@@ -1,6 +1,7 @@
 """Transposed convolution: matrix products where several channels are summed up, else row by row.
 
-Rows take every plan (`gather`); products lay cells out first (`upsample.engines.cpu.products`).
+Rows take every plan (`gather`; where there is little to do from lists that are kept, `gather_listed`); products lay
+cells out first (`upsample.engines.cpu.products`).
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ _FEW_CHANNELS = 1
 _FEW_PRODUCTS = 1 << 14
 """Products of a cell and a tap in all up to which their set-up would take longer."""
 _LISTED = 1 << 14
-"""Products that are listed for a call that was made before, and sums of a plane that it makes together, at most."""
+"""Products that are listed for a plan and kept, and sums of a plane that are made together, at most."""
 _WORK = 1 << 17
 """Sums that a task makes, about."""
 _LONGEST = 1 << 28
@@ -144,21 +145,12 @@ def run(xp: ModuleType, plan: SpreadPlan, x: Array, weight: Array, bias: Array |
 
 def ready(plan: SpreadPlan, x: Array, weight: Array, bias: Array | None = None) -> Callable[..., Array]:
     """Return `run` for arrays like these; where there is little to do, little more than the kernel's call is left."""
-    g, dtype = _geometry(plan), np.dtype(x.dtype)
-    each, inputs, batch = (
-        weight.shape[1],
-        weight.shape[0] // plan.groups,
-        math.prod(x.shape[: x.ndim - len(plan.axes) - 1]),
-    )
-    size = batch * weight.shape[0] * math.prod(plan.small_shape)
-    rows, last, cells = g.axes[0].large * g.rows, g.axes[-1], inputs * math.prod(plan.small_shape)
-    much = size * each * g.taps > _FEW_PRODUCTS or rows * last.stride * max(inputs * g.taps, g.phase) > _LISTED
-    if much or size == 0 or arrays.dtype_name(x) in ("float16", "bfloat16"):
+    dtype = np.dtype(x.dtype)
+    fixed = _little(plan, tuple(x.shape), tuple(weight.shape), arrays.dtype_name(x))
+    if fixed is None:
         return partial(run, np, plan)
-    shape = (batch, plan.groups * each, *plan.large_shape)
-    numbers = (batch * plan.groups, plan.groups, each, inputs * each * g.taps, cells, last.small, g.taps)
-    lists = products_of_rows(g.grid, len(g.axes) - 1, inputs, each)
-    nothing, fixed = _nothing(dtype), (lists, (*numbers, rows, last.stride, g.phase, last.large))
+    planes, nothing = fixed[1][0], _nothing(dtype)
+    shape = (planes // plan.groups, plan.groups * weight.shape[1], *plan.large_shape)
     kernel = bound(gather_listed, nothing, nothing, *fixed, nothing, np.empty(0, dtype))
 
     def spread(x: _A, weight: _A, bias: _A | None, out: _A | None) -> _A:
@@ -170,11 +162,33 @@ def ready(plan: SpreadPlan, x: Array, weight: Array, bias: Array | None = None) 
     return spread
 
 
+@lru_cache(maxsize=64)
+def _little(
+    plan: SpreadPlan, shape: tuple[int, ...], weight_shape: tuple[int, ...], dtype: str
+) -> tuple[tuple[_A, ...], tuple[int, ...]] | None:
+    """Return lists of products and numbers for `gather_listed`; None where there is much to do, or nothing."""
+    g = _geometry(plan)
+    inputs, each = weight_shape[0] // plan.groups, weight_shape[1]
+    batch = math.prod(shape[: len(shape) - len(plan.axes) - 1])
+    size = batch * weight_shape[0] * math.prod(plan.small_shape)
+    rows, last, cells = g.axes[0].large * g.rows, g.axes[-1], inputs * math.prod(plan.small_shape)
+    much = size * each * g.taps > _FEW_PRODUCTS or rows * last.stride * max(inputs * g.taps, g.phase) > _LISTED
+    if much or size * each == 0 or dtype in ("float16", "bfloat16"):
+        return None
+    lists = products_of_rows(g.grid, len(g.axes) - 1, inputs, each)
+    numbers = (batch * plan.groups, plan.groups, each, inputs * each * g.taps, cells, last.small, g.taps)
+    return lists, (*numbers, rows, last.stride, g.phase, last.large)
+
+
 def _convolve(plan: SpreadPlan, x: _A, weight: _A, bias: _A | None, result: _A) -> None:
     dtype = np.dtype(arrays.accumulator(arrays.dtype_name(x)))
     groups, (inputs, each) = plan.groups, (weight.shape[0] // plan.groups, weight.shape[1])
     weight = _ready(weight, dtype).reshape(groups, inputs, each, -1)
     bias = _nothing(dtype) if bias is None else _ready(bias, dtype)
+    little = _little(plan, x.shape, (groups * inputs, each), arrays.dtype_name(x))
+    if little is not None:
+        gather_listed(_ready(x, dtype).reshape(-1), weight.reshape(-1), *little, bias, result.reshape(-1))
+        return
     g = _geometry(plan)
     if _is_much(g, x.size, inputs, each) and _by_products(plan, x, weight, bias, result):
         return

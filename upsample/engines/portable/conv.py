@@ -39,12 +39,19 @@ def run(xp: ModuleType, plan: SpreadPlan, y: Array, weight: Array) -> Array:
         result: Array = arrays.astype(xp, xp.reshape(made, shape), y.dtype)
         return result
     target = empty(xp, shape, y)
-    convolved = _convolved if arrays.all_true(xp.all(xp.isfinite(factors))) else _tap_by_tap
+    convolved = _convolved if _is_finite(xp, weight, factors) else _tap_by_tap
     for n in images(y.shape[0], True):
         made = convolved(xp, columns, arrays.astype(xp, y[n, ...], accumulator), factors)
         write(xp, xp.reshape(made, (1, *shape[1:])), target[n, ...])
     whole: Array = target
     return whole
+
+
+def _is_finite(xp: ModuleType, weight: Array, factors: Any) -> bool:
+    """Say whether all weights are; a tensor that torch.compile traces has no values, and is taken to be so."""
+    if arrays.library(xp) == "torch" and not arrays.is_plain_tensor(weight):
+        return True
+    return arrays.all_true(xp.all(xp.isfinite(factors)))
 
 
 def _convolved(xp: ModuleType, columns: Columns, y: Any, factors: Any) -> Any:
