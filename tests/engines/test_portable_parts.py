@@ -9,7 +9,7 @@ import pytest
 from cases import noise
 
 import upsample
-from upsample.engines.portable import conv_transpose, pool, unpool_scatter
+from upsample.engines.portable import columns, conv_transpose, pool, unpool_scatter
 from upsample.engines.portable.parts import cut_planes
 from upsample.plans.window import SpanAxis, SpreadPlan, WindowAxis
 
@@ -110,6 +110,53 @@ def test_no_product_is_large(channels: int, each: int, axes: tuple[WindowAxis, .
     assert made * kernel * channels <= 1 << 32
     positions = sum(math.prod(cut.stop - cut.start for cut in plane.positions) for plane in planes)
     assert positions == math.prod(plan.large_shape)
+
+
+@pytest.mark.parametrize(("channels", "each", "axes"), SPREADS.values(), ids=SPREADS.keys())
+def test_no_layout_is_large(channels: int, each: int, axes: tuple[WindowAxis, ...]) -> None:
+    layout = columns.Columns.of(SpreadPlan(axes, 1, False))
+    assert layout is not None
+    count = np.zeros((1, 1, *(axis.small for axis in axes)), np.uint8)
+    for cells, positions, block in layout.blocks(1, channels, each):
+        count[cells] += 1
+        made = math.prod(axis.small for axis in block.plan.axes)
+        read = tuple(cut.stop - cut.start for cut in positions[2:])
+        assert block.plan.large_shape == read
+        assert block.useful == layout.useful
+        others, stride = math.prod(map(len, block.useful[1:])), axes[0].stride
+        rows = made * others * each
+        assert 4 * rows * min(stride, len(block.useful[0])) <= 1 << 25
+        assert rows * channels <= 1 << 32
+    assert (count == 1).all()
+
+
+@pytest.mark.parametrize("most", [1 << 12, 1 << 14])
+@pytest.mark.parametrize("dtype", ["float32", "float16", "complex128"])
+@pytest.mark.parametrize("special", [0, math.inf])
+def test_gradients_of_transposed_convolution_in_parts(
+    monkeypatch: pytest.MonkeyPatch, most: int, dtype: str, special: float
+) -> None:
+    """Whole numbers, so that no order of sums shows."""
+    windows = [(2, 2, 0, 0, 1), (4, 2, 1, 0, 1), (3, 1, 1, 0, 2), (2, 3, 0, 2, 1), (5, 3, 4, 1, 1), (3, 4, 2, 1, 3)]
+    x = (noise(2, 4, 37, 41) * 4).round().astype(dtype)
+
+    def results() -> list[bytes]:
+        made = []
+        for kernel, stride, padding, more, dilation in windows:
+            weight = np.round(4 * noise(4, 3, kernel, kernel)).astype(dtype)
+            weight[1, 1, 0, 1] += special
+            options = dict(stride=stride, padding=padding, output_padding=more, dilation=dilation, groups=2)
+            result, pull = upsample.vjp(upsample.conv_transpose2d, x, weight, **options, engine="portable")
+            made += pull(np.round(2 * noise(*result.shape)).astype(dtype))
+        return [array.tobytes() for array in made]
+
+    wanted, cut = results(), []
+    plain = columns.cut_cells
+    monkeypatch.setattr(columns, "_LAID_BYTES", most)
+    monkeypatch.setattr(columns, "_FEW_CELLS", 1)
+    monkeypatch.setattr(columns, "cut_cells", lambda *given: cut.append(plain(*given)) or cut[-1])
+    assert results() == wanted
+    assert min(map(len, cut)) > 1
 
 
 @pytest.mark.parametrize("most", [1 << 9, 1 << 12])

@@ -2,6 +2,7 @@
 
 The taps of all axes but the first are laid out beside each other. Of the first axis there is one copy for each
 remainder of a position by the stride: the tap that meets a row further on reads the same copy from a row further on.
+Images go one at a time, and large planes in parts.
 """
 
 from __future__ import annotations
@@ -9,14 +10,24 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import ModuleType
 from typing import Any
 
+from upsample.engines.portable.parts import cut_cells
 from upsample.engines.portable.phases import shifted
 from upsample.plans.window import SpreadPlan
 
-__all__ = ["Columns", "images"]
+__all__ = ["Columns"]
+
+_LAID_BYTES = 1 << 24
+"""Bytes laid out from which on planes are cut: nobody looks for Ctrl-C within a call."""
+_MULTIPLICATIONS = 1 << 31
+"""That one call makes, for the same reason."""
+_FEW_CELLS = 64
+"""Cells of a part at least: fewer wait for the weight."""
+
+_Key = tuple[Any, ...]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -39,6 +50,25 @@ class Columns:
         """Lay a plan out; None where no tap meets anything."""
         useful = tuple(axis.useful_taps() for axis in plan.axes)
         return cls(plan, useful) if all(useful) else None
+
+    def blocks(self, batch: int, channels: int, outputs: int) -> Iterator[tuple[_Key, _Key, Columns]]:
+        """Cut images of `channels` on the small side and `outputs` on the large one, which bounds the temporaries.
+
+        Each block has its cells of the small side, the positions of the large side that they read, and their layout.
+        All keep the same useful taps, so that they meet the same factors.
+        """
+        first, others = self.plan.axes[0], math.prod(map(len, self.useful[1:]))
+        remainders = min(len(self.useful[0]), first.stride // math.gcd(first.stride, first.dilation))
+        laid = outputs * max(others * remainders, math.prod(axis.stride for axis in self.plan.axes))
+        product = channels * others * outputs // self.plan.groups
+        most = max(min(_LAID_BYTES // max(1, 4 * laid), _MULTIPLICATIONS // max(1, product)), _FEW_CELLS)
+        parts = [
+            (part.cells, part.positions, Columns(replace(self.plan, axes=part.axes), self.useful))
+            for part in cut_cells(self.plan.axes, most)
+        ]
+        for n, (cells, positions, columns) in itertools.product(range(batch), parts):
+            image = (slice(n, n + 1), slice(None))
+            yield (*image, *cells), (*image, *positions), columns
 
     def taps(self, xp: ModuleType, y: Any) -> Iterator[tuple[int, Any]]:
         """For ``y [N, M, *large]`` yield each useful tap of the first axis, and what it meets.
@@ -69,8 +99,3 @@ class Columns:
         for tap, (row, remainder) in zip(self.useful[0], places, strict=True):
             begin = (row - low) * cells
             yield tap, laid[:, :, remainders.index(remainder), :, begin : begin + first.small * cells]
-
-
-def images(count: int, assignable: bool) -> list[slice]:
-    """One image at a time, which bounds the temporaries; all together where a result cannot be written in parts."""
-    return [slice(n, n + 1) for n in range(count)] if assignable else [slice(0, count)]

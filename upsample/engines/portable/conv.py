@@ -12,7 +12,7 @@ from typing import Any
 
 from upsample import arrays
 from upsample.arrays import Array
-from upsample.engines.portable.columns import Columns, images
+from upsample.engines.portable.columns import Columns
 from upsample.engines.portable.results import empty, quiet, scalar, write
 from upsample.plans.window import SpreadPlan
 
@@ -40,9 +40,9 @@ def run(xp: ModuleType, plan: SpreadPlan, y: Array, weight: Array) -> Array:
         return result
     target = empty(xp, shape, y)
     convolved = _convolved if _is_finite(xp, weight, factors) else _tap_by_tap
-    for n in images(y.shape[0], True):
-        made = convolved(xp, columns, arrays.astype(xp, y[n, ...], accumulator), factors)
-        write(xp, xp.reshape(made, (1, *shape[1:])), target[n, ...])
+    for cells, positions, block in columns.blocks(y.shape[0], weight.shape[0], y.shape[1]):
+        made = convolved(xp, block, arrays.astype(xp, y[positions], accumulator), factors)
+        write(xp, xp.reshape(made, target[cells].shape), target[cells])
     whole: Array = target
     return whole
 

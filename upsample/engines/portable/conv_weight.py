@@ -1,6 +1,6 @@
 """The transpose of transposed convolution by its weight: products of cells and what each tap of the first axis meets.
 
-The images add in order.
+The images add in order, and so do the parts of a large plane.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from typing import Any
 
 from upsample import arrays
 from upsample.arrays import Array
-from upsample.engines.portable.columns import Columns, images
+from upsample.engines.portable.columns import Columns
 from upsample.engines.portable.phases import shifted
 from upsample.engines.portable.results import quiet
 from upsample.plans.window import SpreadPlan
@@ -29,11 +29,15 @@ def run(xp: ModuleType, plan: SpreadPlan, x: Array, y: Array) -> Array:
         nothing: Array = xp.zeros(shape, dtype=x.dtype, device=arrays.device_of(x))
         return nothing
     accumulator = getattr(xp, arrays.accumulator(arrays.dtype_name(x)))
-    cells = xp.reshape(arrays.astype(xp, x, accumulator), (x.shape[0], groups, channels // groups, -1))
+    blocks: Any = [((...,), (...,), columns)]  # all together where a result cannot be written in parts
+    if arrays.can_assign(xp, x, y):
+        blocks = columns.blocks(x.shape[0], channels, y.shape[1])
     total: Any = None
-    for n in images(x.shape[0], arrays.can_assign(xp, x, y)):
-        met = (part for _, part in columns.taps(xp, arrays.astype(xp, y[n, ...], accumulator)))
-        made = [xp.sum(xp.matmul(cells[n, ...], xp.permute_dims(part, (0, 1, 3, 2))), axis=0) for part in met]
+    for at, positions, block in blocks:
+        some = arrays.astype(xp, x[at], accumulator)
+        cells = xp.reshape(some, (some.shape[0], groups, channels // groups, -1))
+        met = (part for _, part in block.taps(xp, arrays.astype(xp, y[positions], accumulator)))
+        made = [xp.sum(xp.matmul(cells, xp.permute_dims(part, (0, 1, 3, 2))), axis=0) for part in met]
         total = made if total is None else [before + now for before, now in zip(total, made, strict=True)]
     lengths = tuple(map(len, columns.useful))
     stacked = xp.reshape(xp.stack(total, axis=0), (lengths[0], channels, *lengths[1:], each))

@@ -16,7 +16,7 @@ import numpy as np
 
 from upsample.plans.window import SpanAxis, WindowAxis
 
-__all__ = ["Part", "Spans", "cut_planes", "cut_positions"]
+__all__ = ["Part", "Spans", "cut_cells", "cut_planes", "cut_positions"]
 
 _LARGEST = 4
 """How many times a part may be larger than asked for, rather than have its neighbours' positions for the most part."""
@@ -102,6 +102,15 @@ def cut_planes(axes: Sequence[Any], planes: int, item: int, most: int, sharing: 
             cells, positions, geometry = zip(*chosen, strict=True)
             parts.append(Part(slice(begin, min(begin + together, planes)), cells, positions, geometry))
     return parts
+
+
+def cut_cells(axes: Sequence[WindowAxis], most: int) -> list[Part]:
+    """Cut the cells of a plane into parts of about `most`; axes of wide windows stay whole."""
+    of_axes = []
+    for axis, step in zip(axes, _cells(axes, most), strict=True):
+        whole = (slice(0, axis.small), slice(0, axis.large), axis)
+        of_axes.append([whole] if step >= axis.small else list(_cuts(axis, step)))
+    return [Part(slice(None), *zip(*chosen, strict=True)) for chosen in itertools.product(*of_axes)]
 
 
 def cut_positions(axes: Sequence[WindowAxis], most: int) -> list[Part]:
