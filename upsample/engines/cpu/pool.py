@@ -111,7 +111,7 @@ def _geometry(plan: PoolPlan) -> _Geometry:
     positions = math.prod(axis.large for axis in axes)
     rows = math.prod(axis.small for axis in leading)
     tiles = [(b, min(b + tile, last.small)) for b in range(0, last.small, tile)]
-    reads = max(positions, rows * last.small * few.count) if few is not None else positions
+    reads = max(positions, rows * last.small * (1 if few is None else few.count))
     per_row = max(1, reads // (rows * len(tiles)))
     reach = _reach(leading[-1]) if len(leading) == 1 else math.prod(axis.large for axis in leading)
     of_plane = rows if isinstance(few, Cells) else 1  # whose blocks are whole planes

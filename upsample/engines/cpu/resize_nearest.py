@@ -5,11 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, TypeAlias
 
 import numpy as np
 
 from upsample.engines.cpu.compile import kernel, part
+from upsample.plans.pieces import PIECE, in_pieces
 from upsample.plans.resize import AxisRule, identity
 from upsample.plans.taps import taps
 
@@ -161,6 +163,13 @@ class Move:
         self.function(src, dst, begin, end, self.pieces[block % len(self.pieces)], self.row, self.column)
 
 
+def _column(across: AxisRule, inner: int, begin: int, end: int) -> tuple[_Array, _Array]:
+    """Where the sample of each output begins in a row, and whether it is that of a doubled row."""
+    first = taps(across).first[begin:end]
+    place = (first * inner).astype(np.uint32 if across.in_size * inner < 2**32 else np.int64)
+    return place, first == np.arange(begin, end) // 2
+
+
 def plan_move(shape: tuple[int, ...], active: list[tuple[int, AxisRule]], itemsize: int) -> Move:
     """Lay out a nearest resize of the axes `active` of a contiguous array."""
     first, last = active[0][0], active[-1][0]
@@ -179,11 +188,9 @@ def plan_move(shape: tuple[int, ...], active: list[tuple[int, AxisRule]], itemsi
         row = (row[:, None] * rule.in_size + taps(rule).first).reshape(-1)
         in_rows *= rule.in_size
     row *= across.in_size * inner
-    column = (taps(across).first * inner).astype(np.uint32 if across.in_size * inner < 2**32 else np.int64)
+    column, same = in_pieces(partial(_column, across, inner), 0, across.out_size, PIECE)
     wide = across.out_size * inner
-    double = 2 * across.in_size == across.out_size and bool(
-        (taps(across).first == np.arange(across.out_size) // 2).all()
-    )
+    double = 2 * across.in_size == across.out_size and bool(same.all())
     cuts: range | list[int] = [0]
     if across.is_identity:
         function, wide = _rows, across.in_size * inner

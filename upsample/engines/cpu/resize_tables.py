@@ -100,10 +100,13 @@ _scaled = lru_cache(maxsize=512)(scaled)
 
 def reach(rule: AxisRule, begin: int, end: int) -> tuple[int, int]:
     """Return the inputs ``[low, high)`` that outputs ``[begin, end)`` are made of."""
-    table = taps(rule)
-    first = table.first[begin:end]
-    low = int(first.min())
-    return low, max(int((first + table.count[begin:end]).max()), low + 1)
+    table, low, high = taps(rule), rule.in_size, 0
+    for at in range(begin, end, pieces.PIECE):
+        piece = slice(at, min(at + pieces.PIECE, end))
+        first = table.first[piece]
+        low = min(low, int(first.min()))
+        high = max(high, int((first + table.count[piece]).max()))
+    return low, max(high, low + 1)
 
 
 @lru_cache(maxsize=256)
