@@ -14,6 +14,7 @@ import numpy as np
 
 from upsample import arrays
 from upsample.arrays import Array
+from upsample.engines.index_checks import check_range
 from upsample.engines.portable import unpool
 from upsample.engines.portable.results import each_tile, empty, plane_cuts, scalar
 from upsample.engines.portable.unpool_scatter import Places, take
@@ -31,7 +32,9 @@ def run(xp: ModuleType, plan: UnpoolPlan, y: Array, indices: Array) -> Array:
     planes = math.prod(shape[: len(shape) - len(plan.axes)])
     cells, positions = math.prod(plan.small_shape), math.prod(plan.large_shape)
     if xp is np:
-        taken = _by_planes(plan, np.asarray(y).reshape(planes, -1), np.asarray(indices).reshape(planes, -1))
+        taken, bad = _by_planes(plan, np.asarray(y).reshape(planes, -1), np.asarray(indices).reshape(planes, -1))
+        if bad and plan.check_indices and plan.duplicates == "last":
+            check_range(np, plan, arrays.astype(np, indices, np.int64), ("gather", "indices"))
         return cast(Array, taken.reshape(shape))
     where = xp.reshape(arrays.astype(xp, indices, arrays.index_dtype(xp)), (planes, *plan.small_shape))
     where = xp.reshape(_positions(xp, plan, where), (planes, cells))
@@ -49,17 +52,20 @@ def run(xp: ModuleType, plan: UnpoolPlan, y: Array, indices: Array) -> Array:
     return result
 
 
-def _by_planes(plan: UnpoolPlan, y: Any, where: Any) -> Any:
-    """Take ``[planes, cells]`` of ``y [planes, positions]``, a few planes at a time."""
+def _by_planes(plan: UnpoolPlan, y: Any, where: Any) -> tuple[Any, bool]:
+    """Take ``[planes, cells]`` of ``y [planes, positions]``, a few planes at a time; say whether an index is bad."""
     y, result = np.ascontiguousarray(y), np.empty(where.shape, dtype=y.dtype)
-    cuts = plane_cuts(np, y)
+    cuts, bad = plane_cuts(np, y), []
 
     def fill(number: int) -> None:
         cut = cuts[number]
-        take(plan, y[cut], Places(plan, where[cut]), result[cut])
+        places = Places(plan, where[cut])
+        take(plan, y[cut], places, result[cut])
+        if places.bad:
+            bad.append(number)
 
     each_tile(np, fill, len(cuts))
-    return result
+    return result, bool(bad)
 
 
 def _positions(xp: ModuleType, plan: UnpoolPlan, where: Any) -> Any:

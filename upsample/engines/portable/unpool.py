@@ -55,9 +55,9 @@ def run(xp: ModuleType, plan: UnpoolPlan, x: Array, indices: Array, out: Array |
 def _scattered(plan: UnpoolPlan, x: Any, indices: Any, out: Array | None, names: tuple[str, str]) -> Array:
     """Unpool a NumPy array, a few planes at a time.
 
-    Indices within windows are looked at before anything is written into `out`, those of planes where they are used.
+    Nothing is written into `out` before all indices are known to be good; else they are looked at where they are used.
     """
-    if plan.check_indices and (plan.duplicates == "error" or (plan.local_indices and out is not None)):
+    if plan.check_indices and (plan.duplicates == "error" or out is not None):
         _check(np, plan, indices, names)
     lead, cells = x.shape[: x.ndim - len(plan.axes)], math.prod(plan.small_shape)
     own = out is not None and out.dtype != x.dtype  # of another byte order
