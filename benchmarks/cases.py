@@ -240,9 +240,10 @@ _PULLED = (
     "20 µs are Python: pullback, tape, choice of the engine, one Numba call."
 )
 _WRITES = (
-    "A new result of 100 to 134 MB is cleared and written whatever is computed: filling one takes two threads 9 to "
-    "13 ms, in huge pages of which each thread keeps to its own; making pages ahead (MADV_POPULATE_WRITE) and results "
-    "aligned to them gave nothing more."
+    "A new result of 100 to 134 MB is cleared and written whatever is computed: filling one takes two threads 6 to "
+    "9 ms, in huge pages of which each thread keeps to its own, and up to twice that where the virtual machine has "
+    "given the freed pages back to its host in between (it does after two seconds), so these figures move most. Making "
+    "pages ahead (MADV_POPULATE_WRITE) and results aligned to them gave nothing more."
 )
 _DOUBLED = (
     "One kernel doubles both axes, rows by way of a ring in the first-level cache: 0.2 to 0.3 ns an output, where only "

@@ -258,9 +258,9 @@ def _method() -> list[str]:
         "written before, that reads and writes as many bytes as input and output have together; the three figures"
         " are those of the three columns before. Other rivals are compared with the fresh result of the first "
         "engine. Image libraries get one call per plane, or per picture where channels are last. A rival that "
-        "takes more than a second is timed once. OpenCV's uint8 has coarser weights, Pillow's bicubic enlargement"
-        " another coefficient, and the cubic of scikit-image and scipy is a spline: the same job, not the same "
-        "numbers.",
+        "takes over a quarter of a second is timed once. OpenCV's uint8 has coarser weights, Pillow's bicubic "
+        "enlargement another coefficient, and the cubic of scikit-image and scipy is a spline: the same job, not the "
+        "same numbers.",
         "",
         "*Peak memory* is of one call that makes a new result, in a process of its own that made the same call on next "
         "to no data before: the highest resident memory, less that of before the call, less the results.",
