@@ -7,12 +7,16 @@ import inspect
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from importlib.util import find_spec
 from typing import Any
 
 import upsample
 from fuzz import values
 
-__all__ = ["FUNCTIONS", "LAYERS", "PARAMETERS", "Call", "draw_call", "function_of", "parse"]
+__all__ = ["ENGINES", "FUNCTIONS", "LAYERS", "PARAMETERS", "Call", "draw_call", "function_of", "parse"]
+
+ENGINES = ("portable", "cpu") if find_spec("numba") is not None else ("portable",)
+"""Those that run NumPy arrays here."""
 
 FUNCTIONS: dict[str, Callable[..., Any]] = {
     **{

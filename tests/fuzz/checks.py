@@ -8,10 +8,8 @@ from __future__ import annotations
 
 import math
 import re
-from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from importlib.util import find_spec
 from typing import Any
 
 import numpy as np
@@ -19,19 +17,12 @@ import numpy as np
 import upsample
 from fuzz import expected, gradients, outs
 from fuzz.agreement import assert_agrees
-from fuzz.calls import FUNCTIONS, LAYERS, Call, function_of
-from fuzz.limits import attempt
+from fuzz.calls import ENGINES, FUNCTIONS, LAYERS, Call, function_of
+from fuzz.errors import is_pythons_own, reads_well
+from fuzz.limits import TALLY, attempt
 from fuzz.values import ABSURD, evaluate
 
-__all__ = ["TALLY", "Prepared", "check", "prepare"]
-
-FORM = re.compile(r"^[\w.]+: [^=]+=.*, but .+; .+$", re.S)
-PYTHONS_OWN = re.compile(
-    r"^([\w.]+\(\) (missing|got an unexpected|got multiple|takes)\b|missing a required|got an unexpected)"
-)
-ENGINES = ("portable", "cpu") if find_spec("numba") is not None else ("portable",)
-TALLY: Counter[str] = Counter()
-"""Calls that were made, and what came of them."""
+__all__ = ["Prepared", "check", "prepare"]
 
 
 @dataclass
@@ -84,7 +75,6 @@ def prepare(call: Call) -> Prepared | Exception:
     if not call.is_layer:
         return Prepared(call, FUNCTIONS[call.path], given, (f"{call.name}: ",))
     made = {name: evaluate(written) for name, written in call.made.items()}
-    TALLY["calls"] += 1
     layer = attempt(lambda: LAYERS[call.path](**made))
     if isinstance(layer, Exception):
         _check_error(call, layer, (f"{call.name}: ",), made)
@@ -143,11 +133,8 @@ def _check_error(call: Call, error: Exception, says: tuple[str, ...], arguments:
     if isinstance(error, MemoryError):
         assert _asks_for_much(call.name, arguments), said
         return
-    assert type(error) in (TypeError, ValueError, IndexError), said
-    if type(error) is TypeError and PYTHONS_OWN.match(str(error)):
-        return
-    assert str(error).startswith(says), said
-    assert FORM.match(str(error)), said
+    assert reads_well(error), said
+    assert is_pythons_own(error) or str(error).startswith(says), said
 
 
 def _check_result(p: Prepared, result: Any) -> tuple[Any, ...]:
@@ -167,7 +154,6 @@ def _check_result(p: Prepared, result: Any) -> tuple[Any, ...]:
 def run(p: Prepared) -> Any:
     """Call, check all that is promised of the call alone, and return the result or the exception."""
     before = {key: _snapshot(value) for key, value in p.given.items() if key != "out"}
-    TALLY["calls"] += 1
     result = attempt(lambda: p.function(**p.given))
     if isinstance(result, Exception):
         _check_error(p.call, result, p.says, {**p.layer, **p.given})
@@ -245,7 +231,7 @@ def check(call: Call, ordinary: bool, pick: Callable[[tuple[str, ...]], str]) ->
     if not isinstance(result, Exception) and not p.layer and "out" not in p.given:
         outs.check(p, result, pick, run)
     if p.given.get("out") is None:
-        gradients.check(p, result, pick, attempt, TALLY, _asks_for_much(p.call.name, {**p.layer, **p.given}))
+        gradients.check(p, result, pick, _asks_for_much(p.call.name, {**p.layer, **p.given}))
 
 
 def _check_ordinary(p: Prepared, result: Any, ordinary: bool) -> None:
@@ -280,7 +266,6 @@ def _check_engine(p: Prepared, result: Any) -> None:
 
 def _check_explained(p: Prepared, result: Any) -> None:
     """`explain` runs nothing, and says of a call what the call itself would say."""
-    TALLY["calls"] += 1
     choice = attempt(lambda: upsample.explain(p.function, **p.given))
     if isinstance(choice, Exception):
         assert _same(choice, result), f"explain, {p.call}: {choice!r}, not {result!r}"

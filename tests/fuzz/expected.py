@@ -199,13 +199,13 @@ def _unpool(name: str, call: dict[str, Any]) -> Want:
     sizes = sizes[-spatial:]
     _limit(*x.shape[: x.ndim - spatial], *sizes)
     rule = call.get("duplicates", "last")
-    y = x
-    if plain(call.get("check_indices", True)) is False:  # those outside their windows are dropped
+    rows = sizes[0]
+    if plain(call.get("check_indices", True)) is False:  # those outside their windows go to one more row, left out
         inside = _in_own_window(places, sizes, windows)
-        y, places, sizes = _with_a_bin(x, places, inside, sizes, spatial)
-    result = reference.max_unpool(_wide_enough(y), places, sizes, "sum" if rule == "sum" else "last")
-    if sizes[0] != result.shape[-spatial] or y is not x:
-        result = result[(..., slice(0, -1), *(slice(None),) * (spatial - 1))]
+        places = np.where(inside, places.astype(object), math.prod(sizes)).astype(np.int64)
+        sizes = (rows + 1, *sizes[1:])
+    result = reference.max_unpool(_wide_enough(x), places, sizes, "sum" if rule == "sum" else "last")
+    result = result[(..., slice(rows), *(slice(None),) * (spatial - 1))]
     if rule == "sum" and x.dtype.kind in "iu":
         result = _wrapped(result, x)
     return Want((result,), rule != "sum" or x.dtype.kind in "iu", _most(x) * max(math.prod(x.shape[-spatial:]), 1))
@@ -222,20 +222,6 @@ def _in_own_window(places: np.ndarray, sizes: tuple[int, ...], windows: list[tup
         tap = at[axis] - first
         inside = inside & (tap >= 0) & (tap % d == 0) & (tap // d < k)
     return inside.astype(bool)
-
-
-def _with_a_bin(
-    x: np.ndarray, places: np.ndarray, inside: np.ndarray, sizes: tuple[int, ...], spatial: int
-) -> tuple[np.ndarray, np.ndarray, tuple[int, ...]]:
-    """Send what is dropped to one more row of the plane."""
-    return (
-        x.copy(),
-        np.where(inside, places.astype(object), math.prod(sizes)).astype(np.int64),
-        (
-            sizes[0] + 1,
-            *sizes[1:],
-        ),
-    )
 
 
 def _wrapped(total: np.ndarray, x: np.ndarray) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""Time and memory that a call may take: one that hangs or hoards is to fail, not to be killed."""
+"""How a call is attempted: in bounds of time and memory, for one that hangs or hoards is to fail, not to be killed."""
 
 from __future__ import annotations
 
@@ -6,11 +6,15 @@ import signal
 import sys
 import time
 import warnings
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-__all__ = ["attempt"]
+__all__ = ["TALLY", "attempt"]
+
+TALLY: Counter[str] = Counter()
+"""Calls that were made, and what came of them."""
 
 SECONDS = 3
 COMPILING = 120
@@ -49,6 +53,7 @@ def attempt(function: Callable[[], Any]) -> Any:
 
     A call that is late may have compiled a kernel, which is no part of it, and is not to be disturbed: it is made anew.
     """
+    TALLY["calls"] += 1
     begin = time.monotonic()
     result = _once(function, COMPILING)
     if time.monotonic() - begin > SECONDS:

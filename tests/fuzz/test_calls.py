@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 
 from fuzz import checks, corpus
 from fuzz.calls import FUNCTIONS, LAYERS, Call, draw_call, parse
+from fuzz.limits import TALLY
 from fuzz.reduce import reduced
 
 FLOOR = 20_000
@@ -30,7 +31,7 @@ SEARCHED = 40
 @pytest.mark.parametrize("path", TARGETS)
 def test_drawn_calls(path: str, record_property: pytest.RecordProperty) -> None:
     """Calls that have nothing to do with each other."""
-    before = checks.TALLY.copy()
+    before = TALLY.copy()
     for number in range(DRAWN):
         seed = secrets.randbits(64) if LONGER else number
         rng = random.Random(f"{path} {seed}")
@@ -39,7 +40,7 @@ def test_drawn_calls(path: str, record_property: pytest.RecordProperty) -> None:
             checks.check(call, ordinary, rng.choice)
         except BaseException as error:
             raise AssertionError(f"seed {seed}: {reduced(call, ordinary, error)}") from error
-    made = checks.TALLY - before
+    made = TALLY - before
     print(f"{path}: {dict(made)}")
     record_property("calls", made["calls"])
     assert made["calls"] >= FLOOR / len(TARGETS), "fewer calls than every function's share"

@@ -11,19 +11,17 @@ import sys
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
-from importlib.util import find_spec
 from typing import Any
 
 import numpy as np
 
 import upsample
-from fuzz.calls import FUNCTIONS, LAYERS, draw_call, parse
+from fuzz.calls import ENGINES, FUNCTIONS, LAYERS, draw_call, parse
 from fuzz.values import evaluate
 
 __all__ = ["Job", "at_once", "jobs"]
 
 THREADS = 8
-ENGINES = ("portable", "cpu") if find_spec("numba") is not None else ("portable",)
 DEPRECATED = ("upsample.upsample", "upsample.upsample_nearest", "upsample.upsample_bilinear")
 """They warn, and what becomes of a warning is one thing for all threads."""
 
