@@ -143,6 +143,11 @@ def _emulated() -> Backend:
     return Backend("emulated", np.ascontiguousarray, np.asarray, active=lambda: emulating(device))
 
 
+def needs_numba() -> None:
+    """Skip the test, or the module that is being imported, where there is no compiled engine."""
+    pytest.importorskip("numba", reason="numba is not installed: no compiled engine")
+
+
 def _module(name: str) -> Any:
     """Import, or skip with a reason in words."""
     try:
@@ -170,6 +175,8 @@ _KINDS: dict[str, Callable[[], Backend]] = {
     "emulated": _emulated,
 }
 NAMES = tuple(_KINDS)
+LAYOUTS = ("numpy", "readonly", "strided", "reversed", "fortran", "swapped")
+"""NumPy arrays on the fastest engine."""
 ON_GPU = frozenset({"cupy", "torch-cuda"})
 
 

@@ -34,7 +34,8 @@ def _required_but_absent(reason: str) -> list[str]:
         return ["gpu"]
     if "not installed" not in reason and "could not import" not in reason:
         return []
-    return [name for name in sorted(REQUIRED) if name in reason or backends.MODULES.get(name, name) in reason]
+    said = reason.lower()
+    return [name for name in sorted(REQUIRED) if name.lower() in said or backends.MODULES.get(name, name) in said]
 
 
 @pytest.hookimpl(wrapper=True)

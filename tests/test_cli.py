@@ -13,6 +13,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from backends import needs_numba
 
 import upsample
 from upsample import chainer, functional, reference
@@ -383,7 +384,7 @@ def test_info_counts_the_kernels_on_disk(tmp_path: Path, monkeypatch: pytest.Mon
 
 
 def test_the_kernels_are_where_info_looks(tmp_path: Path) -> None:
-    pytest.importorskip("numba", reason="Numba is not installed: no kernels to look for")
+    needs_numba()
     code = """
 import numpy as np
 import upsample

@@ -14,6 +14,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from backends import needs_numba
 
 import upsample
 from upsample.__main__ import main
@@ -218,7 +219,7 @@ def test_threads_are_everyones_and_given_back(monkeypatch: pytest.MonkeyPatch) -
 
 
 def test_rows_that_an_engine_cannot_run_are_left_out(capsys: pytest.CaptureFixture[str]) -> None:
-    pytest.importorskip("numba", reason="Numba is not installed: the compiled engine cannot be asked for")
+    needs_numba()
     assert main(["bench", "--quick", "--device", "cpu", "--engine", "cpu", "-k", "pixel_shuffle"]) == 0
     assert "1 more case is not for the cpu engine." in capsys.readouterr().out
 

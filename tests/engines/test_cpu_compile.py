@@ -8,8 +8,9 @@ import sys
 from pathlib import Path
 
 import pytest
+from backends import needs_numba
 
-pytest.importorskip("numba")
+needs_numba()
 
 CALLS = {
     "resize": "upsample.interpolate(x, scale_factor=2, mode='bilinear', engine='cpu')",

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 import tolerances
-from backends import get
+from backends import LAYOUTS, get
 from cases import CASES, Case, noise
 from drawn import spreads
 from dtypes import dtype_of
@@ -35,10 +35,7 @@ def _products_of_few_numbers() -> Iterator[None]:
         yield
 
 
-KINDS = ["numpy", "readonly", "strided", "reversed", "fortran", "swapped"]
-
-
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", LAYOUTS)
 @pytest.mark.parametrize("case", SPREADS, ids=repr)
 @pytest.mark.parametrize("few", [0, 99])
 def test_agrees_with_reference_and_portable(monkeypatch: pytest.MonkeyPatch, case: Case, kind: str, few: int) -> None:
@@ -208,7 +205,7 @@ def test_one_signature() -> None:
     for channels, kernel in ((1, conv_transpose_kernels.gather), (8, product_kernels.multiply)):
         call("numpy", channels, 4, 5)
         before = len(kernel.signatures)
-        for kind in KINDS:
+        for kind in LAYOUTS:
             call(kind, channels, 3)
             call(kind, channels, 4, 3)
             call(kind, channels, 2, 3, 4)

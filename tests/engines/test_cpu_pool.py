@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from backends import get
+from backends import LAYOUTS, get
 from cases import CASES, Case, noise, shuffled
 from drawn import pools, same_bits
 from dtypes import dtype_of
@@ -25,10 +25,9 @@ from upsample.engines.cpu import pool as compiled
 from upsample.engines.cpu import pool_few, pool_kernels, pool_tables
 
 POOLS = [case for case in CASES if "max_pool" in case.id]
-KINDS = ["numpy", "readonly", "strided", "reversed", "fortran", "swapped"]
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", LAYOUTS)
 @pytest.mark.parametrize("case", POOLS, ids=repr)
 def test_agrees_with_reference_and_portable(case: Case, kind: str) -> None:
     x = get(kind).make(case.arrays[0])
@@ -155,7 +154,7 @@ def test_one_signature(monkeypatch: pytest.MonkeyPatch, kernel: Any, name: str, 
     upsample.max_pool2d_with_indices(noise(2, 3, 9, 8), 2, engine="cpu")
     before = len(kernel.signatures)
     assert before > 0
-    for kind in KINDS:
+    for kind in LAYOUTS:
         upsample.max_pool2d_with_indices(get(kind).make(noise(1, 2, 20, 11)), 3, 2, 1, engine="cpu")
     upsample.max_pool1d_with_indices(noise(1, 2, 11), 3, 2, 1, engine="cpu", out=None)
     assert len(kernel.signatures) == before

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import tolerances
-from backends import NAMES, Backend, get
+from backends import LAYOUTS, Backend, get, needs_numba
 from cases import CASES, Case, noise
 from dtypes import dtype_of
 from hypothesis import HealthCheck, given, settings
@@ -17,10 +17,9 @@ from hypothesis import strategies as st
 
 import upsample
 
-pytest.importorskip("numba", reason="numba is not installed: no compiled engine")
+needs_numba()
 
 RESIZES = [case for case in CASES if case.id.startswith(("interpolate", "resize"))]
-KINDS = [name for name in NAMES if name in ("numpy", "readonly", "strided", "reversed", "fortran", "swapped")]
 FILTERS = ["linear", "cubic", "lanczos", "area"]
 POINTS = ["nearest", "nearest-exact"]
 
@@ -55,7 +54,7 @@ def forget_calls(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(repeats, "_repeat", lru_cache(typed=True)(repeats._repeat.__wrapped__))
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", LAYOUTS)
 @pytest.mark.parametrize("case", RESIZES, ids=repr)
 def test_cases(case: Case, kind: str) -> None:
     backend: Backend = get(kind)

@@ -6,11 +6,12 @@ from typing import Any
 
 import pytest
 import torch_live as live
+from backends import needs_numba
 
 import upsample
 
 torch = live.torch
-pytest.importorskip("numba", reason="the compiled engine is not installed")
+needs_numba()
 
 
 def numbers(*shape: int, dtype: Any = None) -> Any:

@@ -15,12 +15,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from backends import needs_numba
 from cases import noise
 
 import upsample
 from upsample.engines.cpu import threads
-
-NUMBA = "numba is not installed: no compiled engine"
 
 
 def test_every_block_once() -> None:
@@ -124,7 +123,7 @@ def test_a_short_call_does_not_wait_for_a_long_one() -> None:
 
 
 def test_eight_callers() -> None:
-    pytest.importorskip("numba", reason=NUMBA)
+    needs_numba()
     x, weight = noise(4, 16, 96, 96), noise(16, 8, 4, 4, seed=1)
 
     def work(_: int) -> tuple[bytes, ...]:
@@ -142,7 +141,7 @@ def test_eight_callers() -> None:
 @pytest.mark.skipif(sys.platform in ("win32", "darwin"), reason="no fork without exec on Windows and macOS")
 def test_after_a_fork() -> None:
     """A child has none of its parent's threads, and makes its own."""
-    pytest.importorskip("numba", reason=NUMBA)
+    needs_numba()
     code = """
 import os, sys
 os.environ["UPSAMPLE_NUM_THREADS"] = "2"
@@ -241,7 +240,7 @@ def _spread_many_channels(few: int) -> None:
 )
 def test_blocks_of_a_real_call_are_short(call: Callable[[int], None]) -> None:
     """An interrupt of a call that takes seconds in one thread."""
-    pytest.importorskip("numba", reason=NUMBA)
+    needs_numba()
     call(1)
     handler = signal.signal(signal.SIGINT, signal.default_int_handler)
     timer = threading.Timer(0.3, os.kill, [os.getpid(), signal.SIGINT])
@@ -259,7 +258,7 @@ def test_blocks_of_a_real_call_are_short(call: Callable[[int], None]) -> None:
 
 def test_machine_code_is_old_where_any_file_of_the_engine_is_newer(tmp_path: Path) -> None:
     """A kernel has what it calls in its machine code; Numba alone would look at the kernel's own file only."""
-    pytest.importorskip("numba", reason=NUMBA)
+    needs_numba()
     package = Path(upsample.__file__).parent
     copied = shutil.copytree(package, tmp_path / "upsample", ignore=shutil.ignore_patterns("__pycache__"))
     code = (

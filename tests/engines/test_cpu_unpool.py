@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from backends import get
+from backends import LAYOUTS, get
 from cases import CASES, Case, noise
 from drawn import indices_of, unpools
 from dtypes import dtype_of
@@ -26,11 +26,10 @@ from upsample.engines.cpu import unpool as compiled
 from upsample.engines.cpu.compile import frozen
 
 UNPOOLS = [case for case in CASES if "max_unpool" in case.id]
-KINDS = ["numpy", "readonly", "strided", "reversed", "fortran", "swapped"]
 NAMES = ("max_unpool", "indices")
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", LAYOUTS)
 @pytest.mark.parametrize("case", UNPOOLS, ids=repr)
 def test_agrees_with_reference_and_portable(case: Case, kind: str) -> None:
     args = tuple(get(kind).make(a) for a in case.arrays)
@@ -222,7 +221,7 @@ def test_one_signature() -> None:
 
     call("numpy", "int64", 1, 1, 2, 2)
     before = len(unpool_kernels.make_planes.signatures)
-    for kind in KINDS:
+    for kind in LAYOUTS:
         for index in ("int64", "int32", "uint8"):
             call(kind, index, 2, 3, 7, 5)
     assert len(unpool_kernels.make_planes.signatures) == before

@@ -13,6 +13,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from backends import needs_numba
 
 TESTS = Path(__file__).resolve().parents[1]
 BOUND = 1.0
@@ -164,7 +165,7 @@ def test_thousands_of_interrupts_leave_every_thread_at_hand() -> None:
 @LINUX
 def test_interrupts_while_kernels_are_compiled(tmp_path: Path) -> None:
     """An exception in a callback of LLVM's is lost: the call failed by an error of Numba's."""
-    pytest.importorskip("numba", reason="numba is not installed: no compiled engine")
+    needs_numba()
     _run(COLD, NUMBA_CACHE_DIR=str(tmp_path))
 
 
@@ -172,7 +173,7 @@ def test_interrupts_while_kernels_are_compiled(tmp_path: Path) -> None:
 @pytest.mark.parametrize(("name", "engine"), [(n, "cpu") for n in CALLS] + [(n, "portable") for n in OF_SMALL_PARTS])
 def test_a_long_call_is_interrupted(name: str, engine: str) -> None:
     if engine == "cpu":
-        pytest.importorskip("numba", reason="numba is not installed: no compiled engine")
+        needs_numba()
     got = _run(PROGRAM, CALLS[name], engine)
     latest = sorted(map(float, got.split()))
     print(f"{name} on {engine}: {', '.join(f'{late * 1e3:.0f}' for late in latest)} ms")

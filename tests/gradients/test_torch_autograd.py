@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch_live as live
+from backends import needs_numba
 
 import upsample
 from upsample import chainer
@@ -180,7 +181,7 @@ def test_training_gives_the_same_weights_twice(device: str) -> None:
 
 def test_a_forced_engine_is_preferred_in_the_gradient() -> None:
     """The cpu engine unpools complex128, and has no gradient of it."""
-    pytest.importorskip("numba", reason="numba is not installed: no cpu engine")
+    needs_numba()
     gradients = []
     for engine in ("cpu", "portable"):
         x = torch.complex(numbers(1, 2, 3, 3), numbers(1, 2, 3, 3, seed=1)).detach().requires_grad_()

@@ -340,7 +340,7 @@ class TestForcedEngine:
 
     @pytest.fixture(autouse=True)
     def _needs_numba(self) -> None:
-        pytest.importorskip("numba", reason="numba is not installed: no cpu engine")
+        backends.needs_numba()
 
     def unpooled(self, dtype: str, engine: str) -> Any:
         x = noise(2, 3, 4, 5).astype(dtype)

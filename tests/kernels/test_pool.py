@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from backends import get
+from backends import LAYOUTS, get
 from cases import CASES, Case, noise
 from drawn import pools, same_bits
 from dtypes import dtype_of
@@ -21,7 +21,6 @@ from upsample.engines.portable import pool as portable
 from upsample.plans.window import PoolPlan, WindowAxis
 
 POOLS = [case for case in CASES if "max_pool" in case.id]
-KINDS = ["numpy", "readonly", "strided", "reversed", "fortran", "swapped"]
 INTEGERS = ["int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64"]
 DTYPES = ["bool", *INTEGERS, "float16", "bfloat16", "float32", "float64"]
 PAIRS = (WindowAxis(22, 11, 2, 2, 0, 1), WindowAxis(21, 11, 3, 2, 1, 1))
@@ -41,7 +40,7 @@ def values(dtype: str, shape: tuple[int, ...], seed: int) -> np.ndarray:
     return rng.choice(np.concatenate([odd, tiny, -tiny]), shape)
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", LAYOUTS)
 @pytest.mark.parametrize("case", POOLS, ids=repr)
 def test_agrees_with_reference_and_portable(gpu: EmulatedDevice, case: Case, kind: str) -> None:
     x = get(kind).make(case.arrays[0])

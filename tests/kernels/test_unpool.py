@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from backends import get
+from backends import LAYOUTS, get
 from cases import CASES, Case, noise
 from drawn import bits, indices_of, unpools
 from dtypes import MOVABLE, dtype_of
@@ -25,7 +25,6 @@ from upsample.engines.portable import unpool as portable
 from upsample.plans.window import UnpoolPlan, WindowAxis
 
 UNPOOLS = [case for case in CASES if "max_unpool" in case.id or "upsampling" in case.id]
-KINDS = ["numpy", "readonly", "strided", "reversed", "fortran", "swapped"]
 NAMES = ("max_unpool", "indices")
 
 
@@ -36,7 +35,7 @@ def entries(gpu: EmulatedDevice) -> list[str]:
     return ran
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", LAYOUTS)
 @pytest.mark.parametrize("case", UNPOOLS, ids=repr)
 def test_agrees_with_reference_and_portable(gpu: EmulatedDevice, case: Case, kind: str) -> None:
     args = tuple(get(kind).make(a) for a in case.arrays)

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from backends import needs_numba
 
 import upsample
 
@@ -133,7 +134,7 @@ COMPILED_SPREADS = [
 
 @pytest.mark.parametrize(("shape", "weight", "groups"), COMPILED_SPREADS, ids=repr)
 def test_compiled_transposed_convolution(shape: tuple[int, ...], weight: tuple[int, ...], groups: int) -> None:
-    pytest.importorskip("numba", reason="numba is not installed: no compiled engine")
+    needs_numba()
     x, w = zeros(*shape), zeros(*weight)
     options: dict[str, Any] = dict(stride=2, padding=1, groups=groups, engine="cpu")
     result, peak = at_most(lambda: upsample.conv_transpose2d(x, w, **options))
@@ -143,7 +144,7 @@ def test_compiled_transposed_convolution(shape: tuple[int, ...], weight: tuple[i
 @pytest.mark.parametrize("window", [(2, 2, 0), (3, 2, 1), (9, 2, 4)], ids=repr)
 @pytest.mark.parametrize("dtype", ["float32", "float16"])
 def test_compiled_pooling(dtype: str, window: tuple[int, int, int]) -> None:
-    pytest.importorskip("numba", reason="numba is not installed: no compiled engine")
+    needs_numba()
     x = zeros(8, 64, 128, 128, dtype=dtype)
     (values, indices), peak = at_most(lambda: upsample.max_pool2d_with_indices(x, *window, engine="cpu"))
     over = peak - values.nbytes - indices.nbytes

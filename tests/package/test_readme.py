@@ -139,7 +139,7 @@ def test_the_table_holds_where_an_engine_is_usable(engine: str, gradient: bool, 
     support = readme.support
     why = next(e.unusable() for e in ENGINES if e.name == engine)
     if why is not None:
-        pytest.skip(f"no CUDA device: {why}" if engine == "cuda" else "Numba is not installed")
+        pytest.skip(f"no CUDA device: {why}" if engine == "cuda" else "numba is not installed")
     tried = 0
     for row in support.rows():
         for name in support.DTYPES:
