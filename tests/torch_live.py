@@ -216,6 +216,17 @@ def values(shape: tuple[int, ...], dtype: np.dtype | str, seed: int) -> np.ndarr
     return rng.uniform(-4, 4, shape).astype(dtype)
 
 
+def layouts(x: np.ndarray) -> list[np.ndarray]:
+    """The same array with gaps, read-only, and with the memory of channels last."""
+    frozen = x.copy()
+    frozen.setflags(write=False)
+    return [
+        np.repeat(x, 2, axis=-1)[..., ::2],
+        frozen,
+        np.moveaxis(np.ascontiguousarray(np.moveaxis(x, 1, -1)), -1, 1),
+    ]
+
+
 # ------------------------------------------------------------------------------------------ interpolate
 
 # (mode, spatial rank, antialias): every combination that torch 2.13 has.

@@ -142,14 +142,7 @@ def test_many_terms_in_half_precision_are_summed_in_float32(rank: int) -> None:
 @pytest.mark.parametrize("rank", [1, 2, 3])
 def test_foreign_layouts(rank: int, dtype: str) -> None:
     x, w, b = operands(rank, (2, 4), (3, None, (2, 3), True), dtype)
-
-    def layouts(a: np.ndarray) -> list[np.ndarray]:
-        frozen = a.copy()
-        frozen.setflags(write=False)
-        moved = np.moveaxis(np.ascontiguousarray(np.moveaxis(a, 1, -1)), -1, 1)
-        return [np.repeat(a, 2, axis=-1)[..., ::2], frozen, moved]
-
-    for mine, weight in itertools.product(layouts(x), layouts(w)):
+    for mine, weight in itertools.product(live.layouts(x), live.layouts(w)):
         assert_conv_agrees(rank, mine, weight, b[::-1], 2, 1, 1, 2, 1)
 
 

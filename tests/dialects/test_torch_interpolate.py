@@ -68,17 +68,12 @@ def test_random_sizes(mode: str, rank: int, antialias: bool, dtype: str) -> None
 def test_positional_arguments_and_foreign_layouts(mode: str, rank: int, antialias: bool) -> None:
     """torch's order of arguments; a strided, a read-only and a transposed input give what a copy gives."""
     plain = live.values((2, 3, *live.SPATIAL[rank][0]), "float32", seed=3)
-    strided = np.repeat(plain, 2, axis=-1)[..., ::2]
-    frozen = plain.copy()
-    frozen.setflags(write=False)
-    moved = np.moveaxis(np.ascontiguousarray(np.moveaxis(plain, 1, -1)), -1, 1)
     expected = live.call("interpolate", plain, None, 1.37, mode, None, True, antialias)
     keywords = {"scale_factor": 1.37, "mode": mode, "recompute_scale_factor": True, "antialias": antialias}
-    for x in (plain, strided, frozen, moved):
+    for x in (plain, *live.layouts(plain)):
         ours = upsample.interpolate(x, None, 1.37, mode, None, True, antialias)
         assert ours.shape == expected.shape
         live.assert_interpolate_agrees(ours, plain, keywords)
-    assert np.array_equal(frozen, plain)
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64", "uint8"])

@@ -141,14 +141,7 @@ def test_foreign_layouts(rank: int) -> None:
     x = live.values(shape, "float64", seed=8)
     indices = random_indices(shape, int(np.prod(default_size(rank, (3, 2, 1)))), 8)
     expected = live.call(f"max_unpool{rank}d", x, indices, 3, 2, 1)
-
-    def layouts(a: np.ndarray) -> list[np.ndarray]:
-        frozen = a.copy()
-        frozen.setflags(write=False)
-        moved = np.moveaxis(np.ascontiguousarray(np.moveaxis(a, 1, -1)), -1, 1)
-        return [a, np.repeat(a, 2, axis=-1)[..., ::2], frozen, moved]
-
-    for mine, where in itertools.product(layouts(x), layouts(indices)):
+    for mine, where in itertools.product(live.layouts(x), live.layouts(indices)):
         live.assert_same_bits(getattr(upsample, f"max_unpool{rank}d")(mine, where, 3, 2, 1), expected)
 
 

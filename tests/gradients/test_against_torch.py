@@ -36,10 +36,6 @@ def ours(name: str, inputs: tuple, seed: int, *args: Any, **kwargs: Any) -> tupl
     return grad, tuple(g for g in pullback(grad) if g is not None)
 
 
-def assert_agrees(got: np.ndarray, theirs: np.ndarray, exact: np.ndarray, scale: float) -> None:
-    live.assert_float_agrees(got, theirs, exact, scale)
-
-
 # ------------------------------------------------------------------------------------------ interpolate
 
 
@@ -81,7 +77,7 @@ def test_interpolate(mode: str, rank: int, antialias: bool, dtype: str, engine: 
         exact = theirs
         if dtype == "float32":
             (exact,) = backward("interpolate", (x.astype(np.float64),), grad.astype(np.float64), **keywords)
-        assert_agrees(got, theirs, exact, live.largest(grad, exact))
+        live.assert_float_agrees(got, theirs, exact, live.largest(grad, exact))
 
     cases = [c for c in live.interpolate_cases(mode, rank, antialias) if not live.repeats_first_row(*c)]
     assert live.run_all(cases, check) == len(cases) > 50

@@ -258,7 +258,7 @@ class TestWhatItRefuses:
     )
     def test_integers(self, call: Any, dtype: str) -> None:
         name = "X" if call.args[0] is chainer.space2depth else "x" if call.args[0] is upsample.resize else "input"
-        with pytest.raises(TypeError):
+        with pytest.raises(TypeError, match=rf"^\w+: {name}=<dtype {dtype}>, but"):
             call(**{name: self.x.astype(dtype)})
 
     @pytest.mark.parametrize("wrt", [1, ("input", 2)])
