@@ -6,11 +6,18 @@ import math
 from typing import Any
 
 import numpy as np
+from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 
 from upsample.plans.window import PoolPlan, SpanAxis, SpreadPlan, UnpoolPlan, WindowAxis
 
-__all__ = ["bits", "indices_of", "pools", "same_bits", "spreads", "unpools"]
+__all__ = ["bits", "indices_of", "outcome", "pools", "repeatable", "same_bits", "spreads", "unpools"]
+
+
+def repeatable(count: int) -> settings:
+    """So many drawn examples, the same ones in every run."""
+    slow = [HealthCheck.too_slow, HealthCheck.filter_too_much]
+    return settings(derandomize=True, database=None, deadline=None, max_examples=count, suppress_health_check=slow)
 
 
 @st.composite
@@ -108,6 +115,14 @@ def _own(plan: UnpoolPlan, rng: np.random.Generator, shape: tuple[int, ...]) -> 
 def bits(a: np.ndarray) -> tuple[Any, ...]:
     """Return what two arrays of the same bits have in common."""
     return a.dtype, a.shape, a.tobytes()
+
+
+def outcome(run: Any, *given: Any) -> Any:
+    """Return the bits of an engine's result, or the type and the words of its error."""
+    try:
+        return bits(run(np, *given))
+    except (IndexError, ValueError) as error:
+        return type(error), str(error)
 
 
 def same_bits(got: Any, want: Any) -> None:

@@ -14,7 +14,7 @@ from emulator.preloaded import SANITIZED
 from upsample.engines.cuda.device import emulating
 from upsample.engines.cuda.launch import Launch
 
-__all__ = ["ORDERS", "Faulty", "differs", "examples", "faults_are_planted"]
+__all__ = ["ORDERS", "Faulty", "differs", "entries", "examples", "faults_are_planted"]
 
 ORDERS = (7,) if SANITIZED else (0, 1, 7)
 """Of threads and blocks: forward, backward, shuffled; a sanitizer does not need each to see a fault."""
@@ -25,6 +25,13 @@ faults_are_planted = pytest.mark.skipif(SANITIZED, reason="faults are looked for
 def examples(count: int) -> settings:
     """So many drawn examples on a device of the fixture `gpu`, which all of them share."""
     return settings(deadline=None, max_examples=count, suppress_health_check=[HealthCheck.function_scoped_fixture])
+
+
+def entries(gpu: EmulatedDevice) -> list[str]:
+    """Names of the kernels that ran since the last call."""
+    ran = [launch.kernel.entry for launch in gpu.launches]
+    gpu.launches.clear()
+    return ran
 
 
 class Faulty(EmulatedDevice):

@@ -7,20 +7,15 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, assume, example, given, settings
+from drawn import repeatable
+from hypothesis import assume, example, given
 from hypothesis import strategies as st
 from methods import Method, every_method
 
 import upsample
 from upsample import chainer
 
-quick = settings(
-    derandomize=True,
-    database=None,
-    deadline=None,
-    max_examples=40,
-    suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
-)
+quick = repeatable(40)
 every_engine = pytest.mark.parametrize("engine", [None, "portable"])
 sizes = st.integers(1, 24)
 seeds = st.integers(0, 2**32 - 1)

@@ -1,4 +1,4 @@
-"""The emulated device that the kernels' tests run on."""
+"""The emulated device that the kernels' tests run on, and which of two kernels do."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import pytest
 from emulator.device import EmulatedDevice
 from emulator.trials import ORDERS
 
+from upsample.engines.cuda import conv_transpose, conv_weight
 from upsample.engines.cuda.device import emulating
 
 
@@ -17,3 +18,11 @@ def gpu(request: pytest.FixtureRequest) -> Iterator[EmulatedDevice]:
     device = EmulatedDevice(order=request.param)
     with emulating(device):
         yield device
+
+
+@pytest.fixture(params=["products", "direct"])
+def road(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """By which kernels convolutions and their gradients are made, whatever the choice would be."""
+    for module in (conv_transpose, conv_weight):
+        monkeypatch.setattr(module, "_is_direct", lambda *_: request.param == "direct")
+    return str(request.param)

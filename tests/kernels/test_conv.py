@@ -25,13 +25,6 @@ from upsample.engines.portable import conv as portable
 from upsample.plans.window import SpreadPlan, WindowAxis
 
 
-@pytest.fixture(params=["products", "direct"])
-def road(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
-    """Which kernel runs, whatever the choice would be."""
-    monkeypatch.setattr(conv_transpose, "_is_direct", lambda *_: request.param == "direct")
-    return str(request.param)
-
-
 @examples(4 if SANITIZED else 20)
 @given(
     spreads(axes=3),

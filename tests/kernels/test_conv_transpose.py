@@ -30,13 +30,6 @@ SPREADS = [case for case in CASES if "conv_transpose" in case.id]
 KINDS = ["strided"] if SANITIZED else ["readonly", "strided"]
 
 
-@pytest.fixture(params=["products", "direct"])
-def road(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
-    """Which kernel runs, whatever the choice would be."""
-    monkeypatch.setattr(cuda, "_is_direct", lambda *_: request.param == "direct")
-    return str(request.param)
-
-
 @pytest.fixture
 def products(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cuda, "_is_direct", lambda *_: False)

@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 import pytest
 from cases import noise
-from drawn import bits, indices_of, unpools
+from drawn import bits, indices_of, outcome, unpools
 from dtypes import MOVABLE, dtype_of
 from emulator.device import EmulatedDevice
-from emulator.trials import examples, faults_are_planted
+from emulator.trials import entries, examples, faults_are_planted
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -26,20 +26,6 @@ from upsample.plans.window import SpanAxis, UnpoolPlan, WindowAxis
 
 TILES = UnpoolPlan((WindowAxis(6, 3, 2, 2, 0, 1), WindowAxis(32, 16, 2, 2, 0, 1)), False, "last", True, True)
 OVERLAP = UnpoolPlan((WindowAxis(7, 3, 3, 2, 0, 1), WindowAxis(31, 16, 3, 2, 1, 1)), False, "last", True, True)
-
-
-def outcome(run: Any, plan: UnpoolPlan, y: np.ndarray, indices: np.ndarray) -> Any:
-    try:
-        return bits(run(np, plan, y, indices))
-    except IndexError as error:
-        return type(error), str(error)
-
-
-def entries(gpu: EmulatedDevice) -> list[str]:
-    """Names of the kernels that ran since the last call."""
-    ran = [launch.kernel.entry for launch in gpu.launches]
-    gpu.launches.clear()
-    return ran
 
 
 @examples(150)

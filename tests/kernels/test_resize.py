@@ -11,6 +11,7 @@ import tolerances
 from cases import CASES, Case, noise
 from dtypes import dtype_of
 from emulator.device import EmulatedDevice
+from emulator.trials import entries
 
 import upsample
 from upsample.engines.cuda import resize_axis, resize_fused, resize_move
@@ -30,13 +31,6 @@ def values(dtype: str, *shape: int) -> np.ndarray:
     if dtype == "bool":
         return noise(*shape) > 0
     return noise(*shape, np.dtype(dtype).itemsize, dtype="uint8").view(dtype)[..., 0]
-
-
-def entries(device: EmulatedDevice) -> list[str]:
-    """Which kernels ran since the last question."""
-    ran = [launch.kernel.entry for launch in device.launches]
-    device.launches.clear()
-    return ran
 
 
 def check(

@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 from backends import LAYOUTS, get
 from cases import CASES, Case, noise
-from drawn import bits, indices_of, unpools
+from drawn import bits, indices_of, outcome, unpools
 from dtypes import MOVABLE, dtype_of
+from emulator import trials
 from emulator.device import EmulatedDevice
 from emulator.preloaded import SANITIZER
 from emulator.trials import examples, faults_are_planted
@@ -29,10 +30,8 @@ NAMES = ("max_unpool", "indices")
 
 
 def entries(gpu: EmulatedDevice) -> list[str]:
-    """Names of the kernels that ran since the last call."""
-    ran = [launch.kernel.entry.removeprefix("unpool_") for launch in gpu.launches]
-    gpu.launches.clear()
-    return ran
+    """Names of the kernels that ran since the last call, without the op's."""
+    return [name.removeprefix("unpool_") for name in trials.entries(gpu)]
 
 
 @pytest.mark.parametrize("kind", LAYOUTS)
@@ -45,13 +44,6 @@ def test_agrees_with_reference_and_portable(gpu: EmulatedDevice, case: Case, kin
     np.testing.assert_array_equal(got, case.expected(*case.arrays))
     for a, b in zip(args, before, strict=True):
         np.testing.assert_array_equal(a, b)
-
-
-def outcome(run: Any, plan: UnpoolPlan, x: np.ndarray, indices: np.ndarray, out: np.ndarray | None) -> Any:
-    try:
-        return bits(run(np, plan, x, indices, out, NAMES))
-    except (IndexError, ValueError) as error:
-        return type(error), str(error)
 
 
 @examples(120)
@@ -82,8 +74,8 @@ def test_equals_portable(
     indices = indices_of(kind, plan, rng, 3).reshape(shape).astype(index)
     gpu.index_limit = 20 if small_limit else 2**31
     out = [np.full((3, 1, *plan.large_shape), 1, x.dtype) if with_out else None for _ in range(2)]
-    got = outcome(cuda.run, plan, x, indices, out[0])
-    assert got == outcome(portable.run, plan, x, indices, out[1])
+    got = outcome(cuda.run, plan, x, indices, out[0], NAMES)
+    assert got == outcome(portable.run, plan, x, indices, out[1], NAMES)
     if len(got) == 2:
         assert out[0] is None or (out[0] == 1).all()  # an error leaves out= as it was
     for launch in gpu.launches:

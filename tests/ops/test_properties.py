@@ -10,16 +10,15 @@ from typing import Any
 import numpy as np
 import pytest
 import tolerances
-from hypothesis import HealthCheck, assume, example, given, settings
+from drawn import repeatable
+from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 from methods import METHODS, Method, every_method
 
 import upsample
 from upsample import chainer, reference
 
-deterministic = settings(
-    derandomize=True, database=None, deadline=None, max_examples=60, suppress_health_check=[HealthCheck.too_slow]
-)
+deterministic = repeatable(60)
 
 MOVES = ("nearest", "nearest-exact")
 # the same in torch's words, by the number of spatial axes

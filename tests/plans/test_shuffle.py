@@ -5,14 +5,13 @@ from __future__ import annotations
 import math
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from drawn import repeatable
+from hypothesis import given
 from hypothesis import strategies as st
 
 from upsample.plans.shuffle import ShufflePlan, shuffle, unshuffle
 
-deterministic = settings(
-    derandomize=True, database=None, deadline=None, max_examples=150, suppress_health_check=[HealthCheck.too_slow]
-)
+deterministic = repeatable(150)
 
 leads = st.lists(st.integers(0, 3), max_size=3).map(tuple)
 sizes = st.tuples(st.integers(1, 3), st.integers(1, 3), st.integers(1, 3))

@@ -7,16 +7,15 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, example, given, settings
+from drawn import repeatable
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from upsample.plans.filters import FILTERS, Weighted
 from upsample.plans.resize import AxisRule, ResizePlan, Rounding, identity
 from upsample.plans.taps import Taps, fixed_point, taps, taps_between
 
-deterministic = settings(
-    derandomize=True, database=None, deadline=None, max_examples=300, suppress_health_check=[HealthCheck.too_slow]
-)
+deterministic = repeatable(300)
 
 WEIGHTED = tuple(name for name, method in FILTERS.items() if isinstance(method, Weighted))
 WITH_CORNERS = tuple(name for name in WEIGHTED if FILTERS[name].knows_corners)

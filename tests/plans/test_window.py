@@ -7,14 +7,13 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, example, given, settings
+from drawn import repeatable
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from upsample.plans.window import Phase, PoolPlan, SpanAxis, SpreadPlan, UnpoolPlan, WindowAxis, phases
 
-deterministic = settings(
-    derandomize=True, database=None, deadline=None, max_examples=500, suppress_health_check=[HealthCheck.too_slow]
-)
+deterministic = repeatable(500)
 
 windows = st.builds(
     WindowAxis,
