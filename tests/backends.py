@@ -17,6 +17,7 @@ import pytest
 from emulator.device import EmulatedDevice
 
 from upsample.engines.cuda.device import emulating
+from upsample.engines.dispatch import ENGINES
 
 MODULES = {"strict": "array_api_strict", "dask": "dask.array"}
 """What a name is imported as, where that differs."""
@@ -146,6 +147,11 @@ def _emulated() -> Backend:
 def needs_numba() -> None:
     """Skip the test, or the module that is being imported, where there is no compiled engine."""
     pytest.importorskip("numba", reason="numba is not installed: no compiled engine")
+
+
+def unusable(engine: str) -> str | None:
+    """None, or in words why an engine can run nothing here."""
+    return next(e.unusable() for e in ENGINES if e.name == engine)
 
 
 def _module(name: str) -> Any:

@@ -13,9 +13,9 @@ from xml.etree import ElementTree
 
 import numpy as np
 import pytest
+from backends import unusable
 
 from upsample.engines.cuda import support as cuda
-from upsample.engines.dispatch import ENGINES
 
 ROOT = Path(__file__).resolve().parents[2]
 TEXT = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -137,7 +137,7 @@ def test_a_new_refusal_shows_in_the_table(readme: ModuleType, monkeypatch: pytes
 def test_the_table_holds_where_an_engine_is_usable(engine: str, gradient: bool, readme: ModuleType) -> None:
     """What it says is tried: the call runs, with the portable engine's results, or is refused."""
     support = readme.support
-    why = next(e.unusable() for e in ENGINES if e.name == engine)
+    why = unusable(engine)
     if why is not None:
         pytest.skip(f"no CUDA device: {why}" if engine == "cuda" else "numba is not installed")
     tried = 0

@@ -9,19 +9,20 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from backends import needs_numba
+from backends import needs_numba, unusable
 
 import upsample
 from upsample.__main__ import main
 from upsample.bench import calm, cases, command, measure, rivals, show
 from upsample.bench.devices import Cpu, Cuda
-from upsample.engines.dispatch import ENGINES
 
+Complains = Callable[..., None]
 OPTIONAL = ("torch", "cv2", "PIL", "skimage", "scipy", "rich", "matplotlib", "threadpoolctl")
 ONE = "interpolate nearest"
 
@@ -54,11 +55,11 @@ def test_every_function_with_a_fast_engine_is_measured() -> None:
     assert len(set(names)) == len(names)
 
 
-def test_words_choose_cases(capsys: pytest.CaptureFixture[str]) -> None:
+def test_words_choose_cases(complains: Complains) -> None:
     assert {case.dtype for case in cases.matching("resize UINT8")} == {"uint8"}
     assert cases.matching(None) == cases.CASES
     assert main(["bench", "-k", "resize sideways"]) == 2
-    _one_line(capsys, "no case has all the words of -k 'resize sideways'", "max_unpool2d")
+    complains("no case has all the words of -k 'resize sideways'", "max_unpool2d")
 
 
 def test_a_rival_that_differs_is_told_and_not_timed(
@@ -183,23 +184,23 @@ def test_what_cannot_be_is_said_at_once(
     arguments: list[str],
     words: str,
     tmp_path: Path,
-    capsys: pytest.CaptureFixture[str],
+    complains: Complains,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     if "chart.txt" in arguments:
         pytest.importorskip("matplotlib")
-    if "cuda" in arguments and _unusable("cuda") is None:
+    if "cuda" in arguments and unusable("cuda") is None:
         pytest.skip("there is a GPU")
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(command, "measure", None)
     assert main(["bench", *arguments]) == 2
-    _one_line(capsys, "upsample bench: ", words)
+    complains("upsample bench: ", words)
 
 
-def test_a_chart_needs_matplotlib(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_chart_needs_matplotlib(complains: Complains, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(command, "find_spec", lambda name: None)
     assert main(["bench", "--plot", "chart.png"]) == 2
-    _one_line(capsys, 'pip install "upsample[demo]"')
+    complains('pip install "upsample[demo]"')
 
 
 @pytest.mark.parametrize("number", ["0", "-1", "two"])
@@ -313,15 +314,3 @@ def test_quiet_waits_for_a_thread_at_work() -> None:
     begin = time.perf_counter()
     calm.quiet()
     assert time.perf_counter() - begin < 0.5
-
-
-def _unusable(name: str) -> str | None:
-    return next(engine.unusable() for engine in ENGINES if engine.name == name)
-
-
-def _one_line(capsys: pytest.CaptureFixture[str], *words: str) -> None:
-    said, complained = capsys.readouterr()
-    assert said == ""
-    assert complained.count("\n") == 1
-    for word in words:
-        assert word in complained
