@@ -6,9 +6,6 @@ import os
 import platform
 from typing import Any
 
-import numpy  # noqa: F401  # loads its BLAS, which threadpoolctl then sees
-from threadpoolctl import threadpool_info
-
 from upsample import info
 from upsample.bench.calm import Others
 from upsample.engines.cpu import threads
@@ -23,6 +20,9 @@ CALM = 0.05
 
 def about() -> dict[str, Any]:
     """Processor, cores, threads, BLAS, versions and the load when asked."""
+    import numpy  # noqa: F401  # loads its BLAS, which threadpoolctl then sees
+    from threadpoolctl import threadpool_info
+
     return {
         "cpu": info.cpu(),
         "system": f"{platform.system()} {platform.release()}",

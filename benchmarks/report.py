@@ -68,7 +68,10 @@ def write(files: Sequence[Path], folder: Path) -> int:
     chart.draw(machines[-1], folder / "cpu.png")
     overview.draw(machines[-1], folder / "overview.png")
     (folder / "README.md").write_text(page(machines), encoding="utf-8")
-    print(f"Wrote README.md, cpu.png and overview.png in {folder}")
+    print(
+        f"Wrote README.md, cpu.png and overview.png in {folder}; who is faster stands in the README, too: "
+        "`python .github/readme` makes that anew"
+    )
     return 0
 
 
