@@ -37,7 +37,9 @@ IntOrInts: TypeAlias = int | Sequence[int]
 NumberOrNumbers: TypeAlias = float | Sequence[float]
 
 _ADDRESSABLE = 2**63 - 1
+"""Bytes that a 64-bit address can count."""
 _ROOMY = 2**32
+"""Bytes of a result up to which nobody asks whether there is room: asking may make it."""
 _LONGEST = 2**48
 """No axis has so many positions; products of two such numbers are still exact where they are made."""
 
