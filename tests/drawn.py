@@ -107,7 +107,7 @@ def _own(plan: UnpoolPlan, rng: np.random.Generator, shape: tuple[int, ...]) -> 
             continue
         position = cells * axis.stride - axis.padding + tap * axis.dilation
         first = cells * axis.stride - axis.padding + axis.first_inside()[cells] * axis.dilation
-        position = np.where((position >= 0) & (position < axis.large), position, first)
+        position = np.where((position >= 0) & (position < axis.large), position, np.minimum(first, axis.large - 1))
         flat = flat * axis.large + position
     return flat
 

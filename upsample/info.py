@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 import upsample
+from upsample.engines import pages
 from upsample.engines.cpu import threads
 from upsample.engines.dispatch import ENGINES
 
@@ -213,9 +214,11 @@ def info() -> int:
         0.
     """
     number = f"{threads.number()} a call (UPSAMPLE_NUM_THREADS, or the cores this process may use)"
+    kept = f"up to {pages.keeps() >> 20} MiB of results that are gone are kept for new ones (UPSAMPLE_KEEP_MIB)"
     devices: Sequence[tuple[str, str]] = [
         ("CPU", cpu()),
         ("threads", number),
+        ("memory", kept),
         *(("BLAS", line) for line in blas()),
         *(("CUDA", line) for line in cuda()),
     ]

@@ -37,6 +37,7 @@ sys.exit(main(["info"]))
         np.__version__,
         "core",
         "threads",
+        "UPSAMPLE_KEEP_MIB",
         "BLAS",
         "Engines",
     ):

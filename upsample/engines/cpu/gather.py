@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from upsample.arrays import Array
+from upsample.engines import pages
 from upsample.engines.cpu import threads
 from upsample.engines.cpu.compile import frozen
 from upsample.engines.cpu.gather_kernels import take, take_bands, take_last
@@ -34,7 +35,7 @@ def run(xp: ModuleType, plan: UnpoolPlan, y: Array, indices: Array) -> Array:
     """Return for each cell of ``indices [..., *small]`` what ``y [..., *large]`` has at its position."""
     source: Any = y
     where: Any = indices
-    result = np.empty(where.shape, dtype=source.dtype)
+    result = pages.empty(where.shape, source.dtype)
     if result.size == 0:
         return result
     g, kind = geometry(plan), _UNSIGNED[source.dtype.itemsize]

@@ -16,6 +16,7 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from upsample import arrays
+from upsample.engines import pages
 from upsample.engines.cpu import resize_nearest, resize_passes, threads
 from upsample.engines.cpu.compile import bound, frozen
 from upsample.engines.cpu.stream import pays
@@ -67,17 +68,15 @@ def run(_xp: ModuleType, plan: ResizePlan, x: _Array, out: _Array | None) -> _Ar
     work = _works.get((id(plan), x.shape, x.dtype))
     if work is None:
         work = _work(plan, x)
-    if out is None:
-        result = np.empty(work.shape, dtype=x.dtype)
-    elif out.flags.c_contiguous and out.flags.aligned and out.dtype == x.dtype:
+    if out is not None and out.flags.c_contiguous and out.flags.aligned and out.dtype == x.dtype:
         result = out
     else:
-        result = np.empty(work.shape, dtype=x.dtype)
+        result = pages.empty(work.shape, x.dtype)
     if work.task is None:
         if 0 not in work.shape:
             result[...] = x
     else:
-        _fill(work, x, result, result is not out)
+        _fill(work, x, result, fresh=not (result is out or pages.reused(result)))
     if out is None or out is result:
         return result
     out[...] = result
@@ -154,7 +153,7 @@ def _calls(
     )
 
 
-def _fill(work: _Work, x: _Array, result: _Array, fresh: bool) -> None:
+def _fill(work: _Work, x: _Array, result: _Array, *, fresh: bool) -> None:
     task = work.task if work.past is None or not pays(result.nbytes, fresh=fresh) else work.past
     assert task is not None
     if work.view is None:

@@ -13,6 +13,7 @@ from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic
 
+from upsample.engines import pages
 from upsample.engines.cpu.compile import kernel, part
 
 __all__ = ["fence", "pays", "put", "stream"]
@@ -23,13 +24,11 @@ _LINE = 64
 """Bytes of a cache line: they are stored together."""
 _LEAST = 1 << 23
 """Bytes of a result up to which it is left in the caches."""
-_NEW_PAGES = 1 << 25
-"""Bytes of a new array from which on allocators ask the system for new pages, instead of reusing those of another."""
 
 
 def pays(size: int, *, fresh: bool) -> bool:
-    """Say whether a result of `size` bytes, in a new array or a given one, should be streamed."""
-    return size >= _LEAST and not (fresh and size >= _NEW_PAGES)
+    """Say whether a result of `size` bytes, in an array that may have fresh pages or in a given one, is streamed."""
+    return size >= _LEAST and not (fresh and size >= pages.LEAST)
 
 
 @intrinsic  # type: ignore[untyped-decorator]

@@ -11,6 +11,7 @@ import numpy as np
 
 from upsample import arrays
 from upsample.arrays import Array
+from upsample.engines import pages
 from upsample.engines.cpu import threads
 
 __all__ = [
@@ -122,7 +123,7 @@ def plane_cuts(xp: ModuleType, planes: Any) -> list[slice]:
 def empty(xp: ModuleType, shape: tuple[int, ...], like: Array) -> Any:
     """Make an uninitialised array of the dtype and device of `like`."""
     if type(like).__module__ == "numpy":
-        return xp.empty(shape, dtype=like.dtype)
+        return pages.empty(shape, like.dtype)
     return xp.empty(shape, dtype=like.dtype, device=arrays.device_of(like))
 
 
