@@ -42,7 +42,7 @@ class _Lease:
         self._pages = pages
         self.__array_interface__ = np.frombuffer(pages, np.uint8).__array_interface__
 
-    def __del__(self, finalizing: Any = sys.is_finalizing) -> None:
+    def __del__(self, finalizing: Any = sys.is_finalizing) -> None:  # a default: at exit no global is left
         if not finalizing():
             _keep(self._pages)
 
