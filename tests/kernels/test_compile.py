@@ -1,13 +1,15 @@
 """Every specialisation compiles with CUDA 12 and CUDA 13, without a warning, and uses no more than was recorded.
 
-``UPSAMPLE_TEST_ARCHS=sm_80,sm_100`` compiles for these instead; where nothing is recorded for one, that is all.
-``UPSAMPLE_TEST_RECORD=1 pytest tests/kernels/test_compile.py`` records what is used now, with the former for these.
+Each compiler does so for one of the architectures that are recorded; ``UPSAMPLE_TEST_ARCHS=sm_75,sm_100`` lets both
+compile for these instead, and where nothing is recorded for one, that is all. ``UPSAMPLE_TEST_RECORD=1 pytest
+tests/kernels/test_compile.py`` records what is used now: by both compilers for both architectures, or for those named.
 """
 
 from __future__ import annotations
 
 import os
 import time
+from itertools import product
 
 import pytest
 from compiler import nvrtc, resources
@@ -18,9 +20,13 @@ from emulator.listing import every, listed
 from upsample.engines.cuda.launch import kernel
 from upsample.engines.cuda.loader import source
 
-ON_EVERY_RUN = ("sm_75", "sm_90")
-ARCHS = tuple(filter(None, os.environ.get("UPSAMPLE_TEST_ARCHS", "").split(","))) or ON_EVERY_RUN
+RECORDED = ("sm_75", "sm_90")
+ASKED = tuple(filter(None, os.environ.get("UPSAMPLE_TEST_ARCHS", "").split(",")))
 RECORD = bool(os.environ.get("UPSAMPLE_TEST_RECORD"))
+PAIRS = tuple(
+    product(nvrtc.VERSIONS, ASKED or RECORDED) if ASKED or RECORD else zip(nvrtc.VERSIONS, RECORDED, strict=True)
+)
+"""Compilers and architectures: on every run the older for the older, and the newer for the newer."""
 FILES = sorted(path.stem for path in FOLDER.glob("*.cu"))
 
 TRIAL = """
@@ -47,7 +53,7 @@ def version(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
 
-@pytest.mark.parametrize("arch", ARCHS)
+@pytest.mark.parametrize(("version", "arch"), PAIRS, indirect=["version"], ids=lambda name: name)
 @pytest.mark.parametrize("file", FILES)
 def test_every_specialisation_compiles_within_what_was_recorded(file: str, version: str, arch: str) -> None:
     begin = time.perf_counter()
@@ -61,7 +67,7 @@ def test_every_specialisation_compiles_within_what_was_recorded(file: str, versi
         compilers = {v: nvrtc.release(v) for v in nvrtc.VERSIONS if nvrtc.missing(v) is None}
         resources.write(kept | {names[k]: used for k, used in now.items()}, compilers)
         return
-    if arch not in ON_EVERY_RUN and not any(key.startswith(f"CUDA {version}, {arch}: ") for key in before):
+    if arch not in RECORDED and not any(key.startswith(f"CUDA {version}, {arch}: ") for key in before):
         return
     worse = [f"{k}: {why}" for k, used in now.items() if (why := resources.complaint(used, before.get(names[k])))]
     remedy = f"by NVRTC {nvrtc.release(version)}; if it is wanted: UPSAMPLE_TEST_RECORD=1 pytest {__file__}"
