@@ -9,8 +9,10 @@ import pytest
 from dtypes import dtype_of
 
 import upsample
+from emulator.preloaded import SANITIZED
 
-DTYPES = ["float16", "bfloat16", "float32", "float64"]
+DTYPES = [name for name in ("float16", "bfloat16", "float32", "float64") if not (SANITIZED and name == "bfloat16")]
+"""A sanitizer looks at memory alone, where bfloat16 is what float16 is."""
 
 
 def whole(rng: np.random.Generator, dtype: str, *shape: int) -> np.ndarray:
