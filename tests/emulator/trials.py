@@ -23,7 +23,8 @@ faults_are_planted = pytest.mark.skipif(SANITIZED, reason="faults are looked for
 
 
 def examples(count: int) -> settings:
-    """So many drawn examples on a device of the fixture `gpu`, which all of them share."""
+    """So many drawn examples, a fifth under a sanitizer, on a device of the fixture `gpu`, which all of them share."""
+    count = count // 5 if SANITIZED else count
     return settings(deadline=None, max_examples=count, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 

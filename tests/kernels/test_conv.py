@@ -25,7 +25,7 @@ from upsample.engines.portable import conv as portable
 from upsample.plans.window import SpreadPlan, WindowAxis
 
 
-@examples(4 if SANITIZED else 20)
+@examples(20)
 @given(
     spreads(axes=3),
     st.sampled_from(DTYPES),

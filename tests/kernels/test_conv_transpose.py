@@ -60,7 +60,7 @@ def test_agrees_with_reference_and_portable(gpu: EmulatedDevice, road: str, case
     assert all(launch.kernel.file in (file, "conv_transpose_weights") for launch in gpu.launches)
 
 
-@examples(4 if SANITIZED else 20)
+@examples(20)
 @given(
     spreads(axes=3),
     st.sampled_from(DTYPES),
