@@ -116,7 +116,12 @@ def _jax() -> Backend:
 
 def _dask() -> Backend:
     array = _module("dask.array")
-    return Backend("dask", lambda x: array.from_array(x, chunks=3), lambda x: x.compute(), mutable=False)
+
+    def make(x: np.ndarray) -> Any:
+        """In several chunks on every axis, and the last of them shorter; not in thousands."""
+        return array.from_array(x, chunks=tuple(max(3, n // 4) for n in x.shape))
+
+    return Backend("dask", make, lambda x: x.compute(), mutable=False)
 
 
 def _cupy() -> Backend:
