@@ -43,7 +43,7 @@ def gradients(case: Case, make: Any = np.asarray, **options: Any) -> tuple[Any, 
 @pytest.mark.parametrize("case", CASES, ids=repr)
 def test_every_engine_and_library_agrees(case: Case, backend: backends.Backend) -> None:
     if backend.name in SLOW and case.id not in FEW:
-        return
+        pytest.skip("JAX and Dask take one case of each kind")
     wanted = gradients(case, engine="portable")
     got = gradients(case, backend.make)
     like = backend.make(case.arrays[0])
