@@ -15,6 +15,7 @@ from typing import Any, Protocol, TypeAlias, TypeVar, cast, runtime_checkable
 
 import numpy as np
 
+from upsample.copies import converted
 from upsample.errors import Raw, bad_type, bad_value
 from upsample.overlap import may_overlap, overlaps_itself
 
@@ -27,7 +28,6 @@ __all__ = [
     "astype",
     "can_assign",
     "check_out",
-    "contiguous",
     "copied",
     "device_of",
     "double",
@@ -195,6 +195,8 @@ def double(xp: ModuleType) -> Any:
 
 def astype(xp: ModuleType, x: ArrayT, dtype: Any) -> ArrayT:
     """Convert without a copy where nothing changes."""
+    if xp is np and isinstance(x, np.ndarray) and x.ndim:
+        return cast(ArrayT, x if x.dtype == dtype else converted(x, np.dtype(dtype)))
     return cast(ArrayT, x if x.dtype == dtype else xp.astype(x, dtype, copy=False))
 
 
@@ -219,11 +221,6 @@ def take(xp: ModuleType, x: Array, table: Table, axis: int) -> Any:
     return xp.take(x, index, axis=axis)
 
 
-def contiguous(xp: ModuleType, x: Any) -> Any:
-    """Return a NumPy array whose elements lie side by side; any other as it is."""
-    return np.ascontiguousarray(x) if xp is np else x
-
-
 def multiply(xp: ModuleType, a: Any, b: Any, out: Any) -> None:
     """Write the matrix product into `out`, a view of part of an array; NumPy needs no copy for that."""
     if xp is np:
@@ -242,14 +239,14 @@ def index_dtype(xp: ModuleType) -> Any:
 def native_order(x: ArrayT) -> ArrayT:
     """Return a NumPy array of another byte order in this machine's order; any other array as it is."""
     if isinstance(x, np.ndarray) and not x.dtype.isnative:
-        return cast(ArrayT, x.astype(x.dtype.newbyteorder("=")))
+        return cast(ArrayT, converted(x, x.dtype.newbyteorder("=")))
     return x
 
 
 def in_order_of(x: Array, result: Any) -> Any:
     """Give `result` the byte order of `x`, where that is not this machine's."""
     if isinstance(x, np.ndarray) and not x.dtype.isnative and result.dtype.isnative:
-        return result.astype(x.dtype)
+        return converted(result, x.dtype)
     return result
 
 
@@ -260,9 +257,9 @@ def itemsize(x: Array) -> int:
 
 
 def is_abstract(x: object) -> bool:
-    """Say whether the values cannot be looked at, as inside ``jax.jit``."""
+    """Say whether the values cannot be looked at, as inside ``jax.jit``; torch's meta tensors have none."""
     jax = sys.modules.get("jax")
-    return jax is not None and isinstance(x, jax.core.Tracer)
+    return bool(getattr(x, "is_meta", False)) or (jax is not None and isinstance(x, jax.core.Tracer))
 
 
 def requires_grad(x: object) -> bool:
@@ -307,8 +304,8 @@ def can_assign(xp: ModuleType, *arrays: Array | None) -> bool:
 
 
 def all_true(condition: Array) -> bool:
-    """Return one bool; computes on the device and, for Dask, now."""
-    return bool(condition)
+    """Return one bool; computes on the device and, for Dask, now. Of what has no values everything is true."""
+    return bool(getattr(condition, "is_meta", False)) or bool(condition)
 
 
 def is_contiguous(x: Any) -> bool:

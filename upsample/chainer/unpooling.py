@@ -5,8 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from functools import lru_cache
-from types import ModuleType
-from typing import Any, cast
+from typing import cast
 
 from upsample import arrays
 from upsample.arguments import IntOrInts, check_addressable, check_dtype, check_rank, flag
@@ -21,6 +20,7 @@ from upsample.chainer.windows import (
     spatial_axes,
     window_of,
 )
+from upsample.copies import copy
 from upsample.errors import bad_value
 from upsample.ops.conv_transpose import conv_transpose
 from upsample.ops.moves import reshape
@@ -366,10 +366,10 @@ def _spread(
     check_addressable(op, "outsize", shape[2:], shape, arrays.itemsize(x))
     axes = tuple(axis.trimmed() for axis in axes)  # the weights are as many as the taps
     planes = (math.prod((batch, channels)), 1)
-    target = None
+    target: Array | None = None
     if out is not None:
         arrays.check_out(op, out, shape, x.dtype, {"x": x})
-        target = _view(xp, out, (*planes, *shape[2:]))
+        target = xp.reshape(out, (*planes, *shape[2:])) if arrays.is_contiguous(out) else None
     one = xp.ones((1,) * x.ndim, dtype=x.dtype, device=arrays.device_of(x))
     result = conv_transpose(
         reshape(xp, x, (*planes, *small)),
@@ -385,16 +385,8 @@ def _spread(
     if out is None:
         return cast(ArrayT, reshape(xp, result, shape))
     if target is None:
-        cast(Any, out)[...] = xp.reshape(result, shape)
+        copy(xp.reshape(result, shape), out)
     return cast(ArrayT, out)
-
-
-def _view(xp: ModuleType, x: Array, shape: tuple[int, ...]) -> Array | None:
-    """Return `x` reshaped without a copy, None where that cannot be (or where the library cannot promise it)."""
-    try:
-        return cast(Array, xp.reshape(x, shape, copy=False))
-    except (NotImplementedError, TypeError, ValueError):
-        return None
 
 
 def _axes_of(

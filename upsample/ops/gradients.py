@@ -22,6 +22,8 @@ from dataclasses import dataclass, replace
 from types import ModuleType
 from typing import Any
 
+import numpy as np
+
 from upsample import arrays
 from upsample.autograd.tape import Arrays
 from upsample.engines.dispatch import Preferred
@@ -41,6 +43,9 @@ __all__ = ["Convolve", "Correlate", "Gather", "Pool", "Rearrange", "Resize", "Sp
 
 _Wanted = tuple[bool, ...]
 _Shapes = tuple[tuple[int, ...], ...]
+
+_SUMMED = 1 << 24
+"""Elements that one call of NumPy sums up, about: nobody looks for Ctrl-C meanwhile."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -249,8 +254,15 @@ class Spread(_Products):
         dtype = getattr(self.xp, arrays.accumulator(arrays.dtype_name(grad)))
         channels = grad.ndim - len(self.plan.axes) - 1
         others = tuple(axis for axis in range(grad.ndim) if axis != channels)
-        total = self.xp.sum(arrays.astype(self.xp, arrays.native_order(grad), dtype), axis=others)
-        return arrays.astype(self.xp, total, bias.dtype)
+        every = grad.shape[channels]
+        step = max(1, _SUMMED * every // max(math.prod(grad.shape), 1)) if self.xp is np else every
+
+        def total(begin: int) -> Any:
+            part = grad[(*[slice(None)] * channels, slice(begin, begin + step), ...)]
+            return self.xp.sum(arrays.astype(self.xp, arrays.native_order(part), dtype), axis=others)
+
+        sums = total(0) if step >= every else np.concatenate([total(begin) for begin in range(0, every, step)])
+        return arrays.astype(self.xp, sums, bias.dtype)
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,7 @@ import numpy as np
 
 from upsample import arrays
 from upsample.arrays import Array
+from upsample.copies import converted
 from upsample.engines import pages
 from upsample.engines.cpu import threads
 from upsample.engines.cpu.compile import frozen
@@ -94,9 +95,9 @@ def run(xp: ModuleType, plan: SpreadPlan, y: Array, weight: Array) -> Array:
     if result.size:
         dtype = np.dtype(arrays.accumulator(arrays.dtype_name(y)))
         with np.errstate(invalid="ignore", over="ignore"):
-            factors = np.ascontiguousarray(given, dtype=dtype).reshape(groups, inputs, each, -1)
+            factors = converted(given, dtype).reshape(groups, inputs, each, -1)
             if inputs <= FEW_CHANNELS or not _multiply(plan, source, factors, result):
-                _weigh(rows_of(plan), np.ascontiguousarray(source, dtype=dtype), factors, result)
+                _weigh(rows_of(plan), converted(source, dtype), factors, result)
     return result
 
 

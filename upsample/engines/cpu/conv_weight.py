@@ -16,6 +16,7 @@ import numpy as np
 
 from upsample import arrays
 from upsample.arrays import Array
+from upsample.copies import converted
 from upsample.engines.cpu import threads
 from upsample.engines.cpu.compile import frozen
 from upsample.engines.cpu.conv import FEW_CHANNELS, Rows, cuts, rows_of
@@ -62,8 +63,8 @@ def run(xp: ModuleType, plan: SpreadPlan, x: Array, y: Array) -> Array:
     made = np.zeros((groups, inputs, each * rows.taps), dtype=dtype)
     if cells.size:
         with np.errstate(invalid="ignore", over="ignore"):
-            flat = frozen(np.ascontiguousarray(cells, dtype=dtype)).reshape(-1, groups, inputs, rows.lines, rows.width)
-            planes = frozen(np.ascontiguousarray(source, dtype=dtype)).reshape(-1)
+            flat = frozen(converted(cells, dtype)).reshape(-1, groups, inputs, rows.lines, rows.width)
+            planes = frozen(converted(source, dtype)).reshape(-1)
         few = inputs <= FEW_CHANNELS
         products = _WORK // (rows.taps * _padded(inputs, made.itemsize))
         size = (

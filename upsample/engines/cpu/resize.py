@@ -16,6 +16,7 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from upsample import arrays
+from upsample.copies import contiguous, copy
 from upsample.engines import pages
 from upsample.engines.cpu import resize_nearest, resize_passes, threads
 from upsample.engines.cpu.compile import bound, frozen
@@ -74,12 +75,12 @@ def run(_xp: ModuleType, plan: ResizePlan, x: _Array, out: _Array | None) -> _Ar
         result = pages.empty(work.shape, x.dtype)
     if work.task is None:
         if 0 not in work.shape:
-            result[...] = x
+            copy(x, result)
     else:
         _fill(work, x, result, fresh=not (result is out or pages.reused(result)))
     if out is None or out is result:
         return result
-    out[...] = result
+    copy(result, out)
     return out
 
 
@@ -178,7 +179,7 @@ def _fill(work: _Work, x: _Array, result: _Array, *, fresh: bool) -> None:
 
 def _flat(x: _Array, dtype: np.dtype[Any]) -> _Array:
     """Return the values in order, read-only, without a copy where they lie so."""
-    flat = (x if x.flags.c_contiguous else np.ascontiguousarray(x)).reshape(-1).view(dtype)
+    flat = contiguous(x).reshape(-1).view(dtype)
     if not flat.flags.aligned:
         flat = flat.copy()
     flat.setflags(write=False)  # a view, or a copy of our own

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 
 from upsample.arrays import Array, can_assign, copied, is_contiguous
-from upsample.engines.portable.results import Target, copy, deliver
+from upsample.copies import copy
+from upsample.engines.portable.results import Target, deliver
 from upsample.plans.shuffle import ShufflePlan
 
 __all__ = ["run"]

@@ -11,13 +11,13 @@ import numpy as np
 
 from upsample import arrays
 from upsample.arrays import Array
+from upsample.copies import copy
 from upsample.engines import pages
 from upsample.engines.cpu import threads
 
 __all__ = [
     "WORTH_SHARING",
     "Target",
-    "copy",
     "deliver",
     "each_tile",
     "empty",
@@ -36,8 +36,6 @@ to wait sleeps some 50 µs, so calls must be long; tiles that fit the second-lev
 fit a third-level one only."""
 _ALL_TILES_BYTES = 1 << 23
 """Of the tiles that all threads make together, beside which there are temporaries of about that size."""
-_COPIED_BYTES = 1 << 23
-"""That one call copies: nobody looks for Ctrl-C meanwhile."""
 WORTH_SHARING = 1 << 19
 """Elements from which on it pays to ask other threads."""
 
@@ -49,21 +47,8 @@ def deliver(result: Array, out: Array | None) -> Array:
     """Return the result, in `out` where that is given."""
     if out is None:
         return result
-    target: Any = out
-    target[...] = result
+    copy(result, out)
     return out
-
-
-def copy(source: Any, target: Any) -> None:
-    """Copy an array of NumPy's, piece by piece, so that it can be interrupted."""
-    if target.nbytes <= _COPIED_BYTES:
-        target[...] = source
-        return
-    axis = next(axis for axis, size in enumerate(target.shape) if size > 1)
-    half = target.shape[axis] // 2
-    for cut in (slice(0, half), slice(half, None)):
-        place = (slice(None),) * axis + (cut, ...)
-        copy(source[place], target[place])
 
 
 def write(xp: ModuleType, values: Any, target: Any) -> None:

@@ -15,7 +15,7 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from upsample import arrays
-from upsample.engines.portable.results import copy
+from upsample.copies import copy
 from upsample.plans.window import UnpoolPlan, WindowAxis
 
 __all__ = ["Places", "all_below", "scatter", "take"]

@@ -1,0 +1,50 @@
+"""NumPy's arrays copied and converted a piece at a time: a signal is looked at between two calls, never within one."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+__all__ = ["contiguous", "converted", "copy", "joined"]
+
+_A = np.ndarray[Any, Any]
+
+_PIECE_BYTES = 1 << 22
+"""That one call of NumPy copies: some milliseconds."""
+
+
+def copy(source: Any, target: Any) -> None:
+    """Assign to all of an array of the same shape; what is not NumPy's copies at once."""
+    if not isinstance(target, np.ndarray) or target.nbytes <= _PIECE_BYTES:
+        target[...] = source
+        return
+    axis = next(axis for axis, size in enumerate(target.shape) if size > 1)
+    half = target.shape[axis] // 2
+    for cut in (slice(0, half), slice(half, None)):
+        place = (slice(None),) * axis + (cut, ...)
+        copy(source[place], target[place])
+
+
+def converted(x: _A, dtype: np.dtype[Any]) -> _A:
+    """Return the values in a dtype and in row-major order; `x` itself, as a plain ndarray, where it is so already."""
+    if x.flags.c_contiguous and x.dtype == dtype:
+        return np.asarray(x)
+    result = np.empty(x.shape, dtype=dtype)
+    copy(x, result)
+    return result
+
+
+def contiguous(x: _A) -> _A:
+    """Return the values in row-major order."""
+    return converted(x, x.dtype)
+
+
+def joined(parts: Sequence[_A]) -> _A:
+    """Return vectors of one dtype as one."""
+    result, begin = np.empty(sum(part.size for part in parts), dtype=parts[0].dtype), 0
+    for part in parts:
+        copy(part, result[begin : begin + part.size])
+        begin += part.size
+    return result
