@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pytest
 from methods import Method, every_method
 
-from upsample.engines.cpu.resize_tables import listed
+from upsample.engines.cpu.resize_tables import listed, pairs, runs, steady
 from upsample.plans import pieces, taps
 from upsample.plans.pieces import in_pieces
 from upsample.plans.resize import AxisRule, Rounding
-from upsample.plans.window import WindowAxis
+from upsample.plans.window import SpanAxis, WindowAxis
 
 SIZES = [(1, 9), (9, 1), (5, 13), (16, 32), (40, 41), (3, 300), (300, 3), (301, 87)]
 
@@ -59,6 +61,47 @@ def test_tables_of_taps(method: Method, n: int, o: int, rounding: Rounding, monk
             assert again.tobytes() == sums.tobytes()
             for field in ("count", "index", "weight"):
                 np.testing.assert_array_equal(getattr(named, field), getattr(names, field), strict=True)
+
+
+def _arrays(table: object) -> list[tuple[object, ...]]:
+    """What a table is, for a comparison."""
+    if table is None:
+        return []
+    fields = [getattr(table, field.name) for field in dataclasses.fields(table)]
+    return [(f.dtype, f.shape, f.tobytes()) if isinstance(f, np.ndarray) else (f,) for f in fields]
+
+
+@pytest.mark.parametrize("method", ["linear", "cubic", "lanczos"])
+@pytest.mark.parametrize(("n", "o"), [(40, 80), (80, 20), (41, 97), (300, 7)])
+def test_tables_of_the_compiled_engine(n: int, o: int, method: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    rule = AxisRule(n, o, method, (float(n), float(o)), False, n > 200, -0.75, Rounding.FLOAT64)
+    makes = [
+        lambda: pairs.__wrapped__(rule),
+        lambda: runs.__wrapped__(rule, "float32", 3, 2, o),
+        lambda: runs.__wrapped__(rule, "int32", 1, 0, o),
+        lambda: steady.__wrapped__(rule, "float32", *((2, 1) if o > n else (1, n // o))),
+        lambda: taps.fixed_point.__wrapped__(rule),
+    ]
+    wanted = [_arrays(make()) for make in makes[:-1]]
+    fixed = makes[-1]()
+    assert all(wanted[:3])
+    for size in (1, 7, 40):
+        with monkeypatch.context() as patch:
+            patch.setattr(pieces, "PIECE", size)
+            assert [_arrays(make()) for make in makes[:-1]] == wanted
+            again = makes[-1]()
+        assert again.table.weight.tobytes() == fixed.table.weight.tobytes()
+        assert (again.shift, again.fits_float32, again.sums) == (fixed.shift, fixed.fits_float32, fixed.sums)
+
+
+@pytest.mark.parametrize("large", range(1, 30))
+def test_spans(large: int) -> None:
+    for small in range(1, 40):
+        axis = SpanAxis(large, small)
+        assert axis.longest == axis.count().max()
+        parts = [axis.spans(begin, min(begin + 7, small)) for begin in range(0, small, 7)]
+        for whole, some in zip((axis.first(), axis.count()), zip(*parts, strict=True), strict=True):
+            assert np.concatenate(some).tolist() == whole.tolist()
 
 
 def test_windows_of_some_cells() -> None:

@@ -227,12 +227,17 @@ def fixed_point(rule: AxisRule) -> FixedPoint:
     table = taps(rule)
     largest = float(table.weight.max())
     shift = max(p for p in range(23) if int(0.5 + largest * 2.0**p) < 2**15)
-    one = 2.0**shift
-    whole = table.weight * one
-    whole = np.trunc(whole + np.copysign(0.5, whole))
-    weight = whole / one
+    one, sums_of_pieces = 2.0**shift, []
+
+    def make(low: int, high: int) -> tuple[_Reals]:
+        whole = table.weight[low:high] * one
+        whole = np.trunc(whole + np.copysign(0.5, whole))
+        sums_of_pieces.append(float(np.abs(whole).sum(axis=1).max()))
+        return (whole / one,)
+
+    weight = in_pieces(make, 0, len(table.first), max(1, pieces.PIECE // table.longest))[0]
     weight.flags.writeable = False
-    most = 255.0 * float(np.abs(whole).sum(axis=1).max())
+    most = 255.0 * max(sums_of_pieces)
     sums = "int32" if most + one < 2.0**31 else "int64"
     return FixedPoint(replace(table, weight=weight), shift, most + one / 2 < 2.0**24, sums)
 

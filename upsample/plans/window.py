@@ -21,6 +21,8 @@ from typing import Any
 
 import numpy as np
 
+from upsample.plans.pieces import PIECE, in_pieces
+
 __all__ = ["Phase", "PoolPlan", "SpanAxis", "SpreadPlan", "UnpoolPlan", "WindowAxis", "phases"]
 
 _Ints = np.ndarray[Any, np.dtype[np.int64]]
@@ -89,13 +91,26 @@ class SpanAxis:
     large: int
     small: int
 
+    def spans(self, begin: int, end: int) -> tuple[_Ints, _Ints]:
+        """The first position of each of the cells ``[begin, end)``, and how many it covers."""
+        cell = np.arange(begin, end)
+        first = cell * self.large // self.small
+        return first, -(-(cell + 1) * self.large // self.small) - first
+
     def first(self) -> _Ints:
         """The first position of each cell."""
-        return np.arange(self.small) * self.large // self.small
+        return in_pieces(self.spans, 0, self.small, PIECE)[0]
 
     def count(self) -> _Ints:
         """How many positions each cell covers."""
-        return -(-(np.arange(self.small) + 1) * self.large // self.small) - self.first()
+        return in_pieces(self.spans, 0, self.small, PIECE)[1]
+
+    @property
+    def longest(self) -> int:
+        """Positions of the cell that covers most."""
+        whole, rest = divmod(self.large, max(self.small, 1))
+        parts = rest // math.gcd(rest, self.small)  # in which a cell ends after a whole position, or begins before one
+        return whole + min(parts, 2)
 
     def covering(self) -> tuple[_Ints, _Ints]:
         """The first cell that covers each position, and how many do."""

@@ -17,6 +17,7 @@ import numpy as np
 
 from upsample import arrays
 from upsample.arrays import Array
+from upsample.copies import contiguous, converted, copy, joined
 from upsample.engines import pages
 from upsample.engines.cpu import threads
 from upsample.engines.cpu.compile import bound, frozen
@@ -25,6 +26,7 @@ from upsample.engines.cpu.conv_transpose_kernels import AXIS, gather
 from upsample.engines.cpu.product_lists import spread_lists
 from upsample.engines.cpu.products import products
 from upsample.engines.cpu.tile import BITS
+from upsample.plans.pieces import PIECE
 from upsample.plans.window import SpreadPlan, WindowAxis, phases
 
 __all__ = ["ready", "run"]
@@ -90,13 +92,13 @@ def _geometry(plan: SpreadPlan) -> _Geometry:
     tables: list[_A] = []
     place = AXIS * len(axes)
     for at, axis in enumerate(axes, 1):
-        ends, pairs = _pairs(axis) if at < len(axes) else _phase_pairs(axis)
+        ends, *pairs = _pairs(axis) if at < len(axes) else _phase_pairs(axis)
         numbers += [axis.large, axis.small, axis.kernel, axis.stride, place, place + ends.size]
-        tables += [ends, pairs]
-        place += ends.size + pairs.size
+        tables += [ends, *pairs]
+        place += ends.size + sum(part.size for part in pairs)
     taps = math.prod(axis.kernel for axis in axes)
     return _Geometry(
-        frozen(np.concatenate([np.asarray(numbers, dtype=np.int64), *tables])),
+        frozen(joined([np.asarray(numbers, dtype=np.int64), *tables])),
         axes,
         math.prod(axis.large for axis in axes[1:-1]),
         math.prod(axis.small for axis in axes[1:-1]),
@@ -114,18 +116,23 @@ def _phase_pairs(axis: WindowAxis) -> tuple[_A, _A]:
     return ends, np.asarray(pairs, dtype=np.int64).reshape(-1)
 
 
-def _pairs(axis: WindowAxis) -> tuple[_A, _A]:
-    """The same for each position, where its phase's cells exist."""
+def _pairs(axis: WindowAxis) -> list[_A]:
+    """The same for each position, where its phase's cells exist; the pairs of some positions after the other."""
     ends, pairs = _phase_pairs(axis)
-    position = np.arange(axis.large)
-    step = ends.size - 1
-    number = ends[position % step][:, None] + np.arange(np.diff(ends).max())
-    there = number < ends[position % step + 1][:, None]
-    pair = np.resize(pairs, (max(pairs.size // 2, 1), 2))[np.where(there, number, 0)]
-    cell = pair[..., 1] + (position // step)[:, None]
-    there &= (cell >= 0) & (cell < axis.small)
-    found = np.stack([pair[..., 0], cell], axis=-1)[there]
-    return np.concatenate([[0], np.cumsum(there.sum(axis=1))]), found.reshape(-1)
+    pairs = np.resize(pairs, (max(pairs.size // 2, 1), 2))
+    step, most = ends.size - 1, int(np.diff(ends).max())
+    counts, found = [np.zeros(1, dtype=np.int64)], []
+    piece = max(1, PIECE // max(most, 1))
+    for begin in range(0, axis.large, piece):
+        position = np.arange(begin, min(begin + piece, axis.large))
+        number = ends[position % step][:, None] + np.arange(most)
+        there = number < ends[position % step + 1][:, None]
+        pair = pairs[np.where(there, number, 0)]
+        cell = pair[..., 1] + (position // step)[:, None]
+        there &= (cell >= 0) & (cell < axis.small)
+        found.append(np.stack([pair[..., 0], cell], axis=-1)[there].reshape(-1))
+        counts.append(there.sum(axis=1))
+    return [np.cumsum(joined(counts)), *found]
 
 
 def run(xp: ModuleType, plan: SpreadPlan, x: Array, weight: Array, bias: Array | None, out: Array | None) -> Array:
@@ -140,7 +147,7 @@ def run(xp: ModuleType, plan: SpreadPlan, x: Array, weight: Array, bias: Array |
         with np.errstate(invalid="ignore", over="ignore"):
             _convolve(plan, source, np.asarray(weight), None if bias is None else np.asarray(bias), result)
     if given is not None and not direct:
-        given[...] = result
+        copy(result, given)
     return result if given is None else given
 
 
@@ -193,7 +200,7 @@ def _convolve(plan: SpreadPlan, x: _A, weight: _A, bias: _A | None, result: _A) 
     g = _geometry(plan)
     if _is_much(g, x.size, inputs, each) and _by_products(plan, x, weight, bias, result):
         return
-    cells = np.ascontiguousarray(x).reshape(-1, inputs, g.axes[0].small, g.lines, g.axes[-1].small)
+    cells = contiguous(x).reshape(-1, inputs, g.axes[0].small, g.lines, g.axes[-1].small)
     _Work(g, cells, weight.reshape(-1), bias, result.reshape(-1), dtype, (each, inputs, groups)).direct()
 
 
@@ -216,7 +223,7 @@ def _by_products(plan: SpreadPlan, x: _A, weight: _A, bias: _A, result: _A) -> b
 
 
 def _ready(x: _A, dtype: np.dtype[Any]) -> _A:
-    return frozen(np.ascontiguousarray(x, dtype=dtype))
+    return frozen(converted(x, dtype))
 
 
 @lru_cache(maxsize=8)

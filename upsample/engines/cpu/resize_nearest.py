@@ -38,25 +38,25 @@ def _again(dst: _Array, d: int, back: int, n: int) -> None:
 
 @kernel
 def _rows(src: _Array, dst: _Array, begin: int, end: int, sizes: _Array, row: _Array, column: _Array) -> None:
-    """Copy whole rows."""
-    rows, in_plane, n = sizes[0], sizes[1], sizes[2]
+    """Copy rows as they are."""
+    rows, in_plane, n, low, high = sizes[0], sizes[1], sizes[2], sizes[4], sizes[5]
     for place in range(begin, end):
-        s, d = _U(place // rows * in_plane + row[place % rows]), _U(place * n)
-        for j in range(n):
+        s, d = _U(place // rows * in_plane + row[place % rows] + low), _U(place * n + low)
+        for j in range(high - low):
             dst[d + _U(j)] = src[s + _U(j)]
 
 
 @kernel
 def _doubled(src: _Array, dst: _Array, begin: int, end: int, sizes: _Array, row: _Array, column: _Array) -> None:
     """Store each value of a row twice."""
-    rows, in_plane, n = sizes[0], sizes[1], sizes[2]
+    rows, in_plane, n, low, high = sizes[0], sizes[1], sizes[2], sizes[4], sizes[5]
     for place in range(begin, end):
-        r, d = place % rows, _U(place * n)
+        r, d = place % rows, _U(place * n + low)
         if place > begin and r > 0 and row[r] == row[r - 1]:
-            _again(dst, d, _U(n), n)
+            _again(dst, d, _U(n), high - low)
             continue
-        s = _U(place // rows * in_plane + row[r])
-        for j in range(n // 2):
+        s = _U(place // rows * in_plane + row[r] + low // 2)
+        for j in range((high - low) // 2):
             value = src[s + _U(j)]
             dst[d + _U(2 * j)] = value
             dst[d + _U(2 * j + 1)] = value
@@ -65,14 +65,14 @@ def _doubled(src: _Array, dst: _Array, begin: int, end: int, sizes: _Array, row:
 @kernel
 def _doubled3(src: _Array, dst: _Array, begin: int, end: int, sizes: _Array, row: _Array, column: _Array) -> None:
     """Store each pixel of three values twice."""
-    rows, in_plane, n = sizes[0], sizes[1], sizes[2]
+    rows, in_plane, n, low, high = sizes[0], sizes[1], sizes[2], sizes[4], sizes[5]
     for place in range(begin, end):
-        r, d = place % rows, _U(place * n)
+        r, d = place % rows, _U(place * n + 3 * low)
         if place > begin and r > 0 and row[r] == row[r - 1]:
-            _again(dst, d, _U(n), n)
+            _again(dst, d, _U(n), 3 * (high - low))
             continue
-        s = _U(place // rows * in_plane + row[r])
-        for j in range(n // 6):
+        s = _U(place // rows * in_plane + row[r] + 3 * (low // 2))
+        for j in range((high - low) // 2):
             f, g = s + _U(3 * j), d + _U(6 * j)
             a, b, c = src[f], src[f + _U(1)], src[f + _U(2)]
             dst[g] = a
@@ -170,6 +170,17 @@ def _column(across: AxisRule, inner: int, begin: int, end: int) -> tuple[_Array,
     return place, first == np.arange(begin, end) // 2
 
 
+def _rows_of(rule: AxisRule, scale: int, row: _Array) -> _Array:
+    """Where rows begin after one more axis, whose samples lie `scale` apart: for each of its outputs those of `row`."""
+    first, count = taps(rule).first, len(row)
+
+    def make(begin: int, end: int) -> tuple[_Array]:
+        place = np.arange(begin, end)
+        return (first[place // count] * scale + row[place % count],)
+
+    return in_pieces(make, 0, rule.out_size * count, PIECE)[0]
+
+
 def plan_move(shape: tuple[int, ...], active: list[tuple[int, AxisRule]], itemsize: int) -> Move:
     """Lay out a nearest resize of the axes `active` of a contiguous array."""
     first, last = active[0][0], active[-1][0]
@@ -183,24 +194,21 @@ def plan_move(shape: tuple[int, ...], active: list[tuple[int, AxisRule]], itemsi
         rules.append(identity(inner))
         inner = 1
     across = rules.pop()
-    row, in_rows = np.zeros(1, dtype=np.int64), 1
-    for rule in rules:
-        row = (row[:, None] * rule.in_size + taps(rule).first).reshape(-1)
-        in_rows *= rule.in_size
-    row *= across.in_size * inner
+    row, in_plane = np.zeros(1, dtype=np.int64), across.in_size * inner
+    for rule in reversed(rules):
+        row = _rows_of(rule, in_plane, row)
+        in_plane *= rule.in_size
     column, same = in_pieces(partial(_column, across, inner), 0, across.out_size, PIECE)
     wide = across.out_size * inner
     double = 2 * across.in_size == across.out_size and bool(same.all())
-    cuts: range | list[int] = [0]
     if across.is_identity:
-        function, wide = _rows, across.in_size * inner
+        function, wide, samples = _rows, across.in_size * inner, across.in_size * inner
     elif double and inner in (1, 3):
-        function = _doubled if inner == 1 else _doubled3
+        function, samples = _doubled if inner == 1 else _doubled3, across.out_size
     else:
-        function = _gathered if inner == 1 else _spread
-        cuts = range(0, across.out_size, _COLUMNS)
-    sizes = [len(row), in_rows * across.in_size * inner, wide, inner]
-    pieces = tuple(np.asarray([*sizes, c, min(c + _COLUMNS, across.out_size)]) for c in cuts)
+        function, samples = _gathered if inner == 1 else _spread, across.out_size
+    sizes = [len(row), in_plane, wide, inner]
+    pieces = tuple(np.asarray([*sizes, c, min(c + _COLUMNS, samples)]) for c in range(0, samples, _COLUMNS))
     rows = math.prod(shape[:first]) * len(row)
     least, most = _BLOCK_BYTES
     step = max(1, min(max(rows * wide * itemsize // 8, least), most) // (wide * itemsize))

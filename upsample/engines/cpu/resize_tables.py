@@ -148,12 +148,15 @@ def pairs(rule: AxisRule) -> Listed | None:
     each = listed(rule, "int32")
     if sums_of(rule) != "int32" or int(each.weight.min()) < -(2**15):
         return None
-    last = each.index[np.arange(len(each.index)), each.count - 1][:, None]
-    index, weight = each.index, each.weight
-    if index.shape[1] % 2:
-        index, weight = np.concatenate([index, last], axis=1), np.pad(weight, ((0, 0), (0, 1)))
-    both = np.ascontiguousarray((weight[:, ::2] & 0xFFFF) | (weight[:, 1::2] << 16))
-    return Listed((each.count + 1) // 2, np.ascontiguousarray(index), both)
+
+    def make(low: int, high: int) -> tuple[_Array, ...]:
+        index, weight, count = each.index[low:high], each.weight[low:high], each.count[low:high]
+        if index.shape[1] % 2:
+            last = index[np.arange(len(index)), count - 1][:, None]
+            index, weight = np.concatenate([index, last], axis=1), np.pad(weight, ((0, 0), (0, 1)))
+        return (count + 1) // 2, index, (weight[:, ::2] & 0xFFFF) | (weight[:, 1::2] << 16)
+
+    return Listed(*in_pieces(make, 0, rule.out_size, max(1, pieces.PIECE // each.index.shape[1])))
 
 
 @lru_cache(maxsize=256)
@@ -163,14 +166,23 @@ def runs(rule: AxisRule, dtype: str, inner: int, begin: int, end: int) -> Runs:
     A run that would pass the last of their inputs is moved back.
     """
     table, weight = _scaled(rule, dtype)
-    begins, count, weight = table.first[begin:end], table.count[begin:end], weight[begin:end]
-    longest = max(int(count.max()), 1)
-    first = np.minimum(begins, reach(rule, begin, end)[1] - longest)
-    source = np.arange(longest) - (begins - first)[:, None]
-    inside = (source >= 0) & (source < count[:, None])
-    moved = np.where(inside, np.take_along_axis(weight, np.clip(source, 0, longest - 1), axis=1), 0)
-    spread = (first[:, None] * inner + np.arange(inner)).reshape(-1).astype(np.uint32)
-    return Runs(spread, np.ascontiguousarray(np.repeat(moved, inner, axis=0).T.astype(weight.dtype)))
+    longest = max(int(table.count[begin:end].max()), 1)
+    most = reach(rule, begin, end)[1] - longest
+    made = Runs(
+        np.empty((end - begin) * inner, dtype=np.uint32), np.empty((longest, (end - begin) * inner), dtype=weight.dtype)
+    )
+    step = max(1, pieces.PIECE // (longest * inner))
+    for low in range(begin, end, step):
+        high = min(low + step, end)
+        begins, count = table.first[low:high], table.count[low:high]
+        first = np.minimum(begins, most)
+        source = np.arange(longest) - (begins - first)[:, None]
+        inside = (source >= 0) & (source < count[:, None])
+        moved = np.where(inside, np.take_along_axis(weight[low:high], np.clip(source, 0, longest - 1), axis=1), 0)
+        cut = slice((low - begin) * inner, (high - begin) * inner)
+        made.first[cut] = (first[:, None] * inner + np.arange(inner)).reshape(-1)
+        made.weight[:, cut] = np.repeat(moved, inner, axis=0).T
+    return made
 
 
 @lru_cache(maxsize=256)
@@ -180,16 +192,20 @@ def steady(rule: AxisRule, dtype: str, period: int, advance: int) -> Steady | No
     groups = rule.out_size // period
     if groups < 2 or rule.out_size % period:
         return None
-    offset = (table.first - np.repeat(np.arange(groups), period) * advance).reshape(groups, period)
+    first, count, shaped = (x.reshape(groups, -1) for x in (table.first, table.count, weight))
     middle = groups // 2
-    shaped = weight.reshape(groups, period, -1)
-    whole = (table.count == table.longest).reshape(groups, period)
-    same = ((offset == offset[middle]) & whole & (shaped == shaped[middle]).all(axis=2)).all(axis=1)
+    start, pattern = first[middle] - middle * advance, shaped[middle]
+
+    def make(low: int, high: int) -> tuple[_Array]:
+        offset = first[low:high] - np.arange(low, high)[:, None] * advance
+        whole = (offset == start) & (count[low:high] == table.longest)
+        return (whole.all(axis=1) & (shaped[low:high] == pattern).all(axis=1),)
+
+    same = in_pieces(make, 0, groups, max(1, pieces.PIECE // len(pattern)))[0]
     if not same[middle]:
         return None
     low = middle - int(np.argmin(same[middle::-1])) + 1 if not same[:middle].all() else 0
     high = middle + int(np.argmin(same[middle:])) if not same[middle:].all() else groups
     if (high - low) * 2 < groups:
         return None
-    pattern = np.ascontiguousarray(shaped[middle])
-    return Steady(low, high, tuple(int(s) for s in offset[middle]), pattern)
+    return Steady(low, high, tuple(map(int, start)), pattern.reshape(period, -1).copy())
