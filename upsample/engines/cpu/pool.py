@@ -13,13 +13,14 @@ import numpy as np
 
 from upsample import arrays
 from upsample.arrays import Array
+from upsample.copies import contiguous, copy
 from upsample.engines import pages
 from upsample.engines.cpu import threads
 from upsample.engines.cpu.compile import bound, frozen
 from upsample.engines.cpu.pool_few import pool_cells, pool_rows
 from upsample.engines.cpu.pool_kernels import AXIS, pool_indices, pool_values
 from upsample.engines.cpu.pool_tables import Cells, Rows, few_taps
-from upsample.plans.pieces import PIECE, in_pieces
+from upsample.plans.pieces import PIECE
 from upsample.plans.window import PoolPlan, SpanAxis, WindowAxis
 
 __all__ = ["ready", "run"]
@@ -32,6 +33,8 @@ _ALONE = 2
 """Blocks of a few taps up to which one thread makes all: a second one wakes after a quarter of that time."""
 _LONGEST = 1 << 26
 """Comparisons of a block of large windows at most: some fiftieth of a second."""
+_SHORTEST = 1 << 8
+"""Cells of a row that take longer than it takes to find one tap's row."""
 _TILE = 1 << 12
 """Cells of the last axis that are made at once, so that rows stay in the first-level cache."""
 _ROWS_TOGETHER = 1 << 11
@@ -39,6 +42,8 @@ _ROWS_TOGETHER = 1 << 11
 _NO_INDICES = np.empty(0, dtype=np.int64)
 _KEPT = 1 << 15
 """Reduced cells that are kept for the windows that share them."""
+_SHARED = 1 << 18
+"""The same where every row of cells but one is kept for the next: each kept row saves as many as a window has."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -48,7 +53,7 @@ class _Geometry:
     Attributes
     ----------
     grid : array
-        As `upsample.engines.cpu.pool_kernels` says.
+        As `upsample.engines.cpu.pool_kernels` says; empty where taps are few.
     axes : int
         Leading axes.
     large, small : tuple of int
@@ -65,9 +70,8 @@ class _Geometry:
         Reduced rows that are kept.
     rest : int
         Rows of cells in a slice of the first axis.
-    spans : tuple of (array, array)
-        For each axis and cell: a bound below the positions that it and later cells read, and one past those that it
-        and earlier cells read.
+    windows : tuple of WindowAxis or SpanAxis
+        Two or more.
     few : Cells, Rows or None
         The tables of windows of few taps, of which each is compared for itself.
     """
@@ -82,7 +86,7 @@ class _Geometry:
     tiles: tuple[tuple[int, int], ...]
     kept: int
     rest: int
-    spans: tuple[tuple[_A, _A], ...]
+    windows: tuple[WindowAxis | SpanAxis, ...]
     few: Cells | Rows | None
 
 
@@ -90,40 +94,27 @@ class _Geometry:
 def _geometry(plan: PoolPlan) -> _Geometry:
     axes = plan.axes if len(plan.axes) > 1 else (WindowAxis(1, 1, 1, 1, 0, 1), *plan.axes)
     last, leading = axes[-1], axes[:-1]
-    numbers: list[int] = []
-    tables: list[_A] = []
-    place = AXIS * len(axes)
-    for at, axis in ((len(leading), last), *enumerate(leading)):
-        weight = math.prod(a.kernel if isinstance(a, WindowAxis) else a.large for a in axes[at + 1 :])
-        if isinstance(axis, WindowAxis):
-            step = axis.dilation if at == len(leading) and not plan.local_indices else weight
-            numbers += [axis.large, axis.small, axis.kernel, axis.stride, axis.padding, axis.dilation, step, place]
-        else:
-            numbers += [axis.large, axis.small, 0, 0, 0, 1, weight, place]
-        piece = PIECE if isinstance(axis, WindowAxis) else axis.small
-        tables += in_pieces(partial(_tables, axis), 0, axis.small, piece)
-        place += 3 * axis.small
-    grid = np.concatenate([np.asarray(numbers, dtype=np.int64), *tables])
     few = None if plan.local_indices else few_taps(axes)
     leads, across = math.prod(map(_taps, leading)), _taps(last)
     tile = last.small if isinstance(few, Cells) else min(last.small, _TILE)
+    reach = _reach(leading[-1]) if len(leading) == 1 else math.prod(axis.large for axis in leading)
+    shared = few is None and len(leading) == 1 and isinstance(leading[0], WindowAxis) and leads > leading[0].stride
     if few is None:
-        tile = min(tile, max(16, _LONGEST // (leads * across)))
+        tile = min(tile, max(16, min(_LONGEST // (leads * across), _SHARED // reach if shared else tile)))
     positions = math.prod(axis.large for axis in axes)
     rows = math.prod(axis.small for axis in leading)
     tiles = [(b, min(b + tile, last.small)) for b in range(0, last.small, tile)]
     reads = max(positions, rows * last.small * (1 if few is None else few.count))
     per_row = max(1, reads // (rows * len(tiles)))
-    reach = _reach(leading[-1]) if len(leading) == 1 else math.prod(axis.large for axis in leading)
     of_plane = rows if isinstance(few, Cells) else 1  # whose blocks are whole planes
-    kept = max(1, min(reach, _KEPT // tile))
+    kept = max(1, min(reach, (_SHARED if shared else _KEPT) // tile))
     step = _BLOCK // per_row
     if few is None:
         reduced = min(leads, leading[0].stride) if kept == reach and isinstance(leading[0], WindowAxis) else leads
-        step = min(step, _LONGEST // (tile * (leads + across * reduced)))
+        step = min(step, _LONGEST // (max(tile, _SHORTEST) * leads + tile * across * reduced))
     step = max(1, step // of_plane) * of_plane
     return _Geometry(
-        frozen(grid),
+        frozen(np.empty(0, dtype=np.int64) if few is not None else _grid(axes, plan.local_indices)),
         len(leading),
         tuple(axis.large for axis in axes),
         tuple(axis.small for axis in axes),
@@ -133,30 +124,45 @@ def _geometry(plan: PoolPlan) -> _Geometry:
         tuple(tiles),
         kept,
         rows // leading[0].small,
-        tuple(_span(axis) for axis in axes),
+        axes,
         few,
     )
 
 
 def _taps(axis: WindowAxis | SpanAxis) -> int:
-    return min(axis.kernel, axis.large) if isinstance(axis, WindowAxis) else int(axis.count().max())
+    return min(axis.kernel, axis.large) if isinstance(axis, WindowAxis) else axis.longest
 
 
 def _reach(axis: WindowAxis | SpanAxis) -> int:
-    return min(axis.reach, axis.large) if isinstance(axis, WindowAxis) else int(axis.count().max())
+    return min(axis.reach, axis.large) if isinstance(axis, WindowAxis) else axis.longest
 
 
-def _span(axis: WindowAxis | SpanAxis) -> tuple[_A, _A]:
-    """Bounds of what the cells of an axis read; both ascend."""
-    first = axis.first() if isinstance(axis, SpanAxis) else axis.positions(0)
-    past = first + (axis.count() if isinstance(axis, SpanAxis) else axis.reach)
-    return first.clip(0, axis.large), past.clip(0, axis.large)
+def _grid(axes: tuple[WindowAxis | SpanAxis, ...], local: bool) -> _A:
+    """Lay out the numbers of all axes, the last one first, and then their tables, a piece at a time."""
+    last, place = len(axes) - 1, AXIS * len(axes)
+    grid = np.empty(place + 3 * sum(axis.small for axis in axes), dtype=np.int64)
+    for number, at in enumerate((last, *range(last))):
+        axis = axes[at]
+        weight = math.prod(a.kernel if isinstance(a, WindowAxis) else a.large for a in axes[at + 1 :])
+        if isinstance(axis, WindowAxis):
+            step = axis.dilation if at == last and not local else weight
+            numbers = axis.large, axis.small, axis.kernel, axis.stride, axis.padding, axis.dilation, step, place
+        else:
+            numbers = axis.large, axis.small, 0, 0, 0, 1, weight, place
+        grid[AXIS * number : AXIS * (number + 1)] = numbers
+        tables = grid[place : place + 3 * axis.small].reshape(3, -1)
+        for begin in range(0, axis.small, PIECE):
+            end = min(begin + PIECE, axis.small)
+            for table, made in zip(tables, _tables(axis, begin, end), strict=True):
+                table[begin:end] = made
+        place += 3 * axis.small
+    return grid
 
 
 def _tables(axis: WindowAxis | SpanAxis, begin: int, end: int) -> tuple[_A, _A, _A]:
     """For each cell from and to: the first position inside, how many taps lie inside, and how many before them."""
     if isinstance(axis, SpanAxis):
-        return axis.first()[begin:end], axis.count()[begin:end], np.zeros(end - begin, dtype=np.int64)
+        return *axis.spans(begin, end), np.zeros(end - begin, dtype=np.int64)
     cells = axis.cells(begin, end)
     before = cells.first_inside()
     first = cells.positions(0) + before * axis.dilation
@@ -179,7 +185,7 @@ def run(
         _pool(plan, source, values, indices)
     for place, made in enumerate((values, indices)):
         if given[place] is not None and given[place] is not made:
-            given[place][...] = made
+            copy(made, given[place])
     return (values if given[0] is None else given[0]), (indices if given[1] is None else given[1])
 
 
@@ -261,7 +267,7 @@ def _pool(plan: PoolPlan, x: _A, values: _A, indices: _A | None) -> None:
     if name == "bool":
         x, values = x.view(np.uint8), values.view(np.uint8)
     half = name in ("float16", "bfloat16")
-    source = frozen(np.ascontiguousarray(x))
+    source = frozen(contiguous(x))
     work = _Work(
         plan,
         g,
@@ -318,10 +324,13 @@ class _Work:
 
     def _needed(self, axis: int, begin: int, end: int) -> tuple[int, int]:
         """Positions of an axis that cells from `begin` read first, and one past those that cells up to `end` do."""
+        a, size = self.g.windows[axis], self.g.large[axis]
         if isinstance(self.g.few, Cells):  # its table is of whole planes
-            return 0, self.g.large[axis]
-        firsts, lasts = self.g.spans[axis]
-        return int(firsts[begin]), int(lasts[end - 1])
+            return 0, size
+        if isinstance(a, SpanAxis):
+            return begin * a.large // a.small, -(-end * a.large // a.small)
+        low, high = begin * a.stride - a.padding, (end - 1) * a.stride - a.padding + a.reach
+        return min(max(low, 0), size), min(max(high, 0), size)
 
     def _call(self, x: _A, piece: tuple[int, ...], target: _A, step: int) -> None:
         indexed = self.indices is not None

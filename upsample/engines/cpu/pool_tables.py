@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -70,40 +71,38 @@ class Rows:
 
 def few_taps(axes: tuple[_Axis, ...]) -> Cells | Rows | None:
     """Lay out the taps, or None where there are many, or where a window has none inside."""
-    found = [_positions(axis) for axis in axes]
-    tables = [table for table in found if table is not None]
-    if len(tables) < len(axes) or math.prod(table.shape[1] for table in tables) > _FEW_TAPS:
+    taps = math.prod(axis.longest if isinstance(axis, SpanAxis) else axis.kernel for axis in axes)
+    windows = [axis for axis in axes if isinstance(axis, WindowAxis)]
+    if taps > _FEW_TAPS or not all(axis.every_window_has_an_element() for axis in windows):
         return None
     size, cells = (math.prod(numbers) for numbers in zip(*((a.large, a.small) for a in axes), strict=True))
-    taps = math.prod(table.shape[1] for table in tables)
-    last = axes[-1]
+    *leading, last = axes
     if last.small <= _SHORT and (cells + _TOGETHER) * (taps + MORE) <= _CELLS and size < 1 << 21:
-        return _cells(_joined(axes, tables), size)
-    lead = _joined(axes[:-1], tables[:-1])
-    if isinstance(last, SpanAxis) or lead.shape[0] * (taps + MORE) > _LEAD or size >= 1 << 31:
+        return _cells(_joined(axes), size)
+    rows = math.prod(axis.small for axis in leading)
+    if isinstance(last, SpanAxis) or rows * (taps + MORE) > _LEAD or size >= 1 << 31:
         return None
-    return _rows(last, lead, tables[-1], math.prod(axis.large for axis in axes[:-1]))
+    return _rows(last, _joined(leading), math.prod(axis.large for axis in leading))
 
 
-def _positions(axis: _Axis) -> _A | None:
+def _positions(axis: _Axis) -> _A:
     """Where the taps of each cell lie; one in the padding lies where the nearest one inside does."""
     if isinstance(axis, SpanAxis):
-        first, count, before, step = axis.first(), axis.count(), np.zeros(axis.small, dtype=np.int64), 1
-        taps = int(count.max(initial=0))
+        (first, count), before = axis.spans(0, axis.small), np.zeros(axis.small, dtype=np.int64)
+        step, taps = 1, axis.longest
     else:
         before, step, taps = axis.first_inside(), axis.dilation, axis.kernel
         first = axis.positions(0) + before * step
         count = np.minimum(taps - before, -(-(axis.large - first) // step))
-    if taps > _FEW_TAPS or count.min(initial=1) < 1:
-        return None
     tap = np.arange(taps) - before[:, None]
     return np.asarray(first[:, None] + np.clip(tap, 0, count[:, None] - 1) * step)
 
 
-def _joined(axes: tuple[_Axis, ...], tables: list[_A]) -> _A:
+def _joined(axes: Iterable[_Axis]) -> _A:
     """Positions of the taps of several axes together, ``[cells, taps]``."""
     joined = np.zeros((1, 1), dtype=np.int64)
-    for axis, table in zip(axes, tables, strict=True):
+    for axis in axes:
+        table = _positions(axis)
         both = joined[:, None, :, None] * axis.large + table[None, :, None, :]
         joined = both.reshape(joined.shape[0] * table.shape[0], -1)
     return joined
@@ -124,13 +123,13 @@ def _cells(table: _A, size: int) -> Cells:
     return Cells((size, len(table), group), frozen(packed), frozen(home.astype(np.uint32)))
 
 
-def _rows(last: WindowAxis, lead: _A, columns: _A, in_rows: int) -> Rows:
-    inside = (columns == columns[:, :1] + np.arange(columns.shape[1]) * last.dilation).all(axis=1)
-    low = int(np.argmax(inside)) if inside.any() else last.small
-    high = low + int(inside.sum())
-    kernel, leads = columns.shape[1], lead.shape[1]
+def _rows(last: WindowAxis, lead: _A, in_rows: int) -> Rows:
+    low = min(-(-last.padding // last.stride), last.small)  # the cells that have all their taps inside
+    high = min(max((last.large + last.padding - last.reach) // last.stride + 1, low), last.small)
+    kernel, leads = last.kernel, lead.shape[1]
     across = np.tile(np.arange(kernel) * last.dilation - last.padding, leads)
-    border = np.tile(np.concatenate([columns[:low], columns[high:]]), (1, leads))
+    border = np.concatenate([_positions(last.cells(0, low)), _positions(last.cells(high, last.small))])
+    border = np.tile(border, (1, leads))
     sizes = (in_rows, len(lead), last.large, last.small, last.stride, low, high)
     tables = (np.repeat(lead, kernel, axis=1), across, border)
     lead, across, border = (frozen(np.ascontiguousarray(_whole_turns(table))) for table in tables)
