@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from types import ModuleType
 from typing import Any
 
 import numpy as np
 
 from upsample import arrays
+from upsample.copies import contiguous
 from upsample.engines.portable.results import scalar
 from upsample.errors import bad_index, bad_value
 from upsample.plans.window import UnpoolPlan
 
-__all__ = ["check_duplicates", "check_range", "legal"]
+__all__ = ["check_duplicates", "check_range", "legal", "named_twice"]
 
 _SORTED = 1 << 20
-"""Indices that one call of NumPy sorts: nobody looks for Ctrl-C meanwhile."""
+"""Indices that one call of NumPy sorts or looks at: nobody looks for Ctrl-C meanwhile."""
 
 
 def legal(plan: UnpoolPlan) -> range:
@@ -28,10 +30,16 @@ def legal(plan: UnpoolPlan) -> range:
 def check_range(xp: ModuleType, plan: UnpoolPlan, where: Any, names: tuple[str, str]) -> None:
     """Raise IndexError that names the first index outside of its window or plane, if there is one."""
     allowed = legal(plan)
-    bad = xp.logical_or(where < allowed.start, where >= allowed.stop)
-    if not arrays.all_true(xp.any(bad)):
+    looked = (
+        (*piece, xp.logical_or(piece[1] < allowed.start, piece[1] >= allowed.stop)) for piece in _pieces(xp, where)
+    )
+    found = next((each for each in looked if arrays.all_true(xp.any(each[2]))), None)
+    if found is None:
         return
-    place, value = _first(xp, bad, where)
+    begin, part, bad = found
+    at = int(xp.argmax(arrays.astype(xp, xp.reshape(bad, (-1,)), xp.uint8)))
+    place = tuple(int(p) for p in np.unravel_index(begin + at, where.shape))
+    value = int(xp.reshape(part, (-1,))[at])
     of = "window" if plan.local_indices else "output plane"
     shape = tuple(axis.kernel for axis in plan.windows) if plan.local_indices else plan.large_shape
     raise bad_index(
@@ -55,14 +63,19 @@ def check_duplicates(xp: ModuleType, plan: UnpoolPlan, where: Any, names: tuple[
         if found is None:
             continue
         plane, cell = begin + found[0], found[1]
-        place = np.unravel_index(plane * cells + cell, where.shape)
-        raise bad_value(
-            names[0],
-            f"{names[1]}[{', '.join(str(int(p)) for p in place)}]",
-            int(flat[plane, cell]),
-            "an earlier cell of the same plane names that position too and duplicates='error'",
-            "pass duplicates='last' or 'sum'",
-        )
+        raise named_twice(where.shape, plane * cells + cell, int(flat[plane, cell]), names)
+
+
+def named_twice(shape: tuple[int, ...], number: int, value: int, names: tuple[str, str]) -> ValueError:
+    """Return the error for the cell of that number, whose index an earlier cell of its plane has."""
+    place = np.unravel_index(number, shape)
+    return bad_value(
+        names[0],
+        f"{names[1]}[{', '.join(str(int(p)) for p in place)}]",
+        value,
+        "an earlier cell of the same plane names that position too and duplicates='error'",
+        "pass duplicates='last' or 'sum'",
+    )
 
 
 def _first_twice(xp: ModuleType, flat: Any) -> tuple[int, int] | None:
@@ -78,7 +91,11 @@ def _first_twice(xp: ModuleType, flat: Any) -> tuple[int, int] | None:
     return plane, int(xp.min(later))
 
 
-def _first(xp: ModuleType, bad: Any, where: Any) -> tuple[tuple[int, ...], int]:
-    flat = int(xp.argmax(arrays.astype(xp, xp.reshape(bad, (-1,)), xp.uint8)))
-    place = tuple(int(p) for p in np.unravel_index(flat, where.shape))
-    return place, int(xp.reshape(where, (-1,))[flat])
+def _pieces(xp: ModuleType, where: Any) -> Iterator[tuple[int, Any]]:
+    """Yield the indices, those of NumPy a piece at a time, and the number of the first of each piece."""
+    if xp is not np:
+        yield 0, where
+        return
+    flat = contiguous(where).reshape(-1)
+    for begin in range(0, flat.size, _SORTED):
+        yield begin, flat[begin : begin + _SORTED].astype(np.int64, copy=False)

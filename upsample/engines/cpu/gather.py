@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from upsample.arrays import Array
+from upsample.copies import contiguous
 from upsample.engines import pages
 from upsample.engines.cpu import threads
 from upsample.engines.cpu.compile import frozen
@@ -39,8 +40,8 @@ def run(xp: ModuleType, plan: UnpoolPlan, y: Array, indices: Array) -> Array:
     if result.size == 0:
         return result
     g, kind = geometry(plan), _UNSIGNED[source.dtype.itemsize]
-    flat = frozen(np.ascontiguousarray(where)).reshape(-1)
-    values, made = frozen(np.ascontiguousarray(source)).reshape(-1).view(kind), result.reshape(-1).view(kind)
+    flat = frozen(contiguous(where)).reshape(-1)
+    values, made = frozen(contiguous(source)).reshape(-1).view(kind), result.reshape(-1).view(kind)
     if plan.duplicates != "last":
         _take(plan, g, values, flat, made)
     elif not len(g.bands) or not _take_bands(plan, g, values, flat, made):
@@ -86,13 +87,14 @@ def _take_planes(plan: UnpoolPlan, g: Geometry, values: _A, where: _A, made: _A)
     def block(number: int) -> None:
         first, last = number * together, min((number + 1) * together, where.size // g.cells)
         part, end = values[first * g.positions : last * g.positions], last * g.cells
-        made[first * g.cells : end] = 0
         step = max(_BLOCK, end - first * g.cells) if last - first > 1 else _BLOCK
         for begin in range(0, g.positions, _SEEN):
             seen = np.empty(min(_SEEN, g.positions - begin), dtype=np.uint8)
             for to in range(end, first * g.cells, -step):
+                threads.look()
                 cut = slice(max(to - step, first * g.cells), to)
+                if begin == 0:
+                    made[cut] = 0
                 take_last(part, targets(plan, where, cut), last - first, begin, to == end, seen, made[cut])
 
-    alone = g.cells > _BLOCK  # the caller looks for signals between two cuts, a helper only after the plane
-    threads.each_block(block, -(-where.size // (g.cells * together)), 1 if alone else None)
+    threads.each_block(block, -(-where.size // (g.cells * together)))

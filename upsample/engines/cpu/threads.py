@@ -1,17 +1,19 @@
 """A small thread pool for kernels that release the GIL.
 
-The calling thread works too, and looks for signals between blocks: a block should stay well under 100 ms. Each thread
-has a lane of its own, blocks that follow each other, and only when that is done takes from the far end of another's:
-neighbouring blocks share huge pages, and a fresh one that two threads touch at once is cleared by both. Numba's own
-threading layers are not used, since they die after a fork, abort when two threads call at once, and cost 70 µs after
-idling. Which thread runs a block never shows in the result.
+The calling thread works too, and looks for signals between blocks: a block should stay well under 100 ms, or `look` as
+often. Each thread has a lane of its own, blocks that follow each other, and only when that is done takes from the far
+end of another's: neighbouring blocks share huge pages, and a fresh one that two threads touch at once is cleared by
+both. Numba's own threading layers are not used, since they die after a fork, abort when two threads call at once, and
+cost 70 µs after idling. Which thread runs a block never shows in the result.
 
 Nothing is locked: an interrupt may come between any two steps of the caller, also between taking a lock and the `try`
-that would release it. What threads tell each other goes through single calls that are whole or not at all.
+that would release it, as in `threading.Thread.start`. What threads tell each other goes through single calls that are
+whole or not at all.
 """
 
 from __future__ import annotations
 
+import _thread
 import itertools
 import os
 import queue
@@ -20,7 +22,7 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 
-__all__ = ["each_block", "number"]
+__all__ = ["each_block", "look", "number"]
 
 
 def number() -> int:
@@ -29,6 +31,20 @@ def number() -> int:
     if asked.isdecimal() and int(asked) > 0:
         return int(asked)
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+_here = threading.local()
+"""`call`: the one of which this thread makes a block."""
+
+
+def look() -> None:
+    """Raise what has stopped the call that this thread makes a block of: for blocks that are long, between two parts.
+
+    The calling thread looks for signals there by itself.
+    """
+    call = getattr(_here, "call", None)
+    if call is not None and call.error is not None:
+        raise call.error
 
 
 class _Call:
@@ -46,10 +62,15 @@ class _Call:
 
     def work(self) -> None:
         """Take blocks until none is left, or another thread failed."""
-        for block in self._blocks():
-            if self.error is not None:
-                return
-            self.function(block)
+        outer = getattr(_here, "call", None)
+        _here.call = self
+        try:
+            for block in self._blocks():
+                if self.error is not None:
+                    return
+                self.function(block)
+        finally:
+            _here.call = outer
 
     def _blocks(self) -> Iterator[int]:
         """Take the blocks of a lane of one's own, then the last ones of the others'."""
@@ -95,15 +116,14 @@ class _Pool:
 
     def __init__(self) -> None:
         self.calls: queue.SimpleQueue[_Call] = queue.SimpleQueue()
-        self.threads: dict[int, threading.Thread] = {}
+        self.threads: dict[int, int] = {}
 
     def grow(self, size: int) -> None:
         for number in range(len(self.threads), size):
-            threading.Thread(target=self._serve, args=(number,), name=f"upsample-{number}", daemon=True).start()
+            _thread.start_new_thread(self._serve, (number,))
 
     def _serve(self, number: int) -> None:
-        thread = threading.current_thread()
-        if self.threads.setdefault(number, thread) is not thread:
+        if self.threads.setdefault(number, threading.get_ident()) != threading.get_ident():
             return  # two callers made it at once
         while True:
             self.calls.get().help()

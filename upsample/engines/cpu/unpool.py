@@ -17,20 +17,20 @@ import numpy as np
 
 from upsample import arrays
 from upsample.arrays import Array
+from upsample.copies import contiguous, copy
 from upsample.engines import pages
 from upsample.engines.cpu import stream, threads
 from upsample.engines.cpu.compile import bound, frozen
 from upsample.engines.cpu.grid import grid_of
 from upsample.engines.cpu.unpool_kernels import (
     any_outside,
-    any_twice,
+    first_twice,
     make_bands,
     make_planes,
     own_targets,
     window_targets,
 )
-from upsample.engines.index_checks import check_duplicates, check_range, legal
-from upsample.plans.pieces import PIECE, in_pieces
+from upsample.engines.index_checks import check_range, legal, named_twice
 from upsample.plans.window import SpanAxis, UnpoolPlan, WindowAxis
 
 __all__ = ["Geometry", "geometry", "ready", "run", "targets"]
@@ -85,24 +85,23 @@ def geometry(plan: UnpoolPlan) -> Geometry:
 
 
 def _spans(axis: WindowAxis | SpanAxis) -> _A:
-    """Where on an axis the window of each cell begins and ends."""
+    """Where on an axis the window of each cell begins and ends; nothing where there are too many cells."""
+    if axis.small > _SLICES:
+        return np.empty((0, 2), dtype=np.int64)
     if isinstance(axis, SpanAxis):
-        return np.stack([axis.first(), axis.first() + axis.count()], axis=1)
-
-    def make(low: int, high: int) -> tuple[_A]:
-        starts = axis.cells(low, high).positions(0)
-        return (np.stack([starts, starts + axis.reach], axis=1).clip(0, axis.large),)
-
-    return in_pieces(make, 0, axis.small, PIECE)[0]
+        starts, count = axis.spans(0, axis.small)
+        return np.stack([starts, starts + count], axis=1)
+    starts = axis.positions(0)
+    return np.stack([starts, starts + axis.reach], axis=1).clip(0, axis.large)
 
 
 def _bands(plan: UnpoolPlan, spans: _A) -> _A:
     """Cut large planes along the first axis; none where a window lies in the padding, or rows or windows are long."""
     axis, line = plan.axes[0], math.prod(plan.large_shape[1:])
-    reach = int((spans[:, 1] - spans[:, 0]).max())
+    reach = int((spans[:, 1] - spans[:, 0]).max(initial=0))
     step = max(_BAND // line, 4 * reach)  # of what a band's cells can reach, most lies in it
     positions = math.prod(plan.large_shape)
-    if positions <= _BAND or step * line > _RANGE or len(spans) > _SLICES or (spans[:, 0] >= spans[:, 1]).any():
+    if positions <= _BAND or step * line > _RANGE or not len(spans) or (spans[:, 0] >= spans[:, 1]).any():
         return np.empty((0, 6), dtype=np.int64)
     align = min(axis.stride, step) if isinstance(axis, WindowAxis) else 1
     shift = -axis.padding % align if isinstance(axis, WindowAxis) else 0
@@ -126,7 +125,7 @@ def run(xp: ModuleType, plan: UnpoolPlan, x: Array, indices: Array, out: Array |
     elif result.size:
         _unpool(plan, source, where, result, names, fresh=not (direct or pages.reused(result)))
     if given is not None and not direct:
-        given[...] = result
+        copy(result, given)
     return result if given is None else given
 
 
@@ -158,11 +157,11 @@ def ready(plan: UnpoolPlan, x: Array, indices: Array) -> Callable[..., Array]:
 
 def _unpool(plan: UnpoolPlan, x: _A, where: _A, result: _A, names: tuple[str, str], *, fresh: bool) -> None:
     g = geometry(plan)
-    flat = frozen(np.ascontiguousarray(where)).reshape(-1)
+    flat = frozen(contiguous(where)).reshape(-1)
     if plan.check_indices and (plan.local_indices or plan.duplicates == "error"):
         _check(plan, g, where, flat, names)  # of others it shows while the result is made
     half = plan.duplicates == "sum" and arrays.dtype_name(x) in ("float16", "bfloat16")
-    values, made = frozen(np.ascontiguousarray(x)).reshape(-1), result.reshape(-1)
+    values, made = frozen(contiguous(x)).reshape(-1), result.reshape(-1)
     if plan.duplicates != "sum":
         kind = _UNSIGNED[x.dtype.itemsize]
         values, made = values.view(kind), made.view(kind)
@@ -221,6 +220,7 @@ class _Work:
         scratch = self._scratch(max(g.positions, _BAND) if whole else 2 * _BAND + 1, made)
         bad: Any = False
         for cell in range(plane0 * g.cells, plane1 * g.cells, step * planes):
+            threads.look()
             cut = slice(cell, min(cell + step * planes, plane1 * g.cells))
             part = (begin, g.positions, cell == plane0 * g.cells, self.plan.duplicates == "sum")
             bad |= make_planes(self._wide_values(cut), targets(self.plan, self.where, cut), planes, part, scratch, made)
@@ -294,16 +294,26 @@ def _check(plan: UnpoolPlan, g: Geometry, where: _A, flat: _A, names: tuple[str,
     if _each(outside, 1, flat.size, 4 * _BLOCK):
         _raise_range(plan, where, names)
 
-    def twice(plane0: int, plane1: int, begin: int, end: int) -> bool:
-        part = flat[plane0 * g.cells : plane1 * g.cells]
-        part = part if part.dtype == np.int64 else frozen(part.astype(np.int64))
-        return bool(any_twice(part, plane1 - plane0, begin, np.empty(max(end - begin, 0), dtype=np.uint8)))
+    found: list[int] = []
 
-    if plan.duplicates != "error":
-        return
-    if plan.local_indices or _each(twice, flat.size // g.cells, g.positions, _RANGE >> 3):
-        check_duplicates(np, plan, where.astype(np.int64, copy=False), names)
+    def twice(plane0: int, plane1: int, begin: int, end: int) -> bool:
+        planes, seen = plane1 - plane0, np.zeros(max(end - begin, 0) * (plane1 - plane0), dtype=np.uint8)
+        step = g.cells if planes > 1 else _BLOCK
+        for cell in range(plane0 * g.cells, plane1 * g.cells, step * planes):
+            threads.look()
+            part = flat[cell : min(cell + step * planes, plane1 * g.cells)]
+            part = part if part.dtype == np.int64 else frozen(part.astype(np.int64))
+            at = first_twice(part, planes, begin, seen)
+            if at >= 0:
+                found.append(cell + at)
+                break
+        return False
+
+    if plan.duplicates == "error":
+        _each(twice, flat.size // g.cells, g.positions, _RANGE >> 3)
+    if found:
+        raise named_twice(where.shape, min(found), int(flat[min(found)]), names)
 
 
 def _raise_range(plan: UnpoolPlan, where: _A, names: tuple[str, str]) -> None:
-    check_range(np, plan, where.astype(np.int64, copy=False), names)
+    check_range(np, plan, where, names)

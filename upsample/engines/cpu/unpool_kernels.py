@@ -14,7 +14,7 @@ from upsample.engines.cpu.compile import kernel, part
 from upsample.engines.cpu.grid import AXIS, row_place
 from upsample.engines.cpu.stream import stream
 
-__all__ = ["any_outside", "any_twice", "make_bands", "make_planes", "own_targets", "window_targets"]
+__all__ = ["any_outside", "first_twice", "make_bands", "make_planes", "own_targets", "window_targets"]
 
 _A = np.ndarray[Any, Any]
 
@@ -33,18 +33,22 @@ def any_outside(where: _A, least: int, count: int) -> Any:
 
 
 @kernel
-def any_twice(where: _A, planes: int, begin: int, seen: _A) -> bool:
-    """Whether two cells of a plane name one position from `begin` on, as far as `seen`, scratch, reaches."""
-    cells, size = where.shape[0] // planes, np.uint64(seen.shape[0])
+def first_twice(where: _A, planes: int, begin: int, seen: _A) -> int:
+    """Return the number of the first cell that names a position which an earlier cell of its plane named; -1 if none.
+
+    Only positions from `begin` on count, as many in each plane as `seen [planes, positions]` has; it remembers them.
+    """
+    cells, positions = where.shape[0] // planes, seen.shape[0] // planes
+    size = np.uint64(positions)
     for plane in range(planes):
-        seen[:] = 0
+        base = np.uint64(plane * positions)
         for i in range(plane * cells, (plane + 1) * cells):
             target = np.uint64(where[i] - begin)
             if target < size:
-                if seen[target]:
-                    return True
-                seen[target] = 1
-    return False
+                if seen[base + target]:
+                    return i
+                seen[base + target] = 1
+    return -1
 
 
 @part
