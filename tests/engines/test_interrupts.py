@@ -132,17 +132,20 @@ x = np.arange(64, dtype="f4").reshape(1, 1, 8, 8)
 def call(): return upsample.max_unpool2d(*upsample.max_pool2d_with_indices(x, 2, engine="cpu"), 2, engine="cpu")
 signal.signal(signal.SIGINT, signal.default_int_handler)
 signal.signal(signal.SIGALRM, lambda *_: signal.raise_signal(signal.SIGINT))
-ends = []
-while "done" not in ends:
+late = []
+while True:
     try:
-        signal.setitimer(signal.ITIMER_REAL, 0.02 * 1.1 ** len(ends))
+        delay = 0.02 * 1.1 ** len(late)
+        begin = time.perf_counter()
+        signal.setitimer(signal.ITIMER_REAL, delay)
         call()
-        ends.append("done")
+        break
     except KeyboardInterrupt:
-        ends.append("interrupted")
+        late.append(time.perf_counter() - begin - delay)
 signal.setitimer(signal.ITIMER_REAL, 0)
-assert "interrupted" in ends
+assert late
 assert call().sum() == 8 * 4 * (1 + 3 + 5 + 7) + 4 * (1 + 3 + 5 + 7)
+print(*late)
 """
 LINUX = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="timers, signals and forks are Linux's here")
 
@@ -164,9 +167,11 @@ def test_thousands_of_interrupts_leave_every_thread_at_hand() -> None:
 
 @LINUX
 def test_interrupts_while_kernels_are_compiled(tmp_path: Path) -> None:
-    """An exception in a callback of LLVM's is lost: the call failed by an error of Numba's."""
+    """A thread compiles: an exception in a callback of LLVM's is lost, and the call failed by an error of Numba's."""
     needs_numba()
-    _run(COLD, NUMBA_CACHE_DIR=str(tmp_path))
+    late = sorted(map(float, _run(COLD, NUMBA_CACHE_DIR=str(tmp_path)).split()))
+    print(f"{', '.join(f'{each * 1e3:.0f}' for each in late)} ms")
+    assert late[len(late) // 2] < BOUND  # one may be late because the machine was
 
 
 @LINUX

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-import signal
+import _thread
+import atexit
+import os
+import queue
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+import time
+from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, TypeVar, cast
@@ -33,21 +36,50 @@ class _Apart(Compiler):  # type: ignore[misc]
 _OPTIONS: dict[str, Any] = {"error_model": "numpy", "fastmath": {"contract"}, "pipeline_class": _Apart}
 
 
-@contextmanager
-def _undisturbed() -> Iterator[None]:
-    """Hold Ctrl-C back: an exception inside a callback of LLVM's is lost, and with it the machine code."""
-    handler = signal.getsignal(signal.SIGINT)
-    if not callable(handler) or threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    held: list[tuple[Any, ...]] = []
-    signal.signal(signal.SIGINT, lambda *given: held.append(given))
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, handler)
-        if held:
-            handler(*held[0])
+_begun: list[None] = []
+_ended: list[None] = []
+
+
+def _finish() -> None:
+    """Wait for kernels that nobody waits for any more: nothing of LLVM's may be half done at an exit or in a fork."""
+    while len(_ended) < len(_begun):
+        time.sleep(0.01)
+
+
+atexit.register(_finish)
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(before=_finish)
+
+
+def _in_a_thread(dispatcher: Any) -> Callable[[Any], Any]:
+    """Return a dispatcher's `compile` that Ctrl-C ends at once: a thread of its own finishes, and the kernel is kept.
+
+    It takes seconds, and no part of it may be cut short: an exception in a callback of LLVM's is lost, and with it the
+    machine code. Nothing here is locked that an interrupt might leave so: `threading.Thread` would be.
+    """
+    compile_here: Callable[[Any], Any] = dispatcher.compile
+
+    def compile_there(signature: Any) -> Any:
+        if signature in dispatcher.overloads or threading.current_thread() is not threading.main_thread():
+            return compile_here(signature)  # in other threads nobody looks at signals
+        news: queue.SimpleQueue[tuple[Any, BaseException | None]] = queue.SimpleQueue()
+
+        def work() -> None:
+            _begun.append(None)
+            try:
+                news.put((compile_here(signature), None))
+            except BaseException as error:
+                news.put((None, error))
+            finally:
+                _ended.append(None)
+
+        _thread.start_new_thread(work, ())
+        compiled, error = news.get()
+        if error is not None:
+            raise error
+        return compiled
+
+    return compile_there
 
 
 @lru_cache(maxsize=1)
@@ -68,7 +100,7 @@ def kernel(function: _F) -> _F:
     """
     compiled: Any = numba.njit(nogil=True, cache=True, **_OPTIONS)(function)
     compiled._cache._cache_file._source_stamp = _stamp()
-    compiled.compile = _undisturbed()(compiled.compile)  # first calls come by it, and those of other kernels
+    compiled.compile = _in_a_thread(compiled)  # first calls come by it, and those of other kernels
     return cast(_F, compiled)
 
 
