@@ -219,6 +219,18 @@ def test_autocast_converts_what_torch_converts(asked: str, taken: str) -> None:
     assert torch.equal(grad, wanted)
 
 
+def test_an_error_under_autocast_says_why_dtypes_differ() -> None:
+    """float64 beside float32 is refused with float32 called bfloat16, which the user never wrote."""
+    torch = live.torch
+    x, w = torch.zeros((1, 2, 3, 3), dtype=torch.float64), torch.zeros((2, 1, 2, 2))
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        for given in ((x, w), (w, x.reshape(2, 1, 3, 3))):
+            with pytest.raises(TypeError, match=r"as torch\.autocast leaves float64 as it is"):
+                upsample.conv_transpose2d(*given)
+    with pytest.raises(TypeError, match=r"<dtype float32>.*input is float64[^,]*convert one"):
+        upsample.conv_transpose2d(x, w)
+
+
 # -------------------------------------------------------------------------------------- counts and faults
 
 

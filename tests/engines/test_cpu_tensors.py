@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 import pytest
@@ -91,3 +92,39 @@ def test_tensors_on_no_device_are_left_alone() -> None:
     assert engine_of(torch.empty(1, 1, 2, 2, device="meta")) == "portable"
     with pytest.raises(ValueError, match="it takes NumPy arrays and torch CPU tensors only"):
         upsample.interpolate(torch.empty(1, 1, 2, 2, device="meta"), scale_factor=2, engine="cpu")
+
+
+def _empty(*shape: int, dtype: Any = None, device: str = "cpu") -> Any:
+    return torch.zeros(shape, dtype=dtype, device=device)
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda x: upsample.interpolate(x(1, 2, 40, 60), size=(70, 30), mode="bilinear"),
+        lambda x: upsample.interpolate(x(1, 2, 40, 60), size=(7, 30), mode="bicubic", antialias=True),
+        lambda x: upsample.interpolate(x(1, 2, 5, 6, dtype=torch.uint8), scale_factor=2, mode="bilinear"),
+        lambda x: upsample.resize(x(5, 6, dtype=torch.complex64), 9, axes=0),
+        lambda x: upsample.max_pool2d(x(1, 2, 5, 6), 3, 2, 1, return_indices=True),
+        lambda x: upsample.adaptive_max_pool2d(x(1, 2, 5, 6), 3, return_indices=True),
+        lambda x: upsample.max_unpool2d(x(1, 2, 5, 6), x(1, 2, 5, 6, dtype=torch.int64), 2, duplicates="sum"),
+        lambda x: upsample.conv_transpose2d(x(1, 2, 5, 6), x(2, 3, 7, 2), x(3), stride=2),
+        lambda x: upsample.pixel_shuffle(x(1, 4, 5, 6), 2),
+        lambda x: upsample.chainer.max_pooling_2d(x(1, 2, 5, 6), 2, return_indices=True),
+        lambda x: upsample.chainer.upsampling_2d(x(1, 2, 5, 6), x(1, 2, 5, 6, dtype=torch.int64), 3, 2),
+        lambda x: upsample.chainer.unpooling_2d(x(1, 2, 5, 6), 3, 2),
+    ],
+)
+def test_meta_tensors_show_what_a_call_returns(call: Any) -> None:
+    """As in torch: nothing is computed, and shape, dtype and whether there is a gradient are known."""
+    made, wanted = call(functools.partial(_empty, device="meta")), call(_empty)
+    for one, other in zip(*(y if isinstance(y, tuple) else (y,) for y in (made, wanted)), strict=True):
+        assert (one.shape, one.dtype, one.device.type) == (other.shape, other.dtype, "meta")
+
+
+def test_gradients_of_meta_tensors() -> None:
+    x, w = (torch.empty(*shape, device="meta", requires_grad=True) for shape in ((1, 2, 5, 6), (2, 3, 4, 4)))
+    y = upsample.conv_transpose2d(upsample.interpolate(x, scale_factor=2, mode="bicubic"), w)
+    pooled, indices = upsample.max_pool2d(y, 2, return_indices=True)
+    upsample.max_unpool2d(pooled, indices, 2).sum().backward()
+    assert (x.grad.shape, w.grad.shape, x.grad.device.type) == (x.shape, w.shape, "meta")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 import pytest
@@ -9,6 +10,7 @@ import torch_live as live
 
 import upsample
 from upsample import chainer
+from upsample.autograd.text import read, written
 
 torch = live.torch
 
@@ -102,9 +104,34 @@ def test_the_custom_op_is_well_made() -> None:
 
     plan = SpreadPlan((WindowAxis(9, 4, 3, 2, 0, 1), WindowAxis(12, 6, 2, 2, 0, 1)), 1, False)
     step = gradients.Spread("conv_transpose2d", xp, None, plan)
-    door._steps[repr(step)] = step
     x, weight, bias = tensors()
     weight = torch.randn(2, 3, 3, 2).requires_grad_()
     with recording(None):
         for inputs in ([x, weight, bias], [x.detach(), weight]):
-            torch.library.opcheck(door._op, (inputs, repr(step)))
+            torch.library.opcheck(door._op, (inputs, written(step)))
+
+
+def test_a_step_is_read_as_it_was_written() -> None:
+    """All that a graph holds of it, which may be kept in a file: nothing else is made of a text."""
+    import array_api_compat.torch as xp
+
+    from upsample.engines.dispatch import Preferred
+    from upsample.ops import gradients
+    from upsample.plans.resize import AxisRule, ResizePlan, Rounding
+    from upsample.plans.shuffle import ShufflePlan
+    from upsample.plans.window import SpanAxis, UnpoolPlan, WindowAxis
+
+    rule = AxisRule(3, 5, "cubic", (0.1 + 0.2, 1.0), False, True, -0.75, Rounding.FLOAT64_FLOORF)
+    unpooling = UnpoolPlan((SpanAxis(5, 3), WindowAxis(9, 4, 3, 2, 0, 1)), True, "sum", False, True)
+    shuffling = ShufflePlan(*([(1, 2)] * len(dataclasses.fields(ShufflePlan))))
+    for step in (
+        gradients.Resize("it's", xp, Preferred("cpu"), ResizePlan((1,), (rule.transpose(),))),
+        gradients.Unpool("max_unpool2d", xp, "portable", unpooling, True),
+        gradients.Rearrange("pixel_shuffle", xp, None, shuffling, (4, 2)),
+    ):
+        again = read(written(step))
+        assert again == step
+        assert type(again.engine) is type(step.engine)
+    for text in ("{'os:system': ('true',)}", "{'os': None}", "{'upsample.arrays:namespace': ()}", "{'upsample': None}"):
+        with pytest.raises(ValueError, match="this is no step"):
+            read(text)

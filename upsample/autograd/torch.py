@@ -1,7 +1,7 @@
 """The door to torch: a step as a function that torch's autograd follows, and that torch.compile does not look into.
 
 The gradient of a step is made of steps again, so that it can be differentiated in turn. In a call that torch.compile
-traces, a step is the custom op ``upsample::step``, whose text says which step it is; eager calls take the shorter way
+traces, a step is the custom op ``upsample::step``, whose text says all of the step; eager calls take the shorter way
 through ``torch.autograd.Function``.
 """
 
@@ -12,6 +12,7 @@ from typing import Any
 import torch
 
 from upsample.autograd.tape import Arrays, ShapedStep, Step
+from upsample.autograd.text import read, written
 
 __all__ = ["follow"]
 
@@ -51,10 +52,6 @@ class _Followed(torch.autograd.Function):  # type: ignore[misc]
         return outputs, (0,) * len(outputs)
 
 
-_steps: dict[str, ShapedStep] = {}
-"""The steps that were traced, by their text; a graph may be kept on disk, and so may not count them."""
-
-
 def _all(step: Step, inputs: Any) -> Arrays:
     """The inputs with the None that a list of tensors cannot have: a bias that is not there comes last."""
     return (*inputs, *(None,) * (step.differentiable - len(inputs)))
@@ -62,18 +59,18 @@ def _all(step: Step, inputs: Any) -> Arrays:
 
 def _run(inputs: list[torch.Tensor], step: str) -> list[torch.Tensor]:
     with torch.no_grad():
-        return list(_steps[step].run(*_all(_steps[step], inputs)))
+        return list(read(step).run(*_all(read(step), inputs)))
 
 
 def _fake(inputs: Any, step: str) -> list[torch.Tensor]:
-    taken = _all(_steps[step], inputs)
-    values, *indices = _steps[step].shapes(*(None if x is None else tuple(x.shape) for x in taken))
+    taken = _all(read(step), inputs)
+    values, *indices = read(step).shapes(*(None if x is None else tuple(x.shape) for x in taken))
     return [inputs[0].new_empty(values), *(inputs[0].new_empty(shape, dtype=torch.int64) for shape in indices)]
 
 
 def _setup(ctx: Any, inputs: Any, output: Any) -> None:
     taken, ctx.text = inputs
-    step = _steps[ctx.text]
+    step = read(ctx.text)
     ctx.wanted = _all(step, [x.requires_grad for x in taken])
     ctx.count = len(taken)
     ctx.mark_non_differentiable(*output[1:])
@@ -81,7 +78,7 @@ def _setup(ctx: Any, inputs: Any, output: Any) -> None:
 
 
 def _backward(ctx: Any, grads: Any) -> tuple[Any, None]:
-    return list(_steps[ctx.text].pull(ctx.saved_tensors, grads[0], ctx.wanted))[: ctx.count], None
+    return list(read(ctx.text).pull(ctx.saved_tensors, grads[0], ctx.wanted))[: ctx.count], None
 
 
 _schema = "(Tensor[] inputs, str step) -> Tensor[]"
@@ -93,8 +90,6 @@ _op.register_autograd(_backward, setup_context=_setup)
 def follow(step: ShapedStep, inputs: Arrays) -> Arrays:
     """Run a step under torch's autograd, or under torch.compile."""
     if torch.compiler.is_compiling():
-        text = repr(step)
-        _steps.setdefault(text, step)
-        return tuple(_op([x for x in inputs if x is not None], text))
+        return tuple(_op([x for x in inputs if x is not None], written(step)))
     outputs: Arrays = _Followed.apply(step, *inputs)
     return outputs

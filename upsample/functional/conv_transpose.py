@@ -254,10 +254,12 @@ def _spread(
         result: ArrayT = repeat_conv_transpose(known.run, x, weight, bias, out)
         return result
     xp = arrays.namespace(op, {"input": x, "weight": weight} | ({} if bias is None else {"bias": bias}))
-    x, weight, bias = autocast(xp, x, weight, bias)
+    before = x, weight, bias
+    x, weight, bias = autocast(xp, *before)
+    converts = any(a is not b for a, b in zip(before, (x, weight, bias), strict=True))
     check_rank(op, "input", x, (spatial + 1, spatial + 2), "[N, C, *spatial] or [C, *spatial]")
     check_rank(op, "weight", weight, (spatial + 2,), "[C, M / groups, *kernel]")
-    _check_dtypes(op, x, weight, bias)
+    _check_dtypes(op, x, weight, bias, converts)
     if 0 in x.shape[x.ndim - spatial - 1 :]:
         raise bad_value(op, "input", Raw(f"<shape {tuple(x.shape)}>"), "only the batch may be empty", "pass samples")
     if 0 in weight.shape:
@@ -290,11 +292,12 @@ def _spread(
     return result
 
 
-def _check_dtypes(op: str, x: Array, weight: Array, bias: Array | None) -> None:
+def _check_dtypes(op: str, x: Array, weight: Array, bias: Array | None, autocasted: bool) -> None:
     name = check_dtype(op, "input", x, _DTYPES, "pass floating, complex or int64 numbers")
     other = check_dtype(op, "weight", weight, _DTYPES, "pass the dtype of input")
     if other != name:
-        raise bad_type(op, "weight", Raw(f"<dtype {other}>"), f"input is {name}", "convert one of them")
+        why = ", as torch.autocast leaves float64 as it is" if autocasted and "float64" in (name, other) else ""
+        raise bad_type(op, "weight", Raw(f"<dtype {other}>"), f"input is {name}{why}", "convert one of them")
     if bias is not None:
         check_dtype(op, "bias", bias, {name}, f"pass {name}, the dtype of input")
 
