@@ -314,3 +314,20 @@ def test_quiet_waits_for_a_thread_at_work() -> None:
     begin = time.perf_counter()
     calm.quiet()
     assert time.perf_counter() - begin < 0.5
+
+
+@pytest.mark.parametrize("before", [None, "old figures"])
+def test_nothing_is_left_where_nothing_was_measured(
+    before: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ctrl-C in the first case: no empty file, and a file that was there as it was."""
+
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    path = tmp_path / "figures.json"
+    if before is not None:
+        path.write_text(before, encoding="utf-8")
+    monkeypatch.setattr(command, "measure", interrupted)
+    assert main(["bench", "--quick", "--device", "cpu", "-k", ONE, "--json", str(path)]) == 130
+    assert (path.read_text(encoding="utf-8") if path.exists() else None) == before

@@ -117,9 +117,12 @@ def _check_files(wish: Wish) -> None:
         raise Refused('--plot needs matplotlib: pip install "upsample[demo]"')
     if wish.plot is not None and Path(wish.plot).suffix.lower() not in (".png", ".svg", ".pdf"):
         raise Refused(f"--plot {wish.plot}: a name in .png, .svg or .pdf is wanted")
-    for path in filter(None, (wish.json, wish.plot)):
-        with open(path, "a", encoding="utf-8"):
+    for path in map(Path, filter(None, (wish.json, wish.plot))):
+        was_there = path.exists()
+        with path.open("a", encoding="utf-8"):
             pass
+        if not was_there:  # nothing may come to be written
+            path.unlink()
 
 
 def _about(device: Device, number: int) -> dict[str, Any]:
