@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import math
+from typing import cast
 
 import numpy as np
 import pytest
 
 import upsample
 from upsample.engines import dispatch
-from upsample.engines.cuda import device
+from upsample.engines.cuda import device, support
 from upsample.engines.cuda.launch import Launch, index_type, kernel, struct
 from upsample.engines.cuda.resize import plan_resize
 from upsample.engines.cuda.unpool_geometry import reciprocal
 from upsample.plans.resize import AxisRule, ResizePlan, Rounding
+from upsample.plans.window import SpreadPlan, WindowAxis
 
 
 def test_a_kernel_is_the_same_whatever_the_order_of_its_macros() -> None:
@@ -36,12 +38,47 @@ def test_offsets_past_31_bits_take_64(largest: int, wanted: str) -> None:
     assert index_type(largest, 2**31) == wanted
 
 
+def _nearest(in_size: int, out_size: int) -> ResizePlan:
+    sizes = ((in_size, out_size), (3, 3), (3, 6))
+    rules = (AxisRule(n, o, "nearest", (n / o, 1.0), False, False, 0.0, Rounding.FLOAT32) for n, o in sizes)
+    return ResizePlan((0, 1, 2), tuple(rules))
+
+
+def _spread(kernel: int) -> SpreadPlan:
+    return SpreadPlan((WindowAxis(kernel, 1, kernel, 1, 0, 1),) * 2, 1, allow_tf32=False)
+
+
 @pytest.mark.parametrize("shape", [(2**27, 1, 512), (2**30, 1, 512), (2**31 - 1, 1, 3), (5, 2**28, 512)])
 def test_threads_that_move_are_counted_in_32_bits(shape: tuple[int, int, int]) -> None:
     down, along = (AxisRule(n, 2 * n, "nearest", (0.5, 1.0), False, False, 0.0, Rounding.FLOAT32) for n in shape[1:])
     (step,) = plan_resize(ResizePlan((1, 2), (down, along)), shape, "uint8", 1, True, 2**31, 132)
     assert step.launch.grid[0] <= 2**24
     assert step.size == 4 * math.prod(shape)
+
+
+@pytest.mark.parametrize(
+    ("task", "plan", "shape", "says"),
+    [
+        (
+            "resize",
+            _nearest(2**31, 2),
+            (2**31, 3, 3),
+            "it counts rows, of which there are 2147483648 or more, in 31 bits",
+        ),
+        ("resize", _nearest(2, 2**31), (2, 3, 3), "it counts rows, of which there are 2147483648 or more, in 31 bits"),
+        ("resize", _nearest(2**30, 2), (2**29, 3, 3), None),
+        ("conv_transpose", _spread(2**16), (1, 1, 1, 1), "it counts the taps of a window in 31 bits"),
+        ("conv_weight", _spread(2**16), (1, 1, 1, 1), "it counts the taps of a window in 31 bits"),
+        ("conv_transpose", _spread(2**14), (1, 1, 1, 1), None),
+    ],
+)
+def test_what_does_not_fit_31_bits_is_left_to_others(
+    task: str, plan: object, shape: tuple[int, ...], says: str | None
+) -> None:
+    x = np.broadcast_to(np.zeros((), np.float32), shape)
+    with device.emulating(cast(device.Device, object())):  # it is not asked
+        why = support.supports(task, plan, x)
+    assert why == says
 
 
 def test_an_empty_grid_launches_nothing() -> None:

@@ -15,6 +15,7 @@ from upsample import arrays
 from upsample.arrays import Array
 from upsample.engines.cuda import conv_transpose_direct, conv_weight_shares
 from upsample.engines.cuda.device import emulated
+from upsample.engines.cuda.launch import INDEX_LIMIT
 from upsample.engines.cuda.windows import AXES
 from upsample.plans.resize import ResizePlan
 from upsample.plans.window import SpreadPlan
@@ -67,12 +68,14 @@ def supports(task: str, plan: object, x: Array) -> str | None:
     if isinstance(plan, SpreadPlan):
         return _spreads(task, plan, x, name)
     if moves and isinstance(plan, ResizePlan) and _rows(plan, x) >= _MOST_ROWS:
-        return f"it counts the rows of the result, of which there are {_MOST_ROWS} or more, in 31 bits"
+        return f"it counts rows, of which there are {_MOST_ROWS} or more, in 31 bits"
     return None
 
 
 def _spreads(task: str, plan: SpreadPlan, x: Array, name: str) -> str | None:
     """Say the same of what is left of a transposed convolution and its gradients."""
+    if math.prod(plan.kernel_shape) >= INDEX_LIMIT:
+        return "it counts the taps of a window in 31 bits"
     if task == "conv_weight":
         images = x.shape[0] if x.ndim == len(plan.axes) + 2 else 1
         fits = conv_weight_shares.fits(plan, images * math.prod(plan.small_shape))
@@ -83,8 +86,9 @@ def _spreads(task: str, plan: SpreadPlan, x: Array, name: str) -> str | None:
 
 
 def _rows(plan: ResizePlan, x: Array) -> int:
-    """How many rows of the last resized axis the result has."""
-    return math.prod(plan.out_shape(tuple(x.shape))[: plan.axes[-1]])
+    """How many rows of the last resized axis there are, before or after."""
+    shape = tuple(x.shape)
+    return max(math.prod(sizes[: plan.axes[-1]]) for sizes in (shape, plan.out_shape(shape)))
 
 
 def _on_device(x: Array) -> bool:
