@@ -18,12 +18,11 @@ from benchmarks import cases, pairs
 from benchmarks.cases import Case
 from benchmarks.pairs import Job, Rival
 
-OPS = ("resize", "pool", "unpool", "conv_transpose")
 FRESH = [pair for pair in pairs.PAIRS if pair.values[1] == "fresh"]
 
 
 @pytest.mark.parametrize(("engine", "how"), FRESH)
-@pytest.mark.parametrize("case", [case for op in OPS for case in cases.of(f"{op} backward")], ids=str)
+@pytest.mark.parametrize("case", [case for case in cases.CASES if case.op.endswith(" backward")], ids=str)
 def bench_backward(benchmark: Any, case: Case, engine: str, how: str, quick: bool) -> None:
     pairs.measure(benchmark, case, job(case.small() if quick else case), engine, how, quick)
 
@@ -48,15 +47,13 @@ class Pull:
 @lru_cache(maxsize=1)
 def job(case: Case) -> Job:
     task = case.op.removesuffix(" backward")
-    function, inputs, options = {"resize": _resize, "pool": _pool, "unpool": _unpool, "conv_transpose": _spread}[task](
-        case
-    )
+    function, inputs, options = MAKERS[task](case)
     output = function(*inputs, **options, engine="portable")
     rng = np.random.default_rng([*output.shape])
     grad = rng.standard_normal(output.shape, dtype=np.float32)
     floating = [x for x in inputs if x.dtype.kind == "f"]
     return Job(
-        case.op.removesuffix(" backward"),
+        task,
         Pull(function, inputs, options),
         (grad,),
         {},
@@ -90,6 +87,9 @@ def _spread(case: Case) -> tuple[Callable[..., Any], tuple[Any, ...], dict[str, 
     function = upsample.conv_transpose2d if len(case.shape) == 4 else upsample.conv_transpose3d
     channels = (case.weight[1] * case.options.get("groups", 1),)
     return function, (_noise(case.shape, 0), _noise(case.weight, 1), _noise(channels, 2)), dict(case.options)
+
+
+MAKERS = {"resize": _resize, "pool": _pool, "unpool": _unpool, "conv_transpose": _spread}
 
 
 def _torch(name: str, inputs: tuple[Any, ...], options: dict[str, Any], grad: np.ndarray) -> tuple[Rival, ...]:

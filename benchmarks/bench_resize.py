@@ -14,6 +14,8 @@ from benchmarks.cases import Case
 from benchmarks.pairs import Job, Rival
 
 NATIVE = {"bilinear": "linear", "bicubic": "cubic", "trilinear": "linear"}
+ORDERS = {"bilinear": 1, "bicubic": 3}
+"""Of scikit-image and scipy, whose cubic is a spline with a prefilter."""
 
 
 @pytest.mark.parametrize(("engine", "how"), pairs.PAIRS)
@@ -97,9 +99,10 @@ def _images(case: Case, x: np.ndarray) -> list[np.ndarray]:
     return list(x) if case.channels_last else [plane for picture in x for plane in picture]
 
 
-def _one_photo(case: Case) -> bool:
-    """What takes the two slow rivals seconds, not minutes, and only once."""
-    return case.shape[:2] == (1, 3) and case.dtype == "float32" and not case.channels_last
+def _order(case: Case) -> int | None:
+    """What scikit-image and scipy are asked for: a photo twice as large takes them seconds, not minutes, and once."""
+    one_photo = case.shape[:2] == (1, 3) and case.dtype == "float32" and not case.channels_last
+    return ORDERS.get(case.options["mode"]) if one_photo and case.options["scale"] == 2 else None
 
 
 def _together(case: Case, results: list[np.ndarray]) -> tuple[np.ndarray, ...]:
@@ -167,37 +170,34 @@ def _pillow(case: Case, x: np.ndarray, size: tuple[int, ...]) -> Rival | None:
 
 
 def _scikit_image(case: Case, x: np.ndarray, size: tuple[int, ...]) -> Rival | None:
-    """Its cubic is a spline with a prefilter, as scipy's is."""
-    orders = {"bilinear": 1, "bicubic": 3}
-    mode, scale = case.options["mode"], case.options["scale"]
-    if mode not in orders or scale != 2 or not _one_photo(case):
+    order = _order(case)
+    if order is None:
         return None
     try:
         from skimage.transform import resize as skimage_resize
     except ImportError:
         return None
-    keys = dict(order=orders[mode], mode="edge", anti_aliasing=False, preserve_range=True)
+    keys = dict(order=order, mode="edge", anti_aliasing=False, preserve_range=True)
 
     def resize() -> list[np.ndarray]:
         return [skimage_resize(image, size, **keys) for image in _images(case, x)]
 
-    equal = "close" if mode == "bilinear" else "family"
+    equal = "close" if order == 1 else "family"
     return Rival("scikit-image", resize, None, equal, partial(_together, case))
 
 
 def _scipy(case: Case, x: np.ndarray, size: tuple[int, ...]) -> Rival | None:
-    orders = {"bilinear": 1, "bicubic": 3}
-    mode, scale = case.options["mode"], case.options["scale"]
-    if mode not in orders or scale != 2 or not _one_photo(case):
+    order = _order(case)
+    if order is None:
         return None
     try:
         from scipy.ndimage import zoom
     except ImportError:
         return None
-    keys = dict(order=orders[mode], mode="nearest", grid_mode=True)
+    keys = dict(order=order, mode="nearest", grid_mode=True)
 
     def resize() -> list[np.ndarray]:
         return [zoom(image, 2, **keys) for image in _images(case, x)]
 
-    equal = "close" if mode == "bilinear" else "family"
+    equal = "close" if order == 1 else "family"
     return Rival("scipy", resize, None, equal, partial(_together, case))

@@ -144,7 +144,7 @@ def _windows() -> Iterator[Case]:
     words = {2: "2/2", 3: "3/2/1"}
     for op, name in (("pool", "max_pool with indices"), ("unpool", "max_unpool")):
         for kernel in (2, 3):
-            options = dict(kernel_size=kernel, stride=2, padding=kernel // 2 if kernel == 3 else 0)
+            options = dict(kernel_size=kernel, stride=2, padding=kernel - 2)
             for tag, shape in PLANES.items():
                 line = f"{name} {words[kernel]}"
                 yield Case(op, "Max-pooling and -unpooling", line, tag, shape, options, goals[op, kernel])

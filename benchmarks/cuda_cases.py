@@ -54,7 +54,7 @@ def _resize() -> Iterator[CudaCase]:
 def _windows() -> Iterator[CudaCase]:
     for op, name in (("pool", "max_pool with indices"), ("unpool", "max_unpool")):
         for kernel, words in ((2, "2/2"), (3, "3/2/1")):
-            options = dict(kernel_size=kernel, stride=2, padding=kernel // 2 if kernel == 3 else 0)
+            options = dict(kernel_size=kernel, stride=2, padding=kernel - 2)
             for dtype in DTYPES:
                 line = f"{name} {words}"
                 rest: dict[str, Any] = dict(dtype=dtype, percent=85, ratio=1)
