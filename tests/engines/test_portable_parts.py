@@ -36,11 +36,10 @@ def test_no_part_is_large(axes: tuple[WindowAxis | SpanAxis, ...]) -> None:
 
 
 @pytest.mark.parametrize("most", [40, 400, 6000])
-@pytest.mark.parametrize("nan", [False, True])
-def test_pooling_in_parts(monkeypatch: pytest.MonkeyPatch, most: int, nan: bool) -> None:
-    x = noise(2, 3, 37, 41).round(1)
-    if nan:
-        x.flat[::97] = np.nan
+@pytest.mark.parametrize("special", [0.0, -0.0, np.nan])
+def test_pooling_in_parts(monkeypatch: pytest.MonkeyPatch, most: int, special: float) -> None:
+    x = noise(2, 3, 37, 41).round(1) + 0.0  # no negative zeros
+    x.flat[::97] = special
 
     def results() -> list[bytes]:
         windows = [
@@ -58,6 +57,10 @@ def test_pooling_in_parts(monkeypatch: pytest.MonkeyPatch, most: int, nan: bool)
 
     wanted = results()
     monkeypatch.setattr(pool, "tile_bytes", lambda xp: most)
+    monkeypatch.setattr(pool, "_ALONE_BYTES", most)
+    assert results() == wanted
+    monkeypatch.setattr(pool, "WORTH_SHARING", 0)
+    monkeypatch.setattr(pool, "_KEYS_BYTES", most)
     assert results() == wanted
 
 
@@ -84,7 +87,7 @@ def test_unpooling_in_pieces(monkeypatch: pytest.MonkeyPatch, duplicates: str, a
         for cell, place in zip(cells, places, strict=True):
             flat[plane, place] = cell + (flat[plane, place] if duplicates == "sum" else 0)
     assert wanted[0] == flat.tobytes()
-    monkeypatch.setattr(unpool_scatter, "_PIECE", 5)
+    monkeypatch.setattr(unpool_scatter, "_ALONE", 5)
     monkeypatch.setattr(unpool_scatter, "_BAND", 37)
     assert results() == wanted
 
@@ -181,3 +184,5 @@ def test_transposed_convolution_in_parts(monkeypatch: pytest.MonkeyPatch, most: 
     monkeypatch.setattr(conv_transpose, "cut_positions", lambda *given: cut.append(plain(*given)) or cut[-1])
     assert results() == wanted
     assert min(map(len, cut)) > 1
+    monkeypatch.setattr(conv_transpose, "_TAPS_BYTES", most)  # a few taps at a time
+    assert results() == wanted

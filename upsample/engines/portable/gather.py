@@ -60,7 +60,7 @@ def _by_planes(plan: UnpoolPlan, y: Any, where: Any) -> tuple[Any, bool]:
 
     def fill(number: int) -> None:
         cut = cuts[number]
-        places = Places(plan, where[cut])
+        places = Places(plan, where[cut], False, len(cuts) == 1)
         take(plan, y[cut], places, result[cut])
         if places.bad:
             bad.append(number)

@@ -21,7 +21,7 @@ from upsample.arrays import Array
 from upsample.engines.index_checks import check_duplicates, check_range
 from upsample.engines.portable.phases import interleave, shifted
 from upsample.engines.portable.results import Target, deliver, each_tile, plane_cuts, quiet, scalar
-from upsample.engines.portable.unpool_scatter import Places, scatter
+from upsample.engines.portable.unpool_scatter import Places, all_legal, scatter
 from upsample.plans.window import SpanAxis, UnpoolPlan, phases
 
 __all__ = ["in_own_window", "run"]
@@ -57,17 +57,18 @@ def _scattered(plan: UnpoolPlan, x: Any, indices: Any, out: Array | None, names:
 
     Nothing is written into `out` before all indices are known to be good; else they are looked at where they are used.
     """
-    if plan.check_indices and (plan.duplicates == "error" or out is not None):
-        _check(np, plan, indices, names)
     lead, cells = x.shape[: x.ndim - len(plan.axes)], math.prod(plan.small_shape)
     own = out is not None and out.dtype != x.dtype  # of another byte order
     target = Target(np, (math.prod(lead), math.prod(plan.large_shape)), x, None if own else out)
     values, where = x.reshape(-1, cells), indices.reshape(-1, cells)
     cuts, bad = plane_cuts(np, target.array), []
+    before = plan.check_indices and (plan.duplicates == "error" or out is not None)
+    if before and (plan.duplicates == "error" or not all(all_legal(plan, where[cut]) for cut in cuts)):
+        _check(np, plan, indices, names)
 
     def fill(number: int) -> None:
         cut = cuts[number]
-        places = Places(plan, where[cut])
+        places = Places(plan, where[cut], before, len(cuts) == 1)
         scatter(plan, values[cut], places, target.array[cut])
         if places.bad:
             bad.append(number)

@@ -1,31 +1,33 @@
 """Max-unpooling of NumPy arrays by assignment, and back by `take`: places are flat positions of some planes.
 
-Cells go in pieces, in order, between which somebody looks for Ctrl-C. NumPy does not say in which order it assigns
-where a place comes twice. Windows of a pooling that lie apart name none twice; elsewhere the values are counted, or
-what was written is read again, and where some are missing the last cell of each place is looked up. `numpy.add.at`
-does have an order.
+Cells go in pieces, in order, between which somebody looks for Ctrl-C. Of several values assigned to one place the last
+one stays: so says NumPy's quickstart, and so its loops do, though its
+reference promises no order in general. Therefore each process tries it once (`_in_order`); were it otherwise, the
+last cell of each place would be looked up.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from functools import lru_cache
 from typing import Any, TypeAlias
 
 import numpy as np
 
 from upsample import arrays
 from upsample.copies import copy
+from upsample.engines.index_checks import legal
 from upsample.plans.window import UnpoolPlan, WindowAxis
 
-__all__ = ["Places", "all_below", "scatter", "take"]
+__all__ = ["Places", "all_legal", "scatter", "take"]
 
-_PIECE = 1 << 18
+_PIECE = 1 << 17
 """Cells at once."""
+_ALONE = 1 << 14
+"""The same where one thread makes all: what they take stays in its second-level cache."""
 _BAND = 1 << 22
 """Positions of which something is kept at once: who stands there, or a sum in another dtype."""
-_UNSIGNED = {1: np.uint8, 2: np.uint16, 4: np.uint32, 8: np.uint64}
-"""What values of so many bytes are moved and compared as, so that NaN finds itself."""
 
 _A: TypeAlias = Any
 _Piece: TypeAlias = tuple[slice, slice]
@@ -36,28 +38,31 @@ class Places:
 
     Attributes
     ----------
-    size : int
-        Positions of all these planes.
+    positions : int
+        Of a plane.
     bad : bool
         Whether an index was seen that is not legal.
     """
 
-    def __init__(self, plan: UnpoolPlan, where: _A) -> None:
-        self._plan, self._where = plan, where
-        self._positions = math.prod(plan.large_shape)
+    def __init__(self, plan: UnpoolPlan, where: _A, legal: bool, alone: bool) -> None:
+        self._plan, self._where, self._legal = plan, where, legal
+        self._most = _ALONE if alone else _PIECE
+        self.positions = math.prod(plan.large_shape)
         self._as_they_are = not plan.local_indices and (plan.check_indices or plan.trusted)
         self._last: tuple[_Piece, tuple[_A, _A]] | None = None
         self._starts: list[_A] | None = None
-        self.size = len(where) * self._positions
         self.bad = False
 
-    def pieces(self) -> Iterator[_Piece]:
-        """Some planes as a whole, or some cells of one, in order."""
+    def groups(self) -> Iterator[slice]:
+        """Planes whose places count from the first one's first position."""
         planes, cells = self._where.shape
-        together, step = max(1, _PIECE // cells), min(cells, _PIECE)
-        for plane in range(0, planes, together):
-            for cell in range(0, cells, step):
-                yield slice(plane, min(plane + together, planes)), slice(cell, min(cell + step, cells))
+        together = max(1, self._most // cells)
+        return (slice(plane, min(plane + together, planes)) for plane in range(0, planes, together))
+
+    def pieces(self, planes: slice) -> Iterator[_Piece]:
+        """A group as a whole, or some cells of its one plane, in order."""
+        cells = self._where.shape[1]
+        return ((planes, slice(cell, min(cell + self._most, cells))) for cell in range(0, cells, self._most))
 
     def of(self, piece: _Piece) -> tuple[_A, _A]:
         """Return the place of each cell, and which cells have one (None: all); the place of the others is 0."""
@@ -66,15 +71,14 @@ class Places:
         return self._last[1]
 
     def _of(self, piece: _Piece) -> tuple[_A, _A]:
-        where = self._where[piece]
-        if self._as_they_are:
-            kept = None if all_below(where, self._positions) else (where >= 0) & (where < self._positions)
-            self.bad |= kept is not None
-        else:
+        where, kept = self._where[piece], None
+        if not self._as_they_are:
             where, kept = (self._in_window if self._plan.local_indices else self._own)(where, piece[1])
-        planes = range(self._where.shape[0])[piece[0]]
-        if planes.start or len(planes) > 1 or where.dtype != np.intp:
-            where = np.add(where, np.arange(planes.start, planes.stop)[:, None] * self._positions, dtype=np.intp)
+        elif not self._legal and not _all_below(where, self.positions):
+            kept = (where >= 0) & (where < self.positions)
+            self.bad = True
+        if len(where) > 1 or where.dtype != np.intp:
+            where = np.add(where, np.arange(len(where))[:, None] * self.positions, dtype=np.intp)
         if kept is None or kept.all():
             return where.reshape(-1), None
         return np.where(kept, where, 0).reshape(-1), kept.reshape(-1)
@@ -109,7 +113,7 @@ class Places:
     def _own(self, where: _A, cells: slice) -> tuple[_A, _A]:
         """Find the indices that lie in the windows of their cells."""
         target = rest = where.astype(np.int64)
-        inside = (rest >= 0) & (rest < self._positions)
+        inside = (rest >= 0) & (rest < self.positions)
         for axis, start in reversed(list(zip(self._plan.windows, self._first_positions(cells), strict=True))):
             above = rest // axis.large
             tap = rest - above * axis.large - start
@@ -120,123 +124,118 @@ class Places:
 
 def scatter(plan: UnpoolPlan, values: _A, places: Places, result: _A) -> None:
     """Unpool ``values [planes, cells]`` into ``result [planes, positions]``, which is contiguous."""
-    copy(np.broadcast_to(np.zeros((), dtype=result.dtype), result.shape), result)
-    flat = result.reshape(-1)
-    if plan.duplicates == "sum" and not _apart(plan):
-        _add(values, places, flat)
-        return
-    kind = _UNSIGNED.get(values.dtype.itemsize)
-    if kind is not None:
-        flat, values = flat.view(kind), np.ascontiguousarray(values).view(kind)
-    count = 0
-    for _, place, moved in _kept(values, places):
-        flat[place] = moved
-        count += moved.size
-    if _apart(plan) or plan.duplicates == "error":
-        return
-    if kind is not None:
-        if _lie_apart(plan) and _nonzero(flat) == count:  # takes half of reading it again
-            return
-        if all((flat[place] == moved).all() for _, place, moved in _kept(values, places)):
-            return
-    for _, place, moved in _kept(values, places):
-        last = _last_of_each(place)
-        flat[place[last]] = moved[last]
+    adds = plan.duplicates == "sum" and not _apart(plan)
+    for planes in places.groups():
+        flat = result[planes].reshape(-1)
+        copy(np.broadcast_to(np.zeros((), dtype=flat.dtype), flat.shape), flat)
+        if adds:
+            _add(values, places, planes, flat)
+            continue
+        for _, place, moved in _kept(values, places, planes):
+            _assign(flat, place, moved)
 
 
 def take(plan: UnpoolPlan, source: _A, places: Places, result: _A) -> None:
     """Take ``result [planes, cells]`` from ``source [planes, positions]``, which is contiguous; zero for no place."""
-    flat = source.reshape(-1)
-    for piece in places.pieces():
-        place, kept = places.of(piece)
-        if result[piece].flags.c_contiguous:
-            np.take(flat, place, out=result[piece].reshape(-1), mode="clip")
-        else:
-            result[piece] = flat[place].reshape(result[piece].shape)
-        if kept is not None:
-            result[piece][~kept.reshape(result[piece].shape)] = 0
-    if plan.duplicates != "last" or _apart(plan):
-        return
-    for begin in range(0, places.size, _BAND):
-        if not _distinct(places, begin):
-            _drop_losers(places, begin, result)
+    for planes in places.groups():
+        flat = source[planes].reshape(-1)
+        for piece in places.pieces(planes):
+            place, kept = places.of(piece)
+            if result[piece].flags.c_contiguous:
+                np.take(flat, place, out=result[piece].reshape(-1), mode="clip")
+            else:
+                result[piece] = flat[place].reshape(result[piece].shape)
+            if kept is not None:
+                result[piece][~kept.reshape(result[piece].shape)] = 0
+        if plan.duplicates != "last" or _apart(plan):
+            continue
+        for begin in range(0, flat.size, _BAND):
+            band = slice(begin, min(begin + _BAND, flat.size))
+            if not _distinct(places, planes, band):
+                _drop_losers(places, planes, band, result)
 
 
-def _kept(values: _A, places: Places) -> Iterator[tuple[_Piece, _A, _A]]:
+def _kept(values: _A, places: Places, planes: slice) -> Iterator[tuple[_Piece, _A, _A]]:
     """For each piece the places, and the values that go there."""
-    for piece in places.pieces():
+    for piece in places.pieces(planes):
         place, kept = places.of(piece)
         moved = values[piece].reshape(-1)
         yield (piece, place, moved) if kept is None else (piece, place[kept], moved[kept])
 
 
-def _add(values: _A, places: Places, flat: _A) -> None:
+def _assign(flat: _A, place: _A, moved: _A) -> None:
+    """Put values in their places; the last of several stays."""
+    if not _in_order(flat.dtype):
+        order = np.argsort(place, kind="stable")
+        ordered = place[order]
+        last = order[np.append(ordered[1:] != ordered[:-1], True)] if order.size else order
+        place, moved = place[last], moved[last]
+    flat[place] = moved
+
+
+@lru_cache(maxsize=32)
+def _in_order(dtype: np.dtype[Any]) -> bool:
+    """Whether an assignment goes from its first value to its last: tried with places that come many times."""
+    place, number = np.arange(1000) * 7 % 61, np.arange(1000)
+    found, last = np.zeros(61, dtype), np.zeros(61, np.int64)
+    found[place] = number.astype(dtype)
+    np.maximum.at(last, place, number)
+    return bool((found == last.astype(dtype)).all())
+
+
+def _add(values: _A, places: Places, planes: slice, flat: _A) -> None:
     """Add the values up in order, those of halves in float32, some positions at a time."""
     name = arrays.dtype_name(values)
     wide = arrays.accumulator(name)
     if wide == name:
-        for _, place, added in _kept(values, places):
+        for _, place, added in _kept(values, places, planes):
             np.add.at(flat, place, added)
         return
     for begin in range(0, flat.size, _BAND):
-        total = np.zeros(min(_BAND, flat.size - begin), dtype=wide)
-        for _, place, added in _kept(values, places):
-            within = _within(place, begin, flat.size)
+        band = slice(begin, min(begin + _BAND, flat.size))
+        total = np.zeros(band.stop - begin, dtype=wide)
+        for _, place, added in _kept(values, places, planes):
+            within = (place >= begin) & (place < band.stop)
             np.add.at(total, place[within] - begin, added[within].astype(wide))
         with np.errstate(over="ignore"):
-            flat[begin : begin + _BAND] = total
+            flat[band] = total
 
 
-def _within(place: _A, begin: int, size: int) -> _A:
-    """Which places are in the band from `begin` on, of `size` positions in all."""
-    return slice(None) if size <= _BAND else (place >= begin) & (place < begin + _BAND)
-
-
-def _distinct(places: Places, begin: int) -> bool:
+def _distinct(places: Places, planes: slice, band: slice) -> bool:
     """Whether the places in a band are all different."""
-    named, count = np.zeros(min(_BAND, places.size - begin), dtype=bool), 0
-    for piece in places.pieces():
+    named, count = np.zeros(band.stop - band.start, dtype=bool), 0
+    for piece in places.pieces(planes):
         place, kept = places.of(piece)
         place = place if kept is None else place[kept]
-        place = place[_within(place, begin, places.size)]
-        named[place - begin if begin else place] = True
+        if len(named) < places.positions * (planes.stop - planes.start):
+            place = place[(place >= band.start) & (place < band.stop)] - band.start
+        named[place] = True
         count += place.size
     return bool(np.count_nonzero(named) == count)
 
 
-def _drop_losers(places: Places, begin: int, result: _A) -> None:
+def _drop_losers(places: Places, planes: slice, band: slice, result: _A) -> None:
     """Let only the last cell keep what it took, of those at one place of a band."""
-    stands = np.full(min(_BAND, places.size - begin), -1, dtype=np.int64)
-    cells = result.shape[1]
+    stands = np.full(band.stop - band.start, -1, dtype=np.int64)
 
     def named() -> Iterator[tuple[_Piece, _A, _A, _A]]:
-        for piece in places.pieces():
+        cells, of_all = result.shape[1], range(result.shape[1])
+        for piece in places.pieces(planes):
             place, kept = places.of(piece)
-            planes, some = (range(n)[cut] for n, cut in zip(result.shape, piece, strict=True))
-            number = (np.arange(planes.start, planes.stop)[:, None] * cells + np.asarray(some)).reshape(-1)
-            inside = (place >= begin) & (place < begin + len(stands))
+            number = np.add.outer(np.arange(planes.stop - planes.start) * cells, np.asarray(of_all[piece[1]])).reshape(
+                -1
+            )
+            inside = (place >= band.start) & (place < band.stop)
             inside = inside if kept is None else inside & kept
-            yield piece, inside, place[inside] - begin, number[inside]
+            yield piece, inside, place[inside] - band.start, number[inside]
 
     for _, _, place, number in named():
-        np.maximum.at(stands, place, number)
+        _assign(stands, place, number)
     for piece, inside, place, number in named():
         part = result[piece]
         lost = np.zeros(part.size, dtype=bool)
         lost[inside] = stands[place] != number
         part[lost.reshape(part.shape)] = 0
-
-
-def _last_of_each(place: _A) -> _A:
-    """The last cell of each place."""
-    order = np.argsort(place, kind="stable")
-    ordered = place[order]
-    return order[np.append(ordered[1:] != ordered[:-1], True)] if order.size else order
-
-
-def _nonzero(flat: _A) -> int:
-    """How many values are not zero."""
-    return sum(int(np.count_nonzero(flat[begin : begin + _BAND])) for begin in range(0, flat.size, _BAND))
 
 
 def _lie_apart(plan: UnpoolPlan) -> bool:
@@ -249,7 +248,15 @@ def _apart(plan: UnpoolPlan) -> bool:
     return plan.trusted and _lie_apart(plan)
 
 
-def all_below(where: _A, end: int) -> bool:
+def all_legal(plan: UnpoolPlan, where: _A) -> bool:
+    """Whether there is no index that would be an error."""
+    allowed = legal(plan)
+    if allowed.start == 0:
+        return _all_below(where, allowed.stop)
+    return where.size == 0 or bool(where.min() >= allowed.start and where.max() < allowed.stop)
+
+
+def _all_below(where: _A, end: int) -> bool:
     """Whether indices are in ``[0, end)``; in one pass, for a negative one is a large unsigned one."""
     if where.size == 0:
         return True
