@@ -16,6 +16,7 @@ import numpy as np
 from upsample import arrays
 from upsample.arrays import Array, Table
 from upsample.engines.portable.parts import Part, Spans, cut_planes
+from upsample.engines.portable.pool_keys import PoolKeys
 from upsample.engines.portable.pool_plain import pool_plain
 from upsample.engines.portable.pool_small import pool_small
 from upsample.engines.portable.results import (
@@ -33,6 +34,11 @@ from upsample.plans.window import PoolPlan, SpanAxis, WindowAxis
 __all__ = ["run"]
 
 Axis: TypeAlias = WindowAxis | SpanAxis | Spans
+
+_KEYS_BYTES = 1 << 20
+"""Of a part that is pooled by keys, which take twice as much, and as much again what is made of them."""
+_ALONE_BYTES = 1 << 18
+"""Of the same where one thread makes all parts: what they take stays in its second-level cache."""
 
 
 @quiet
@@ -72,18 +78,28 @@ def _by_planes(
     integers = xp.empty((0,), dtype=arrays.index_dtype(xp), device=arrays.device_of(x))
     indices = Target(xp, blocked, integers, out[1]) if pooling.indexed else None
     item = arrays.itemsize(source)
-    parts = cut_planes(pooling.plan.axes, source.shape[0], item, tile_bytes(xp), WORTH_SHARING)
+    shares = math.prod(source.shape) > WORTH_SHARING
+    by_keys = xp is np and pooling.indexed and PoolKeys.suits(pooling.plan, arrays.dtype_name(source), shares)
+    keys = PoolKeys(pooling.weights) if by_keys else None
+    most = (_KEYS_BYTES if shares else _ALONE_BYTES) if by_keys else tile_bytes(xp)
+    parts = cut_planes(pooling.plan.axes, source.shape[0], item, most, WORTH_SHARING)
 
     def fill(number: int) -> None:
         part = parts[number]
         block = source[(part.planes, *part.positions)]
-        maxima, places = pooling.part(block, part)
         target = (part.planes, *part.cells)
+        if keys and indices and keys.pool(block, part, values.array[target], indices.array[target]):
+            return
+        maxima, places = pooling.part(block, part)
         values.array[target] = arrays.astype(xp, maxima, x.dtype)
         if indices is not None:
             indices.array[target] = arrays.astype(xp, places, integers.dtype)
 
-    each_tile(xp, fill, len(parts))
+    if shares:
+        each_tile(xp, fill, len(parts))
+    else:
+        for number in range(len(parts)):
+            fill(number)
     return values.finished(shape), None if indices is None else indices.finished(shape)
 
 
