@@ -125,6 +125,20 @@ def test_transposed_convolution(weight: tuple[int, ...], groups: int) -> None:
     assert peak - result.nbytes < 128 * MIB, f"temporaries of {(peak - result.nbytes) / MIB:.1f} MiB"
 
 
+@pytest.mark.parametrize(
+    ("shape", "weight", "stride"),
+    [((1, 8, 40, 40), (8, 4, 65, 65), 1), ((1, 8, 70, 70), (8, 4, 65, 65), 2), ((1, 4, 20000), (4, 2, 4096), 1)],
+    ids=repr,
+)
+def test_portable_transposed_convolution_of_large_windows(
+    shape: tuple[int, ...], weight: tuple[int, ...], stride: int
+) -> None:
+    x, w = zeros(*shape), zeros(*weight)
+    spread = upsample.conv_transpose1d if len(shape) == 3 else upsample.conv_transpose2d
+    result, peak = at_most(lambda: spread(x, w, stride=stride, engine="portable"))
+    assert peak - result.nbytes < 64 * MIB, f"temporaries of {(peak - result.nbytes) / MIB:.1f} MiB"
+
+
 COMPILED_SPREADS = [
     ((8, 64, 128, 128), (64, 64, 4, 4), 1),
     ((8, 64, 128, 128), (64, 1, 4, 4), 64),

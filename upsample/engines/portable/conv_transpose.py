@@ -29,6 +29,8 @@ _SHARES_BYTES = 1 << 22
 """Bytes of shares made at once, where the result can be written piece by piece."""
 _PART_BYTES = 1 << 23
 """Bytes of shares from which on planes are cut: nobody looks for Ctrl-C within a call."""
+_TAPS_BYTES = 1 << 23
+"""Bytes of shares made at once where windows are large."""
 _MULTIPLICATIONS = 1 << 31
 """That one call makes, for the same reason."""
 _SMALL = 1 << 12
@@ -77,7 +79,7 @@ def run(xp: ModuleType, plan: SpreadPlan, x: Array, weight: Array, bias: Array |
         n, g, m, plane = parts[number]
         part = xp.permute_dims(taps[g, :, m, :], (0, 2, 3, 1))  # [groups, each, kernel, channels]
         met = cells[(n, g, slice(None), *plane.cells)]
-        shares = _shares(xp, xp.reshape(met, (*met.shape[:3], -1)), part, met.shape[3:])
+        shares = _Shares(xp, xp.reshape(met, (*met.shape[:3], -1)), part, met.shape[3:])
         large = target.array[(n, g, m, *plane.positions)]
         _fill(xp, replace(plan, axes=plane.axes), shares, None if added is None else added[g, m], large)
 
@@ -143,6 +145,32 @@ def _shares(xp: ModuleType, cells: Any, taps: Any, small: tuple[int, ...]) -> An
     return xp.reshape(shares, (cells.shape[0], groups, each, kernel, *small))
 
 
+class _Shares:
+    """The shares of a part: of all taps at once, or of some at a time where they are many."""
+
+    def __init__(self, xp: ModuleType, cells: Any, taps: Any, small: tuple[int, ...]) -> None:
+        self._given = xp, cells, taps, small
+        each = 4 * cells.shape[0] * math.prod(taps.shape[:2]) * math.prod(small)
+        self._most = max(1, _TAPS_BYTES // max(1, each))
+        self._all = _shares(xp, cells, taps, small) if taps.shape[2] <= self._most else None
+
+    def of(self, taps: list[int]) -> Iterator[tuple[int, Any]]:
+        """Yield each of these taps' number among them, and its shares ``[n, g, m, *small]``."""
+        xp, cells, all_taps, small = self._given
+        if self._all is not None:
+            yield from ((number, self._all[:, :, :, tap, ...]) for number, tap in enumerate(taps))
+            return
+        for cut in _cuts(len(taps), self._most):
+            some = _shares(xp, cells, arrays.take(xp, all_taps, np.asarray(taps[cut]), 2), small)
+            yield from ((cut.start + place, some[:, :, :, place, ...]) for place in range(some.shape[3]))
+
+    def zeros(self, counts: tuple[int, ...]) -> Any:
+        """Make zeros to which shares are added, ``[n, g, m, *counts]``."""
+        xp, cells, taps, _ = self._given
+        lead = (cells.shape[0], *taps.shape[:2])
+        return xp.zeros((*lead, *counts), dtype=cells.dtype, device=arrays.device_of(cells))
+
+
 def _product(rows: Any, cells: Any) -> Any:
     """Multiply ``[g, R, c]`` by ``[n, g, c, L]`` in products so small that BLAS makes each in the thread that asks."""
     rows = np.ascontiguousarray(rows)
@@ -164,24 +192,26 @@ def _squares(size: int, step: int) -> list[slice]:
     return [cut for cut in (slice(0, whole), slice(whole, size)) if cut.start < cut.stop]
 
 
-def _fill(xp: ModuleType, plan: SpreadPlan, shares: Any, added: Any, target: Any) -> None:
+def _fill(xp: ModuleType, plan: SpreadPlan, shares: _Shares, added: Any, target: Any) -> None:
     """Add the taps of each phase up, where their cells exist, and write the phase into ``target [n, g, m, *large]``.
 
     A share goes into one phase only, so the others of its phase are added to it where it lies.
     """
     for corner in itertools.product(*(phases(axis) for axis in plan.axes)):
         counts = tuple(phase.count for phase in corner)
-        moved = []
+        taps = []
         for tap, moves in _taps(plan, corner):
             cells, places = zip(*(_overlap(*m, a.small) for m, a in zip(moves, plan.axes, strict=True)), strict=True)
-            moved.append((places, shares[(slice(None), slice(None), slice(None), tap, *cells)]))
-        moved.sort(key=lambda pair: pair[1].shape[3:] != counts)  # whole ones first, in order
-        if moved and moved[0][1].shape[3:] == counts:
-            total = moved.pop(0)[1]
-        else:
-            total = xp.zeros((*shares.shape[:3], *counts), dtype=shares.dtype, device=arrays.device_of(shares))
-        for places, share in moved:
-            total[(..., *places)] += share
+            whole = all(cut.stop - cut.start == count for cut, count in zip(cells, counts, strict=True))
+            taps.append((not whole, tap, cells, places))
+        taps.sort(key=lambda tap: tap[0])  # whole ones first, in order
+        total = None if taps and not taps[0][0] else shares.zeros(counts)
+        for number, share in shares.of([tap for _, tap, _, _ in taps]):
+            _, _, cells, places = taps[number]
+            if total is None:
+                total = share[(..., *cells)]
+            else:
+                total[(..., *places)] += share[(..., *cells)]
         if added is not None:
             total += xp.reshape(added, (*added.shape, *(1 for _ in counts)))
         starts = (slice(phase.start, None, axis.stride) for phase, axis in zip(corner, plan.axes, strict=True))
