@@ -163,7 +163,7 @@ class Layout:
         self.direct = not self.saturate and not (self.active[0][1].copies and not self.moves)
         self.gathered = max(rule.out_size for _, rule in self.active) > _LONG
         most = min(most, _GATHERED_BYTES) if self.gathered else most
-        cell = item if self.moves else max(4, item)
+        cell = item if self.moves else max(item, 8 if self.sums == "float64" else 4)
         self._tile = _tile_size(self.shape, after, self.active[0][1], cell, most)
         self.tiles = math.prod(-(-n // each) for n, each in zip((after[0], self.rows), self._tile, strict=True))
         self._strips: dict[tuple[int, int], Strip] = {}
