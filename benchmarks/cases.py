@@ -322,15 +322,15 @@ _QUEUE = (
 _TWICE = f"Samples are repeated by strided copies, two for each axis, beside the pages of a new result. {_QUEUE}"
 _MATRICES = f"Each axis is a product with small dense blocks, most of whose factors are zeros. {_QUEUE}"
 _COMPARED = (
-    f"2/2 of A and B: some six passes for each tap. {_QUEUE} Elsewhere values and places are made numbers of 64 bits, a "
-    "pass for each tap, and taken apart again; 2/2 of A and B took as long that way, with negative values a fifth "
+    f"2/2 of A and B: some six passes for each tap. {_QUEUE} Elsewhere values and places are made numbers of 64 bits, "
+    "a pass for each tap, and taken apart again; 2/2 of A and B took as long that way, with negative values a fifth "
     "longer. C is made by one thread, in parts that stay in its second-level cache."
 )
 _SCATTERED = (
     "An assignment by places takes 1.6 to 2 ns a cell, part of it with the interpreter's lock, beside the zeroing, the "
-    "check of the indices and, where planes are small, a pass that makes places of them. numpy.put took 3.5 ns; writing "
-    "a window's row as one number, shifted by the index, took twice as long as all this. C is made by one thread, in "
-    "pieces that stay in its second-level cache; two took half as long again."
+    "check of the indices and, where planes are small, a pass that makes places of them. numpy.put took 3.5 ns; "
+    "writing a window's row as one number, shifted by the index, took twice as long as all this. C is made by one "
+    "thread, in pieces that stay in its second-level cache; two took half as long again."
 )
 _SHARES = "BLAS makes the products on all cores, one thread adds the overlaps and writes each phase at its stride."
 PORTABLE_LIMITS: dict[str, str] = {

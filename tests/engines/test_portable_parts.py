@@ -90,6 +90,8 @@ def test_unpooling_in_pieces(monkeypatch: pytest.MonkeyPatch, duplicates: str, a
     monkeypatch.setattr(unpool_scatter, "_ALONE", 5)
     monkeypatch.setattr(unpool_scatter, "_BAND", 37)
     assert results() == wanted
+    monkeypatch.setattr(unpool_scatter, "_in_order", lambda dtype: False)  # a NumPy that promises no order
+    assert results() == wanted
 
 
 SPREADS = {
