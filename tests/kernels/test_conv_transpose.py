@@ -14,7 +14,7 @@ from dtypes import dtype_of
 from emulator.device import EmulatedDevice
 from emulator.listing import listed
 from emulator.preloaded import SANITIZED
-from emulator.spreads import DTYPES
+from emulator.spreads import DTYPES, whole
 from emulator.trials import ORDERS, Faulty, examples, faults_are_planted
 from hypothesis import given
 from hypothesis import strategies as st
@@ -79,13 +79,12 @@ def test_equals_portable(
     small_limit: bool,
     seed: int,
 ) -> None:
-    """Whole numbers, which TF32 holds exactly; NaN and infinity anywhere."""
+    """NaN and infinity anywhere."""
     batch, inputs, each = counts
     rng = np.random.default_rng(seed)
-    kind = dtype_of(dtype)
-    x = rng.integers(-9, 10, (batch, plan.groups * inputs, *(a.small for a in plan.axes))).astype(kind)
-    weight = rng.integers(-9, 10, (plan.groups * inputs, each, *(a.kernel for a in plan.axes))).astype(kind)
-    bias = rng.integers(-9, 10, plan.groups * each).astype(kind) if seed % 2 or odd == "bias" else None
+    x = whole(rng, dtype, batch, plan.groups * inputs, *(axis.small for axis in plan.axes))
+    weight = whole(rng, dtype, plan.groups * inputs, each, *plan.kernel_shape)
+    bias = whole(rng, dtype, plan.groups * each) if seed % 2 or odd == "bias" else None
     if odd != "finite":
         spoilt = {"values": x, "weights": weight, "bias": bias}[odd].reshape(-1)
         spoilt[rng.integers(0, spoilt.size)] = np.nan
@@ -110,13 +109,13 @@ def test_every_tile(
     monkeypatch.setattr(cuda, "_tiles", lambda *_: (tile,))
     gpu = EmulatedDevice(order=7)
     gpu.index_limit, gpu.processors = 2**31 if index == "int" else 20, 1000 + tile.outputs  # plans are cached
-    kind, rng = dtype_of(dtype), np.random.default_rng(1)
+    rng = np.random.default_rng(1)
     axis, other = WindowAxis(9, 5, 3, 2, 1, 1), WindowAxis(11, 6, 2, 2, 0, 1)
     batch = -(-(tile.cells + 9) // 30)
     plan = SpreadPlan((axis, other), 2, allow_tf32=tensor)
-    x = rng.integers(-9, 10, (batch, 2 * 17, 5, 6)).astype(kind)
-    weight = rng.integers(-9, 10, (2 * 17, tile.outputs + 3, 3, 2)).astype(kind)
-    bias = rng.integers(-9, 10, 2 * (tile.outputs + 3)).astype(kind)
+    x = whole(rng, dtype, batch, 2 * 17, 5, 6)
+    weight = whole(rng, dtype, 2 * 17, tile.outputs + 3, 3, 2)
+    bias = whole(rng, dtype, 2 * (tile.outputs + 3))
     with emulating(gpu):
         assert_agrees(plan, x, weight, bias)
     assert gpu.launches[-1].kernel == cuda._kernel(dtype, tensor, tile, index)
