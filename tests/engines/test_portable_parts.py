@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 
 import numpy as np
 import pytest
@@ -135,22 +136,24 @@ def test_no_layout_is_large(channels: int, each: int, axes: tuple[WindowAxis, ..
     assert (count == 1).all()
 
 
+def convolutions(dtype: str) -> Iterator[tuple[np.ndarray, np.ndarray, dict[str, int]]]:
+    """Input, weight and options, in whole numbers, so that no order of sums shows."""
+    windows = [(2, 2, 0, 0, 1), (4, 2, 1, 0, 1), (3, 1, 1, 0, 2), (2, 3, 0, 2, 1), (5, 3, 4, 1, 1), (3, 4, 2, 1, 3)]
+    for kernel, stride, padding, more, dilation in windows:
+        x, weight = (np.round(4 * noise(*shape)).astype(dtype) for shape in ((2, 4, 37, 41), (4, 3, kernel, kernel)))
+        yield x, weight, dict(stride=stride, padding=padding, output_padding=more, dilation=dilation, groups=2)
+
+
 @pytest.mark.parametrize("most", [1 << 12, 1 << 14])
 @pytest.mark.parametrize("dtype", ["float32", "float16", "complex128"])
 @pytest.mark.parametrize("special", [0, math.inf])
 def test_gradients_of_transposed_convolution_in_parts(
     monkeypatch: pytest.MonkeyPatch, most: int, dtype: str, special: float
 ) -> None:
-    """Whole numbers, so that no order of sums shows."""
-    windows = [(2, 2, 0, 0, 1), (4, 2, 1, 0, 1), (3, 1, 1, 0, 2), (2, 3, 0, 2, 1), (5, 3, 4, 1, 1), (3, 4, 2, 1, 3)]
-    x = (noise(2, 4, 37, 41) * 4).round().astype(dtype)
-
     def results() -> list[bytes]:
         made = []
-        for kernel, stride, padding, more, dilation in windows:
-            weight = np.round(4 * noise(4, 3, kernel, kernel)).astype(dtype)
+        for x, weight, options in convolutions(dtype):
             weight[1, 1, 0, 1] += special
-            options = dict(stride=stride, padding=padding, output_padding=more, dilation=dilation, groups=2)
             result, pull = upsample.vjp(upsample.conv_transpose2d, x, weight, **options, engine="portable")
             made += pull(np.round(2 * noise(*result.shape)).astype(dtype))
         return [array.tobytes() for array in made]
@@ -167,15 +170,10 @@ def test_gradients_of_transposed_convolution_in_parts(
 @pytest.mark.parametrize("most", [1 << 9, 1 << 12])
 @pytest.mark.parametrize("dtype", ["float32", "float16", "complex128"])
 def test_transposed_convolution_in_parts(monkeypatch: pytest.MonkeyPatch, most: int, dtype: str) -> None:
-    """Whole numbers, so that no order of sums shows."""
-    windows = [(2, 2, 0, 0, 1), (4, 2, 1, 0, 1), (3, 1, 1, 0, 2), (2, 3, 0, 2, 1), (5, 3, 4, 1, 1), (3, 4, 2, 1, 3)]
-    x = (noise(2, 4, 37, 41) * 4).round().astype(dtype)
-
     def results() -> list[bytes]:
         made = []
-        for kernel, stride, padding, more, dilation in windows:
-            weight, bias = (np.round(4 * noise(*shape)).astype(dtype) for shape in ((4, 3, kernel, kernel), (6,)))
-            options = dict(stride=stride, padding=padding, output_padding=more, dilation=dilation, groups=2)
+        for x, weight, options in convolutions(dtype):
+            bias = np.round(4 * noise(6)).astype(dtype)
             made.append(upsample.conv_transpose2d(x, weight, bias, **options, engine="portable"))
         return [array.tobytes() for array in made]
 
