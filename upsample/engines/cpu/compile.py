@@ -15,6 +15,8 @@ from typing import Any, TypeVar, cast
 
 import numba
 import numpy as np
+from llvmlite.binding import Linkage, parse_assembly
+from numba.core.codegen import JITCodeLibrary
 from numba.core.compiler import Compiler
 
 __all__ = ["bound", "frozen", "kernel", "part"]
@@ -33,7 +35,26 @@ class _Apart(Compiler):  # type: ignore[misc]
         return super().define_pipelines()
 
 
-_OPTIONS: dict[str, Any] = {"error_model": "numpy", "fastmath": {"contract"}, "pipeline_class": _Apart}
+class _Linked(JITCodeLibrary):  # type: ignore[misc]
+    """Code that only others link in: it is optimised, and never becomes machine code by itself."""
+
+    def _finalize_final_module(self) -> None:
+        self._finalize_dynamic_globals()
+        names = [str(name) for name in self._final_module.global_variables if name.linkage == Linkage.common]
+        self._codegen._add_module(parse_assembly("\n".join(names)))
+        self._finalized = True
+
+
+class _Part(_Apart):
+    """Compiles what only others link in."""
+
+    def define_pipelines(self) -> Any:
+        state = self.state
+        state.library = _Linked(state.targetctx.codegen(), state.func_id.func_qualname)
+        return super().define_pipelines()
+
+
+_OPTIONS: dict[str, Any] = {"error_model": "numpy", "fastmath": {"contract"}, "no_cfunc_wrapper": True}
 
 
 _begun: list[None] = []
@@ -98,7 +119,7 @@ def kernel(function: _F) -> _F:
     The arrays that it writes must lie apart from all others. Products and sums may be fused; NaN, infinities and signed
     zeros stay what they are.
     """
-    compiled: Any = numba.njit(nogil=True, cache=True, **_OPTIONS)(function)
+    compiled: Any = numba.njit(nogil=True, cache=True, pipeline_class=_Apart, **_OPTIONS)(function)
     compiled._cache._cache_file._source_stamp = _stamp()
     compiled.compile = _in_a_thread(compiled)  # first calls come by it, and those of other kernels
     return cast(_F, compiled)
@@ -109,7 +130,7 @@ def part(function: _F) -> _F:
 
     Compiling that as well, and storing it, took a quarter of a kernel's time.
     """
-    return cast(_F, numba.njit(no_cpython_wrapper=True, no_cfunc_wrapper=True, **_OPTIONS)(function))
+    return cast(_F, numba.njit(no_cpython_wrapper=True, pipeline_class=_Part, **_OPTIONS)(function))
 
 
 def frozen(x: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
