@@ -22,7 +22,7 @@ from upsample.engines import pages
 from upsample.engines.cpu import threads
 from upsample.engines.cpu.compile import bound, frozen
 from upsample.engines.cpu.conv_transpose_few import gather_listed, products_of_rows
-from upsample.engines.cpu.conv_transpose_kernels import AXIS, gather
+from upsample.engines.cpu.conv_transpose_kernels import AXIS, Scratch, gather, scratch
 from upsample.engines.cpu.product_lists import spread_lists
 from upsample.engines.cpu.products import products
 from upsample.engines.cpu.tile import BITS
@@ -67,6 +67,8 @@ class _Geometry:
         Products that a position adds up, for each input channel.
     phase : int
         Positions of the first phase of the last axis.
+    of_phase : int
+        Taps of a phase of the last axis, at most.
     """
 
     grid: _A
@@ -76,6 +78,7 @@ class _Geometry:
     taps: int
     sums: float
     phase: int
+    of_phase: int
 
     def cells(self, begin: int, end: int) -> tuple[int, int]:
         """Bounds of the cells that cover the positions `begin` to `end` of the first axis."""
@@ -105,6 +108,7 @@ def _geometry(plan: SpreadPlan) -> _Geometry:
         taps,
         taps / math.prod(axis.stride for axis in axes),
         -(-last.large // last.stride),
+        max(1, *(len(phase.taps) for phase in phases(last))),
     )
 
 
@@ -262,12 +266,20 @@ class _Work:
             for y in range(0, large, ys):
                 region = _Region(some, range(y, min(y + ys, large)))
                 source = frozen(self._cells(region)).reshape(-1)
+                self._each(partial(self._make, region, source, []), region, self.counts[1])
 
-                def make(rows: range, part: range, result: _A, region: _Region = region, source: _A = source) -> None:
-                    piece = self._piece(region, rows, part, result is not self.result)
-                    gather(source, self.weight, self.g.grid, len(self.g.axes) - 1, piece, self.bias, result)
-
-                self._each(make, region, self.counts[1])
+    def _make(self, region: _Region, source: _A, spare: list[Scratch], rows: range, part: range, result: _A) -> None:
+        """Let one thread make some rows of a region, or parts of them; `spare` has the scratch of those that did so."""
+        g, last = self.g, self.g.axes[-1]
+        try:
+            room = spare.pop()
+        except IndexError:
+            leads, of_channel = g.taps // last.kernel, len(region.y) * g.rows
+            room = scratch(of_channel, g.phase, self.counts[1], last.stride, leads, g.of_phase, self.dtype)
+        numbers, pairs, lists, sums = room
+        piece = (*self._piece(region, rows, part, result is not self.result), *numbers)
+        gather(source, self.weight, g.grid, len(g.axes) - 1, piece, self.bias, pairs, lists, sums, result)
+        spare.append(room)
 
     def _bounds(self, region: _Region) -> tuple[int, int]:
         """Bounds of the cells on the first axis that a region is made of."""
@@ -283,7 +295,8 @@ class _Work:
     def _piece(self, region: _Region, rows: range, part: range, own: bool) -> tuple[int, ...]:
         (low, high), y = self._bounds(region), region.y
         numbers = (rows.start, rows.stop, region.planes.start, *self.counts)
-        return (*numbers, y.start, len(y), low, high - low, part.start, part.stop, int(own))
+        fixed = (self.g.rows, (high - low) * self.g.lines, self.g.taps)
+        return (*numbers, y.start, len(y), low, part.start, part.stop, int(own), *fixed)
 
     def _each(self, make: Callable[[range, range, _A], None], region: _Region, inputs: int) -> None:
         """Let threads make the rows of a region, some at a time, or parts of one row that would take too long."""

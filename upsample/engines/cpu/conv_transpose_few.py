@@ -34,8 +34,8 @@ def products_of_rows(grid: _A, axes: int, inputs: int, each: int) -> tuple[_A, _
     Returns
     -------
     places, weights, shifts : array
-        ``[rows * phases, products]``: a product's cell, for position 0 of the phase, and weight; and how much further
-        along the row the cell lies than the position.
+        ``[rows * phases, products]``, flat: a product's cell, for position 0 of the phase, and weight; and how much
+        further along the row the cell lies than the position.
     counts : array
         Products of each.
     """
@@ -63,7 +63,8 @@ def products_of_rows(grid: _A, axes: int, inputs: int, each: int) -> tuple[_A, _
     table = np.zeros((3, len(found), max(int(counts.max()), 1)), dtype=np.int64)
     for number, line in enumerate(found):
         table[:, number, : len(line)] = np.asarray(line, dtype=np.int64).reshape(-1, 3).T
-    return table[0].astype(np.uint64), table[1].copy(), table[2].copy(), counts
+    flat = table.reshape(3, -1)
+    return flat[0].astype(np.uint64), flat[1].copy(), flat[2].copy(), counts
 
 
 def _entries(grid: _A, axis: _A, count: int) -> list[list[tuple[int, int]]]:
@@ -82,14 +83,15 @@ def gather_listed(
     """Sum ``source [planes, inputs, *cells]``, weighed with ``weight [groups, inputs, each, kernel]``, as listed."""
     places, weights, shifts, counts = lists
     planes, groups, each, of_group, of_plane, cells, of_channel, rows, stride, phase, large = numbers
-    factors, sums = np.empty(places.shape, result.dtype), np.empty(counts.shape[0] * phase, result.dtype)
+    factors, sums = np.empty(len(places), result.dtype), np.empty(len(counts) * phase, result.dtype)
+    most = len(places) // len(counts)
     for plane in range(planes):
         group, part = plane % groups, source[plane * of_plane : (plane + 1) * of_plane]
         for m in range(each):
             first = group * of_group + m * of_channel
-            for line in range(counts.shape[0]):
-                for n in range(counts[line]):
-                    factors[line, n] = weight[first + weights[line, n]]
+            for line in range(len(counts)):
+                for n in range(line * most, line * most + counts[line]):
+                    factors[n] = weight[first + weights[n]]
             added = bias[group * each + m] if bias.shape[0] else result.dtype.type(0)
-            sum_rows(part, (places, factors, shifts, counts), cells, phase, True, added, sums)
+            sum_rows(part, (places, factors, shifts, counts), len(counts), cells, phase, True, added, sums)
             interleave(sums, rows, stride, 0, phase, result, (plane * each + m) * rows, large)
