@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -51,7 +50,7 @@ def forget_calls(patch: pytest.MonkeyPatch) -> None:
     from upsample.ops import repeats
 
     patch.setattr(resize, "_works", {})
-    patch.setattr(repeats, "_repeat", lru_cache(typed=True)(repeats._repeat.__wrapped__))
+    patch.setattr(repeats, "_known", {})
 
 
 @pytest.mark.parametrize("kind", LAYOUTS)
@@ -133,6 +132,16 @@ def test_any_call(call: tuple[np.ndarray, dict[str, Any]], job: int, ring: tuple
         for name, value in zip(("_GROUP_BYTES", "_RING_BYTES"), ring, strict=True):
             patch.setattr(resize_double, name, value)
         same_as_portable(x, exact=options["mode"] in POINTS, **options)
+
+
+def test_short_rows_go_as_one_only_where_one_follows_the_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where a job has one sample of an axis between the resized ones, its rows lie apart."""
+    from upsample.engines.cpu import resize_passes
+
+    forget_calls(monkeypatch)
+    for name in ("_JOB_BYTES", "_MOST_BYTES"):
+        monkeypatch.setattr(resize_passes, name, 300)
+    same_as_portable(values("float32", 2, 2, 4, 4), (4, 8), axes=(0, 2), mode="linear", exact=False)
 
 
 @pytest.mark.parametrize("group", [1, 500, 1 << 13])

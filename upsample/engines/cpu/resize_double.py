@@ -79,22 +79,21 @@ def plan_ends(table: Listed, low: int, high: int, taps: int) -> tuple[_Array, _A
 
 
 @part
-def _rows2(src: _Array, s: int, dst: _Array, d: int, n: int, phases: _Array) -> None:
+def _rows2(src: _Array, s: int, dst: _Array, d: int, n: int, phases: tuple[Any, ...]) -> None:
     """Make two values of each two neighbours and the next."""
-    p, q, r, z = phases[0, 0], phases[0, 1], phases[1, 0], phases[1, 1]
-    for j in range(n):
-        x, y = s + _U(j), d + _U(2 * j)
+    p, q, r, z = phases
+    for j in range(_U(n)):
+        x, y = s + j, d + j + j
         dst[y] = src[x] * p + src[x + _U(1)] * q
         dst[y + _U(1)] = src[x + _U(1)] * r + src[x + _U(2)] * z
 
 
 @part
-def _rows4(src: _Array, s: int, dst: _Array, d: int, n: int, phases: _Array) -> None:
+def _rows4(src: _Array, s: int, dst: _Array, d: int, n: int, phases: tuple[Any, ...]) -> None:
     """Make two values of each four neighbours and the next."""
-    a0, a1, a2, a3 = phases[0, 0], phases[0, 1], phases[0, 2], phases[0, 3]
-    b0, b1, b2, b3 = phases[1, 0], phases[1, 1], phases[1, 2], phases[1, 3]
-    for j in range(n):
-        x, y = s + _U(j), d + _U(2 * j)
+    a0, a1, a2, a3, b0, b1, b2, b3 = phases
+    for j in range(_U(n)):
+        x, y = s + j, d + j + j
         k, m, o = src[x + _U(1)], src[x + _U(2)], src[x + _U(3)]
         dst[y] = src[x] * a0 + k * a1 + m * a2 + o * a3
         dst[y + _U(1)] = k * b0 + m * b1 + o * b2 + src[x + _U(4)] * b3
@@ -102,13 +101,20 @@ def _rows4(src: _Array, s: int, dst: _Array, d: int, n: int, phases: _Array) -> 
 
 @part
 def _ends(
-    src: _Array, s: int, dst: _Array, d: int, rows: int, steps: tuple[int, int], tables: tuple[_Array, ...]
+    src: _Array,
+    s: int,
+    dst: _Array,
+    d: int,
+    rows: int,
+    steps: tuple[int, int],
+    tables: tuple[_Array, ...],
+    phases: tuple[Any, ...],
 ) -> None:
     """Make the outputs near the ends of rows: column by column, so that tables are read once."""
     (of, to), (place, index, weight) = steps, tables
     for e in range(len(place)):
         a, b, p, q, y = _U(s + index[e, 0]), _U(s + index[e, 1]), weight[e, 0], weight[e, 1], _U(d + place[e])
-        if index.shape[1] == 2:
+        if len(phases) == 4:
             for j in range(rows):
                 k = _U(j * of)
                 dst[y + _U(j * to)] = src[a + k] * p + src[b + k] * q
@@ -121,30 +127,30 @@ def _ends(
 
 @part
 def _zero(dst: _Array, d: int, n: int) -> None:
-    for j in range(n):
-        dst[d + _U(j)] = 0
+    for j in range(_U(n)):
+        dst[d + j] = 0
 
 
 @part
 def _set(src: _Array, a: int, dst: _Array, d: int, n: int, w: float) -> None:
-    for j in range(n):
-        dst[d + _U(j)] = src[a + _U(j)] * w
+    for j in range(_U(n)):
+        dst[d + j] = src[a + j] * w
 
 
 @part
 def _add(src: _Array, a: int, dst: _Array, d: int, n: int, w: float) -> None:
-    for j in range(n):
-        dst[d + _U(j)] += src[a + _U(j)] * w
+    for j in range(_U(n)):
+        dst[d + j] += src[a + j] * w
 
 
 @part
 def _two2(ring: _Array, at: tuple[int, ...], dst: _Array, d: int, n: int, w: tuple[Any, ...]) -> None:
     """Make two rows, one behind the other, of two."""
     (a, b), (p, q, r, z), g = at, w, d + _U(n)
-    for j in range(n):
-        x, y = ring[a + _U(j)], ring[b + _U(j)]
-        dst[d + _U(j)] = x * p + y * q
-        dst[g + _U(j)] = x * r + y * z
+    for j in range(_U(n)):
+        x, y = ring[a + j], ring[b + j]
+        dst[d + j] = x * p + y * q
+        dst[g + j] = x * r + y * z
 
 
 @part
@@ -156,11 +162,10 @@ def _two4(
     p0, p1, p2, p3 = w
     q0, q1, q2, q3 = v
     g = d + _U(n)
-    for j in range(n):
-        k = _U(j)
-        x, y, t, u = ring[a + k], ring[b + k], ring[c + k], ring[e + k]
-        dst[d + k] = x * p0 + y * p1 + t * p2 + u * p3
-        dst[g + k] = x * q0 + y * q1 + t * q2 + u * q3
+    for j in range(_U(n)):
+        x, y, t, u = ring[a + j], ring[b + j], ring[c + j], ring[e + j]
+        dst[d + j] = x * p0 + y * p1 + t * p2 + u * p3
+        dst[g + j] = x * q0 + y * q1 + t * q2 + u * q3
 
 
 @kernel
@@ -177,7 +182,7 @@ def doubled(
     slot: _Array,
     weight: _Array,
     twin: _Array,
-    phases: _Array,
+    phases: tuple[Any, ...],
     place: _Array,
     index: _Array,
     end_weight: _Array,
@@ -186,7 +191,9 @@ def doubled(
 
     `sizes` has the first row and the end, those filtered together, those in the ring, and, as for the kernels of rows,
     where the phases hold and where they start; last, whether outputs are stored past the caches, through a small array.
-    The last three tables are those of `plan_ends`.
+    `phases` are the weights of the one phase, then those of the other. The last three tables are those of `plan_ends`.
+
+    Numba knows how many phases there are before it compiles, and leaves out what two or four taps do not need.
     """
     sa, sb, sn, da, db, n, size_b, _ = steps
     begin, end, group, slots, low, high, start, past = sizes
@@ -200,20 +207,21 @@ def doubled(
                 while done < need[o]:
                     f, g, some = s + done * sn, (done - begin) % slots * n, min(group, end - done)
                     length = (some - 1) * sn + high - low
-                    if phases.shape[1] == 2:
+                    if len(phases) == 4:
                         _rows2(src, _U(f + low + start), ring, _U(g + 2 * low), length, phases)
                     else:
                         _rows4(src, _U(f + low + start), ring, _U(g + 2 * low), length, phases)
-                    _ends(src, f, ring, g, some, (sn, n), (place, index, end_weight))
+                    _ends(src, f, ring, g, some, (sn, n), (place, index, end_weight), phases)
                     done += group
                 to, taps, p = _U(0 if past else d + o * n), count[o], o + 1
-                if twin[o] and taps == 2:
-                    at2 = _U(slot[o, 0] * n), _U(slot[o, 1] * n)
-                    _two2(ring, at2, made, to, n, (weight[o, 0], weight[o, 1], weight[p, 0], weight[p, 1]))
-                elif twin[o]:
-                    at4 = _U(slot[o, 0] * n), _U(slot[o, 1] * n), _U(slot[o, 2] * n), _U(slot[o, 3] * n)
-                    w = weight[o, 0], weight[o, 1], weight[o, 2], weight[o, 3]
-                    _two4(ring, at4, made, to, n, w, (weight[p, 0], weight[p, 1], weight[p, 2], weight[p, 3]))
+                if twin[o]:
+                    if len(phases) == 4:
+                        at2 = _U(slot[o, 0] * n), _U(slot[o, 1] * n)
+                        _two2(ring, at2, made, to, n, (weight[o, 0], weight[o, 1], weight[p, 0], weight[p, 1]))
+                    else:
+                        at4 = _U(slot[o, 0] * n), _U(slot[o, 1] * n), _U(slot[o, 2] * n), _U(slot[o, 3] * n)
+                        w = weight[o, 0], weight[o, 1], weight[o, 2], weight[o, 3]
+                        _two4(ring, at4, made, to, n, w, (weight[p, 0], weight[p, 1], weight[p, 2], weight[p, 3]))
                 elif taps == 0:  # of a gradient
                     _zero(made, to, n)
                 else:
@@ -227,12 +235,12 @@ def doubled(
         fence()
 
 
-def twins(table: Listed) -> _Array:
-    """Say which outputs are made of the same two or four inputs as the next; no output belongs to two pairs."""
+def twins(table: Listed, taps: int) -> _Array:
+    """Say which outputs are made of the same `taps` inputs as the next; no output belongs to two pairs."""
     result = np.zeros(len(table.count), dtype=np.bool_)
     place = np.arange(table.index.shape[1])
     count, index = table.count, np.where(place < table.count[:, None], table.index, -1)
-    same = (index[1:] == index[:-1]).all(axis=1) & (count[1:] == count[:-1]) & np.isin(count[1:], (2, 4))
+    same = (index[1:] == index[:-1]).all(axis=1) & (count[1:] == taps) & (count[:-1] == taps)
     o = 0
     while o < len(same):
         if same[o]:

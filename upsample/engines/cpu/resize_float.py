@@ -33,13 +33,13 @@ def _add_taps(
     while t + 2 <= taps:
         a, b = _U(s + index[o, t] * step), _U(s + index[o, t + 1] * step)
         w, v = weight[o, t], weight[o, t + 1]
-        for j in range(n):
-            dst[d + _U(j)] += src[a + _U(j)] * w + src[b + _U(j)] * v
+        for j in range(_U(n)):
+            dst[d + j] += src[a + j] * w + src[b + j] * v
         t += 2
     if t < taps:
         a, w = _U(s + index[o, t] * step), weight[o, t]
-        for j in range(n):
-            dst[d + _U(j)] += src[a + _U(j)] * w
+        for j in range(_U(n)):
+            dst[d + j] += src[a + j] * w
 
 
 @kernel
@@ -71,29 +71,27 @@ def columns(
             d, taps = _U(kept if past else begin + o * dn), count[o]
             a, w = _U(s + index[o, 0] * sn), weight[o, 0]
             if taps == 0:  # of a gradient
-                for j in range(n):
-                    made[d + _U(j)] = 0
+                for j in range(_U(n)):
+                    made[d + j] = 0
             elif taps == 1:
-                for j in range(n):
-                    made[d + _U(j)] = src[a + _U(j)] * w
-            elif taps == 2:
-                b, v = _U(s + index[o, 1] * sn), weight[o, 1]
-                for j in range(n):
-                    made[d + _U(j)] = src[a + _U(j)] * w + src[b + _U(j)] * v
-            elif taps == 3:
-                b, v = _U(s + index[o, 1] * sn), weight[o, 1]
-                c, u = _U(s + index[o, 2] * sn), weight[o, 2]
-                for j in range(n):
-                    made[d + _U(j)] = src[a + _U(j)] * w + src[b + _U(j)] * v + src[c + _U(j)] * u
+                for j in range(_U(n)):
+                    made[d + j] = src[a + j] * w
             else:
                 b, v = _U(s + index[o, 1] * sn), weight[o, 1]
-                c, u = _U(s + index[o, 2] * sn), weight[o, 2]
-                e, z = _U(s + index[o, 3] * sn), weight[o, 3]
-                for j in range(n):
-                    k = _U(j)
-                    made[d + k] = src[a + k] * w + src[b + k] * v + src[c + k] * u + src[e + k] * z
-                if taps > 4:
-                    _add_taps(src, s, sn, made, d, n, taps, index, weight, o)
+                if taps == 2:
+                    for j in range(_U(n)):
+                        made[d + j] = src[a + j] * w + src[b + j] * v
+                else:
+                    c, u = _U(s + index[o, 2] * sn), weight[o, 2]
+                    if taps == 3:
+                        for j in range(_U(n)):
+                            made[d + j] = src[a + j] * w + src[b + j] * v + src[c + j] * u
+                    else:
+                        e, z = _U(s + index[o, 3] * sn), weight[o, 3]
+                        for j in range(_U(n)):
+                            made[d + j] = src[a + j] * w + src[b + j] * v + src[c + j] * u + src[e + j] * z
+                        if taps > 4:
+                            _add_taps(src, s, sn, made, d, n, taps, index, weight, o)
             kept += n
             if past and (dn != n or kept + n > _STRETCH or o + 1 == len(count)):
                 put(made, dst, _U(begin + o * dn + n - kept), _U(kept))

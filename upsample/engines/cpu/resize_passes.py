@@ -205,8 +205,7 @@ class _Geometry:
                 s0 -= source[axis][0] * before[axis + 1]
             span = target[axis] if axis < 2 else (0, self.rules[axis].out_size)
             reached = source[axis] if axis < 2 else (0, self.rules[axis].in_size)
-            both = double if place == 0 else None
-            passes.append(self._pass(axis, span, s0, d0, before, behind, old, reached, both))
+            passes.append(self._pass(axis, span, s0, d0, before, behind, old, reached, double if place == 0 else None))
             scratch.append(math.prod(now) * self.inner)
         from_ = (*source, (0, 1))[:2]
         return Strip(tuple(passes), tuple(scratch[:-1]), (from_[0], from_[1]), target)
@@ -234,12 +233,14 @@ class _Geometry:
         steps = []
         for distances in (before, behind):
             steps += [distances[a_step], distances[b_step] if axis > 1 else 0, distances[axis + 1]]
-        rule = self.rules[axis]
+        box, rule = np.asarray([*steps, size_b, inner]), self.rules[axis]
         if double is not None:
-            return Pass(doubled, s0, d0, before[0], behind[0], outer, (np.asarray([*steps, size_b, inner]), *double))
+            return Pass(doubled, s0, d0, before[0], behind[0], outer, (box, *double))
         packed = before[axis + 1] == behind[axis + 1] == inner
-        function, tables = _kernel(rule, span, self.dtype, inner, packed, source)
-        return Pass(function, s0, d0, before[0], behind[0], outer, (np.asarray([*steps, size_b, inner]), *tables))
+        follow = size_b > 1 or (before[a_step] == before[axis] and behind[a_step] == behind[axis])
+        whole = follow and span == (0, rule.out_size) and source == (0, rule.in_size)
+        function, tables = _kernel(rule, span, self.dtype, inner, packed, source, whole)
+        return Pass(function, s0, d0, before[0], behind[0], outer, (box, *tables))
 
     def _double(self, target: tuple[_Range, _Range]) -> tuple[Any, ...] | None:
         """Return the tables of the kernel that doubles rows and makes more of them, where it can."""
@@ -249,7 +250,7 @@ class _Geometry:
         across, down = self.rules[k], self.rules[k - 1]
         if across.out_size != 2 * across.in_size or (k == 1 and target[1] != (0, across.out_size)):
             return None
-        function, rows = _kernel(across, (0, across.out_size), self.dtype, 1, True, (0, across.in_size))
+        function, rows = _kernel(across, (0, across.out_size), self.dtype, 1, True, (0, across.in_size), True)
         if function not in (resize_float.rows_double2, resize_float.rows_double4):
             return None
         cut = slice(*(target[k - 1] if k < 3 else (0, down.out_size)))
@@ -262,7 +263,8 @@ class _Geometry:
         if ring is None or ends is None:
             return None
         sizes = np.asarray([low, high, ring.group, ring.slots, least, most, start, 0])
-        return (sizes, table.count, ring.need, ring.slot, table.weight, twins(table), phases, *ends)
+        pairs = twins(table, phases.shape[1])
+        return (sizes, table.count, ring.need, ring.slot, table.weight, pairs, tuple(phases.reshape(-1)), *ends)
 
 
 def _reached(rule: AxisRule, begin: int, end: int) -> _Range:
@@ -275,17 +277,17 @@ def _steps(sizes: list[int], inner: int) -> list[int]:
 
 
 def _kernel(
-    rule: AxisRule, span: _Range, dtype: str, inner: int, packed: bool, source: _Range
+    rule: AxisRule, span: _Range, dtype: str, inner: int, packed: bool, source: _Range, whole: bool
 ) -> tuple[Callable[..., None], tuple[Any, ...]]:
     """Choose the kernel for outputs `span` of an axis, and its tables.
 
-    `packed` says whether samples lie side by side, as the kernels for rows want it; `source` what they are made of.
+    `packed` says whether samples lie side by side, as the kernels for rows want it; `source` what they are made of;
+    `whole` whether that is the whole axis, and one row follows the other.
     """
     saturate = dtype == "uint8"
     kernels: Any = resize_bytes if saturate else resize_float
     dtype = sums_of(rule) if saturate else dtype
     each, cut = listed(rule, dtype), slice(*span)
-    whole = span == (0, rule.out_size) and source == (0, rule.in_size)
     if saturate:
         paired = resize_byte_pairs.chosen(rule, span, inner, packed and inner < _FEW, source, whole)
         if paired is not None:
@@ -368,8 +370,7 @@ def plan_filter(
 def _job(geometry: _Geometry, planes: int, itemsize: int) -> tuple[int, int, int]:
     """Samples on the first and the second axis a strip, planes a job."""
     rules = geometry.rules
-    first = rules[0].out_size
-    second = rules[1].out_size if len(rules) > 1 else 1
+    first, second = rules[0].out_size, rules[1].out_size if len(rules) > 1 else 1
     size = _bytes_of(geometry, first, second, itemsize)
     if size <= _JOB_BYTES:
         return first, second, min(planes, max(1, _JOB_BYTES // size))
