@@ -40,7 +40,6 @@ __all__ = [
     "is_compiling",
     "is_contiguous",
     "is_plain_tensor",
-    "is_plainly_apart",
     "itemsize",
     "library",
     "multiply",
@@ -346,7 +345,7 @@ def check_out(op: str, out: object, shape: tuple[int, ...], dtype: Any, inputs: 
     ValueError
         Another shape, read-only, overlapping itself or an input, or under torch's autograd.
     """
-    if is_plainly_apart(out, shape, dtype, inputs.values()):
+    if _is_plainly_apart(out, shape, dtype, inputs.values()):
         return
     xp = namespace(op, {**inputs, "out": out})
     name = library(xp)
@@ -382,7 +381,7 @@ def check_out(op: str, out: object, shape: tuple[int, ...], dtype: Any, inputs: 
             )
 
 
-def is_plainly_apart(out: object, shape: tuple[int, ...], dtype: Any, inputs: Iterable[object]) -> bool:
+def _is_plainly_apart(out: object, shape: tuple[int, ...], dtype: Any, inputs: Iterable[object]) -> bool:
     """Say of a contiguous NumPy `out` whether nothing is wrong with it; False where a closer look is needed."""
     if type(out) is not np.ndarray or out.shape != shape or out.dtype != dtype:
         return False

@@ -4,59 +4,53 @@ All that a call's checks look at is in the key: its arguments with their types (
 same), and the shape and dtype of each array. Only NumPy's own arrays, in this machine's byte order, and arguments that
 are plain Python values are kept; every other call goes the long way, and so does one that is only explained, whose
 gradient is wanted, or of whose `out` it takes a closer look to see that it will do.
-
-The look-up is that of `functools.lru_cache`, whose keys are made and compared in C.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from functools import lru_cache
-from typing import Any, cast
+import marshal
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any, TypeAlias
 
 import numpy as np
 
-from upsample import arrays
 from upsample.autograd import tape
 from upsample.engines import dispatch
 from upsample.engines.cuda.device import emulated
 
 __all__ = ["Repeat", "find", "keep"]
 
+_Key: TypeAlias = tuple[Any, ...]
+
 _KEPT = 1024
-"""Calls that are remembered: those made last."""
-_PLAIN = frozenset({int, float, bool, str, type(None), type})
+"""Calls that are remembered; the one after them makes all forgotten."""
+_PLAIN = frozenset({int, float, bool, str, type(None)})
+_NO_REFERENCES = 2
+"""The version of marshal's bytes that are the same for the same values, however often an object occurs."""
 
 
-@dataclass(slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False)
 class Repeat:
-    """What a call's arguments came to.
+    """What a call came to.
 
     Attributes
     ----------
-    op : str
-        What the dialect calls the operation.
-    tuples : tuple of int
-        Places of the arguments that are tuples, whose elements have types, too.
-    inner : dict
-        Where there are any: what calls with elements of these types came to, first tuple first.
-    run : callable or None
-        The engine's, which takes the arrays and what else is not in the key; None before a call went well.
+    run : callable
+        The engine's, which takes the arrays and what else is not in the key.
     results : tuple of (tuple of int, dtype)
         Shape and dtype of each result.
     """
 
-    op: str
-    tuples: tuple[int, ...]
-    inner: dict[tuple[type, ...], Repeat] = field(default_factory=dict)
-    run: Any = None
-    results: tuple[tuple[tuple[int, ...], Any], ...] = ()
+    run: Any
+    results: tuple[tuple[tuple[int, ...], Any], ...]
 
 
-def find(
-    op: str, arguments: tuple[object, ...], given: tuple[object, ...], out: object
-) -> tuple[Repeat | None, Repeat | None]:
-    """Return what is to be known of a call, None where nothing is to be kept, and the same again where it is known.
+_known: dict[_Key, Repeat] = {}
+
+
+def find(op: str, arguments: tuple[Any, ...], given: tuple[Any, ...], out: object) -> tuple[_Key | None, Repeat | None]:
+    """Return the key to keep a call under, None where it is not to be kept, and what is known of it, None for nothing.
 
     Parameters
     ----------
@@ -70,61 +64,69 @@ def find(
         What should receive the result, or is a tuple of what should receive several; None where there is none.
     """
     parts: list[Any] = []
+    owners = True
     for x in given:
-        if type(x) is not np.ndarray or not x.flags.aligned:
+        if type(x) is not np.ndarray:
             return None, None
+        flags = x.flags
+        if not flags.aligned:
+            return None, None
+        owners = owners and flags.owndata
         parts += x.shape, x.dtype
     if dispatch.is_explaining() or emulated() is not None or tape.current() is not None:
         return None, None
-    try:
-        repeat = _repeat(op, len(arguments), *arguments, *parts)
-        for place in repeat.tuples:
-            types = tuple(map(type, cast("tuple[object, ...]", arguments[place])))
-            repeat = repeat.inner.get(types) or _of_types(repeat, types)
-    except TypeError:  # what cannot be looked up, such as a list, or is not to be kept
+    try:  # no two plain values of different types, in tuples or not, have the same bytes
+        key = (op, marshal.dumps(arguments, _NO_REFERENCES), *parts)
+    except ValueError:  # what is not plain, or not always
         return None, None
-    if repeat.run is None or not (out is None or _plainly_apart(out, repeat.results, given)):
-        return repeat, None
-    return repeat, repeat
+    repeat = _known.get(key)
+    if repeat is None:
+        return (key if _are_plain(arguments) and all(x.dtype.isnative for x in given) else None), None
+    if out is None:
+        return None, repeat
+    if len(repeat.results) == 1:
+        return None, repeat if _is_plainly_apart(out, *repeat.results[0], given, owners) else None
+    if type(out) is not tuple or len(out) != len(repeat.results):
+        return None, None
+    for made, (shape, dtype) in zip(out, repeat.results, strict=True):
+        if not _is_plainly_apart(made, shape, dtype, given, owners):
+            return None, None
+        given += (made,)
+        owners = owners and made.flags.owndata
+    return None, repeat
 
 
-@lru_cache(maxsize=_KEPT, typed=True)
-def _repeat(op: str, count: int, *parts: Any) -> Repeat:
-    """Return the one object for `count` arguments, shapes and dtypes; TypeError where one of them is not to be kept."""
-    values = [v for part in parts for v in (part if type(part) is tuple else (part,))]
-    if not all(v.isnative if isinstance(v, np.dtype) else type(v) in _PLAIN for v in values):
-        raise TypeError
-    return Repeat(op, tuple(place for place in range(count) if type(parts[place]) is tuple))
+def _are_plain(values: Iterable[object]) -> bool:
+    """Whether all are plain values or tuples of such."""
+    return all(_are_plain(v) if type(v) is tuple else type(v) in _PLAIN for v in values)
 
 
-def _of_types(repeat: Repeat, types: tuple[type, ...]) -> Repeat:
-    """Return the one object for elements of these types; TypeError where they are not to be kept."""
-    if not _PLAIN.issuperset(types):
-        raise TypeError
-    return repeat.inner.setdefault(types, Repeat(repeat.op, ()))
+def _is_plainly_apart(out: object, shape: tuple[int, ...], dtype: Any, given: tuple[Any, ...], owners: bool) -> bool:
+    """Say whether nothing is wrong with `out`; False where a closer look is needed.
 
-
-def _plainly_apart(out: Any, results: tuple[tuple[tuple[int, ...], Any], ...], given: tuple[object, ...]) -> bool:
-    """Say whether nothing is wrong with `out`; False where a closer look is needed."""
-    if len(results) == 1:
-        return arrays.is_plainly_apart(out, *results[0], given)
-    if type(out) is not tuple or len(out) != len(results):
+    `owners` says whether all that is given owns its memory: two owners share none.
+    """
+    if type(out) is not np.ndarray or out.shape != shape or out.dtype != dtype:
         return False
-    for place, result in enumerate(results):
-        if not arrays.is_plainly_apart(out[place], *result, given):
+    flags = out.flags
+    if not flags.carray:
+        return False
+    if not (owners and flags.owndata):
+        return not any(np.may_share_memory(out, x) for x in given)
+    for x in given:  # noqa: SIM110 - a generator takes longer
+        if x is out:
             return False
-        given += (out[place],)
     return True
 
 
 def keep(
-    repeat: Repeat | None, task: str, plan: Any, given: tuple[Any, ...], results: tuple[Any, ...], engine: str | None
+    key: _Key | None, task: str, plan: Any, given: tuple[Any, ...], results: tuple[Any, ...], engine: str | None
 ) -> None:
-    """Remember a call that went well; nothing happens where it is known, or there is nothing to keep it in.
+    """Remember a call that went well; nothing happens where there is no key.
 
     Parameters
     ----------
-    repeat : Repeat or None
+    key : tuple or None
         Of `find`.
     task : str
         The module of an engine that ran it.
@@ -137,6 +139,9 @@ def keep(
     engine : str or None
         The engine that was asked for.
     """
-    if repeat is not None and repeat.run is None:
-        repeat.results = tuple((x.shape, x.dtype) for x in results if x is not None)
-        repeat.run = dispatch.ready(repeat.op, task, plan, given, engine)
+    if key is None:
+        return
+    made = tuple((x.shape, x.dtype) for x in results if x is not None)
+    if len(_known) >= _KEPT:
+        _known.clear()
+    _known[key] = Repeat(dispatch.ready(key[0], task, plan, given, engine), made)
