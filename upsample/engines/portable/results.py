@@ -98,7 +98,10 @@ def tile_bytes(xp: ModuleType) -> int:
 
 def plane_cuts(xp: ModuleType, planes: Any) -> list[slice]:
     """Cut ``[planes, ...]`` into a few planes at a time, though into as many parts as there are threads."""
-    count, most = planes.shape[0], tile_bytes(xp)
+    count = planes.shape[0]
+    if math.prod(planes.shape) * arrays.itemsize(planes) <= _TILE_BYTES:
+        return [slice(0, count)]
+    most = tile_bytes(xp)
     step = max(1, most // max(1, math.prod(planes.shape[1:]) * arrays.itemsize(planes)))
     if step >= count and math.prod(planes.shape) > WORTH_SHARING:
         step = -(-count // 2)

@@ -16,7 +16,6 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from upsample import arrays
-from upsample.copies import copy
 from upsample.engines.index_checks import legal
 from upsample.plans.window import UnpoolPlan, WindowAxis
 
@@ -27,7 +26,7 @@ _PIECE = 1 << 17
 _ALONE = 1 << 14
 """The same where one thread makes all: what they take stays in its second-level cache."""
 _BAND = 1 << 22
-"""Positions of which something is kept at once: who stands there, or a sum in another dtype."""
+"""Positions of which something is kept at once (who stands there, or a sum in another dtype), or that are cleared."""
 
 _A: TypeAlias = Any
 _Piece: TypeAlias = tuple[slice, slice]
@@ -127,7 +126,8 @@ def scatter(plan: UnpoolPlan, values: _A, places: Places, result: _A) -> None:
     adds = plan.duplicates == "sum" and not _apart(plan)
     for planes in places.groups():
         flat = result[planes].reshape(-1)
-        copy(np.broadcast_to(np.zeros((), dtype=flat.dtype), flat.shape), flat)
+        for begin in range(0, flat.size, _BAND):
+            flat[begin : begin + _BAND] = 0
         if adds:
             _add(values, places, planes, flat)
             continue
