@@ -15,6 +15,7 @@ needs_numba()
 CALLS = {
     "resize": "upsample.interpolate(x, scale_factor=2, mode='bilinear', engine='cpu')",
     "pool": "upsample.max_pool2d(x, 9, 1, engine='cpu')",
+    "unpool": "upsample.max_unpool2d(y, places, 2, engine='cpu')",
     "conv_transpose": "upsample.conv_transpose2d(y, y[0, :, None, :3, :3], stride=2, groups=2, engine='cpu')",
     "little conv_transpose": "upsample.conv_transpose2d(x, x[0, :, None, :3, :3], stride=2, groups=2, engine='cpu')",
 }
@@ -22,6 +23,7 @@ CODE = """
 import numpy as np, upsample
 from numba.core import event
 x, y = np.ones((1, 2, 16, 16), np.float32), np.ones((1, 2, 64, 64), np.float32)
+places = (256 * np.arange(64)[:, None] + 2 * np.arange(64)) * y.astype(int)
 with event.install_recorder("numba:run_pass") as recorder:
     {call}
 for module, name in sorted({{(found.data["module"], found.data["qualname"]) for _, found in recorder.buffer}}):
@@ -30,6 +32,7 @@ for module, name in sorted({{(found.data["module"], found.data["qualname"]) for 
 STORED = {
     "resize": {"doubled"},
     "pool": {"pool_values"},
+    "unpool": {"select"},
     "conv_transpose": {"gather"},
     "little conv_transpose": {"gather_listed"},
 }

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from backends import LAYOUTS, get
@@ -19,7 +21,7 @@ from upsample.plans.window import UnpoolPlan, WindowAxis
 
 pytest.importorskip("numba", reason="numba is not installed: no compiled engine")
 from upsample.engines.cpu import gather as compiled_gather
-from upsample.engines.cpu import stream, unpool_kernels
+from upsample.engines.cpu import stream, unpool_kernels, unpool_select
 from upsample.engines.cpu import unpool as compiled
 from upsample.engines.cpu.compile import frozen
 
@@ -240,3 +242,66 @@ def test_a_small_call_that_is_made_again(dtype: str, layout: str) -> None:
     assert out.tobytes() == want.tobytes()
     with pytest.raises(IndexError, match="indices"):
         upsample.max_unpool2d(x, indices + 90, 2, output_size=(9, 10), engine="cpu")
+
+
+@st.composite
+def two_apart(draw: st.DrawFn) -> UnpoolPlan:
+    """Windows two apart along rows of many cells, whose positions ask the cells around them; any windows above."""
+    made = []
+    for _ in range(draw(st.integers(0, 2))):
+        small, kernel, stride = draw(st.integers(1, 5)), draw(st.integers(1, 4)), draw(st.integers(1, 3))
+        padding = draw(st.integers(0, kernel // 2))
+        large = max((small - 1) * stride - 2 * padding + kernel, 1) + draw(st.integers(0, 2))
+        made.append(WindowAxis(large, small, kernel, stride, padding, 1))
+    small, kernel = draw(st.integers(1, 45)), draw(st.integers(1, 4))
+    padding = draw(st.integers(0, kernel // 2))
+    large = max(2 * (small - 1) - 2 * padding + kernel, 1) + draw(st.integers(0, 3))
+    rule, checked = draw(st.sampled_from(["last", "sum", "error"])), draw(st.booleans())
+    return UnpoolPlan((*made, WindowAxis(large, small, kernel, 2, padding, 1)), False, rule, checked, True)
+
+
+@settings(deadline=None, max_examples=150)
+@given(
+    two_apart(),
+    st.sampled_from(["float32", "float64", "int32", "complex64"]),
+    st.sampled_from(["own", "planted", "legal", "beyond"]),
+    st.integers(0, 2**31),
+    st.booleans(),
+    st.booleans(),
+)
+def test_positions_that_ask(plan: UnpoolPlan, dtype: str, kind: str, seed: int, small: bool, trusted: bool) -> None:
+    """Whatever one index says, or all, and at every end of rows, planes and blocks."""
+    rng = np.random.default_rng(seed)
+    x = rng.integers(1, 90, (3, *plan.small_shape)).astype(dtype)
+    indices = indices_of("own" if kind == "planted" else kind, plan, rng, 3)
+    if kind == "planted":
+        indices.reshape(-1)[rng.integers(indices.size)] = rng.integers(-2, np.prod(plan.large_shape) + 2)
+    if kind == "own" and trusted:
+        plan = replace(plan, trusted=True)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(unpool_select, "_SHORT", 0)
+        compiled.geometry.cache_clear()
+        if small:
+            patch.setattr(compiled, "_SPLIT", 7 * plan.large_shape[-1])
+        got = outcome(compiled.run, plan, x, indices, None, NAMES)
+    compiled.geometry.cache_clear()
+    assert got == outcome(portable.run, plan, x, indices, None, NAMES)
+
+
+@pytest.mark.parametrize("rule", ["last", "sum"])
+@pytest.mark.parametrize(
+    ("kernel", "shape"), [(2, (2, 3, 40, 70)), (3, (2, 3, 41, 67)), (3, (3, 7, 9, 65)), (4, (5, 64))]
+)
+def test_usual_windows_are_asked(
+    monkeypatch: pytest.MonkeyPatch, rule: str, kernel: int, shape: tuple[int, ...]
+) -> None:
+    """No cell is scattered, and nothing is looked at twice."""
+    x = noise(1, *shape)
+    pool, unpool = (getattr(upsample, name + "pool" + f"{len(shape) - 1}d") for name in ("max_", "max_un"))
+    values, indices = pool(x, kernel, 2, kernel // 3, return_indices=True)
+    arguments = values, indices, kernel, 2, kernel // 3, shape[1:]
+    want = unpool(*arguments, duplicates=rule, engine="portable")
+    for name in ("make_planes", "make_bands"):
+        monkeypatch.setattr(compiled, name, None)
+    for _ in range(2):  # the second call is one that is known
+        np.testing.assert_array_equal(unpool(*arguments, duplicates=rule, engine="cpu"), want)

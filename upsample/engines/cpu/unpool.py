@@ -1,7 +1,9 @@
-"""Max-unpooling by compiled loops: each range of a plane is zeroed and written by one thread, in row-major order.
+"""Max-unpooling by compiled loops: each position asks the cells around it, or cells write where they point.
 
-A range and what is put there stay in the cache: planes are cut into bands of rows, each made from the cells whose
-windows meet it. Only where an index lies outside of its window is a plane made as a whole.
+Asking (`upsample.engines.cpu.unpool_select`) is for windows two apart whose indices lie in them, the usual ones. Else
+each range of a plane is zeroed and written by one thread, in row-major order. A range and what is put there stay in the
+cache: planes are cut into bands of rows, each made from the cells whose windows meet it. Only where an index lies
+outside of its window is a plane made as a whole.
 """
 
 from __future__ import annotations
@@ -11,7 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from types import ModuleType
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -30,6 +32,7 @@ from upsample.engines.cpu.unpool_kernels import (
     own_targets,
     window_targets,
 )
+from upsample.engines.cpu.unpool_select import Asked, asked, selecting
 from upsample.engines.index_checks import check_range, legal, named_twice
 from upsample.plans.window import SpanAxis, UnpoolPlan, WindowAxis
 
@@ -40,7 +43,7 @@ _A = np.ndarray[Any, Any]
 _BLOCK = 1 << 19
 """Positions of the planes that a block makes together, and cells that it looks at together."""
 _SPLIT = 1 << 20
-"""Positions of a plane that several threads share where there are too few planes."""
+"""Positions of a plane that several threads share where there are too few planes, and of a block of rows."""
 _BAND = 1 << 14
 """Positions of a band, about: planes of more are made in bands, as long as indices lie in their windows."""
 _SLICES = 1 << 18
@@ -65,6 +68,7 @@ class Geometry:
     allowed: range
     bands: _A
     spans: _A
+    asked: Asked | None
 
 
 @lru_cache(maxsize=256)
@@ -81,6 +85,7 @@ def geometry(plan: UnpoolPlan) -> Geometry:
         range(0) if plan.trusted else legal(plan),
         frozen(_bands(plan, spans)),
         frozen(spans * math.prod(plan.large_shape[1:])),
+        asked(plan),
     )
 
 
@@ -143,6 +148,9 @@ def ready(plan: UnpoolPlan, x: Array, indices: Array) -> Callable[..., Array]:
         return partial(run, np, plan)
     kind, part = np.dtype(_UNSIGNED[itemsize]), (0, g.positions, True, False)
     scratch, dtype, checked = np.empty(0, kind), source.dtype, plan.check_indices
+    asking = _asking(plan, g, source, where, shape)
+    if asking is not None:
+        return asking
     kernel = bound(make_planes, frozen(scratch), frozen(np.empty(0, np.int64)), planes, part, scratch, scratch)
 
     def unpool(x: _A, indices: _A, out: _A | None, names: tuple[str, str]) -> _A:
@@ -150,6 +158,24 @@ def ready(plan: UnpoolPlan, x: Array, indices: Array) -> Callable[..., Array]:
         bad = kernel(x.ravel(), indices.ravel(), planes, part, scratch, result.ravel())
         if bad and checked:
             _raise_range(plan, indices, names)
+        return result
+
+    return unpool
+
+
+def _asking(plan: UnpoolPlan, g: Geometry, x: _A, where: _A, shape: tuple[int, ...]) -> Callable[..., Array] | None:
+    """Return `run` for one block whose positions ask the cells around them; None where they cannot."""
+    if g.asked is None or not _can_ask(x.dtype, where.dtype, plan.duplicates):
+        return None
+    kind, dtype, size, checked = np.dtype(_UNSIGNED[x.dtype.itemsize]), x.dtype, x.size, plan.check_indices
+    behind, empty = (g.asked.table, (0, math.prod(shape[:-1])), g.asked.sizes), np.empty(0, kind)
+    kernel = bound(selecting(g.asked.code), frozen(empty), frozen(np.empty(0, np.int64)), *behind, empty)
+
+    def unpool(x: _A, indices: _A, out: _A | None, names: tuple[str, str]) -> _A:
+        result = np.empty(shape, dtype) if out is None else out
+        named = kernel(x.ravel(), indices.ravel(), *behind, result.ravel())
+        if named != size and checked:
+            return cast(_A, run(np, plan, x, indices, result, names))
         return result
 
     return unpool
@@ -166,11 +192,18 @@ def _unpool(plan: UnpoolPlan, x: _A, where: _A, result: _A, names: tuple[str, st
         kind = _UNSIGNED[x.dtype.itemsize]
         values, made = values.view(kind), made.view(kind)
     work = _Work(plan, g, values, flat, made, half, not half and stream.pays(made.nbytes, fresh=fresh))
+    if g.asked is not None and _can_ask(x.dtype, where.dtype, plan.duplicates) and work.by_asking(g.asked):
+        return
     if len(g.bands) and work.by_bands():
         return
     bad = _each(work.make, flat.size // g.cells, g.positions, _WIDE_RANGE if half else _RANGE)
     if bad and plan.check_indices:
         _raise_range(plan, where, names)
+
+
+def _can_ask(dtype: np.dtype[Any], index: np.dtype[Any], duplicates: str) -> bool:
+    """Whether vectors of such values can be chosen, or added."""
+    return index == np.int64 and dtype.itemsize in (4, 8) and (dtype.kind == "f" or duplicates != "sum")
 
 
 def _each(make: Callable[[int, int, int, int], object], planes: int, positions: int, most: int) -> bool:
@@ -227,6 +260,25 @@ class _Work:
         if self.half:
             self._narrow(made, target)
         return bool(bad)
+
+    def by_asking(self, asked: Asked) -> bool:
+        """Let positions ask cells, blocks of rows at a time; say whether every index was in its window."""
+        plan, length, kind = self.plan, self.plan.large_shape[-1], _UNSIGNED[self.values.dtype.itemsize]
+        values: _A = self.values.view(kind)
+        made: _A = self.result.view(kind)
+        rows = made.size // length
+        blocks = min(max(-(-made.size // _SPLIT), min(2, -(-made.size // _BLOCK))), rows)
+        step = -(-rows // blocks)
+        kernel = selecting(asked.code)
+        named: list[int] = []
+
+        def make(number: int) -> None:
+            piece = number * step, min((number + 1) * step, rows)
+            target = made[piece[0] * length : piece[1] * length]
+            named.append(kernel(values, self.where, asked.table, piece, asked.sizes, target))
+
+        threads.each_block(make, blocks)
+        return plan.trusted or not plan.check_indices or sum(named) == self.where.size
 
     def by_bands(self) -> bool:
         """Make planes in bands, each from the cells whose windows meet it; say whether no index was elsewhere."""
