@@ -22,7 +22,7 @@ from upsample.plans.window import PoolPlan, WindowAxis
 
 pytest.importorskip("numba", reason="numba is not installed: no compiled engine")
 from upsample.engines.cpu import pool as compiled
-from upsample.engines.cpu import pool_few, pool_kernels, pool_tables
+from upsample.engines.cpu import pool_few, pool_kernels, pool_lanes, pool_tables
 
 POOLS = [case for case in CASES if "max_pool" in case.id]
 
@@ -187,3 +187,35 @@ def test_repeated_calls_of_many_threads_share_nothing() -> None:
             assert sum(pool.map(wrong, range(8))) == 0
     finally:
         sys.setswitchinterval(before)
+
+
+@pytest.mark.skipif(not pool_lanes._CAN, reason="this processor permutes no two vectors")
+@settings(deadline=None, max_examples=150)
+@given(
+    st.lists(st.tuples(st.integers(1, 9), st.integers(1, 3), st.integers(1, 2)), max_size=2),
+    st.tuples(st.sampled_from([10, 11, 13, 14, 15, 16, 20, 31, 32]), st.integers(1, 4), st.integers(1, 2)),
+    st.sampled_from(["float32", "float16"]),
+    st.integers(0, 2**31),
+    st.booleans(),
+    st.booleans(),
+)
+def test_short_rows(
+    lead: list[tuple[int, int, int]], last: tuple[int, int, int], dtype: str, seed: int, first_nan: bool, small: bool
+) -> None:
+    """Rows of five to sixteen cells, whole pairs of them or not, on every end of an array; the portable engine's."""
+    axes = [
+        WindowAxis(large, max((large + 2 * (k // 2) - k) // stride + 1, 1), k, stride, k // 2, 1)
+        for large, k, stride in (*lead, last)
+    ]
+    plan = PoolPlan(tuple(axes), local_indices=False, first_nan=first_nan)
+    x = values(dtype, (3, *(axis.large for axis in axes)), seed)
+    want = portable.run(np, plan, x, (None, None), True)
+    with pytest.MonkeyPatch.context() as patch:
+        compiled._geometry.cache_clear()
+        if small:
+            patch.setattr(compiled, "_BLOCK", 64)
+        if pool_lanes._LEAST * 16 < axes[-1].small * (2 if axes[-1].small <= 8 else 1) <= 16:
+            patch.setattr(compiled, "pool_cells", None)  # nothing is gathered
+        same_bits(compiled.run(np, plan, x, (None, None), True), want)
+        same_bits(compiled.run(np, plan, x, (None, None), False)[:1], want[:1])
+    compiled._geometry.cache_clear()

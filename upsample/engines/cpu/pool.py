@@ -19,6 +19,7 @@ from upsample.engines.cpu import threads
 from upsample.engines.cpu.compile import bound, frozen
 from upsample.engines.cpu.pool_few import pool_cells, pool_rows
 from upsample.engines.cpu.pool_kernels import AXIS, pool_indices, pool_values
+from upsample.engines.cpu.pool_lanes import pool_lanes
 from upsample.engines.cpu.pool_tables import Cells, Rows, few_taps
 from upsample.plans.pieces import PIECE
 from upsample.plans.window import PoolPlan, SpanAxis, WindowAxis
@@ -248,6 +249,8 @@ def _kernel(
     if isinstance(few, Cells):
         plane0, planes = piece[0] // g.rows, (piece[1] - piece[0]) // g.rows
         first = plane0 * few.sizes[0] - piece[4] * g.large[-1]
+        if few.lanes is not None and lowest.dtype == np.float32:
+            return pool_lanes, ((first, plane0, planes), *few.lanes.arguments, last_nan)
         return pool_cells, ((first, plane0, planes), few.sizes, few.taps, few.home, last_nan)
     whole = (*piece, g.kept, int(plan.local_indices))
     return (pool_indices if indexed else pool_values), (g.grid, g.axes, whole, lowest, last_nan, step)

@@ -11,6 +11,7 @@ import numpy as np
 
 from upsample.engines.cpu.compile import frozen
 from upsample.engines.cpu.pool_few import FIRST, MORE
+from upsample.engines.cpu.pool_lanes import Lanes, lanes_of
 from upsample.plans.window import SpanAxis, WindowAxis
 
 __all__ = ["Cells", "Rows", "few_taps"]
@@ -42,11 +43,14 @@ class Cells:
         ``[taps, cells]``.
     home : array
         Where the plane of each cell begins.
+    lanes : Lanes or None
+        The same for vectors of float32, where rows are short.
     """
 
     sizes: tuple[int, int, int]
     taps: _A
     home: _A
+    lanes: Lanes | None
 
     @property
     def count(self) -> int:
@@ -78,7 +82,8 @@ def few_taps(axes: tuple[_Axis, ...]) -> Cells | Rows | None:
     size, cells = (math.prod(numbers) for numbers in zip(*((a.large, a.small) for a in axes), strict=True))
     *leading, last = axes
     if last.small <= _SHORT and (cells + _TOGETHER) * (taps + MORE) <= _CELLS and size < 1 << 21:
-        return _cells(_joined(axes), size)
+        lanes = lanes_of(tuple(axis.large for axis in axes), _joined(leading), _positions(last))
+        return _cells(_joined(axes), size, lanes)
     rows = math.prod(axis.small for axis in leading)
     if isinstance(last, SpanAxis) or rows * (taps + MORE) > _LEAD or size >= 1 << 31:
         return None
@@ -115,12 +120,12 @@ def _whole_turns(table: _A) -> _A:
     return np.concatenate([table, np.repeat(table[..., -1:], missing, axis=-1)], axis=-1)
 
 
-def _cells(table: _A, size: int) -> Cells:
+def _cells(table: _A, size: int, lanes: Lanes | None) -> Cells:
     group = max(1, _TOGETHER // len(table))
     home = np.repeat(np.arange(group) * size, len(table))
     taps = np.tile(_whole_turns(table).T, (1, group)) + home
     packed = np.ascontiguousarray(taps, dtype=np.uint32)
-    return Cells((size, len(table), group), frozen(packed), frozen(home.astype(np.uint32)))
+    return Cells((size, len(table), group), frozen(packed), frozen(home.astype(np.uint32)), lanes)
 
 
 def _rows(last: WindowAxis, lead: _A, in_rows: int) -> Rows:
