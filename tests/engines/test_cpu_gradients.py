@@ -97,7 +97,7 @@ def test_blocks_and_threads_do_not_show(
 
 
 class Longest:
-    """Stands in for kernels, computes nothing, and keeps the most work that one block asked for."""
+    """Stands in for kernels, computes nothing, and keeps the most work that a block asked for between two looks."""
 
     def __init__(self, patch: pytest.MonkeyPatch) -> None:
         self.most, self.blocks, self.here, self.patch = 0, 0, 0, patch
@@ -113,6 +113,10 @@ class Longest:
             function(block)
             self.blocks += 1
             self.most = max(self.most, 0 if threads == 1 else self.here)
+
+    def look(self) -> None:
+        self.most = max(self.most, self.here)
+        self.here = 0
 
     def count(self, module: Any, name: str, work: Callable[..., int]) -> None:
         def stand_in(*args: Any) -> bool:
@@ -175,7 +179,7 @@ def test_no_block_of_a_convolution_is_long(
 def test_no_block_of_a_gather_is_long(
     rule: str, axes: tuple[tuple[int, int, int, int], ...], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """One plane of many cells; a block of one thread, which looks for signals between two cuts, may be long."""
+    """One plane of many cells: its block looks what became of the call between two cuts."""
     plan = UnpoolPlan(tuple(WindowAxis(*axis, 0, 1) for axis in axes), False, rule, True, True)
     longest = Longest(monkeypatch)
     longest.count(gather, "take", lambda *a: a[1].size)
