@@ -32,9 +32,11 @@ _A = np.ndarray[Any, Any]
 
 FEW_CHANNELS = 4
 """Channels of a group up to which no product is made."""
-_WORK = 1 << 27
+_WORK = 1 << 26
 """Products that a block adds up at most, about, however large windows are: it should be over in a few hundredths of a
 second."""
+_NARROW = 1 << 20
+"""Rows of cells that a block weighs at most, each time by one tap: of narrow ones that takes as long as of others."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -115,7 +117,8 @@ def _weigh(rows: Rows, y: _A, weight: _A, result: _A) -> None:
     groups, inputs, each, taps = weight.shape
     planes, made = frozen(y).reshape(-1), result.reshape(-1, inputs, rows.lines, rows.width)
     most = max(1, min(inputs, _WORK // max(each * taps, 1)))
-    some, parts = cuts(rows, max(1, _WORK // max(most * each * taps, 1))), -(-inputs // most)
+    cells = min(_WORK // max(most * each * taps, 1), max(1, _NARROW // max(each * taps, 1)) * rows.width)
+    some, parts = cuts(rows, max(1, cells)), -(-inputs // most)
 
     def block(number: int) -> None:
         plane, cut, first = number // parts // len(some), some[number // parts % len(some)], number % parts * most

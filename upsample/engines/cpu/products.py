@@ -202,6 +202,8 @@ def _cuts(
     first, last, stride = ys, js, lists.sides[-1].stride
 
     def fits(ys: int, js: int) -> bool:
+        if ys * js * inputs * itemsize > _CELLS:  # a region has no fewer cells: its table, which is long, is not needed
+            return False
         region = _region(lists, lanes, (0, ys), (0, js))
         return region.step * inputs * itemsize <= _CELLS and region.work * inputs <= _BLOCK
 
