@@ -15,7 +15,7 @@ from typing import Any, Protocol, TypeAlias, TypeVar, cast, runtime_checkable
 
 import numpy as np
 
-from upsample.copies import converted
+from upsample.copies import converted, copy, duplicate
 from upsample.errors import Raw, bad_type, bad_value
 from upsample.overlap import may_overlap, overlaps_itself
 
@@ -210,6 +210,8 @@ def from_table(xp: ModuleType, table: Table, like: Array, dtype: Any = None) -> 
 
 def copied(xp: ModuleType, x: Any) -> Any:
     """Return a new array of the same values."""
+    if xp is np:
+        return duplicate(x, x.dtype)
     return x.clone() if library(xp) == "torch" else xp.asarray(x, copy=True)
 
 
@@ -325,7 +327,8 @@ def join_complex(xp: ModuleType, real: Any, imag: Any, dtype: Any) -> Any:
     name = library(xp)
     if name in ("numpy", "cupy"):
         joined = xp.empty(real.shape, dtype=dtype)
-        joined.real, joined.imag = real, imag
+        copy(real, joined.real)
+        copy(imag, joined.imag)
         return joined
     module = sys.modules.get(name)
     if name == "torch" and module is not None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["contiguous", "converted", "copy", "joined"]
+__all__ = ["contiguous", "converted", "copy", "duplicate", "joined"]
 
 _A = np.ndarray[Any, Any]
 
@@ -27,13 +27,18 @@ def copy(source: Any, target: Any) -> None:
         copy(source[place], target[place])
 
 
+def duplicate(x: _A, dtype: np.dtype[Any]) -> _A:
+    """Return a new array of the values in a dtype, in row-major order."""
+    result = np.empty(x.shape, dtype=dtype)
+    copy(x, result)
+    return result
+
+
 def converted(x: _A, dtype: np.dtype[Any]) -> _A:
     """Return the values in a dtype and in row-major order; `x` itself, as a plain ndarray, where it is so already."""
     if x.flags.c_contiguous and x.dtype == dtype:
         return np.asarray(x)
-    result = np.empty(x.shape, dtype=dtype)
-    copy(x, result)
-    return result
+    return duplicate(x, dtype)
 
 
 def contiguous(x: _A) -> _A:

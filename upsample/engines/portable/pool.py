@@ -52,7 +52,7 @@ def run(
         nothing = xp.empty(shape, dtype=arrays.index_dtype(xp), device=arrays.device_of(x)) if with_indices else None
         return deliver(empty(xp, shape, x), out[0]), nothing if nothing is None else deliver(nothing, out[1])
     if xp is np and out[0] is None and out[1] is None:
-        small = pool_small(plan, x.reshape(math.prod(lead), -1))
+        small = pool_small(plan, math.prod(lead), x)
         if small is not None:
             return small[0].reshape(shape), small[1].reshape(shape) if with_indices else None
     pooling = _Pooling(xp, plan, with_indices)

@@ -22,16 +22,16 @@ _tables: dict[Hashable, tuple[PoolPlan, tuple[Table, Table] | None]] = {}
 """By the identity of a plan, which lives as long as it is here."""
 
 
-def pool_small(plan: PoolPlan, values: Any) -> tuple[Any, Any] | None:
-    """Pool ``[planes, positions]``; return the maxima and their places, or None where there is NaN or too much."""
+def pool_small(plan: PoolPlan, planes: int, x: Any) -> tuple[Any, Any] | None:
+    """Pool all planes; return the maxima and their places, one plane a row, or None where there is NaN or too much."""
     kept = _tables.get(id(plan))
     if kept is None:
         if len(_tables) >= _KEPT:
             _tables.clear()
         kept = _tables[id(plan)] = plan, _table(plan)
-    if kept[1] is None or values.size > _SMALL or len(values) * kept[1][0].size > 4 * _SMALL:
+    if kept[1] is None or x.size > _SMALL or planes * kept[1][0].size > 4 * _SMALL:
         return None
-    table, starts = kept[1]
+    (table, starts), values = kept[1], x.reshape(planes, -1)
     found = values.take(table, axis=1).argmax(axis=2)
     found += starts
     places = table.take(found)

@@ -18,6 +18,7 @@ from upsample import arrays
 from upsample.arrays import Table
 from upsample.engines.portable.bands import Band, bands, multiply_columns, multiply_rows
 from upsample.engines.portable.results import WORTH_SHARING
+from upsample.plans.pieces import PIECE
 from upsample.plans.resize import AxisRule, ResizePlan
 from upsample.plans.taps import fixed_point, taps_between
 
@@ -264,7 +265,9 @@ def _tile_size(
 def _overshoots(rule: AxisRule) -> bool:
     """Whether a rounded sum of bytes may be no byte."""
     weight = fixed_point(rule).table.weight
-    return bool((weight < 0).any() or 255.0 * weight.sum(axis=1).max() + 0.5 >= 256.0)
+    step = max(1, PIECE // weight.shape[1])
+    pieces = (weight[begin : begin + step] for begin in range(0, len(weight), step))
+    return any((some < 0).any() or 255.0 * some.sum(axis=1).max() + 0.5 >= 256.0 for some in pieces)
 
 
 @lru_cache(maxsize=256)
