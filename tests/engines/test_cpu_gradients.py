@@ -14,19 +14,30 @@ import upsample
 from upsample.plans.window import SpreadPlan, UnpoolPlan, WindowAxis
 
 pytest.importorskip("numba", reason="numba is not installed: no compiled engine")
-from upsample.engines.cpu import conv, conv_weight, gather, products, threads, unpool
-from upsample.engines.cpu.compile import frozen
+from upsample.engines.cpu import conv, conv_weight, conv_weight_products, gather, products, threads, unpool
+from upsample.engines.cpu.compile import frozen, kernel
+from upsample.engines.cpu.conv_kernels import copy
 from upsample.engines.cpu.tile import BITS, ROWS, add_tiles
+from upsample.engines.cpu.vectors import turn
 
 LONGEST = 1 << 29
 """Products, or cells looked at, that a block may take: some hundredths of a second at 2^34 and more a second."""
 
 
+@kernel
+def copy_strided(source: np.ndarray, stride: int, made: np.ndarray, count: int) -> None:
+    copy(source, 1, stride, made, 1, count)
+
+
+@kernel
+def tiles(data: Any, numbers: Any, scattered: Any, vectors: int, apart: int) -> None:
+    add_tiles(data, numbers, scattered, vectors, apart)
+
+
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("vectors", range(8))
 @pytest.mark.parametrize(("channels", "block"), [(0, 1), (1, 1), (33, 33), (33, 8)])
-@pytest.mark.parametrize("packed", [False, True])
-def test_tiles(dtype: str, vectors: int, channels: int, block: int, packed: bool) -> None:
+def test_tiles(dtype: str, vectors: int, channels: int, block: int) -> None:
     """Integers, so that every order and rounding gives the same."""
     lanes, offsets = BITS // (8 * np.dtype(dtype).itemsize), np.array([9, 3, 5])
     columns, step, line = vectors * lanes, vectors * lanes + 11, vectors * lanes + 3
@@ -34,17 +45,56 @@ def test_tiles(dtype: str, vectors: int, channels: int, block: int, packed: bool
     weights, cells, made = (
         rng.integers(-9, 9, shape).astype(dtype) for shape in ((2, channels, ROWS), (channels, step), (ROWS, line))
     )
-    factors, want = np.empty((ROWS, 2 * channels), dtype=dtype), made.copy()
+    want = made.copy()
     begins = range(0, channels, block)
     parts = [weights[tap, begin : begin + block] for begin in begins for tap in range(2)]
-    factors[:] = np.concatenate([*parts, np.empty((0, ROWS), dtype=dtype)]).T
+    factors = np.concatenate([np.zeros((1, ROWS), dtype=dtype), *parts])
     for tap, offset in enumerate(offsets[1:]):
         want[:, :columns] += weights[tap].T @ cells[:, offset : offset + columns]
-    flat = np.append(np.zeros(1, dtype=dtype), factors.T if packed else factors)
-    data = (frozen(flat), frozen(cells.reshape(-1)), frozen(offsets), made.reshape(-1))
-    strides = () if packed else (2 * channels, 1)
-    add_tiles(data, (1, 0, 1, 3, channels, block, step, 0, line), strides, vectors, lanes)
+    data = (frozen(factors.reshape(-1)), frozen(cells.reshape(-1)), frozen(offsets), made.reshape(-1))
+    tiles(data, (ROWS, 0, 1, 3, channels, block, step, 0, line), (), vectors, lanes)
     np.testing.assert_array_equal(made, want)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("vectors", range(8))
+@pytest.mark.parametrize("channels", [0, 1, 33])
+def test_tiles_of_scattered_factors(dtype: str, vectors: int, channels: int) -> None:
+    """Integers; every other number is a factor, and rows are added to in the other order."""
+    lanes, size = BITS // (8 * np.dtype(dtype).itemsize), 2 * channels + 1
+    columns, step, line = vectors * lanes, vectors * lanes + 11, vectors * lanes + 3
+    rng = np.random.default_rng(channels)
+    factors, cells, made = (
+        rng.integers(-9, 9, shape).astype(dtype) for shape in ((ROWS, 2, size), (2, channels, step), (ROWS, line))
+    )
+    want = made.copy()
+    want[::-1, :columns] += np.einsum("mtc,tcv->mv", factors[:, :, : 2 * channels : 2], cells[:, :, :columns])
+    rows = [(2 * m * size, (ROWS - 1 - m) * line) for m in range(ROWS)]
+    lists = np.array([(7, 7), *rows, *((tap * channels * step, tap * size) for tap in range(2))]).reshape(-1)
+    data = (frozen(factors.reshape(-1)), frozen(cells.reshape(-1)), frozen(lists), made.reshape(-1))
+    tiles(data, (0, 0, 1 + ROWS, 3 + ROWS, channels, channels + 1, step, 0, 0), (2, 2), vectors, lanes)
+    np.testing.assert_array_equal(made, want)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize(("rows", "columns"), [(0, 5), (1, 1), (16, 16), (17, 40), (35, 7), (7, 35)])
+def test_turn(dtype: str, rows: int, columns: int) -> None:
+    source = np.random.default_rng(0).random((rows, columns + 3)).astype(dtype)
+    made = np.zeros((columns, rows + 2), dtype=dtype)
+    turn(frozen(source.reshape(-1)), 2, columns + 3, rows, columns, made.reshape(-1), 1, rows + 2)
+    want = np.zeros_like(made)
+    for j in range(columns):
+        want.reshape(-1)[1 + j * (rows + 2) : 1 + j * (rows + 2) + rows] = source[:, 2 + j]
+    np.testing.assert_array_equal(made, want)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("count", [0, 1, 2, 15, 16, 17, 33, 100])
+@pytest.mark.parametrize("stride", [1, 2, 3])
+def test_copies_of_every_other_value(dtype: str, count: int, stride: int) -> None:
+    source, made = np.arange(2 + max(0, count - 1) * stride).astype(dtype), np.full(count + 2, -1, dtype=dtype)
+    copy_strided(frozen(source), stride, made, count)
+    np.testing.assert_array_equal(made, [-1, *source[1::stride][:count], -1])
 
 
 SPREADS: list[tuple[tuple[int, ...], tuple[int, ...], dict[str, Any]]] = [
@@ -55,6 +105,9 @@ SPREADS: list[tuple[tuple[int, ...], tuple[int, ...], dict[str, Any]]] = [
     ((2, 9, 300), (9, 4, 5), dict(stride=3, dilation=2)),
     ((1, 2, 30, 31), (2, 3, 5, 5), {}),
     ((2, 8, 3, 4, 5), (8, 6, 2, 2, 2), dict(stride=2)),
+    ((3, 5, 4, 3, 6), (5, 9, 3, 3, 3), dict(stride=2, padding=1)),
+    ((1, 20, 3, 150), (20, 3, 2, 2), dict(stride=5)),
+    ((2, 33, 9, 11), (33, 2, 3, 4), dict(stride=(1, 3), dilation=(3, 1), padding=2)),
 ]
 
 
@@ -80,11 +133,14 @@ def test_blocks_and_threads_do_not_show(
                 (conv, "_WORK", 999),
                 (products, "_CELLS", 999),
                 (products, "_FEW", 1),
-                (conv_weight, "_CELLS", 6),
-                (conv_weight, "_LAID", 300),
+                (conv_weight, "_LAID", 1200),
                 (conv_weight, "_WORK", 9999),
-                (conv_weight, "_TURNED", 3000),
-                (conv_weight, "_SUMS", 9),
+                (conv_weight_products, "_CELLS", 6),
+                (conv_weight_products, "_TAPS", 30),
+                (conv_weight_products, "_MET", 300),
+                (conv_weight_products, "_SUMS", 999),
+                (conv_weight_products, "_MOST_SUMS", 9999),
+                (conv_weight_products, "_WORK", 99999),
             ):
                 monkeypatch.setattr(module, name, count)
         for got, wanted in zip(gradients(*whole, options, "cpu"), want, strict=True):
@@ -101,7 +157,7 @@ class Longest:
 
     def __init__(self, patch: pytest.MonkeyPatch) -> None:
         self.most, self.blocks, self.here, self.patch = 0, 0, 0, patch
-        for module in (conv, conv_weight, products, gather, unpool):
+        for module in (conv, conv_weight, conv_weight_products, products, gather, unpool):
             patch.setattr(module, "threads", self)
 
     def number(self) -> int:
@@ -128,11 +184,17 @@ class Longest:
 
 
 def test_pool_is_stood_in_for() -> None:
-    assert all(module.threads is threads for module in (conv, conv_weight, products, gather, unpool))
+    assert all(
+        module.threads is threads for module in (conv, conv_weight, conv_weight_products, products, gather, unpool)
+    )
 
 
 def cells_of(cut: np.ndarray) -> int:
     return int((cut[1] - cut[0]) * (cut[3] - cut[2]))
+
+
+def cells_of_units(units: np.ndarray) -> int:
+    return sum(int(unit[1] - unit[0]) * cells_of(unit[2:]) for unit in units)
 
 
 def products_of(*given: Any) -> int:
@@ -165,9 +227,7 @@ def test_no_block_of_a_convolution_is_long(
     longest.count(products, "multiply", products_of)
     longest.count(conv_weight, "lay_out", lambda *a: cells_of(a[5]) * taps * each)
     longest.count(conv_weight, "correlate_rows", lambda *a: a[2] * a[3] * inputs)
-    longest.count(
-        conv_weight, "correlate_units", lambda *a: sum(cells_of(u[1:]) for u in a[4]) * a[2][1] * taps * a[2][3]
-    )
+    longest.count(conv_weight_products, "correlate_units", lambda *a: taps * a[3][0] * a[3][2] * cells_of_units(a[5]))
     conv.run(np, plan, y, weight)
     conv_weight.run(np, plan, x, y)
     assert longest.blocks > 3

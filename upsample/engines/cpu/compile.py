@@ -19,7 +19,7 @@ from llvmlite.binding import Linkage, parse_assembly
 from numba.core.codegen import JITCodeLibrary
 from numba.core.compiler import Compiler
 
-__all__ = ["bound", "frozen", "kernel", "part"]
+__all__ = ["bound", "frozen", "inlined", "kernel", "part"]
 
 _F = TypeVar("_F", bound=Callable[..., Any])
 
@@ -131,6 +131,11 @@ def part(function: _F) -> _F:
     Compiling that as well, and storing it, took a quarter of a kernel's time.
     """
     return cast(_F, numba.njit(no_cpython_wrapper=True, pipeline_class=_Part, **_OPTIONS)(function))
+
+
+def inlined(function: _F) -> _F:
+    """Compile a part that is short: a call, which hands over seven words for each array, would take longer."""
+    return cast(_F, numba.njit(no_cpython_wrapper=True, forceinline=True, pipeline_class=_Part, **_OPTIONS)(function))
 
 
 def frozen(x: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:

@@ -24,7 +24,7 @@ from upsample.engines.cpu.grid import grid_of
 from upsample.engines.cpu.product_lists import meet_lists
 from upsample.engines.cpu.products import products
 from upsample.engines.cpu.tile import BITS
-from upsample.plans.window import SpreadPlan
+from upsample.plans.window import SpreadPlan, WindowAxis
 
 __all__ = ["FEW_CHANNELS", "Rows", "cuts", "rows_of", "run"]
 
@@ -46,7 +46,7 @@ class Rows:
     Attributes
     ----------
     grid : array
-        As `upsample.engines.cpu.grid` says.
+        As `upsample.engines.cpu.grid` says, of two axes or more.
     taps : int
         Of a window.
     lines, width : int
@@ -66,8 +66,9 @@ class Rows:
 def rows_of(plan: SpreadPlan) -> Rows:
     """Lay out the numbers of a plan for the kernels, and keep them."""
     small = plan.small_shape
+    line = (WindowAxis(1, 1, 1, 1, 0, 1),) if len(small) == 1 else ()
     return Rows(
-        grid_of(plan.axes),
+        grid_of((*line, *plan.axes)),
         math.prod(plan.kernel_shape),
         math.prod(small[:-1]),
         small[-1],

@@ -9,15 +9,16 @@ from typing import Any
 
 import numpy as np
 
-from upsample.engines.cpu.compile import kernel, part
+from upsample.engines.cpu.compile import inlined, kernel, part
 from upsample.engines.cpu.grid import AXIS, row_place
-from upsample.engines.cpu.tile import BITS, ROWS, add_tiles
+from upsample.engines.cpu.tile import BITS, ROWS, add_tiles, widest
+from upsample.engines.cpu.vectors import clear, copy_every_other, turn
 
-__all__ = ["copy", "correlate_rows", "correlate_units", "lay_out", "turn", "weigh"]
+__all__ = ["copy", "copy_row", "correlate_rows", "correlate_units", "lay_out", "weigh"]
 
 _A = np.ndarray[Any, Any]
 
-_BITS, _ROWS, _VECTORS = BITS, ROWS, 2
+_BITS, _ROWS = BITS, ROWS
 _LANES = 16
 """Partial sums of a dot product, which are added in order at its end."""
 
@@ -31,17 +32,23 @@ def _bounds(last: _A, tap: int, cell0: int, cell1: int) -> tuple[int, int, int]:
     return start, low, max(low, min(cell1, (large - 1 - start) // stride + 1))
 
 
-@part
+@inlined
+def copy_row(source: _A, at: int, made: _A, to: int, count: int) -> None:
+    """Set `count` values from ``made[to]`` on to those from ``source[at]`` on."""
+    begin, first = np.uint64(at), np.uint64(to)
+    for j in range(np.uint64(count)):
+        made[first + j] = source[begin + j]
+
+
+@inlined
 def copy(source: _A, at: int, stride: int, made: _A, to: int, count: int) -> None:
     """Set ``made[to + j]`` to ``source[at + stride * j]`` for `count` values of `j`."""
-    begin, first, step = np.uint64(at), np.uint64(to), np.uint64(stride)
     if stride == 1:
-        for j in range(np.uint64(count)):
-            made[first + j] = source[begin + j]
+        copy_row(source, at, made, to, count)
     elif stride == 2:
-        for j in range(np.uint64(count)):
-            made[first + j] = source[begin + np.uint64(2) * j]
+        copy_every_other(source, at, made, to, count)
     else:
+        begin, first, step = np.uint64(at), np.uint64(to), np.uint64(stride)
         for j in range(np.uint64(count)):
             made[first + j] = source[begin + step * j]
 
@@ -86,40 +93,152 @@ def lay_out(source: _A, place: int, positions: int, channels: int, grid: _A, cut
                     to += cell1 - cell0
 
 
-@kernel
-def turn(cells: _A, place: int, apart: int, inputs: int, cut: _A, width: int, pitch: int, made: _A) -> None:
-    """Fill ``made [cells, pitch]`` with the cells of a cut of `inputs` planes, `apart` from each other."""
-    to = 0
-    for row in range(cut[0], cut[1]):
-        for cell in range(row * width + cut[2], row * width + cut[3]):
-            source, target = np.uint64(place + cell), np.uint64(to)
-            for c in range(np.uint64(inputs)):
-                made[target + c] = cells[source + np.uint64(apart) * c]
-            to += pitch
+@part
+def _slots(y: _A, rows: int, taps: int) -> tuple[int, int, int]:
+    """How rows that are met are kept: from a row of cells to the next, from a tap to the next, and how many.
+
+    All from the first to the last, or, where they are fewer, each that a tap of a row meets.
+    """
+    between = (rows - 1) * y[3] + (taps - 1) * y[5] + 1
+    if between <= rows * taps:
+        return y[3], y[5], between
+    return taps, 1, rows * taps
+
+
+@part
+def _copy_rows(source: _A, place: int, counts: tuple[int, ...], y: _A, x: _A, cut: _A, tap: int, met: _A) -> None:
+    """Fill ``met [slots, channels, line]`` from `to` on with what rows of cells meet with some taps from `tap` on.
+
+    ``counts``: channels, positions of a plane, the line, taps, and `to`. Zeros stand where a row begins or ends in the
+    padding; a row that lies there is left as it is.
+    """
+    channels, positions, line, taps, to = counts
+    row_step, tap_step, slots = _slots(y, cut[1] - cut[0], taps)
+    first, begin = cut[0] * y[3] - y[4] + tap * y[5], cut[2] * x[3] - x[4]
+    size = (cut[3] - cut[2] - 1) * x[3] + (x[2] - 1) * x[5] + 1
+    low = min(max(0, -begin), size)
+    high = max(low, min(size, x[0] - begin))
+    lanes = _BITS // (8 * met.itemsize)
+    head, tail = (low + lanes - 1) // lanes * lanes, (size - high + lanes - 1) // lanes * lanes  # in whole vectors
+    for channel in range(channels):
+        for slot in range(slots):
+            position = first + slot
+            if row_step != y[3] or tap_step != y[5]:
+                position = first + slot // taps * y[3] + slot % taps * y[5]
+            if position >= 0 and position < y[0]:
+                target = to + (slot * channels + channel) * line
+                at = place + channel * positions + position * x[0] + begin
+                if head <= size and tail <= size:
+                    clear(met, target, head)
+                    clear(met, target + size - tail, tail)
+                else:
+                    _clear(met, target, low)
+                    _clear(met, target + high, size - high)
+                copy_row(source, at + low, met, target + low, high - low)
+
+
+@part
+def _list_rows(numbers: tuple[int, ...], dilation: int, width: int, lead: int, lists: _A) -> int:
+    """List where the factors and the sums of each tile row begin; return how many rows there are.
+
+    ``numbers``: channels, values of a row that is met, taps of a window, distance of rows of sums. A row for each
+    channel and each of `width` taps of the last axis; those after them, up to a whole tile, add to a row of their own.
+    """
+    channels, line, taps, pitch = numbers
+    at = 0
+    for channel in range(channels):
+        for tap in range(width):
+            lists[at] = channel * line + tap * dilation
+            lists[at + 1] = (channel * taps + lead * width + tap) * pitch
+            at += 2
+    for spare in range(at, (channels * width + _ROWS - 1) // _ROWS * _ROWS * 2, 2):
+        lists[spare], lists[spare + 1] = 0, channels * taps * pitch
+    return channels * width
+
+
+@part
+def _turn_cells(cells: _A, numbers: tuple[int, ...], cut: _A, turned: _A, to: int, pitch: int) -> None:
+    """Turn a cut of a sheet; ``numbers``: its first cell, from input to input and from row to row, and inputs."""
+    first, apart, line, inputs = numbers
+    rows, width = cut[1] - cut[0], cut[3] - cut[2]
+    if width == line:
+        rows, width = 1, rows * width
+    for row in range(rows):
+        turn(cells, first + row * line, apart, inputs, width, turned, to + row * width * pitch, pitch)
 
 
 @kernel
 def correlate_units(
-    source: _A, place: int, sizes: tuple[int, ...], grid: _A, units: _A, cells: _A, met: _A, made: _A
+    source: _A,
+    cells: _A,
+    places: tuple[int, ...],
+    sizes: tuple[int, ...],
+    grid: _A,
+    units: _A,
+    turned: _A,
+    met: _A,
+    lists: _A,
+    made: _A,
 ) -> None:
-    """Add to ``made [channels * taps, pitch]`` the products of what the taps meet and the cells of some units.
+    """Add to ``made [channels * taps and one, pitch]`` the products of what the taps meet and the cells of some units.
 
-    ``units`` has a row for each: where its planes begin, and a cut as `lay_out` takes it. ``cells [units, step,
-    pitch]`` has the values of each unit's cells, zeros for those that are missing. ``sizes``: positions of a plane,
-    channels, taps, columns (whole vectors), the pitch and the step. `met` and `made` have room for whole tiles of rows.
+    A unit is, of each of some sheets, a row of ``cut``: rows of cells from and to, and cells of each from and to; a
+    sheet has the last two axes of an image. ``units``: the first sheet, the one after the last, and the cut. The cells
+    are turned, values of a cell side by side; what the taps meet is copied as it lies, and read with the stride.
+
+    ``places``: where in `source` the first channel begins, and from image to image; the same of `cells`. ``sizes``:
+    channels, inputs, columns (whole vectors), pitch of columns, values of a row that is met, taps of the last axis but
+    one that are met in turn.
     """
-    positions, channels, taps, columns, pitch, step = sizes
-    lanes, here = _BITS // (8 * made.itemsize), np.zeros(1, np.int64)
+    begin, pace, cell_begin, cell_pace = places
+    channels, inputs, columns, pitch, line, turn_taps = sizes
+    last = grid.shape[0] - AXIS
+    y, x, outer, lanes = grid[last - AXIS : last], grid[last:], grid[:last], _BITS // (8 * made.itemsize)
+    area, sheets, outer_taps, positions, taps = y[1] * x[1], 1, 1, y[0] * x[0], y[2] * x[2]
+    for axis in range(last // AXIS - 1):
+        sheets *= grid[AXIS * axis + 1]
+        outer_taps *= grid[AXIS * axis + 2]
+        positions *= grid[AXIS * axis]
+    taps *= outer_taps
     for unit in range(units.shape[0]):
-        cut = units[unit, 1:]
-        depth = (cut[1] - cut[0]) * (cut[3] - cut[2])
-        lay_out(source, units[unit, 0] + place, positions, channels, grid, cut, step, met)
-        for column in range(0, columns, _VECTORS * lanes):  # this part of the cells stays in the first-level cache
-            vectors = min(_VECTORS, (columns - column) // lanes)
-            for row in range(0, channels * taps, _ROWS):
-                at, to = unit * step * pitch + column, row * pitch + column
-                numbers = (row * step, at, 0, 1, depth, depth, pitch, to, pitch)
-                add_tiles((met, cells, here, made), numbers, (step, 1), vectors, lanes)
+        sheet0, sheet1, cut = units[unit, 0], units[unit, 1], units[unit, 2:]
+        rows, width = cut[1] - cut[0], cut[3] - cut[2]
+        for sheet in range(sheet0, sheet1):
+            first = cell_begin + sheet // sheets * cell_pace + sheet % sheets * area + cut[0] * x[1] + cut[2]
+            to = (sheet - sheet0) * rows * width * pitch
+            _turn_cells(cells, (first, sheets * area, x[1], inputs), cut, turned, to, pitch)
+        for number in range(outer_taps * ((y[2] + turn_taps - 1) // turn_taps)):
+            outer_tap, tap0 = number % outer_taps, number // outer_taps * turn_taps
+            some = min(turn_taps, y[2] - tap0)
+            row_step, tap_step, slots = _slots(y, rows, some)
+            for sheet in range(sheet0, sheet1):
+                top = row_place(outer, outer_tap, sheet % sheets)
+                if top >= 0:
+                    place = begin + sheet // sheets * pace + top * x[0]
+                    counts = (channels, positions, line, some, (sheet - sheet0) * slots * channels * line)
+                    _copy_rows(source, place, counts, y, x, cut, tap0, met)
+            for tap in range(tap0, tap0 + some):
+                lead = outer_tap * y[2] + tap
+                tile_rows = _list_rows((channels, line, taps, pitch), x[5], x[2], lead, lists)
+                first = (tile_rows + _ROWS - 1) // _ROWS * _ROWS
+                end = first
+                for sheet in range(sheet0, sheet1):
+                    if row_place(outer, outer_tap, sheet % sheets) < 0:
+                        continue
+                    for row in range(rows):
+                        position = (cut[0] + row) * y[3] - y[4] + tap * y[5]
+                        if position >= 0 and position < y[0]:
+                            slot = (sheet - sheet0) * slots + row * row_step + (tap - tap0) * tap_step
+                            lists[2 * end] = ((sheet - sheet0) * rows + row) * width * pitch
+                            lists[2 * end + 1] = slot * channels * line
+                            end += 1
+                column = 0
+                while column < columns:  # this part of the cells stays in the first-level cache
+                    vectors = widest((columns - column) // lanes)
+                    numbers = (0, column, first, end, width, width, pitch, column, pitch)
+                    for row in range(0, tile_rows, _ROWS):
+                        add_tiles((met, turned, lists, made), numbers, (x[3], 2 * row), vectors, lanes)
+                    column += vectors * lanes
 
 
 @part

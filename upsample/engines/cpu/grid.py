@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from upsample.engines.cpu.compile import frozen, kernel
+from upsample.engines.cpu.compile import frozen, part
 from upsample.plans.window import WindowAxis
 
 __all__ = ["AXIS", "grid_of", "row_place"]
@@ -24,7 +24,7 @@ def grid_of(axes: Iterable[WindowAxis]) -> _A:
     return frozen(np.asarray(numbers, dtype=np.int64).reshape(-1))
 
 
-@kernel
+@part
 def row_place(grid: _A, tap: int, row: int) -> int:
     """Where in a plane the row lies that tap `tap` of the leading axes of row `row` of cells meets; -1 in the padding.
 

@@ -12,8 +12,9 @@ from typing import Any
 import numpy as np
 
 from upsample.engines.cpu.compile import kernel, part
-from upsample.engines.cpu.conv_kernels import copy
+from upsample.engines.cpu.conv_kernels import copy, copy_row
 from upsample.engines.cpu.tile import BITS, ROWS, add_tiles
+from upsample.engines.cpu.vectors import clear
 
 __all__ = ["SLAB", "lay_out", "multiply", "pack"]
 
@@ -55,18 +56,22 @@ def pack(weight: _A, begins: _A, order: _A, numbers: tuple[int, ...], packed: _A
 
 @kernel
 def lay_out(source: _A, rows: _A, numbers: tuple[int, ...], cells: _A) -> None:
-    """Copy rows of cells of some planes; what lies between them stays as it is.
+    """Copy rows of cells of some planes, with zeros between them.
 
-    ``rows``: where each begins in a plane and in a region, and how many cells. ``numbers``: planes, channels; the first
-    plane, from plane to plane, from channel to channel and from cell to cell in `source`; from channel to channel in
-    `cells`.
+    ``rows``: where each begins in a plane and in a region, and how many cells; one behind the other in the region.
+    ``numbers``: planes, channels; the first plane, from plane to plane, from channel to channel and from cell to cell
+    in `source`; from channel to channel in `cells`, which is a vector longer: what comes later is written later.
     """
     planes, inputs, begin, apart, size, stride, step = numbers
     for plane in range(planes):
         for c in range(inputs):
             at, to = begin + plane * apart + c * size, (plane * inputs + c) * step
+            end = 0
             for row in range(rows.shape[0]):
+                clear(cells, to + end, rows[row, 1] - end)
                 copy(source, at + rows[row, 0], stride, cells, to + rows[row, 1], rows[row, 2])
+                end = rows[row, 1] + rows[row, 2]
+            clear(cells, to + end, step - end)
 
 
 @part
@@ -82,7 +87,7 @@ def _interleave(sums: _A, first: int, apart: int, stride: int, result: _A, place
             result[place + width - 1] = sums[first + width // 2]
         return
     if stride == 1:
-        copy(sums, first, 1, result, place, width)
+        copy_row(sums, first, result, place, width)
         return
     for phase in range(min(stride, width)):
         source, to = np.uint64(first + phase * apart), np.uint64(place + phase)

@@ -278,7 +278,7 @@ class _Work:
             size = source.shape[2] * line
             begin, apart = -region.reads.start * line, inputs * size
         count = len(range(*planes.indices(len(self.x))))
-        cells = np.zeros(count * inputs * region.step, dtype=dtype)
+        cells = np.empty(count * inputs * region.step + BITS // (8 * dtype.itemsize), dtype=dtype)
         numbers = (count, inputs, begin, apart, size, self.lists.sides[-1].step, region.step)
         lay_out(frozen(source).reshape(-1), region.rows, numbers, cells)
         return frozen(cells)
