@@ -26,6 +26,7 @@ import numpy as np
 
 from upsample import arrays
 from upsample.autograd.tape import Arrays
+from upsample.engines.cpu import threads
 from upsample.engines.dispatch import Preferred
 from upsample.errors import Raw, bad_value
 from upsample.ops.conv import convolve, correlate
@@ -44,8 +45,8 @@ __all__ = ["Convolve", "Correlate", "Gather", "Pool", "Rearrange", "Resize", "Sp
 _Wanted = tuple[bool, ...]
 _Shapes = tuple[tuple[int, ...], ...]
 
-_SUMMED = 1 << 24
-"""Elements that one call of NumPy sums up, about: nobody looks for Ctrl-C meanwhile."""
+_SUMMED = 1 << 20
+"""Elements that one call of NumPy sums up, about: nobody looks for Ctrl-C meanwhile; other threads take others."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -254,15 +255,21 @@ class Spread(_Products):
         dtype = getattr(self.xp, arrays.accumulator(arrays.dtype_name(grad)))
         channels = grad.ndim - len(self.plan.axes) - 1
         others = tuple(axis for axis in range(grad.ndim) if axis != channels)
+        if self.xp is not np:
+            total = self.xp.sum(arrays.astype(self.xp, arrays.native_order(grad), dtype), axis=others)
+            return arrays.astype(self.xp, total, bias.dtype)
         every = grad.shape[channels]
-        step = max(1, _SUMMED * every // max(math.prod(grad.shape), 1)) if self.xp is np else every
+        step = max(1, _SUMMED * every // max(math.prod(grad.shape), 1))
+        sums = np.empty(every, dtype=dtype)
 
-        def total(begin: int) -> Any:
-            part = grad[(*[slice(None)] * channels, slice(begin, begin + step), ...)]
-            return self.xp.sum(arrays.astype(self.xp, arrays.native_order(part), dtype), axis=others)
+        @np.errstate(invalid="ignore", over="ignore")
+        def some(number: int) -> None:
+            cut = slice(number * step, (number + 1) * step)
+            part = grad[(*[slice(None)] * channels, cut, ...)]
+            sums[cut] = np.sum(arrays.astype(np, arrays.native_order(part), dtype), axis=others)
 
-        sums = total(0) if step >= every else np.concatenate([total(begin) for begin in range(0, every, step)])
-        return arrays.astype(self.xp, sums, bias.dtype)
+        threads.each_block(some, -(-every // step))
+        return arrays.astype(np, sums, bias.dtype)
 
 
 @dataclass(frozen=True, slots=True)
