@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 import upsample
+from upsample.engines import index_checks
 
 X3 = np.zeros((1, 2, 5), dtype=np.float32)
 X4 = np.zeros((1, 2, 4, 5), dtype=np.float32)
@@ -329,3 +330,16 @@ def test_the_remedy_is_of_use_to_whom_it_happens(remedy: str, call: Callable[[],
     with pytest.raises((TypeError, ValueError)) as raised:
         call()
     assert str(raised.value).endswith(f"; {remedy}")
+
+
+@pytest.mark.parametrize("cells", [1, 4, 5, 23])
+@pytest.mark.parametrize("top", [9, 30, 300])
+def test_the_first_duplicate_of_a_long_plane(cells: int, top: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Looked for a piece at a time, it is the one that a sort of the whole plane finds."""
+    draw = np.random.default_rng(cells + top)
+    for _ in range(50):
+        flat = draw.integers(-3, top, (1, cells))
+        wanted = index_checks._first_twice(np, flat)
+        with monkeypatch.context() as patch:
+            patch.setattr(index_checks, "_SORTED", 4)
+            assert index_checks._first_of_many(flat) == wanted

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from functools import partial
 from types import ModuleType
 from typing import Any
 
@@ -58,8 +59,9 @@ def check_duplicates(xp: ModuleType, plan: UnpoolPlan, where: Any, names: tuple[
     cells = math.prod(plan.small_shape)
     flat = xp.reshape(where, (-1, cells))
     step = max(1, _SORTED // cells) if xp is np else flat.shape[0]
+    first = _first_of_many if xp is np and cells > _SORTED else partial(_first_twice, xp)
     for begin in range(0, flat.shape[0], step):
-        found = _first_twice(xp, flat[begin : begin + step, :])
+        found = first(flat[begin : begin + step, :])
         if found is None:
             continue
         plane, cell = begin + found[0], found[1]
@@ -89,6 +91,20 @@ def _first_twice(xp: ModuleType, flat: Any) -> tuple[int, int] | None:
     order = xp.argsort(flat[plane, :], stable=True)
     later = xp.where(repeated[plane, :], order[1:], scalar(xp, cells, order))
     return plane, int(xp.min(later))
+
+
+def _first_of_many(flat: Any) -> tuple[int, int] | None:
+    """Do the same for one plane of NumPy's, of legal indices, of which a piece at a time is sorted."""
+    least, most = int(flat.min()), int(flat.max())
+    seen = np.zeros(most - least + 1, dtype=bool)
+    for begin in range(0, flat.shape[1], _SORTED):
+        part = flat[:, begin : begin + _SORTED].astype(np.int64) - least
+        again, twice = np.flatnonzero(seen[part[0]]), _first_twice(np, part)
+        cells = [*again[:1].tolist(), *(() if twice is None else twice[1:])]
+        if cells:
+            return 0, begin + min(cells)
+        seen[part[0]] = True
+    return None
 
 
 def _pieces(xp: ModuleType, where: Any) -> Iterator[tuple[int, Any]]:
