@@ -340,7 +340,12 @@ _SCATTERED = (
     "writing a window's row as one number, shifted by the index, took twice as long as all this. C is made by one "
     "thread, in pieces that stay in its second-level cache; two took half as long again."
 )
-_SHARES = "BLAS makes the products on all cores, one thread adds the overlaps and writes each phase at its stride."
+_SHARES = (
+    "BLAS makes the products on all cores, one thread adds the overlaps and writes each phase at its stride. At k4s2 "
+    "256→128 the products alone take as long as torch's whole call, the rest nearly as long again, beside BLAS's "
+    "threads that spin (alone, 4 ms). Tried: adding on two threads (slower for that), shares with their channels last "
+    "(no faster), products over gathered cells instead of added shares (as slow as the product of shares)."
+)
 PORTABLE_LIMITS: dict[str, str] = {
     **{f"{mode} ×2": _TWICE for mode in ("nearest", "nearest-exact")},
     **{f"{mode} {by}": _MATRICES for mode in ("bilinear", "bicubic") for by in ("×2", "×1.37")},
