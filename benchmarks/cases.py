@@ -235,7 +235,7 @@ _UNPOOLED = (
     "out=, by lines and by blocks of 32 and 128 KiB: 1.2 to 1.5 times as long as plain stores, as was scattering. C: "
     "1.2 MB of input and 1.6 MB of result do not fit in one core's second-level cache; one thread copies as much in 85 "
     "to 105 µs, and its half, in the cache, takes 36; a second thread wakes after 40 to 60 µs and was slower, torch's "
-    "spin. Asking was tried there: 2/2 took 0.9 of the time, 3/2/1 1.1, so cells of short rows write where they point. "
+    "spin. Asking was tried there and gave nothing, so in results of up to 2 MB cells write where they point. "
     "To load ahead (prefetches, by 256 bytes to 4 KiB, into the first level or past the second) was slower."
 )
 _PULLED = (

@@ -5,17 +5,20 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from importlib import import_module
 from pathlib import Path
 
 import pytest
 from backends import needs_numba
 
 needs_numba()
+unpool_select = import_module("upsample.engines.cpu.unpool_select")
 
 CALLS = {
     "resize": "upsample.interpolate(x, scale_factor=2, mode='bilinear', engine='cpu')",
     "pool": "upsample.max_pool2d(x, 9, 1, engine='cpu')",
     "unpool": "upsample.max_unpool2d(y, places, 2, engine='cpu')",
+    "large unpool": "upsample.max_unpool2d(y.repeat(24, 1), places.repeat(24, 1), 2, engine='cpu')",
     "conv_transpose": "upsample.conv_transpose2d(y, y[0, :, None, :3, :3], stride=2, groups=2, engine='cpu')",
     "little conv_transpose": "upsample.conv_transpose2d(x, x[0, :, None, :3, :3], stride=2, groups=2, engine='cpu')",
 }
@@ -32,7 +35,8 @@ for module, name in sorted({{(found.data["module"], found.data["qualname"]) for 
 STORED = {
     "resize": {"doubled"},
     "pool": {"pool_values"},
-    "unpool": {"select"},
+    "unpool": {"make_planes", "stream"},
+    "large unpool": {"select"} if unpool_select._HAVE_MASKS else {"make_planes", "stream"},
     "conv_transpose": {"gather"},
     "little conv_transpose": {"gather_listed"},
 }

@@ -1,6 +1,6 @@
 """Max-unpooling by compiled loops: each position asks the cells around it, or cells write where they point.
 
-Asking (`upsample.engines.cpu.unpool_select`) is for windows two apart whose indices lie in them, the usual ones. Else
+Asking (`upsample.engines.cpu.unpool_select`) is for large results and indices that lie in windows two apart. Else
 each range of a plane is zeroed and written by one thread, in row-major order. A range and what is put there stay in the
 cache: planes are cut into bands of rows, each made from the cells whose windows meet it. Only where an index lies
 outside of its window is a plane made as a whole.
@@ -13,7 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from types import ModuleType
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 
@@ -148,9 +148,6 @@ def ready(plan: UnpoolPlan, x: Array, indices: Array) -> Callable[..., Array]:
         return partial(run, np, plan)
     kind, part = np.dtype(_UNSIGNED[itemsize]), (0, g.positions, True, False)
     scratch, dtype, checked = np.empty(0, kind), source.dtype, plan.check_indices
-    asking = _asking(plan, g, source, where, shape)
-    if asking is not None:
-        return asking
     kernel = bound(make_planes, frozen(scratch), frozen(np.empty(0, np.int64)), planes, part, scratch, scratch)
 
     def unpool(x: _A, indices: _A, out: _A | None, names: tuple[str, str]) -> _A:
@@ -158,24 +155,6 @@ def ready(plan: UnpoolPlan, x: Array, indices: Array) -> Callable[..., Array]:
         bad = kernel(x.ravel(), indices.ravel(), planes, part, scratch, result.ravel())
         if bad and checked:
             _raise_range(plan, indices, names)
-        return result
-
-    return unpool
-
-
-def _asking(plan: UnpoolPlan, g: Geometry, x: _A, where: _A, shape: tuple[int, ...]) -> Callable[..., Array] | None:
-    """Return `run` for one block whose positions ask the cells around them; None where they cannot."""
-    if g.asked is None or not _can_ask(x.dtype, where.dtype, plan.duplicates):
-        return None
-    kind, dtype, size, checked = np.dtype(_UNSIGNED[x.dtype.itemsize]), x.dtype, x.size, plan.check_indices
-    behind, empty = (g.asked.table, (0, math.prod(shape[:-1])), g.asked.sizes), np.empty(0, kind)
-    kernel = bound(selecting(g.asked.code), frozen(empty), frozen(np.empty(0, np.int64)), *behind, empty)
-
-    def unpool(x: _A, indices: _A, out: _A | None, names: tuple[str, str]) -> _A:
-        result = np.empty(shape, dtype) if out is None else out
-        named = kernel(x.ravel(), indices.ravel(), *behind, result.ravel())
-        if named != size and checked:
-            return cast(_A, run(np, plan, x, indices, result, names))
         return result
 
     return unpool
@@ -192,7 +171,8 @@ def _unpool(plan: UnpoolPlan, x: _A, where: _A, result: _A, names: tuple[str, st
         kind = _UNSIGNED[x.dtype.itemsize]
         values, made = values.view(kind), made.view(kind)
     work = _Work(plan, g, values, flat, made, half, not half and stream.pays(made.nbytes, fresh=fresh))
-    if g.asked is not None and _can_ask(x.dtype, where.dtype, plan.duplicates) and work.by_asking(g.asked):
+    large = made.size > _BLOCK  # what stays in the caches is written as quickly where cells point
+    if large and g.asked is not None and _can_ask(x.dtype, where.dtype, plan.duplicates) and work.by_asking(g.asked):
         return
     if len(g.bands) and work.by_bands():
         return
@@ -267,7 +247,7 @@ class _Work:
         values: _A = self.values.view(kind)
         made: _A = self.result.view(kind)
         rows = made.size // length
-        blocks = min(max(-(-made.size // _SPLIT), min(2, -(-made.size // _BLOCK))), rows)
+        blocks = min(max(-(-made.size // _SPLIT), 2), rows)
         step = -(-rows // blocks)
         kernel = selecting(asked.code)
         named: list[int] = []
