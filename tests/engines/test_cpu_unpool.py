@@ -306,3 +306,14 @@ def test_usual_windows_are_asked(
     for name, value in (("make_planes", None), ("make_bands", None), ("_BLOCK", 16)):
         monkeypatch.setattr(compiled, name, value)
     np.testing.assert_array_equal(unpool(*arguments, duplicates=rule, engine="cpu"), want)
+
+
+def test_an_index_just_behind_its_row(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is the first position of the next row: in the window by its number, not by its place."""
+    monkeypatch.setattr(compiled, "_BLOCK", 16)
+    x = noise(1, 2, 21, 61)
+    values, indices = upsample.max_pool2d(x, 3, 2, 1, return_indices=True)
+    indices[..., -1] = np.arange(1, 22, 2).clip(max=20) * 61
+    arguments = values, indices, 3, 2, 1, (21, 61)
+    want = upsample.max_unpool2d(*arguments, engine="portable")
+    np.testing.assert_array_equal(upsample.max_unpool2d(*arguments, engine="cpu"), want)
