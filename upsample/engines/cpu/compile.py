@@ -16,10 +16,11 @@ from typing import Any, TypeVar, cast
 import numba
 import numpy as np
 from llvmlite.binding import Linkage, parse_assembly
+from numba.core import cgutils
 from numba.core.codegen import JITCodeLibrary
 from numba.core.compiler import Compiler
 
-__all__ = ["bound", "frozen", "inlined", "kernel", "part"]
+__all__ = ["bound", "frozen", "inlined", "kernel", "part", "pointers"]
 
 _F = TypeVar("_F", bound=Callable[..., Any])
 
@@ -136,6 +137,12 @@ def part(function: _F) -> _F:
 def inlined(function: _F) -> _F:
     """Compile a part that is short: a call, which hands over seven words for each array, would take longer."""
     return cast(_F, numba.njit(no_cpython_wrapper=True, forceinline=True, pipeline_class=_Part, **_OPTIONS)(function))
+
+
+def pointers(context: Any, builder: Any, arrays: Any, values: Any) -> list[Any]:
+    """Return, while code is written, where the data of a tuple of arrays begin: its type, and its value."""
+    pairs = zip(arrays.types, cgutils.unpack_tuple(builder, values), strict=True)
+    return [context.make_array(kind)(context, builder, value).data for kind, value in pairs]
 
 
 def frozen(x: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:

@@ -18,7 +18,6 @@ __all__ = ["copy", "copy_row", "correlate_rows", "correlate_units", "lay_out", "
 
 _A = np.ndarray[Any, Any]
 
-_BITS, _ROWS = BITS, ROWS
 _LANES = 16
 """Partial sums of a dot product, which are added in order at its end."""
 
@@ -118,7 +117,7 @@ def _copy_rows(source: _A, place: int, counts: tuple[int, ...], y: _A, x: _A, cu
     size = (cut[3] - cut[2] - 1) * x[3] + (x[2] - 1) * x[5] + 1
     low = min(max(0, -begin), size)
     high = max(low, min(size, x[0] - begin))
-    lanes = _BITS // (8 * met.itemsize)
+    lanes = BITS // (8 * met.itemsize)
     head, tail = (low + lanes - 1) // lanes * lanes, (size - high + lanes - 1) // lanes * lanes  # in whole vectors
     for channel in range(channels):
         for slot in range(slots):
@@ -151,7 +150,7 @@ def _list_rows(numbers: tuple[int, ...], dilation: int, width: int, lead: int, l
             lists[at] = channel * line + tap * dilation
             lists[at + 1] = (channel * taps + lead * width + tap) * pitch
             at += 2
-    for spare in range(at, (channels * width + _ROWS - 1) // _ROWS * _ROWS * 2, 2):
+    for spare in range(at, (channels * width + ROWS - 1) // ROWS * ROWS * 2, 2):
         lists[spare], lists[spare + 1] = 0, channels * taps * pitch
     return channels * width
 
@@ -193,7 +192,7 @@ def correlate_units(
     begin, pace, cell_begin, cell_pace = places
     channels, inputs, columns, pitch, line, turn_taps = sizes
     last = grid.shape[0] - AXIS
-    y, x, outer, lanes = grid[last - AXIS : last], grid[last:], grid[:last], _BITS // (8 * made.itemsize)
+    y, x, outer, lanes = grid[last - AXIS : last], grid[last:], grid[:last], BITS // (8 * made.itemsize)
     area, sheets, outer_taps, positions, taps = y[1] * x[1], 1, 1, y[0] * x[0], y[2] * x[2]
     for axis in range(last // AXIS - 1):
         sheets *= grid[AXIS * axis + 1]
@@ -220,7 +219,7 @@ def correlate_units(
             for tap in range(tap0, tap0 + some):
                 lead = outer_tap * y[2] + tap
                 tile_rows = _list_rows((channels, line, taps, pitch), x[5], x[2], lead, lists)
-                first = (tile_rows + _ROWS - 1) // _ROWS * _ROWS
+                first = (tile_rows + ROWS - 1) // ROWS * ROWS
                 end = first
                 for sheet in range(sheet0, sheet1):
                     if row_place(outer, outer_tap, sheet % sheets) < 0:
@@ -236,7 +235,7 @@ def correlate_units(
                 while column < columns:  # this part of the cells stays in the first-level cache
                     vectors = widest((columns - column) // lanes)
                     numbers = (0, column, first, end, width, width, pitch, column, pitch)
-                    for row in range(0, tile_rows, _ROWS):
+                    for row in range(0, tile_rows, ROWS):
                         add_tiles((met, turned, lists, made), numbers, (x[3], 2 * row), vectors, lanes)
                     column += vectors * lanes
 

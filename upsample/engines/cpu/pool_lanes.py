@@ -16,7 +16,7 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-from upsample.engines.cpu.compile import frozen, kernel
+from upsample.engines.cpu.compile import frozen, kernel, pointers
 
 __all__ = ["Lanes", "lanes_of", "pool_lanes"]
 
@@ -127,8 +127,7 @@ def _pooled(_context: Any, data: Any, numbers: Any) -> Any:
     """
 
     def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        kinds, parts = signature.args[0].types, cgutils.unpack_tuple(builder, args[0])
-        found = [context.make_array(kind)(context, builder, p).data for kind, p in zip(kinds, parts, strict=True)]
+        found = pointers(context, builder, data, args[0])
         _Writer(builder).cells(found, cgutils.unpack_tuple(builder, args[1]))
         return context.get_dummy_value()
 

@@ -22,7 +22,6 @@ _A = np.ndarray[Any, Any]
 
 SLAB = ("first of its lists of taps", "first cell", "first row of the result", "lines", "rows from line to line")
 """What the numbers of a row of ``slabs`` mean: lines that are neighbours along the last axis but one."""
-_BITS, _ROWS = BITS, ROWS
 _BLOCK = 32
 """Channels that all taps are multiplied for in turn: their cells stay in the first-level cache."""
 
@@ -35,7 +34,7 @@ def pack(weight: _A, begins: _A, order: _A, numbers: tuple[int, ...], packed: _A
     first output channel of the tile; the distances of input and of output channels in `weight`.
     """
     inputs, each, row, of_input, of_row = numbers
-    rows, some = _ROWS, min(_ROWS, each - row)
+    rows, some = ROWS, min(ROWS, each - row)
     odd: Any = False
     for first in range(0, inputs, _BLOCK):
         past = min(first + _BLOCK, inputs)
@@ -98,7 +97,7 @@ def _interleave(sums: _A, first: int, apart: int, stride: int, result: _A, place
 @part
 def _fill(sums: _A, to: int, line: int, size: int, bias: _A, at: int) -> None:
     """Set so many sums of each row of a tile to the row's bias."""
-    for m in range(_ROWS):
+    for m in range(ROWS):
         for j in range(np.uint64(size)):
             sums[np.uint64(to + m * line) + j] = bias[at + m]
 
@@ -124,7 +123,7 @@ def multiply(
     """
     tile_from, tile_to, turn, each, w0, b0, planes, inputs, step, extent = numbers[:10]
     stride, width, most, line, origin, plane_pitch, pitch, row_pitch = numbers[10:]
-    lanes = _BITS // (8 * sums.itemsize)
+    lanes = BITS // (8 * sums.itemsize)
     taps, phases, data = offsets.shape[0], min(stride, width), (weights, cells, offsets, sums)
     count = (width + stride - 1) // stride
     for first in range(tile_from, tile_to, turn):
@@ -135,9 +134,9 @@ def multiply(
                 for tile in range(first, min(first + turn, tile_to)):
                     for phase in range(phases):
                         q, c = slabs[s, 0] + phase, plane * inputs * step + slabs[s, 1] + begin * extent
-                        w, to = w0 + (tile * taps + begins[q]) * inputs * _ROWS, phase * _ROWS * line
+                        w, to = w0 + (tile * taps + begins[q]) * inputs * ROWS, phase * ROWS * line
                         o0, o1 = begins[q], begins[q + 1]
-                        _fill(sums, to, line, some * extent + lanes, bias, b0 + tile * _ROWS)
+                        _fill(sums, to, line, some * extent + lanes, bias, b0 + tile * ROWS)
                         if count % lanes or count == extent:
                             vectors = ((some - 1) * extent + count + lanes - 1) // lanes
                             add_tiles(data, (w, c, o0, o1, inputs, _BLOCK, step, to, line), (), vectors, lanes)
@@ -145,8 +144,8 @@ def multiply(
                             for j in range(0, count, lanes):
                                 here = (w, c + j, o0, o1, inputs, _BLOCK, step, to + j, line)
                                 add_tiles(data, here, (), some, extent)
-                    for m in range(min(_ROWS, each - tile * _ROWS)):
+                    for m in range(min(ROWS, each - tile * ROWS)):
                         for n in range(some):
                             row = slabs[s, 2] + (begin + n) * slabs[s, 4]
-                            place = origin + plane * plane_pitch + (tile * _ROWS + m) * pitch + row * row_pitch
-                            _interleave(sums, m * line + n * extent, _ROWS * line, stride, result, place, width)
+                            place = origin + plane * plane_pitch + (tile * ROWS + m) * pitch + row * row_pitch
+                            _interleave(sums, m * line + n * extent, ROWS * line, stride, result, place, width)

@@ -14,6 +14,8 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
+from upsample.engines.cpu.compile import pointers
+
 __all__ = ["HAVE_TILES", "SIDE", "WIDTH", "filter_bytes", "turn"]
 
 HAVE_TILES = bool(binding.get_host_cpu_features().get("avx2"))
@@ -105,11 +107,7 @@ def _turn(builder: Any, data: list[Any], numbers: list[Any]) -> None:
 def _inlined(write: Callable[[Any, list[Any], list[Any]], None]) -> Any:
     def inlined(_context: Any, data: Any, numbers: Any) -> Any:
         def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-            kinds, parts = signature.args[0].types, cgutils.unpack_tuple(builder, args[0])
-            found = [
-                context.make_array(kind)(context, builder, part).data for kind, part in zip(kinds, parts, strict=True)
-            ]
-            write(builder, found, cgutils.unpack_tuple(builder, args[1]))
+            write(builder, pointers(context, builder, data, args[0]), cgutils.unpack_tuple(builder, args[1]))
             return context.get_dummy_value()
 
         return types.none(data, types.UniTuple(types.int64, len(numbers))), generate

@@ -17,7 +17,7 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-from upsample.engines.cpu.compile import kernel, part
+from upsample.engines.cpu.compile import kernel, part, pointers
 from upsample.engines.cpu.resize_tables import runs
 from upsample.plans.resize import AxisRule
 
@@ -89,11 +89,7 @@ def _inlined(rows: int) -> Callable[..., Any]:
     @intrinsic  # type: ignore[untyped-decorator]
     def inlined(_context: Any, data: Any, numbers: Any) -> Any:
         def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-            kinds, parts = signature.args[0].types, cgutils.unpack_tuple(builder, args[0])
-            found = [
-                context.make_array(kind)(context, builder, part).data for kind, part in zip(kinds, parts, strict=True)
-            ]
-            dtype = kinds[0].dtype
+            found, dtype = pointers(context, builder, data, args[0]), data.types[0].dtype
             given = cgutils.unpack_tuple(builder, args[1])
             return _write(rows, builder, context.get_value_type(dtype), str(dtype), found, given)
 

@@ -16,7 +16,7 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-from upsample.engines.cpu.compile import part
+from upsample.engines.cpu.compile import part, pointers
 
 __all__ = ["BITS", "ROWS", "add_tiles", "widest"]
 
@@ -100,12 +100,7 @@ def _tile(vectors: int) -> Callable[..., None]:
     @intrinsic  # type: ignore[untyped-decorator]
     def tile(_context: Any, data: Any, numbers: Any, scattered: Any) -> Any:
         def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-            kinds = signature.args[0].types
-            parts = cgutils.unpack_tuple(builder, args[0])
-            found = [
-                context.make_array(kind)(context, builder, part).data for kind, part in zip(kinds, parts, strict=True)
-            ]
-            dtype = kinds[0].dtype
+            found, dtype = pointers(context, builder, data, args[0]), data.types[0].dtype
             writer = _Writer(builder, context.get_value_type(dtype), dtype.bitwidth // 8)
             writer.tile(vectors, found, *(cgutils.unpack_tuple(builder, some) for some in args[1:]))
             return context.get_dummy_value()

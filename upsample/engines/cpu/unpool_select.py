@@ -20,7 +20,7 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-from upsample.engines.cpu.compile import frozen, kernel
+from upsample.engines.cpu.compile import frozen, kernel, pointers
 from upsample.plans.window import UnpoolPlan, WindowAxis, phases
 
 __all__ = ["Asked", "asked", "selecting"]
@@ -164,9 +164,8 @@ def _inlined(masked: bool) -> Callable[..., Any]:
     @intrinsic(prefer_literal=True)  # type: ignore[untyped-decorator]
     def inlined(_context: Any, code: Any, data: Any, numbers: Any) -> Any:
         def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-            kinds, parts = signature.args[1].types, cgutils.unpack_tuple(builder, args[1])
-            found = [context.make_array(kind)(context, builder, p).data for kind, p in zip(kinds, parts, strict=True)]
-            writer = _Writer(builder, kinds[0].dtype.bitwidth, code.literal_value, masked)
+            found = pointers(context, builder, data, args[1])
+            writer = _Writer(builder, data.types[0].dtype.bitwidth, code.literal_value, masked)
             return writer.lines(found, cgutils.unpack_tuple(builder, args[2]))
 
         return types.int64(code, data, types.UniTuple(types.int64, len(numbers))), generate

@@ -17,15 +17,15 @@ __all__ = ["clear", "copy_every_other", "turn"]
 
 _A = np.ndarray[Any, Any]
 
-_BITS, _SINGLES, _DOUBLES = BITS, BITS // 32, BITS // 64  # a division by `itemsize` takes longer than a short row
+_SINGLES, _DOUBLES = BITS // 32, BITS // 64  # a division by `itemsize` takes longer than a short row
 _COUNT, _LANE = ir.IntType(64), ir.IntType(32)
 
 
 def _vectors(context: Any, builder: Any, array: Any, value: Any) -> tuple[int, Any]:
     """How many lanes a vector of an array's values has, and what makes pointers to such vectors."""
     data, size = context.make_array(array)(context, builder, value).data, array.dtype.bitwidth
-    pointer = ir.VectorType(context.get_value_type(array.dtype), _BITS // size).as_pointer()
-    return _BITS // size, lambda place: builder.bitcast(builder.gep(data, [place]), pointer)
+    pointer = ir.VectorType(context.get_value_type(array.dtype), BITS // size).as_pointer()
+    return BITS // size, lambda place: builder.bitcast(builder.gep(data, [place]), pointer)
 
 
 @intrinsic  # type: ignore[untyped-decorator]
