@@ -243,10 +243,8 @@ _PULLED = (
     "20 µs are Python: pullback, tape, choice of the engine, one Numba call."
 )
 _WRITES = (
-    "A new result of 100 to 134 MB is cleared and written whatever is computed: filling one takes two threads 6 to "
-    "9 ms, in huge pages of which each thread keeps to its own, and up to twice that where the virtual machine has "
-    "given the freed pages back to its host in between (it does after two seconds), so these figures move most. Making "
-    "pages ahead (MADV_POPULATE_WRITE) and results aligned to them gave nothing more."
+    "A result of 100 to 134 MB is written at the speed of memory. Where its pages are new they are cleared first, in 6 "
+    "to 20 ms more; to make pages ahead (MADV_POPULATE_WRITE) gained nothing, to keep them did."
 )
 _DOUBLED = (
     "One kernel doubles both axes, rows by way of a ring in the first-level cache: 0.2 to 0.3 ns an output, where only "
@@ -261,12 +259,12 @@ _BORDERS = "C: two passes by permutations, 0.19 ns (bicubic: 0.3) an output each
 _SHORT = "Rows of 14 are shorter than a few vectors, so much of the time goes into starting and ending them."
 _ROWS = (
     "Two passes through the second-level cache, rows by permutations of vectors (0.16 ns an output for two taps, 0.22 "
-    "for four; gathers took 0.38 and 0.75), columns 0.12 and 0.17. out= on A and B is stored past the caches."
+    "for four; gathers took 0.38 and 0.75), columns 0.12 and 0.17. Results of A and B are stored past the caches."
 )
 _BYTES = "C: rows go eight as one, a column is a vector: 0.3 ns an output; then a second thread has to wake."
 _LAST = (
-    "Two passes over large results, stretches cut to 8 KiB; out= is stored past the caches, a new result waits for its "
-    "pages. Tried for 64 channels: a ring of rows, and two outputs of a column at once; neither was faster."
+    "Two passes over large results, stretches cut to 8 KiB, stored past the caches. Tried for 64 channels: a ring of "
+    "rows, and two outputs of a column at once; neither was faster."
 )
 _TILES = (
     "A core's peak is 100 to 135 GFLOP/s, as busy as its host is. In one thread tiles, with storing of the result, "
@@ -275,7 +273,7 @@ _TILES = (
     "threads reach 140 GFLOP/s before anything is laid out, small ones with shares added up behind them 110. "
     "Winograd's way was not tried, for its rounding."
 )
-_STORES = "A third is arithmetic; the rest writes the result, every second position at a time, which is new memory too."
+_STORES = "A third is arithmetic; the rest writes the result, every second position at a time."
 _TINY = (
     "What is left is the look-up of the call (0.6 µs, max_unpool 1), 0.3 µs for each new array, 0.4 µs to see that one "
     "for out= will do, and the kernels' calls, with 0.03 µs for each array that they take."
@@ -327,7 +325,7 @@ _QUEUE = (
     "NumPy makes a pass over memory for each operation, and between two of them threads queue for the interpreter (one "
     "that had to wait sleeps some 50 µs), so tiles are 4 MiB and two threads give 1.2 to 1.6 times one's speed."
 )
-_TWICE = f"Samples are repeated by strided copies, two for each axis, beside the pages of a new result. {_QUEUE}"
+_TWICE = f"Samples are repeated by strided copies, two for each axis. {_QUEUE}"
 _MATRICES = f"Each axis is a product with small dense blocks, most of whose factors are zeros. {_QUEUE}"
 _COMPARED = (
     f"2/2 of A and B: some six passes for each tap. {_QUEUE} Elsewhere values and places are made numbers of 64 bits, "

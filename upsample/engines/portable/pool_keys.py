@@ -98,7 +98,7 @@ def _inside(shape: tuple[int, ...], margins: list[Any]) -> tuple[slice, ...]:
 
 
 def _margins(axis: WindowAxis) -> tuple[int, int] | None:
-    """How much padding windows reach before and behind; None for none at all or more than values."""
+    """How far windows reach before and behind the values; None where that is further than keys have room for."""
     before, after = axis.padding, max(0, (axis.small - 1) * axis.stride + axis.reach - axis.padding - axis.large)
     return (before, after) if before >= 0 and before + after <= axis.large else None
 

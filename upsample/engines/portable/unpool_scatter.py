@@ -1,9 +1,8 @@
 """Max-unpooling of NumPy arrays by assignment, and back by `take`: places are flat positions of some planes.
 
 Cells go in pieces, in order, between which somebody looks for Ctrl-C. Of several values assigned to one place the last
-one stays: so says NumPy's quickstart, and so its loops do, though its
-reference promises no order in general. Therefore each process tries it once (`_in_order`); were it otherwise, the
-last cell of each place would be looked up.
+one stays: so says NumPy's quickstart, and so its loops do, though its reference promises no order in general. Therefore
+each process tries it once (`_in_order`); were it otherwise, the last cell of each place would be looked up.
 """
 
 from __future__ import annotations
