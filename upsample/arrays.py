@@ -8,7 +8,7 @@ array-api-compat through ``sys.modules``, so that none is ever imported here.
 from __future__ import annotations
 
 import sys
-from collections.abc import Hashable, Iterable
+from collections.abc import Hashable
 from functools import lru_cache
 from types import ModuleType
 from typing import Any, Protocol, TypeAlias, TypeVar, cast, runtime_checkable
@@ -17,7 +17,7 @@ import numpy as np
 
 from upsample.copies import converted, copy, duplicate
 from upsample.errors import Raw, bad_type, bad_value
-from upsample.overlap import may_overlap, overlaps_itself
+from upsample.overlap import is_plainly_apart, may_overlap, overlaps_itself
 
 __all__ = [
     "Array",
@@ -348,7 +348,9 @@ def check_out(op: str, out: object, shape: tuple[int, ...], dtype: Any, inputs: 
     ValueError
         Another shape, read-only, overlapping itself or an input, or under torch's autograd.
     """
-    if _is_plainly_apart(out, shape, dtype, inputs.values()):
+    given = tuple(inputs.values())
+    arrays = [x for x in given if type(x) is np.ndarray]
+    if len(arrays) == len(given) and is_plainly_apart(out, shape, dtype, given, all(x.flags.owndata for x in arrays)):
         return
     xp = namespace(op, {**inputs, "out": out})
     name = library(xp)
@@ -382,18 +384,3 @@ def check_out(op: str, out: object, shape: tuple[int, ...], dtype: Any, inputs: 
             raise bad_value(
                 op, "out", Raw("<array>"), f"it shares memory with {other_name}", "pass an array of its own memory"
             )
-
-
-def _is_plainly_apart(out: object, shape: tuple[int, ...], dtype: Any, inputs: Iterable[object]) -> bool:
-    """Say of a contiguous NumPy `out` whether nothing is wrong with it; False where a closer look is needed."""
-    if type(out) is not np.ndarray or out.shape != shape or out.dtype != dtype:
-        return False
-    flags = out.flags
-    if not flags.carray:
-        return False
-    for x in inputs:
-        if type(x) is not np.ndarray or x is out:
-            return False
-        if not (flags.owndata and x.flags.owndata) and np.may_share_memory(out, x):  # two owners share nothing
-            return False
-    return True

@@ -6,7 +6,24 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["may_overlap", "overlaps_itself"]
+__all__ = ["is_plainly_apart", "may_overlap", "overlaps_itself"]
+
+
+def is_plainly_apart(out: object, shape: tuple[int, ...], dtype: Any, inputs: tuple[Any, ...], owners: bool) -> bool:
+    """Say of a contiguous NumPy `out` whether nothing is wrong with it; False where a closer look is needed.
+
+    `inputs` are NumPy's, too; `owners` says whether each of them owns its memory: two owners share none.
+    """
+    if type(out) is not np.ndarray or out.shape != shape or out.dtype != dtype:
+        return False
+    flags = out.flags
+    if not flags.carray:
+        return False
+    apart = owners and flags.owndata
+    for x in inputs:  # noqa: SIM110 - a generator takes longer
+        if x is out or (not apart and np.may_share_memory(out, x)):
+            return False
+    return True
 
 
 def _extent(x: Any) -> tuple[int, int] | None:

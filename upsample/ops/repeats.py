@@ -18,6 +18,7 @@ import numpy as np
 from upsample.autograd import tape
 from upsample.engines import dispatch
 from upsample.engines.cuda.device import emulated
+from upsample.overlap import is_plainly_apart
 
 __all__ = ["Repeat", "find", "keep"]
 
@@ -85,11 +86,11 @@ def find(op: str, arguments: tuple[Any, ...], given: tuple[Any, ...], out: objec
     if out is None:
         return None, repeat
     if len(repeat.results) == 1:
-        return None, repeat if _is_plainly_apart(out, *repeat.results[0], given, owners) else None
+        return None, repeat if is_plainly_apart(out, *repeat.results[0], given, owners) else None
     if type(out) is not tuple or len(out) != len(repeat.results):
         return None, None
     for made, (shape, dtype) in zip(out, repeat.results, strict=True):
-        if not _is_plainly_apart(made, shape, dtype, given, owners):
+        if not is_plainly_apart(made, shape, dtype, given, owners):
             return None, None
         given += (made,)
         owners = owners and made.flags.owndata
@@ -99,24 +100,6 @@ def find(op: str, arguments: tuple[Any, ...], given: tuple[Any, ...], out: objec
 def _are_plain(values: Iterable[object]) -> bool:
     """Whether all are plain values or tuples of such."""
     return all(_are_plain(v) if type(v) is tuple else type(v) in _PLAIN for v in values)
-
-
-def _is_plainly_apart(out: object, shape: tuple[int, ...], dtype: Any, given: tuple[Any, ...], owners: bool) -> bool:
-    """Say whether nothing is wrong with `out`; False where a closer look is needed.
-
-    `owners` says whether all that is given owns its memory: two owners share none.
-    """
-    if type(out) is not np.ndarray or out.shape != shape or out.dtype != dtype:
-        return False
-    flags = out.flags
-    if not flags.carray:
-        return False
-    if not (owners and flags.owndata):
-        return not any(np.may_share_memory(out, x) for x in given)
-    for x in given:  # noqa: SIM110 - a generator takes longer
-        if x is out:
-            return False
-    return True
 
 
 def keep(
