@@ -60,6 +60,10 @@ class WindowAxis:
         """Extent of a window: from its first position to one past its last."""
         return self.dilation * (self.kernel - 1) + 1
 
+    def reads(self, begin: int, end: int) -> tuple[int, int]:
+        """The positions from and to, padding included, between which the windows of cells ``[begin, end)`` lie."""
+        return begin * self.stride - self.padding, (end - 1) * self.stride - self.padding + self.reach
+
     def useful_taps(self) -> range:
         """The taps between the first and the last that is no padding for some cell, however large the window is."""
         low = -(((self.small - 1) * self.stride - self.padding) // self.dilation)
@@ -90,6 +94,10 @@ class SpanAxis:
 
     large: int
     small: int
+
+    def reads(self, begin: int, end: int) -> tuple[int, int]:
+        """The positions from and to that cells ``[begin, end)`` cover."""
+        return begin * self.large // self.small, -(-end * self.large // self.small)
 
     def spans(self, begin: int, end: int) -> tuple[_Ints, _Ints]:
         """The first position of each of the cells ``[begin, end)``, and how many it covers."""

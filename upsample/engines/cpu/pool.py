@@ -327,12 +327,10 @@ class _Work:
 
     def _needed(self, axis: int, begin: int, end: int) -> tuple[int, int]:
         """Positions of an axis that cells from `begin` read first, and one past those that cells up to `end` do."""
-        a, size = self.g.windows[axis], self.g.large[axis]
+        size = self.g.large[axis]
         if isinstance(self.g.few, Cells):  # its table is of whole planes
             return 0, size
-        if isinstance(a, SpanAxis):
-            return begin * a.large // a.small, -(-end * a.large // a.small)
-        low, high = begin * a.stride - a.padding, (end - 1) * a.stride - a.padding + a.reach
+        low, high = self.g.windows[axis].reads(begin, end)
         return min(max(low, 0), size), min(max(high, 0), size)
 
     def _call(self, x: _A, piece: tuple[int, ...], target: _A, step: int) -> None:

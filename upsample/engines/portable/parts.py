@@ -188,13 +188,12 @@ def _cuts(axis: Any, step: int) -> Any:
 def _part(axis: Any, begin: int, end: int) -> tuple[slice, Any]:
     """The positions that cells ``[begin, end)`` read, one at least, and their geometry."""
     if isinstance(axis, WindowAxis):
-        start, stop = begin * axis.stride - axis.padding, (end - 1) * axis.stride - axis.padding + axis.reach
+        start, stop = axis.reads(begin, end)
         low = min(max(start, 0), axis.large - 1)
         high = min(max(stop, low + 1), axis.large)
         return slice(low, high), WindowAxis(
             high - low, end - begin, axis.kernel, axis.stride, low - start, axis.dilation
         )
     assert isinstance(axis, SpanAxis)
-    first, count = axis.first()[begin:end], axis.count()[begin:end]
-    low, high = int(first[0]), int(first[-1] + count[-1])
+    (low, high), (first, count) = axis.reads(begin, end), axis.spans(begin, end)
     return slice(low, high), Spans(high - low, end - begin, first - low, count)
