@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from types import ModuleType
+from typing import Any
 
 import numpy as np
 import pytest
@@ -144,6 +146,13 @@ def convolutions(dtype: str) -> Iterator[tuple[np.ndarray, np.ndarray, dict[str,
         yield x, weight, dict(stride=stride, padding=padding, output_padding=more, dilation=dilation, groups=2)
 
 
+def spied(monkeypatch: pytest.MonkeyPatch, module: ModuleType, name: str) -> list[Any]:
+    """What a function of a module returns from now on."""
+    plain, returned = getattr(module, name), []
+    monkeypatch.setattr(module, name, lambda *given: returned.append(plain(*given)) or returned[-1])
+    return returned
+
+
 @pytest.mark.parametrize("most", [1 << 12, 1 << 14])
 @pytest.mark.parametrize("dtype", ["float32", "float16", "complex128"])
 @pytest.mark.parametrize("special", [0, math.inf])
@@ -158,11 +167,9 @@ def test_gradients_of_transposed_convolution_in_parts(
             made += pull(np.round(2 * noise(*result.shape)).astype(dtype))
         return [array.tobytes() for array in made]
 
-    wanted, cut = results(), []
-    plain = columns.cut_cells
+    wanted, cut = results(), spied(monkeypatch, columns, "cut_cells")
     monkeypatch.setattr(columns, "_LAID_BYTES", most)
     monkeypatch.setattr(columns, "_FEW_CELLS", 1)
-    monkeypatch.setattr(columns, "cut_cells", lambda *given: cut.append(plain(*given)) or cut[-1])
     assert results() == wanted
     assert min(map(len, cut)) > 1
 
@@ -177,11 +184,9 @@ def test_transposed_convolution_in_parts(monkeypatch: pytest.MonkeyPatch, most: 
             made.append(upsample.conv_transpose2d(x, weight, bias, **options, engine="portable"))
         return [array.tobytes() for array in made]
 
-    wanted, cut = results(), []
-    plain = conv_transpose.cut_positions
+    wanted, cut = results(), spied(monkeypatch, conv_transpose, "cut_positions")
     monkeypatch.setattr(conv_transpose, "_PART_BYTES", most)
     monkeypatch.setattr(conv_transpose, "_FEW_CELLS", 40)
-    monkeypatch.setattr(conv_transpose, "cut_positions", lambda *given: cut.append(plain(*given)) or cut[-1])
     assert results() == wanted
     assert min(map(len, cut)) > 1
     monkeypatch.setattr(conv_transpose, "_TAPS_BYTES", most)  # a few taps at a time

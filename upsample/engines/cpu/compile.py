@@ -56,7 +56,7 @@ class _Part(_Apart):
 
 
 _OPTIONS: dict[str, Any] = {"error_model": "numpy", "fastmath": {"contract"}, "no_cfunc_wrapper": True}
-
+_LINKED: dict[str, Any] = {"no_cpython_wrapper": True, "pipeline_class": _Part, **_OPTIONS}
 
 _begun: list[None] = []
 _ended: list[None] = []
@@ -131,12 +131,12 @@ def part(function: _F) -> _F:
 
     Compiling that as well, and storing it, took a quarter of a kernel's time.
     """
-    return cast(_F, numba.njit(no_cpython_wrapper=True, pipeline_class=_Part, **_OPTIONS)(function))
+    return cast(_F, numba.njit(**_LINKED)(function))
 
 
 def inlined(function: _F) -> _F:
     """Compile a part that is short: a call, which hands over seven words for each array, would take longer."""
-    return cast(_F, numba.njit(no_cpython_wrapper=True, forceinline=True, pipeline_class=_Part, **_OPTIONS)(function))
+    return cast(_F, numba.njit(forceinline=True, **_LINKED)(function))
 
 
 def pointers(context: Any, builder: Any, arrays: Any, values: Any) -> list[Any]:
