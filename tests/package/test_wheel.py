@@ -90,7 +90,7 @@ def test_wheel_says_who_it_is(wheel: dict[str, bytes]) -> None:
 
 def test_sdist_has_what_the_wheel_is_built_from(sdist: dict[str, bytes]) -> None:
     built = {("kernels/" + p.name) if p.parent.name == "kernels" else name for name, p in sources().items()}
-    wanted = built | {"LICENSE", "README.md", "pyproject.toml"}
+    wanted = built | {"LICENSE", "README.md", "pyproject.toml", "setup.py"}
     assert wanted <= set(sdist)
     assert {name: sdist[name] for name in wanted} == {name: (ROOT / name).read_bytes() for name in wanted}
 
@@ -98,5 +98,5 @@ def test_sdist_has_what_the_wheel_is_built_from(sdist: dict[str, bytes]) -> None
 def test_sdist_has_nothing_else(sdist: dict[str, bytes]) -> None:
     """Tests and benchmarks stay in the repository; setuptools takes tests/test*.py along by itself."""
     allowed = ("upsample/", "kernels/", "upsample.egg-info/", "tests/test")
-    single = {"LICENSE", "README.md", "pyproject.toml", "setup.cfg", "PKG-INFO", "MANIFEST.in"}
+    single = {"LICENSE", "README.md", "pyproject.toml", "setup.py", "setup.cfg", "PKG-INFO", "MANIFEST.in"}
     assert [name for name in sdist if not name.startswith(allowed) and name not in single] == []
