@@ -6,7 +6,7 @@ import hashlib
 import os
 import platform
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from importlib import import_module, metadata
 from pathlib import Path
 from typing import Any
@@ -148,25 +148,36 @@ def kernels() -> str:
         Where there is none, the first call of an op compiles for one to three seconds.
     """
     package = Path(upsample.__file__).parent / "engines" / "cpu"
-    count, place = max((_compiled(folder, package), folder) for folder in _caches(package))
+    folders = sorted({path.parent for path in package.rglob("*.py")})
+    count, place = max(
+        (sum(_compiled(at(folder), folder) for folder in folders), str(root)) for root, at in _caches(package)
+    )
     if count == 0:
         return "none on disk: the first call of each op compiles for 1 to 3 s, later processes load what it made"
     return f"{count} on disk, in {place}"
 
 
-def _caches(package: Path) -> list[Path]:
-    """The folders that Numba would use: beside the code, or one of its own for the user or as told."""
-    own = f"{package.name}_{hashlib.sha1(str(package).encode()).hexdigest()}"
+def _caches(package: Path) -> list[tuple[Path, Callable[[Path], Path]]]:
+    """List where Numba may keep machine code: beside the code, in the user's cache, or as NUMBA_CACHE_DIR says.
+
+    Each is its root, and the function from a folder with code to the folder of its machine code.
+    """
+
+    def below(root: Path) -> tuple[Path, Callable[[Path], Path]]:
+        return root, lambda folder: root / f"{folder.name}_{hashlib.sha1(str(folder).encode()).hexdigest()}"
+
     told = os.environ.get("NUMBA_CACHE_DIR", "")
+    if told:
+        return [below(Path(told))]
     user = Path(os.environ.get("XDG_CACHE_HOME", "") or os.path.expanduser("~/.cache"))
-    return [Path(told) / own] if told else [package / "__pycache__", user / "numba" / own]
+    return [(package, lambda folder: folder / "__pycache__"), below(user / "numba")]
 
 
-def _compiled(folder: Path, package: Path) -> int:
-    """How many kernels a folder has for this Python, without those older than their source."""
+def _compiled(cache: Path, folder: Path) -> int:
+    """Count the kernels of a folder in its cache for this Python; those older than their source do not count."""
     python = f".py{sys.version_info.major}{sys.version_info.minor}.nbi"
-    found = [path for path in folder.glob(f"*{python}") if path.stat().st_size]
-    sources = ((package / f"{path.name.partition('.')[0]}.py", path) for path in found)
+    found = [path for path in cache.glob(f"*{python}") if path.stat().st_size]
+    sources = ((folder / f"{path.name.partition('.')[0]}.py", path) for path in found)
     return sum(source.is_file() and source.stat().st_mtime <= path.stat().st_mtime for source, path in sources)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -116,22 +117,34 @@ def test_info_knows_a_blas_that_is_no_openblas_or_cannot_be_asked(monkeypatch: p
 
 
 def test_info_counts_the_kernels_on_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Those of every folder of the engine: Numba has a folder for each."""
     from upsample import info
 
-    monkeypatch.setenv("NUMBA_CACHE_DIR", str(tmp_path))
+    monkeypatch.setattr(info.upsample, "__file__", str(tmp_path / "upsample" / "__init__.py"))
+    monkeypatch.setenv("NUMBA_CACHE_DIR", str(tmp_path / "cache"))
+    package = tmp_path / "upsample" / "engines" / "cpu"
+    folders = [package, package / "resize"]
+    for folder in folders:
+        folder.mkdir(parents=True)
+        (folder / "compile.py").touch()
     assert info.kernels().startswith("none on disk: the first call of each op compiles")
-    package = Path(upsample.__file__).parent / "engines" / "cpu"
-    (folder,) = info._caches(package)
-    folder.mkdir()
+    ((root, cache_of),) = info._caches(package)
+    assert root == tmp_path / "cache"
     python = f"py{sys.version_info.major}{sys.version_info.minor}"
-    for name in (f"compile.a-1.{python}.nbi", f"compile.b-2.{python}.nbi", f"absent.c-3.{python}.nbi", "compile.d.nbi"):
-        (folder / name).write_bytes(b"index")
-    assert info.kernels() == f"2 on disk, in {folder}"
-    os.utime(folder / f"compile.a-1.{python}.nbi", (0, 0))  # older than its source: Numba would not take it
-    assert info.kernels() == f"1 on disk, in {folder}"
+    for folder in folders:
+        cache_of(folder).mkdir(parents=True)
+        for name in (f"compile.a-1.{python}", f"compile.b-2.{python}", f"absent.c-3.{python}", "compile.d"):
+            (cache_of(folder) / f"{name}.nbi").write_bytes(b"index")
+    assert info.kernels() == f"4 on disk, in {root}"
+    os.utime(
+        cache_of(folders[1]) / f"compile.a-1.{python}.nbi", (0, 0)
+    )  # older than its source: Numba would not take it
+    assert info.kernels() == f"3 on disk, in {root}"
 
 
-def test_the_kernels_are_where_info_looks(tmp_path: Path) -> None:
+@pytest.mark.parametrize("told", [True, False])
+def test_the_kernels_are_where_info_looks(tmp_path: Path, told: bool) -> None:
+    """All that one call left on disk, wherever Numba put it."""
     needs_numba()
     code = """
 import numpy as np
@@ -139,12 +152,24 @@ import upsample
 from upsample import info
 assert info.kernels().startswith("none")
 upsample.interpolate(np.ones((1, 1, 4, 4), dtype=np.float32), scale_factor=2, engine="cpu")
-(folder,) = info._caches(info.Path(upsample.__file__).parent / "engines" / "cpu")
-assert info.kernels().endswith(f"on disk, in {folder}")
+upsample.max_pool2d(np.ones((1, 1, 4, 4), dtype=np.float32), 2, engine="cpu")
+print(info.kernels())
 """
-    environment = {**os.environ, "NUMBA_CACHE_DIR": str(tmp_path)}
-    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, env=environment)
+    package = shutil.copytree(
+        Path(upsample.__file__).parent, tmp_path / "upsample", ignore=shutil.ignore_patterns("__pycache__")
+    )
+    environment = {name: value for name, value in os.environ.items() if name != "NUMBA_CACHE_DIR"}
+    environment |= {"PYTHONPATH": str(tmp_path), "XDG_CACHE_HOME": str(tmp_path / "user")}
+    if told:
+        environment["NUMBA_CACHE_DIR"] = str(tmp_path / "cache")
+    run = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=False, env=environment, cwd=tmp_path
+    )
     assert (run.returncode, run.stderr) == (0, "")
+    stored = len(list(tmp_path.rglob("*.nbi")))
+    assert stored >= 2
+    place = tmp_path / "cache" if told else package / "engines" / "cpu"
+    assert run.stdout.strip() == f"{stored} on disk, in {place}"
 
 
 @pytest.mark.parametrize("state", ["none", "present", "fails"])

@@ -20,6 +20,8 @@ from numba.core import cgutils
 from numba.core.codegen import JITCodeLibrary
 from numba.core.compiler import Compiler
 
+from upsample.engines import cpu
+
 __all__ = ["bound", "frozen", "inlined", "kernel", "part", "pointers"]
 
 _F = TypeVar("_F", bound=Callable[..., Any])
@@ -106,11 +108,12 @@ def _in_a_thread(dispatcher: Any) -> Callable[[Any], Any]:
 
 @lru_cache(maxsize=1)
 def _stamp() -> tuple[tuple[str, float, int], ...]:
-    """Name, time and size of every file of this engine.
+    """Return path, time and size of every file of this engine, in all its folders.
 
-    Numba asks only for those of a kernel's own file, but other files' kernels are in its machine code, too.
+    Numba compares only the kernel's own file, but a kernel's machine code contains functions of other files, too.
     """
-    files = [(path.name, path.stat()) for path in sorted(Path(__file__).parent.glob("*.py"))]
+    root = Path(cpu.__file__).parent
+    files = [(path.relative_to(root).as_posix(), path.stat()) for path in sorted(root.rglob("*.py"))]
     return tuple((name, of.st_mtime, of.st_size) for name, of in files)
 
 
