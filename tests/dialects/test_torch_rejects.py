@@ -334,9 +334,7 @@ CONV = {
     "bias of rank 2": conv(2, A2, W2, BIAS[None]),
     "bias of rank 0": conv(2, A2, W2, V0),
     "bias a number": conv(2, A2, W2, 1.0),
-    # A bias of another float dtype is accepted or refused by size for float32 input (oneDNN or not): not here.
     "bias complex, input real": conv(2, A2, W2, BIAS.astype(np.complex64)),
-    "bias float32, input float16": conv(2, A2.astype(np.float16), W2.astype(np.float16), BIAS),
     "weight of another dtype": conv(2, A2, W2.astype(np.float64)),
     "weight of another dtype, half": conv(1, A1.astype(np.float16), W1),
     "weight complex, input real": conv(2, A2, W2.astype(np.complex64)),
@@ -406,6 +404,15 @@ PIXEL_SHUFFLE = {
     "unshuffle, None": of("pixel_unshuffle", None, 2),
 }
 
+# A bias of another float dtype: only oneDNN refuses it, and torch asks oneDNN by processor, size and dtype.
+BY_PROCESSOR = {
+    "bias float64, input float32": conv(2, A2, W2, BIAS.astype(np.float64)),
+    "bias float32, input float64": conv(2, A2.astype(np.float64), W2.astype(np.float64), BIAS),
+    "bias float16, input float32": conv(1, A1, W1, BIAS.astype(np.float16)),
+    "bias float32, input float16": conv(2, A2.astype(np.float16), W2.astype(np.float16), BIAS),
+    "bias float32, input bfloat16": conv(3, A3.astype(live.BFLOAT16), W3.astype(live.BFLOAT16), BIAS),
+}
+
 GROUPS = {
     "interpolate": INTERPOLATE,
     "pool": POOL,
@@ -420,6 +427,16 @@ ROWS = [pytest.param(*row, id=f"{group}: {title}") for group, rows in GROUPS.ite
 def test_rejected(name: str, args: tuple, kwargs: dict[str, Any]) -> None:
     with pytest.raises(Exception):  # noqa: B017 - which exception is torch's affair
         live.call(name, *args, **kwargs)
+    assert_ours_refuse(name, args, kwargs)
+
+
+@pytest.mark.parametrize(("name", "args", "kwargs"), BY_PROCESSOR.values(), ids=BY_PROCESSOR)
+def test_rejected_on_every_processor(name: str, args: tuple, kwargs: dict[str, Any]) -> None:
+    """torch takes these on some processors and in some sizes; ours refuse them everywhere."""
+    assert_ours_refuse(name, args, kwargs)
+
+
+def assert_ours_refuse(name: str, args: tuple, kwargs: dict[str, Any]) -> None:
     ours = getattr(upsample, name)
     with pytest.raises((ValueError, TypeError, IndexError)) as refused:
         ours(*args, **kwargs)
