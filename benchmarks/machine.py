@@ -8,7 +8,7 @@ from typing import Any
 
 from upsample import info
 from upsample.bench.calm import Others
-from upsample.engines.cpu import threads
+from upsample.engines import threads
 
 PACKAGES = ("numpy", "numba", "torch", "opencv-python-headless", "opencv-python", "pillow", "scikit-image", "scipy")
 

@@ -14,7 +14,7 @@ minutes a run at most (``--patience``). `disturbed`, their share while a case wa
 and ``--again FILE`` measures anew where it is above a twentieth.
 
 "fresh" makes a new result in each call, on both sides; a large one of ours lies in the pages of the one before it
-(`upsample.engines.pages`), as it does for everyone who calls twice. "out" writes into an array that was written
+(`upsample.engines.result_pool`), as it does for everyone who calls twice. "out" writes into an array that was written
 before: torch by the ``out=`` of its ATen operators; rivals without such a thing make a fresh result.
 
 Beside the time of a fresh result stands the peak of memory that such a call needs, in a process of its own (`memory`).

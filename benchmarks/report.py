@@ -256,8 +256,9 @@ def _method() -> list[str]:
         "would slow its rival.",
         "",
         "*fresh* makes a new result each time, on both sides. From 32 MiB on, torch's lies in pages that the system "
-        "has to clear first, ours in those of the result before it, which are kept (`upsample/engines/pages.py`); "
-        "where there is none yet, or `UPSAMPLE_KEEP_MIB=0`, ours waits for its pages, too: nearest ×2 of A then took "
+        "has to clear first, ours in those of the result before it, which are kept "
+        "(`upsample/engines/result_pool.py`); where there is none yet, or `UPSAMPLE_KEEP_MIB=0`, "
+        "ours waits for its pages, too: nearest ×2 of A then took "
         "15 ms instead of 7, bicubic 24 instead of 10. *out=* writes into an array that was written before: torch by "
         "the `out=` of its operators (transposed convolution has none that saves a copy: its fresh result stands "
         "there). *% of copy bandwidth* is against a copy, by all threads and between arrays written before, that "

@@ -14,8 +14,7 @@ from typing import Any
 import numpy as np
 
 import upsample
-from upsample.engines import pages
-from upsample.engines.cpu import threads
+from upsample.engines import result_pool, threads
 from upsample.engines.dispatch import ENGINES
 
 __all__ = ["SPOILERS", "blas", "cpu", "cuda", "engines", "info", "kernels", "numpy_pool", "version_of", "versions"]
@@ -225,7 +224,7 @@ def info() -> int:
         0.
     """
     number = f"{threads.number()} a call (UPSAMPLE_NUM_THREADS, or the cores this process may use)"
-    kept = f"up to {pages.keeps() >> 20} MiB of results that are gone are kept for new ones (UPSAMPLE_KEEP_MIB)"
+    kept = f"up to {result_pool.keeps() >> 20} MiB of results that are gone are kept for new ones (UPSAMPLE_KEEP_MIB)"
     devices: Sequence[tuple[str, str]] = [
         ("CPU", cpu()),
         ("threads", number),

@@ -14,7 +14,8 @@ import upsample
 from upsample.plans.window import SpreadPlan, UnpoolPlan, WindowAxis
 
 pytest.importorskip("numba", reason="numba is not installed: no compiled engine")
-from upsample.engines.cpu import conv, conv_weight, conv_weight_products, gather, products, threads, unpool
+from upsample.engines import threads
+from upsample.engines.cpu import conv, conv_weight, conv_weight_products, gather, products, unpool
 from upsample.engines.cpu.compile import frozen, kernel
 from upsample.engines.cpu.conv_kernels import copy
 from upsample.engines.cpu.tile import BITS, ROWS, add_tiles

@@ -34,7 +34,7 @@ PROGRAM = """
 import os, signal, sys, threading, time
 os.environ["UPSAMPLE_NUM_THREADS"] = "2"
 import numpy as np, upsample
-from upsample.engines.cpu import threads
+from upsample.engines import threads
 
 def zeros(*shape): return np.zeros(shape, dtype="f4")
 def own(*shape):
@@ -104,7 +104,7 @@ print(*latest)
 """
 STORM = """
 import random, signal, threading, time
-from upsample.engines.cpu import threads
+from upsample.engines import threads
 
 def call(): threads.each_block(lambda _: None, 6, threads=3)
 call()

@@ -12,7 +12,7 @@ from importlib import import_module
 from importlib.util import find_spec
 from typing import Any
 
-from upsample.engines.cpu import threads
+from upsample.engines import threads
 
 __all__ = ["Others", "quiet", "thread_count"]
 

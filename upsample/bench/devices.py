@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from upsample import info
 from upsample.bench.calm import quiet
-from upsample.engines.cpu import threads
+from upsample.engines import threads
 
 __all__ = ["Cpu", "Cuda", "Device"]
 

@@ -26,7 +26,7 @@ import numpy as np
 
 from upsample import arrays
 from upsample.autograd.tape import Arrays
-from upsample.engines.cpu import threads
+from upsample.engines import threads
 from upsample.engines.dispatch import Preferred
 from upsample.errors import Raw, bad_value
 from upsample.ops.conv import convolve, correlate

@@ -1,5 +1,6 @@
 """Compiled for NumPy arrays on the CPU by Numba (``pip install "upsample[cpu]"``).
 
 One module an op, each with one ``run`` like the portable engine's; `support` says which plans and arrays the engine
-takes, `threads` spreads a kernel's blocks over cores. Kernels are serial, release the GIL, and are cached on disk.
+takes, `engines.threads` spreads a kernel's blocks over cores. Kernels are serial, release the
+GIL, and are cached on disk.
 """

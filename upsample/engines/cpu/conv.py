@@ -16,8 +16,7 @@ import numpy as np
 from upsample import arrays
 from upsample.arrays import Array
 from upsample.copies import converted
-from upsample.engines import pages
-from upsample.engines.cpu import threads
+from upsample.engines import result_pool, threads
 from upsample.engines.cpu.compile import frozen
 from upsample.engines.cpu.conv_kernels import weigh
 from upsample.engines.cpu.grid import grid_of
@@ -94,7 +93,7 @@ def run(xp: ModuleType, plan: SpreadPlan, y: Array, weight: Array) -> Array:
     given: Any = weight
     groups = plan.groups
     inputs, each = given.shape[0] // groups, given.shape[1]
-    result = pages.empty((source.shape[0], given.shape[0], *plan.small_shape), source.dtype)
+    result = result_pool.empty((source.shape[0], given.shape[0], *plan.small_shape), source.dtype)
     if result.size:
         dtype = np.dtype(arrays.accumulator(arrays.dtype_name(y)))
         with np.errstate(invalid="ignore", over="ignore"):

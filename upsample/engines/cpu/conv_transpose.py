@@ -18,8 +18,7 @@ import numpy as np
 from upsample import arrays
 from upsample.arrays import Array
 from upsample.copies import contiguous, converted, copy, joined
-from upsample.engines import pages
-from upsample.engines.cpu import threads
+from upsample.engines import result_pool, threads
 from upsample.engines.cpu.compile import bound, frozen
 from upsample.engines.cpu.conv_transpose_few import gather_listed, products_of_rows
 from upsample.engines.cpu.conv_transpose_kernels import AXIS, Scratch, gather, scratch
@@ -146,7 +145,7 @@ def run(xp: ModuleType, plan: SpreadPlan, x: Array, weight: Array, bias: Array |
     each = weight.shape[1]
     shape = (source.shape[0], plan.groups * each, *plan.large_shape)
     direct = given is not None and given.flags.c_contiguous and given.dtype.isnative
-    result = given if direct else pages.empty(shape, source.dtype)
+    result = given if direct else result_pool.empty(shape, source.dtype)
     if result.size:
         with np.errstate(invalid="ignore", over="ignore"):
             _convolve(plan, source, np.asarray(weight), None if bias is None else np.asarray(bias), result)

@@ -18,7 +18,7 @@ import numpy as np
 from upsample import arrays
 from upsample.arrays import Array
 from upsample.copies import converted
-from upsample.engines.cpu import threads
+from upsample.engines import threads
 from upsample.engines.cpu.compile import frozen
 from upsample.engines.cpu.conv import FEW_CHANNELS, Rows, cuts, rows_of
 from upsample.engines.cpu.conv_kernels import correlate_rows, lay_out

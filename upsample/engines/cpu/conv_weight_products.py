@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from upsample.engines.cpu import threads
+from upsample.engines import threads
 from upsample.engines.cpu.compile import frozen
 from upsample.engines.cpu.conv import Rows
 from upsample.engines.cpu.conv_kernels import correlate_units

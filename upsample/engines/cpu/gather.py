@@ -13,8 +13,7 @@ import numpy as np
 
 from upsample.arrays import Array
 from upsample.copies import contiguous
-from upsample.engines import pages
-from upsample.engines.cpu import threads
+from upsample.engines import result_pool, threads
 from upsample.engines.cpu.compile import frozen
 from upsample.engines.cpu.gather_kernels import take, take_bands, take_last
 from upsample.engines.cpu.unpool import Geometry, geometry, targets
@@ -36,7 +35,7 @@ def run(xp: ModuleType, plan: UnpoolPlan, y: Array, indices: Array) -> Array:
     """Return for each cell of ``indices [..., *small]`` what ``y [..., *large]`` has at its position."""
     source: Any = y
     where: Any = indices
-    result = pages.empty(where.shape, source.dtype)
+    result = result_pool.empty(where.shape, source.dtype)
     if result.size == 0:
         return result
     g, kind = geometry(plan), _UNSIGNED[source.dtype.itemsize]

@@ -14,8 +14,7 @@ import numpy as np
 from upsample import arrays
 from upsample.arrays import Array
 from upsample.copies import contiguous, copy
-from upsample.engines import pages
-from upsample.engines.cpu import threads
+from upsample.engines import result_pool, threads
 from upsample.engines.cpu.compile import bound, frozen
 from upsample.engines.cpu.pool_few import pool_cells, pool_rows
 from upsample.engines.cpu.pool_kernels import AXIS, pool_indices, pool_values
@@ -178,10 +177,10 @@ def run(
     source: Any = x
     shape = (*source.shape[: source.ndim - len(plan.axes)], *plan.small_shape)
     given: Any = out
-    values = given[0] if _fits(given[0]) else pages.empty(shape, source.dtype)
+    values = given[0] if _fits(given[0]) else result_pool.empty(shape, source.dtype)
     indices: Any = None
     if with_indices:
-        indices = given[1] if _fits(given[1]) else pages.empty(shape, np.int64)
+        indices = given[1] if _fits(given[1]) else result_pool.empty(shape, np.int64)
     if values.size:
         _pool(plan, source, values, indices)
     for place, made in enumerate((values, indices)):

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from upsample.engines.cpu import threads
+from upsample.engines import threads
 from upsample.engines.cpu.compile import frozen
 from upsample.engines.cpu.product_kernels import SLAB, lay_out, multiply, pack
 from upsample.engines.cpu.product_lists import Lists, Side

@@ -17,8 +17,8 @@ import numpy as np
 
 from upsample import arrays
 from upsample.copies import contiguous, copy
-from upsample.engines import pages
-from upsample.engines.cpu import resize_nearest, resize_passes, threads
+from upsample.engines import result_pool, threads
+from upsample.engines.cpu import resize_nearest, resize_passes
 from upsample.engines.cpu.compile import bound, frozen
 from upsample.engines.cpu.stream import pays
 from upsample.plans.resize import ResizePlan
@@ -72,12 +72,12 @@ def run(_xp: ModuleType, plan: ResizePlan, x: _Array, out: _Array | None) -> _Ar
     if out is not None and out.flags.c_contiguous and out.flags.aligned and out.dtype == x.dtype:
         result = out
     else:
-        result = pages.empty(work.shape, x.dtype)
+        result = result_pool.empty(work.shape, x.dtype)
     if work.task is None:
         if 0 not in work.shape:
             copy(x, result)
     else:
-        _fill(work, x, result, fresh=not (result is out or pages.reused(result)))
+        _fill(work, x, result, fresh=not (result is out or result_pool.reused(result)))
     if out is None or out is result:
         return result
     copy(result, out)

@@ -13,7 +13,7 @@ from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic
 
-from upsample.engines import pages
+from upsample.engines import result_pool
 from upsample.engines.cpu.compile import kernel, part
 
 __all__ = ["fence", "pays", "put", "stream"]
@@ -28,7 +28,7 @@ _LEAST = 1 << 23
 
 def pays(size: int, *, fresh: bool) -> bool:
     """Say whether a result of `size` bytes, in an array that may have fresh pages or in a given one, is streamed."""
-    return size >= _LEAST and not (fresh and size >= pages.LEAST)
+    return size >= _LEAST and not (fresh and size >= result_pool.LEAST)
 
 
 @intrinsic  # type: ignore[untyped-decorator]

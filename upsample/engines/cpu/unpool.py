@@ -20,8 +20,8 @@ import numpy as np
 from upsample import arrays
 from upsample.arrays import Array
 from upsample.copies import contiguous, copy
-from upsample.engines import pages
-from upsample.engines.cpu import stream, threads
+from upsample.engines import result_pool, threads
+from upsample.engines.cpu import stream
 from upsample.engines.cpu.compile import bound, frozen
 from upsample.engines.cpu.grid import grid_of
 from upsample.engines.cpu.unpool_kernels import (
@@ -124,11 +124,11 @@ def run(xp: ModuleType, plan: UnpoolPlan, x: Array, indices: Array, out: Array |
     given: Any = out
     shape = (*source.shape[: source.ndim - len(plan.axes)], *plan.large_shape)
     direct = given is not None and given.flags.c_contiguous and given.dtype.isnative
-    result = given if direct else pages.empty(shape, source.dtype)
+    result = given if direct else result_pool.empty(shape, source.dtype)
     if not source.size:
         result[...] = 0
     elif result.size:
-        _unpool(plan, source, where, result, names, fresh=not (direct or pages.reused(result)))
+        _unpool(plan, source, where, result, names, fresh=not (direct or result_pool.reused(result)))
     if given is not None and not direct:
         copy(result, given)
     return result if given is None else given

@@ -14,7 +14,7 @@ import numpy as np
 
 from upsample import arrays
 from upsample.arrays import Array
-from upsample.engines import pages
+from upsample.engines import result_pool
 from upsample.engines.index_checks import check_range
 from upsample.engines.portable import unpool
 from upsample.engines.portable.results import each_tile, empty, plane_cuts, scalar
@@ -55,7 +55,7 @@ def run(xp: ModuleType, plan: UnpoolPlan, y: Array, indices: Array) -> Array:
 
 def _by_planes(plan: UnpoolPlan, y: Any, where: Any) -> tuple[Any, bool]:
     """Take ``[planes, cells]`` of ``y [planes, positions]``, a few planes at a time; say whether an index is bad."""
-    y, result = np.ascontiguousarray(y), pages.empty(where.shape, y.dtype)
+    y, result = np.ascontiguousarray(y), result_pool.empty(where.shape, y.dtype)
     cuts, bad = plane_cuts(np, y), []
 
     def fill(number: int) -> None:

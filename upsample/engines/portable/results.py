@@ -12,8 +12,7 @@ import numpy as np
 from upsample import arrays
 from upsample.arrays import Array
 from upsample.copies import copy
-from upsample.engines import pages
-from upsample.engines.cpu import threads
+from upsample.engines import result_pool, threads
 
 __all__ = [
     "WORTH_SHARING",
@@ -111,7 +110,7 @@ def plane_cuts(xp: ModuleType, planes: Any) -> list[slice]:
 def empty(xp: ModuleType, shape: tuple[int, ...], like: Array) -> Any:
     """Make an uninitialised array of the dtype and device of `like`."""
     if type(like).__module__ == "numpy":
-        return pages.empty(shape, like.dtype)
+        return result_pool.empty(shape, like.dtype)
     return xp.empty(shape, dtype=like.dtype, device=arrays.device_of(like))
 
 

@@ -18,19 +18,19 @@ from cases import noise
 
 import upsample
 import upsample.functional as F
-from upsample.engines import pages
+from upsample.engines import result_pool
 from upsample.engines.dispatch import ENGINES
 
-pytestmark = pytest.mark.skipif(pages.keeps() == 0, reason="this system knows no MADV_FREE")
+pytestmark = pytest.mark.skipif(result_pool.keeps() == 0, reason="this system knows no MADV_FREE")
 
-SHAPE = (3, pages.LEAST // 4)
+SHAPE = (3, result_pool.LEAST // 4)
 """Of float32, 96 MiB: two of them may be kept."""
 
 
 @pytest.fixture(autouse=True)
 def nothing_kept(monkeypatch: pytest.MonkeyPatch) -> list[mmap.mmap]:
     kept: list[mmap.mmap] = []
-    monkeypatch.setattr(pages, "_kept", kept)
+    monkeypatch.setattr(result_pool, "_kept", kept)
     return kept
 
 
@@ -39,19 +39,19 @@ def address(array: np.ndarray) -> int:
 
 
 def test_a_new_array_lies_where_one_lay_that_is_gone() -> None:
-    first = pages.empty(SHAPE, np.float32)
-    assert not pages.reused(first)
+    first = result_pool.empty(SHAPE, np.float32)
+    assert not result_pool.reused(first)
     assert first.shape == SHAPE
     assert first.dtype == np.float32
     assert first.flags.carray
     assert first.flags.writeable
     place = address(first)
     del first
-    again = pages.empty(SHAPE[::-1], "<i4")
+    again = result_pool.empty(SHAPE[::-1], "<i4")
     assert address(again) == place
-    assert pages.reused(again)
-    other = pages.empty(SHAPE, np.float32)
-    assert not pages.reused(other)
+    assert result_pool.reused(again)
+    other = result_pool.empty(SHAPE, np.float32)
+    assert not result_pool.reused(other)
     assert not np.may_share_memory(again, other)
 
 
@@ -69,21 +69,21 @@ def test_a_result_is_one_and_its_views_hold_it() -> None:
 
 
 def test_what_is_small_is_left_to_numpy() -> None:
-    assert pages.empty((pages.LEAST - 1,), np.uint8).flags.owndata
-    assert not pages.empty((pages.LEAST,), np.uint8).flags.owndata
-    assert pages.empty((0, 1 << 40), np.uint8).size == 0
+    assert result_pool.empty((result_pool.LEAST - 1,), np.uint8).flags.owndata
+    assert not result_pool.empty((result_pool.LEAST,), np.uint8).flags.owndata
+    assert result_pool.empty((0, 1 << 40), np.uint8).size == 0
 
 
 @pytest.mark.parametrize("told", ["0", "95"])
 def test_what_may_not_be_kept_is_left_to_numpy(told: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("UPSAMPLE_KEEP_MIB", told)
-    assert pages.empty(SHAPE, np.float32).flags.owndata
+    assert result_pool.empty(SHAPE, np.float32).flags.owndata
 
 
 @pytest.mark.parametrize("told", ["", "all", "-3"])
 def test_256_mib_are_kept_at_most(told: str, monkeypatch: pytest.MonkeyPatch, nothing_kept: list[mmap.mmap]) -> None:
     monkeypatch.setenv("UPSAMPLE_KEEP_MIB", told)
-    made = [pages.empty((SHAPE[0], SHAPE[1] + more), np.float32) for more in (0, 1 << 18, 1 << 20)]
+    made = [result_pool.empty((SHAPE[0], SHAPE[1] + more), np.float32) for more in (0, 1 << 18, 1 << 20)]
     del made[0], made[0], made[0]
     assert [len(one) >> 20 for one in nothing_kept] == [100, 108], "the oldest went"
 
@@ -91,7 +91,7 @@ def test_256_mib_are_kept_at_most(told: str, monkeypatch: pytest.MonkeyPatch, no
 def test_tracemalloc_sees_every_byte() -> None:
     tracemalloc.start()
     try:
-        result = pages.empty(SHAPE, np.float32)
+        result = result_pool.empty(SHAPE, np.float32)
         assert result.flags.owndata
         assert tracemalloc.get_traced_memory()[0] >= result.nbytes
     finally:
@@ -103,28 +103,28 @@ def test_a_system_without_pages(monkeypatch: pytest.MonkeyPatch) -> None:
         raise OSError(errno.ENOMEM, "Cannot allocate memory")
 
     monkeypatch.setattr(mmap, "mmap", none)
-    assert pages.empty(SHAPE, np.float32).flags.owndata, "NumPy asks, and raises if it must"
+    assert result_pool.empty(SHAPE, np.float32).flags.owndata, "NumPy asks, and raises if it must"
 
 
 def test_a_kernel_that_does_not_know_what_to_do_with_them(
     monkeypatch: pytest.MonkeyPatch, nothing_kept: list[mmap.mmap]
 ) -> None:
     monkeypatch.setattr(mmap, "MADV_FREE", 9999)
-    result = pages.empty(SHAPE, np.float32)
+    result = result_pool.empty(SHAPE, np.float32)
     result[-1, -1] = 3
     del result
     assert not nothing_kept
 
 
 def test_threads_never_get_the_same_pages(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pages, "LEAST", 1)
+    monkeypatch.setattr(result_pool, "LEAST", 1)
     wrong: list[int] = []
 
     def work(number: int) -> None:
         rng, held = np.random.default_rng(number), []
         for turn in range(300):
             mark = number * 1000 + turn
-            array = pages.empty((int(rng.integers(1, 4)) << 19,), np.int32)
+            array = result_pool.empty((int(rng.integers(1, 4)) << 19,), np.int32)
             array[::4096] = mark
             held.append((mark, array))
             while len(held) > 3 or (held and rng.random() < 0.4):
@@ -138,7 +138,7 @@ def test_threads_never_get_the_same_pages(monkeypatch: pytest.MonkeyPatch) -> No
     for worker in workers:
         worker.join()
     assert not wrong
-    assert sum(map(len, pages._kept)) <= pages.keeps()
+    assert sum(map(len, result_pool._kept)) <= result_pool.keeps()
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork")
@@ -146,17 +146,17 @@ def test_a_fork_has_pages_of_its_own() -> None:
     code = """
 import os, sys
 import numpy as np
-from upsample.engines import pages
-mine = pages.empty((1 << 23,), np.float32)
+from upsample.engines import result_pool
+mine = result_pool.empty((1 << 23,), np.float32)
 mine[:] = 1
 del mine
 child = os.fork()
-there = pages.empty((1 << 23,), np.float32)
+there = result_pool.empty((1 << 23,), np.float32)
 there[:] = 2 if child else 3
 if not child:
     os._exit(int((there != 3).any()))
 assert os.waitpid(child, 0)[1] == 0
-assert pages.reused(there) and (there == 2).all()
+assert result_pool.reused(there) and (there == 2).all()
 """
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert (ran.returncode, ran.stderr) == (0, ""), "at exit, where an array still lives, nothing is said"
@@ -188,7 +188,7 @@ def _calls(engine: str) -> list[Callable[[], Any]]:
 def test_nothing_shows_of_what_was_in_them(engine: str, monkeypatch: pytest.MonkeyPatch) -> None:
     if (why := next(e for e in ENGINES if e.name == engine).unusable()) is not None:
         pytest.skip(why)
-    keep, found = pages._keep, []
+    keep, found = result_pool._keep, []
 
     def soiled(kept: mmap.mmap) -> None:
         kept[:] = b"\xff" * len(kept)  # as floats they are NaN
@@ -198,8 +198,8 @@ def test_nothing_shows_of_what_was_in_them(engine: str, monkeypatch: pytest.Monk
     for call in _calls(engine):
         plain = call()
         with monkeypatch.context() as patch:
-            patch.setattr(pages, "LEAST", 1)
-            patch.setattr(pages, "_keep", soiled)
+            patch.setattr(result_pool, "LEAST", 1)
+            patch.setattr(result_pool, "_keep", soiled)
             call()
             made = call()
         for a, b in zip(*(one if isinstance(one, tuple) else (one,) for one in (plain, made)), strict=True):

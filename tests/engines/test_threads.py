@@ -19,7 +19,7 @@ from backends import needs_numba
 from cases import noise
 
 import upsample
-from upsample.engines.cpu import threads
+from upsample.engines import threads
 
 
 def test_every_block_once() -> None:
@@ -70,7 +70,7 @@ def test_the_number_of_threads(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_the_affinity_is_followed() -> None:
     code = (
         "import os; os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})\n"
-        "from upsample.engines.cpu import threads; print(threads.number())"
+        "from upsample.engines import threads; print(threads.number())"
     )
     env = {name: value for name, value in os.environ.items() if name != "UPSAMPLE_NUM_THREADS"}
     got = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=env)
