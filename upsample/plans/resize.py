@@ -18,7 +18,9 @@ from dataclasses import dataclass, replace
 from enum import Enum
 from functools import lru_cache
 
-__all__ = ["AxisRule", "ResizePlan", "Rounding", "identity"]
+from upsample.plans.makers import MAKERS
+
+__all__ = ["AxisRule", "ResizePlan", "Rounding", "identity", "tabled"]
 
 
 class Rounding(Enum):
@@ -54,6 +56,11 @@ class AxisRule:
     transposed : bool
         The rule is that of the gradient: `in_size` counts the samples that the method makes, `out_size` those that it
         takes, and all else is as it was.
+    table : tuple
+        A name of `upsample.plans.makers.MAKERS` and the maker's numbers, where that makes the table; `method` and what
+        follows it mean nothing then. Empty where they do. See `tabled`.
+    bits : int
+        Binary places of the weights in integer arithmetic; 0 for as many as torch takes.
     """
 
     in_size: int
@@ -65,6 +72,8 @@ class AxisRule:
     cubic_coeff: float
     rounding: Rounding
     transposed: bool = False
+    table: tuple[str | int | float, ...] = ()
+    bits: int = 0
 
     def transpose(self) -> AxisRule:
         """Return the rule of the gradient; of a gradient's, the rule it came from."""
@@ -73,7 +82,12 @@ class AxisRule:
     @property
     def moves(self) -> bool:
         """Whether every output sample is a copy of one input sample."""
-        return self.is_identity or (self.method in ("nearest", "nearest-exact") and not self.transposed)
+        return self.is_identity or (not self.transposed and self._points)
+
+    @property
+    def _points(self) -> bool:
+        """Whether the method, or the maker, takes one input sample for an output sample."""
+        return MAKERS[str(self.table[0])].moves if self.table else self.method in ("nearest", "nearest-exact")
 
     @property
     def is_identity(self) -> bool:
@@ -84,7 +98,7 @@ class AxisRule:
     def copies(self) -> bool:
         """The same but for infinities, which torch's linear turns into NaN even where nothing is resampled."""
         same = self.in_size == self.out_size and self.step == (1.0, 1.0)
-        return same and self.method in ("nearest", "linear") and not self.antialias
+        return same and self.method in ("nearest", "linear") and not self.antialias and not self.table
 
 
 def identity(size: int) -> AxisRule:
@@ -92,15 +106,33 @@ def identity(size: int) -> AxisRule:
     return AxisRule(size, size, "nearest", (1.0, 1.0), False, False, 0.0, Rounding.FLOAT64)
 
 
+def tabled(in_size: int, out_size: int, *table: str | int | float, bits: int) -> AxisRule:
+    """Return the rule of an axis whose table a maker makes: its name, and its numbers."""
+    return AxisRule(
+        in_size, out_size, "linear", (1.0, 1.0), False, False, 0.0, Rounding.FLOAT64, table=table, bits=bits
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class ResizePlan:
     """What a resize does: a rule for each resized axis, axes ascending and none twice.
 
     The last axis is filtered first, as torch does; for uint8, which rounds after each axis, the order shows.
+
+    Attributes
+    ----------
+    axes : tuple of int
+        The axes, ascending.
+    rules : tuple of AxisRule
+        The rule of each.
+    order : tuple of int
+        The same axes in the order in which they are filtered; empty for the last one first, or, where nothing is
+        rounded between them, for the order that an engine finds fastest.
     """
 
     axes: tuple[int, ...]
     rules: tuple[AxisRule, ...]
+    order: tuple[int, ...] = ()
 
     def out_shape(self, shape: tuple[int, ...]) -> tuple[int, ...]:
         """Return the shape of the result for an array of `shape`."""
@@ -108,6 +140,11 @@ class ResizePlan:
         for axis, rule in zip(self.axes, self.rules, strict=True):
             sizes[axis] = rule.out_size
         return tuple(sizes)
+
+    def turns(self) -> tuple[tuple[int, AxisRule], ...]:
+        """Return the axes that change and their rules, in the order in which they are filtered."""
+        rules = dict(zip(self.axes, self.rules, strict=True))
+        return tuple((axis, rules[axis]) for axis in self.order or self.axes[::-1] if not rules[axis].is_identity)
 
     @property
     def only_moves(self) -> bool:
@@ -121,4 +158,4 @@ class ResizePlan:
 
 @lru_cache(maxsize=512)
 def _transposed(plan: ResizePlan) -> ResizePlan:
-    return ResizePlan(plan.axes, tuple(rule.transpose() for rule in plan.rules))
+    return replace(plan, rules=tuple(rule.transpose() for rule in plan.rules), order=plan.order[::-1])

@@ -1,9 +1,4 @@
-"""Tap tables: which inputs an output is made of, and with what weights.
-
-The inputs of an output are one contiguous run, since a clamped border merges its weights::
-
-    input       0    1    2    3    4                    first = 1   count = 3
-    output           └──.2──.5──.3──┘                    weight = .2 .5 .3 0 …
+"""Tap tables (`Taps`) of rules: which inputs an output is made of, and with what weights.
 
 A tap of weight zero inside the run counts: NaN times zero is NaN, there as in torch.
 
@@ -24,65 +19,17 @@ import numpy as np
 
 from upsample.plans import pieces
 from upsample.plans.filters import FILTERS, Mean, Point, Weighted
+from upsample.plans.makers import MAKERS
 from upsample.plans.pieces import in_pieces
 from upsample.plans.resize import AxisRule, Rounding
+from upsample.plans.tap_table import Ints, Reals, Taps, clamped, unmerged
 
 __all__ = ["FixedPoint", "Taps", "fixed_point", "scaled", "taps", "taps_between"]
-
-_Bools = np.ndarray[Any, np.dtype[np.bool_]]
-_Ints = np.ndarray[Any, np.dtype[np.int64]]
-_Reals = np.ndarray[Any, np.dtype[Any]]
-
 
 _KEPT = 1 << 16
 """Outputs up to which an axis' whole table is cached: some megabytes."""
 _PART = 1 << 18
 """Outputs of a longer axis up to which a part of its table is cached: some ten megabytes."""
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Taps:
-    """The table of one axis; its arrays are read-only.
-
-    Attributes
-    ----------
-    first : ndarray of int64, shape (out_size,)
-        The first input of each output.
-    count : ndarray of int64, shape (out_size,)
-        How many inputs, from there on.
-    weight : ndarray of float64, shape (out_size, longest)
-        Their weights; zero from `count` on.
-    mixed_first, mixed_last : ndarray of bool, shape (out_size,)
-        Whether taps of several signs, or of weight zero and another, were merged into the first or the last one:
-        an infinity there makes the output NaN, since torch, which merges nothing, adds infinities of both signs
-        or multiplies one by zero.
-    """
-
-    first: _Ints
-    count: _Ints
-    weight: _Reals
-    mixed_first: _Bools
-    mixed_last: _Bools
-
-    @property
-    def arrays(self) -> tuple[_Ints, _Ints, _Reals, _Bools, _Bools]:
-        """The attributes in their order."""
-        return self.first, self.count, self.weight, self.mixed_first, self.mixed_last
-
-    @property
-    def longest(self) -> int:
-        """Taps of the output that has most."""
-        return int(self.weight.shape[1])
-
-    @property
-    def span(self) -> tuple[int, int]:
-        """The inputs, from and to, that the outputs are made of; of one that is made of none, `first` is among them."""
-        return int(self.first.min()), int((self.first + np.maximum(self.count, 1)).max())
-
-    def rows(self, begin: int, end: int) -> Taps:
-        """Return the table of outputs ``[begin, end)``, as views."""
-        cut = slice(begin, end)
-        return Taps(self.first[cut], self.count[cut], self.weight[cut], self.mixed_first[cut], self.mixed_last[cut])
 
 
 def taps(rule: AxisRule) -> Taps:
@@ -92,7 +39,7 @@ def taps(rule: AxisRule) -> Taps:
 
 def taps_between(rule: AxisRule, begin: int, end: int) -> Taps:
     """Return the table of outputs ``[begin, end)``; ask for parts of a long axis, of which only a few are kept."""
-    if rule.out_size > _KEPT:
+    if rule.out_size > _KEPT and not rule.table:
         return (_part if end - begin <= _PART else _long_part)(rule, begin, end)
     return _whole(rule) if (begin, end) == (0, rule.out_size) else _whole(rule).rows(begin, end)
 
@@ -117,7 +64,7 @@ def _expanded(rule: AxisRule, begin: int, end: int) -> Taps:
     method = FILTERS[rule.method]
     make = _turning(rule, begin, end) if rule.transposed else partial(_forward, rule)
     table = Taps(*in_pieces(lambda low, high: make(np.arange(low, high)).arrays, begin, end, step))
-    if rule.antialias and isinstance(method, Weighted) and not rule.transposed:
+    if rule.antialias and isinstance(method, Weighted) and not rule.transposed and not rule.table:
         for low in range(0, end - begin, step):  # in the width of the whole table, on which the sums' order depends
             _normalise(table.weight[low : low + step])
     for array in table.arrays:
@@ -125,8 +72,11 @@ def _expanded(rule: AxisRule, begin: int, end: int) -> Taps:
     return table
 
 
-def _forward(rule: AxisRule, output: _Ints) -> Taps:
+def _forward(rule: AxisRule, output: Ints) -> Taps:
     """Make the table of some outputs; that of an antialiased rule is yet to be normalised."""
+    if rule.table:
+        name, *numbers = rule.table
+        return MAKERS[str(name)].make(rule.in_size, rule.out_size, output, *numbers)
     method = FILTERS[rule.method]
     if isinstance(method, Point):
         return _point(rule, method, output)
@@ -135,30 +85,28 @@ def _forward(rule: AxisRule, output: _Ints) -> Taps:
     return _antialiased(rule, method, output) if rule.antialias else _weighted(rule, method, output)
 
 
-def _unmerged(first: _Ints, count: _Ints, weight: _Reals) -> Taps:
-    """A table into which no tap was merged."""
-    return Taps(first, count, weight, np.zeros(len(first), dtype=bool), np.zeros(len(first), dtype=bool))
-
-
-def _turning(rule: AxisRule, begin: int, end: int) -> Callable[[_Ints], Taps]:
+def _turning(rule: AxisRule, begin: int, end: int) -> Callable[[Ints], Taps]:
     """Return what turns the forward table round for some of the samples ``[begin, end)``."""
     forward = rule.transpose()
     low, high = _users(forward, begin, end)
     return partial(_transposed, rule, taps_between(forward, low, high), low)
 
 
-def _transposed(rule: AxisRule, table: Taps, begin: int, output: _Ints) -> Taps:
+def _transposed(rule: AxisRule, table: Taps, begin: int, output: Ints) -> Taps:
     """Turn the part of the forward table round that uses the samples `output`; it begins at forward output `begin`."""
     last = min(begin + max(len(table.first), 1), rule.in_size) - 1
     low, high = _between(table, int(output[0]), int(output[-1]) + 1)
     table = table.rows(low, high)
-    lowest = np.searchsorted(table.first + table.count, output, side="right")
-    count = np.maximum(np.searchsorted(table.first, output, side="right") - lowest, 0)
+    first, end = _envelope(table)
+    lowest = np.searchsorted(end, output, side="right")
+    count = np.maximum(np.searchsorted(first, output, side="right") - lowest, 0)
     weight = np.zeros((len(output), int(count.max(initial=1))))
     sample, place = np.nonzero(np.arange(weight.shape[1]) < count[:, None])
     user = lowest[sample] + place
-    weight[sample, place] = table.weight[user, output[sample] - table.first[user]]
-    return _trimmed(_unmerged(np.minimum(begin + low + lowest, last), count, weight))
+    tap = output[sample] - table.first[user]
+    own = (tap >= 0) & (tap < table.count[user])
+    weight[sample[own], place[own]] = table.weight[user[own], tap[own]]
+    return _trimmed(unmerged(np.minimum(begin + low + lowest, last), count, weight))
 
 
 def _trimmed(table: Taps) -> Taps:
@@ -168,12 +116,12 @@ def _trimmed(table: Taps) -> Taps:
     count = np.where(used.any(axis=1), used.shape[1] - used[:, ::-1].argmax(axis=1) - skipped, 0)
     place = np.arange(int(count.max(initial=1)))
     weight = np.take_along_axis(table.weight, np.minimum(skipped[:, None] + place, used.shape[1] - 1), axis=1)
-    return _unmerged(table.first + skipped, count, np.where(place < count[:, None], weight, 0.0))
+    return unmerged(table.first + skipped, count, np.where(place < count[:, None], weight, 0.0))
 
 
 def _users(rule: AxisRule, begin: int, end: int) -> tuple[int, int]:
     """Return the outputs that use inputs ``[begin, end)``: by bisection, where the table is too long to be kept."""
-    if rule.out_size <= _KEPT:
+    if rule.out_size <= _KEPT or rule.table:  # folded runs do not ascend, which bisection would need
         return _between(_whole(rule), begin, end)
 
     def past(output: int) -> int:
@@ -190,8 +138,16 @@ def _users(rule: AxisRule, begin: int, end: int) -> tuple[int, int]:
 
 def _between(table: Taps, begin: int, end: int) -> tuple[int, int]:
     """Return the rows that use inputs ``[begin, end)``."""
-    low: int = bisect_right(range(len(table.first)), begin, key=lambda row: int(table.first[row] + table.count[row]))
-    return low, max(int(np.searchsorted(table.first, end, side="left")), low)
+    first, past = _envelope(table)
+    low = int(np.searchsorted(past, begin, side="right"))
+    return low, max(int(np.searchsorted(first, end, side="left")), low)
+
+
+def _envelope(table: Taps) -> tuple[Ints, Ints]:
+    """Return where runs begin and end; both ascend, for which runs of a folded border are taken wider."""
+    first: Ints = np.minimum.accumulate(table.first[::-1])[::-1]
+    past: Ints = np.maximum.accumulate(table.first + table.count)
+    return first, past
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -218,18 +174,17 @@ class FixedPoint:
 
 @lru_cache(maxsize=64)
 def fixed_point(rule: AxisRule) -> FixedPoint:
-    """Round the weights of an axis to the binary fractions of torch's uint8 arithmetic.
+    """Round the weights of an axis to binary fractions, halves away from zero.
 
-    They are multiples of 2**-p, where p is the largest precision, at most 22, in which the largest of them fits 16
-    bits with its sign. Source: torch's ``_compute_index_ranges_int16_weights``
-    (aten/src/ATen/native/cpu/UpSampleKernel.cpp).
+    They have `AxisRule.bits` binary places; where that is 0, they are torch's: multiples of 2**-p, where p is the
+    largest precision, at most 22, in which the largest of them fits 16 bits with its sign. Source: torch's
+    ``_compute_index_ranges_int16_weights`` (aten/src/ATen/native/cpu/UpSampleKernel.cpp).
     """
     table = taps(rule)
-    largest = float(table.weight.max())
-    shift = max(p for p in range(23) if int(0.5 + largest * 2.0**p) < 2**15)
+    shift = rule.bits or _precision(float(table.weight.max()))
     one, sums_of_pieces = 2.0**shift, []
 
-    def make(low: int, high: int) -> tuple[_Reals]:
+    def make(low: int, high: int) -> tuple[Reals]:
         whole = table.weight[low:high] * one
         whole = np.trunc(whole + np.copysign(0.5, whole))
         sums_of_pieces.append(float(np.abs(whole).sum(axis=1).max()))
@@ -242,7 +197,12 @@ def fixed_point(rule: AxisRule) -> FixedPoint:
     return FixedPoint(replace(table, weight=weight), shift, most + one / 2 < 2.0**24, sums)
 
 
-def scaled(rule: AxisRule, dtype: str) -> tuple[Taps, _Reals]:
+def _precision(largest: float) -> int:
+    """Return the binary places of torch's weights, of which one is the `largest`."""
+    return max(p for p in range(23) if int(0.5 + largest * 2.0**p) < 2**15)
+
+
+def scaled(rule: AxisRule, dtype: str) -> tuple[Taps, Reals]:
     """Return the table, and its weights in the `dtype` of sums: for bytes, integers of which ``2**shift`` make one."""
     if dtype.startswith("int"):
         fixed = fixed_point(rule)
@@ -250,17 +210,17 @@ def scaled(rule: AxisRule, dtype: str) -> tuple[Taps, _Reals]:
     else:
         table, one = taps(rule), None
 
-    def make(low: int, high: int) -> tuple[_Reals]:
+    def make(low: int, high: int) -> tuple[Reals]:
         part = table.weight[low:high]
         return ((part if one is None else np.rint(part * one)).astype(dtype),)
 
     return table, in_pieces(make, 0, len(table.first), max(1, pieces.PIECE // table.longest))[0]
 
 
-def _point(rule: AxisRule, method: Point, output: _Ints) -> Taps:
+def _point(rule: AxisRule, method: Point, output: Ints) -> Taps:
     position = output + method.anchor
     numerator, denominator = rule.step
-    source: _Reals
+    source: Reals
     if rule.rounding is Rounding.FLOAT32:
         source = (position.astype(np.float32) * np.float32(numerator)).astype(np.float64)
     elif rule.rounding is Rounding.FLOAT64_FLOORF:
@@ -268,17 +228,17 @@ def _point(rule: AxisRule, method: Point, output: _Ints) -> Taps:
     else:
         source = position * numerator / denominator
     first = np.minimum(np.floor(source).astype(np.int64), rule.in_size - 1)
-    return _unmerged(first, np.ones_like(first), np.ones((len(output), 1)))
+    return unmerged(first, np.ones_like(first), np.ones((len(output), 1)))
 
 
-def _mean(rule: AxisRule, output: _Ints) -> Taps:
+def _mean(rule: AxisRule, output: Ints) -> Taps:
     first = output * rule.in_size // rule.out_size
     count = -(-(output + 1) * rule.in_size // rule.out_size) - first
     inside = np.arange(count.max()) < count[:, None]
-    return _unmerged(first, count, inside / count[:, None])
+    return unmerged(first, count, inside / count[:, None])
 
 
-def _weighted(rule: AxisRule, method: Weighted, output: _Ints) -> Taps:
+def _weighted(rule: AxisRule, method: Weighted, output: Ints) -> Taps:
     source = _coordinates(rule, output)
     last = rule.in_size - 1
     offsets = np.arange(1 - method.support, method.support + 1)
@@ -294,35 +254,10 @@ def _weighted(rule: AxisRule, method: Weighted, output: _Ints) -> Taps:
         weight = weight / weight.sum(axis=1, keepdims=True)
     if rule.copies:  # torch takes each sample twice, with the weights 1 and 0
         offsets = np.zeros_like(offsets)
-    return _clamped(nearest[:, None] + offsets, weight, last)
+    return clamped(nearest[:, None] + offsets, weight, last)
 
 
-def _clamped(index: _Ints, weight: _Reals, last: int) -> Taps:
-    """Clamp taps to ``[0, last]`` and merge those that then lie on one input; `index` ascends along its last axis."""
-    kept = np.clip(index, 0, last)
-    first, final = kept[:, 0].copy(), kept[:, -1]
-    count = final - first + 1
-    merged = np.zeros((len(first), int(count.max(initial=1))))
-    mixed_first, mixed_last = np.zeros((2, len(first)), dtype=bool)
-    apart = count == index.shape[1]
-    if apart.any():  # all but a few at the border, where the axis is no shorter than the filter
-        merged[apart] = weight[apart]
-    if not apart.all():
-        border = np.flatnonzero(~apart)
-        kept, few = kept[border], weight[border]
-        np.add.at(merged, (border[:, None], kept - first[border, None]), few)
-        mixed_first[border] = _disagree(kept == first[border, None], few)
-        mixed_last[border] = _disagree(kept == final[border, None], few) & (count[border] > 1)
-    return Taps(first, count, merged, mixed_first, mixed_last)
-
-
-def _disagree(merged: _Bools, weight: _Reals) -> _Bools:
-    """Whether the merged taps of an output do not all have one sign, zero being a third."""
-    signs = np.where(merged, np.sign(weight), np.nan)
-    return np.asarray(np.nanmin(signs, axis=1) != np.nanmax(signs, axis=1))
-
-
-def _coordinates(rule: AxisRule, output: _Ints) -> _Reals:
+def _coordinates(rule: AxisRule, output: Ints) -> Reals:
     """Where each output's centre lies among the inputs.
 
     torch's compiled code uses one fused multiply-add for ``(i + 1/2) * step - 1/2``; so does this.
@@ -337,7 +272,7 @@ def _coordinates(rule: AxisRule, output: _Ints) -> _Reals:
     return position * numerator / denominator + shift
 
 
-def _fused(a: _Reals, b: float, c: float) -> _Reals:
+def _fused(a: Reals, b: float, c: float) -> Reals:
     """A * b + c rounded once: Dekker's exact product, Knuth's exact sum."""
     splitter = 2.0**27 + 1.0
     a_high = a * splitter - (a * splitter - a)
@@ -351,7 +286,7 @@ def _fused(a: _Reals, b: float, c: float) -> _Reals:
     return total + (total_error + product_error)
 
 
-def _antialiased(rule: AxisRule, method: Weighted, output: _Ints) -> Taps:
+def _antialiased(rule: AxisRule, method: Weighted, output: Ints) -> Taps:
     """Pillow's method as torch has it: the filter, as wide as the step, cut off at the border and normalised.
 
     Source: torch's ``_compute_indices_min_size_weights_aa`` (aten/src/ATen/native/cpu/UpSampleKernel.cpp), with
@@ -370,10 +305,10 @@ def _antialiased(rule: AxisRule, method: Weighted, output: _Ints) -> Taps:
     index = np.arange(int(count.max()))
     distance = ((first[:, None] + index).astype(real) - center[:, None]).astype(np.float64) + 0.5
     weight = method.weight((distance * float(squeeze)).astype(real), rule.cubic_coeff).astype(np.float64)
-    return _unmerged(first, count, np.where(index < count[:, None], weight, 0.0))
+    return unmerged(first, count, np.where(index < count[:, None], weight, 0.0))
 
 
-def _normalise(weight: _Reals) -> None:
+def _normalise(weight: Reals) -> None:
     """Let the weights of each output sum to one, in place."""
     total = weight.sum(axis=1, keepdims=True)
     weight /= np.where(total == 0.0, 1.0, total)

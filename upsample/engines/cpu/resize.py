@@ -120,13 +120,13 @@ def _work(plan: ResizePlan, x: _Array) -> _Work:
             view = task.dtype
         elif name == "uint8":
             view = x.dtype
-            task = resize_passes.plan_filter(x.shape, active, name, 1, False)
+            task = resize_passes.plan_filter(x.shape, plan, name, 1, False)
         else:
             pair = 2 if name in arrays.COMPLEX else 1
             sums = "float64" if name in ("float64", "complex128") else "float32"
             compact = name in ("float16", "bfloat16")
             view = None if compact else np.dtype(sums)
-            task = resize_passes.plan_filter(x.shape, active, sums, pair, compact)
+            task = resize_passes.plan_filter(x.shape, plan, sums, pair, compact)
     past = None
     if isinstance(task, resize_passes.Filter) and view is not None and pays(math.prod(shape) * x.itemsize, fresh=False):
         past = task.streamed()

@@ -20,7 +20,7 @@ from upsample.engines.cpu import resize_byte_pairs, resize_bytes, resize_float, 
 from upsample.engines.cpu.compile import frozen
 from upsample.engines.cpu.resize_double import doubled, plan_ends, plan_ring, twins
 from upsample.engines.cpu.resize_tables import Listed, listed, reach, runs, shift_of, steady, sums_of
-from upsample.plans.resize import AxisRule, identity
+from upsample.plans.resize import AxisRule, ResizePlan, identity
 
 __all__ = ["Filter", "Pass", "Strip", "plan_filter"]
 
@@ -155,21 +155,27 @@ def filtered(strip: Strip, src: _Array, dst: _Array, begin: int, planes: int, sc
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Geometry:
-    """Sizes and filters of the axes from the first resized one to the last; `rings`: whether two may be one pass."""
+    """Sizes and filters of the axes from the first resized one to the last; `rings`: whether two may be one pass.
+
+    `turns` are the places of `rules` in the plan's order, empty where the order is free.
+    """
 
     rules: tuple[AxisRule, ...]
     inner: int
     dtype: str
     compact: bool
+    turns: tuple[int, ...]
     rings: bool
 
     def order(self) -> list[int]:
-        """The axes in the order in which they are filtered.
+        """The axes in the order in which they are filtered: that of the plan, or the fastest.
 
         uint8 rounds after each, the last first; else axes that shrink come first, down the columns before along
         the rows, so that less is left for the others. Of those that grow the last comes first, unless rows are so
         short that columns go by vectors as rows do.
         """
+        if self.turns:
+            return list(self.turns)
         places = [i for i, rule in enumerate(self.rules) if not rule.is_identity]
         if self.dtype == "uint8":
             return places[::-1]
@@ -324,29 +330,19 @@ def _kernel(
     return resize_float.rows, (low, high - low, *exact, *tables)
 
 
-def plan_filter(
-    shape: tuple[int, ...], active: list[tuple[int, AxisRule]], dtype: str, pair: int, compact: bool
-) -> Filter:
-    """Lay out a filtering resize of the axes `active` of a contiguous array.
+def plan_filter(shape: tuple[int, ...], plan: ResizePlan, dtype: str, pair: int, compact: bool) -> Filter:
+    """Lay out a filtering resize of a contiguous array of `shape`.
 
-    Parameters
-    ----------
-    shape : tuple of int
-        Of the input.
-    active : list of (int, AxisRule)
-        The axes that change.
-    dtype : str
-        In which sums are made; "uint8" for bytes.
-    pair : int
-        Values an element: two for complex numbers.
-    compact : bool
-        Whether the input is of another dtype.
+    `dtype` is the dtype of sums, "uint8" for bytes; `pair` the values of an element, two for complex numbers; `compact`
+    says whether the input has another dtype.
     """
+    active = sorted(plan.turns(), key=lambda turn: turn[0])
     begin, end = active[0][0], active[-1][0]
     rules = [identity(n) for n in shape[begin : end + 1]]
     for axis, rule in active:
         rules[axis - begin] = rule
-    geometry = _Geometry(tuple(rules), math.prod(shape[end + 1 :]) * pair, dtype, compact, True)
+    turns = tuple(axis - begin for axis, _ in plan.turns()) if plan.order else ()
+    geometry = _Geometry(tuple(rules), math.prod(shape[end + 1 :]) * pair, dtype, compact, turns, True)
     planes = math.prod(shape[:begin])
     outs = [rule.out_size for rule in rules]
     itemsize = 1 if dtype == "uint8" else np.dtype(dtype).itemsize

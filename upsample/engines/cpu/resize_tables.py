@@ -143,10 +143,10 @@ def _listed(table: Taps, weight: _Array, more: tuple[bool, bool], in_size: int) 
 def pairs(rule: AxisRule) -> Listed | None:
     """Name the inputs of a uint8 axis, taps in pairs and their weights as halves of one number.
 
-    A last tap without another is paired with itself, of weight zero. None where sums may pass 32 bits.
+    A last tap without another is paired with itself, of weight zero. None where sums may pass 32 bits, or a weight 16.
     """
     each = listed(rule, "int32")
-    if sums_of(rule) != "int32" or int(each.weight.min()) < -(2**15):
+    if sums_of(rule) != "int32" or int(each.weight.min()) < -(2**15) or int(each.weight.max()) >= 2**15:
         return None
 
     def make(low: int, high: int) -> tuple[_Array, ...]:

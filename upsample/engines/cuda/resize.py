@@ -57,7 +57,8 @@ def plan_resize(
 
     `aligned` where it and the result begin at a multiple of 16 bytes.
     """
-    active = [(a, r) for a, r in zip(plan.axes, plan.rules, strict=True) if not r.is_identity]
+    turns = plan.turns()
+    active = sorted(turns, key=lambda turn: turn[0])
     if not active:
         return ()
     if plan.only_moves:
@@ -65,21 +66,20 @@ def plan_resize(
     if dtype in arrays.COMPLEX:  # two numbers side by side
         shape, dtype = (*shape, 2), "float32" if dtype == "complex64" else "float64"
     first, last = active[0][0], active[-1][0]
-    if last - first + 1 == len(active):
+    if last - first + 1 == len(active) and list(turns) == active[::-1]:
         box = Box(math.prod(shape[:first]), tuple(rule for _, rule in active), math.prod(shape[last + 1 :]))
         if fuses(box, dtype, limit):
             return (plan_fused(box, dtype, aligned, processors),)
-    return _filters(active, shape, dtype)
+    return _filters(turns, shape, dtype)
 
 
-def _filters(active: list[tuple[int, AxisRule]], shape: tuple[int, ...], dtype: str) -> tuple[Pass, ...]:
+def _filters(turns: tuple[tuple[int, AxisRule], ...], shape: tuple[int, ...], dtype: str) -> tuple[Pass, ...]:
     """Plan one pass after the other; between them half and bfloat16 are float32."""
     between = "float32" if dtype in ("float16", "bfloat16") else dtype
     passes: list[Pass] = []
     sizes = list(shape)
-    while active:
-        axis, rule = active.pop()
-        source, target = (between if passes else dtype), (between if active else dtype)
+    for place, (axis, rule) in enumerate(turns, 1):
+        source, target = (between if passes else dtype), (between if place < len(turns) else dtype)
         passes.append(plan_axis(axis_of(tuple(sizes), axis, rule), source, target))
         sizes[axis] = rule.out_size
     return tuple(passes)

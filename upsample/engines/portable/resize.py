@@ -22,6 +22,7 @@ from upsample.engines.portable.bands import table_of
 from upsample.engines.portable.resize_layout import Layout, Step, Strip
 from upsample.engines.portable.results import Target, deliver, each_tile, empty, quiet, scalar, tile_bytes, write
 from upsample.plans.resize import ResizePlan
+from upsample.plans.taps import fixed_point
 
 __all__ = ["run"]
 
@@ -56,7 +57,7 @@ def _resampled(xp: ModuleType, layout: Layout, x: Array, out: Array | None) -> A
         real, imag = (run(xp, layout.plan, part, None) for part in arrays.split_complex(xp, x))
         return deliver(arrays.join_complex(xp, real, imag, x.dtype), out)
     source = xp.reshape(x, layout.shape)
-    accumulator = x.dtype if layout.moves else arrays.double(xp) if layout.sums == "float64" else xp.float32
+    accumulator = x.dtype if layout.moves else _dtype_of_sums(xp, layout)
     if not arrays.can_assign(xp, x):
         whole = _Tile(xp, layout, layout.strip(0, layout.rows), accumulator).tap_by_tap(source)
         return deliver(xp.reshape(arrays.astype(xp, whole, x.dtype), layout.result), out)
@@ -80,6 +81,15 @@ def _resampled(xp: ModuleType, layout: Layout, x: Array, out: Array | None) -> A
     else:
         each_tile(xp, fill, layout.tiles)
     return target.finished(layout.result)
+
+
+def _dtype_of_sums(xp: ModuleType, layout: Layout) -> Any:
+    """Return the dtype of sums; JAX without float64 adds bytes as integers where float32 is not exact."""
+    if layout.sums != "float64":
+        return xp.float32
+    double = arrays.double(xp)
+    whole = layout.saturate and all(fixed_point(rule).sums == "int32" for _, rule in layout.active)
+    return xp.int32 if whole and double != xp.float64 else double
 
 
 def _by_whole_matrices(layout: Layout, x: Any) -> Array | None:
@@ -174,13 +184,15 @@ class _Tile:
         tile = self._cut(part) if part.shape[1] != self.strip.source[1] - self.strip.source[0] else part
         tile = arrays.astype(self.xp, tile, self.accumulator)
         for step in self.strip.every:
-            tile = self._round(self._weigh(tile, step.axis, step))
+            tile = self._round(self._weigh(tile, step.axis, step), step)
         return tile
 
     def _weigh(self, tile: Any, axis: int, step: Step) -> Any:
         """Filter one axis by a sum over taps, each a gather."""
         xp, table = self.xp, table_of(step.rule, self.layout.saturate, step.begin, step.end)
         first, count, weight = table.first - step.low, table.count, table.weight
+        if self._is_whole:
+            weight = weight * 2.0 ** fixed_point(step.rule).shift
         if self.layout.moves:
             return arrays.take(xp, tile, first, axis)
         column = (1,) * axis + (-1,) + (1,) * (tile.ndim - axis - 1)
@@ -201,16 +213,24 @@ class _Tile:
                 )
         return total
 
-    def _round(self, tile: Any) -> Any:
+    @property
+    def _is_whole(self) -> bool:
+        """Whether sums are integers."""
+        return bool(self.accumulator == self.xp.int32) and not self.layout.moves
+
+    def _round(self, tile: Any, step: Step) -> Any:
         """For uint8, torch rounds and clamps after each axis."""
         if not self.layout.saturate:
             return tile
+        if self._is_whole:
+            shift = fixed_point(step.rule).shift
+            return self.xp.clip((tile + (1 << shift >> 1)) >> shift, 0, 255)
         return self.xp.clip(self.xp.floor(tile + 0.5), 0.0, 255.0)
 
     def _rounded(self, tile: Any, step: Step, last: bool) -> Any:
         """Do the same, NumPy in place, for the tile is no one else's; behind the last axis bytes cut the rest off."""
         if not self.layout.saturate or self.xp is not np:
-            return self._round(tile)
+            return self._round(tile, step)
         tile += 0.5
         if not last:
             np.floor(tile, out=tile)

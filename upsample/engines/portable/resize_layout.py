@@ -97,7 +97,7 @@ class Strip:
     source : tuple of int
         The input rows, from and to, that they are made of.
     every : tuple of Step
-        Of every axis, the last first.
+        Of every axis, in the plan's order.
     steps : tuple of Step
         Without those that copy.
     """
@@ -122,8 +122,8 @@ class Layout:
         Values a row, where the rest is left away.
     rows : int
         Of a plane of the result.
-    active : list of (int, AxisRule)
-        The axes of `shape` that change.
+    active, turns : list of (int, AxisRule)
+        The axes of `shape` that change, ascending; in the order in which they are filtered.
     moves, saturate : bool
         Whether values only move; whether they are uint8, else.
     sums : str
@@ -143,7 +143,7 @@ class Layout:
     def __init__(self, plan: ResizePlan, shape: tuple[int, ...], name: str, item: int, most: int) -> None:
         self.plan = plan
         self.result = plan.out_shape(shape)
-        self.active = [(a, r) for a, r in zip(plan.axes, plan.rules, strict=True) if not r.is_identity]
+        self.active = sorted(plan.turns(), key=lambda turn: turn[0])
         self.moves = plan.only_moves
         self.saturate = name == "uint8" and not self.moves
         self.index: Table | None = None
@@ -151,7 +151,9 @@ class Layout:
         if not self.active or 0 in self.result:
             self.sums = name
             return
+        turns = [axis - self.active[0][0] + 1 for axis, _ in plan.turns()]
         self.shape, after, self.active = _canonical(shape, self.active)
+        self.turns = [(axis, dict(self.active)[axis]) for axis in turns]
         self.sums = name if self.moves else arrays.accumulator(name)
         if self.saturate:  # in which they are exact
             exact = all(fixed_point(rule).fits_float32 for _, rule in self.active)
@@ -162,6 +164,7 @@ class Layout:
         self.each = rest if alone else 1
         self.target = (after[0], self.rows * rest) if alone else (after[0], self.rows, rest)
         self.direct = not self.saturate and not (self.active[0][1].copies and not self.moves)
+        self.direct = self.direct and self.turns == self.active[::-1]
         self.gathered = max(rule.out_size for _, rule in self.active) > _LONG
         most = min(most, _GATHERED_BYTES) if self.gathered else most
         cell = item if self.moves else max(item, 8 if self.sums == "float64" else 4)
@@ -205,7 +208,7 @@ class Layout:
         low, high = table.span
         sizes = [1, high - low, *self.shape[2:]]
         every = []
-        for axis, rule in reversed(self.active):
+        for axis, rule in self.turns:
             part = (begin, end, low) if axis == 1 else (0, rule.out_size, 0)
             every.append(self._step(axis, rule, sizes, *part))
             sizes[axis] = part[1] - part[0]

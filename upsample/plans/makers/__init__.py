@@ -1,0 +1,41 @@
+"""Makers of tap tables that no filter and step describe: one registry, one entry a table.
+
+A rule names its maker and the maker's numbers (`upsample.plans.resize.tabled`). Engines, gradients and parts of plans
+see only the table, so an entry here is all that a dialect needs for weights, places or borders of its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+
+from upsample.plans.makers import pillow
+from upsample.plans.tap_table import Taps
+
+__all__ = ["MAKERS", "Maker"]
+
+
+@dataclass(frozen=True, slots=True)
+class Maker:
+    """What makes a table.
+
+    Attributes
+    ----------
+    make : callable
+        ``make(in_size, out_size, output, *numbers)``: the table of the outputs whose numbers `output` holds, which are
+        consecutive. An output's taps depend on its own number alone, not on which others are asked for.
+    moves : bool
+        Whether every output is one input, with weight 1.
+    """
+
+    make: Callable[..., Taps]
+    moves: bool
+
+
+MAKERS: Mapping[str, Maker] = MappingProxyType(
+    {
+        "pillow": Maker(pillow.window, moves=False),
+        "pillow nearest": Maker(pillow.nearest, moves=True),
+    }
+)

@@ -1,0 +1,139 @@
+"""The table of one axis: which inputs an output is a sum of, and with what weights.
+
+The inputs of an output are one contiguous run, because a folded border merges its weights::
+
+    input       0    1    2    3    4                    first = 1   count = 3
+    output           └──.2──.5──.3──┘                    weight = .2 .5 .3 0 …
+
+Taps beyond the border are folded onto the samples inside::
+
+    edge        0 0 0 | 0 1 2 3 | 3 3 3
+    reflect     2 1 0 | 0 1 2 3 | 3 2 1
+    mirror      3 2 1 | 0 1 2 3 | 2 1 0
+    drop        . . . | 0 1 2 3 | . . .       such taps count as zero
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+import numpy as np
+
+__all__ = ["Bools", "Ints", "Reals", "Taps", "clamped", "folded", "unmerged"]
+
+Bools: TypeAlias = np.ndarray[Any, np.dtype[np.bool_]]
+Ints: TypeAlias = np.ndarray[Any, np.dtype[np.int64]]
+Reals: TypeAlias = np.ndarray[Any, np.dtype[Any]]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Taps:
+    """The table of one axis; its arrays are read-only.
+
+    Attributes
+    ----------
+    first : ndarray of int64, shape (out_size,)
+        The first input of each output.
+    count : ndarray of int64, shape (out_size,)
+        How many inputs, from there on; an output of none is zero, and its `first` is an input all the same.
+    weight : ndarray of float64, shape (out_size, longest)
+        Their weights; zero from `count` on.
+    mixed_first, mixed_last : ndarray of bool, shape (out_size,)
+        Whether taps of several signs, or of weight zero and another, were merged into the first or the last one:
+        an infinity there makes the output NaN, since torch, which merges nothing, adds infinities of both signs
+        or multiplies one by zero.
+    """
+
+    first: Ints
+    count: Ints
+    weight: Reals
+    mixed_first: Bools
+    mixed_last: Bools
+
+    @property
+    def arrays(self) -> tuple[Ints, Ints, Reals, Bools, Bools]:
+        """The attributes in their order."""
+        return self.first, self.count, self.weight, self.mixed_first, self.mixed_last
+
+    @property
+    def longest(self) -> int:
+        """Taps of the output that has most."""
+        return int(self.weight.shape[1])
+
+    @property
+    def span(self) -> tuple[int, int]:
+        """The inputs, from and to, that the outputs are made of; of one that is made of none, `first` is among them."""
+        return int(self.first.min()), int((self.first + np.maximum(self.count, 1)).max())
+
+    def rows(self, begin: int, end: int) -> Taps:
+        """Return the table of outputs ``[begin, end)``, as views."""
+        cut = slice(begin, end)
+        return Taps(self.first[cut], self.count[cut], self.weight[cut], self.mixed_first[cut], self.mixed_last[cut])
+
+
+def unmerged(first: Ints, count: Ints, weight: Reals) -> Taps:
+    """Return a table into which no tap was merged."""
+    return Taps(first, count, weight, np.zeros(len(first), dtype=bool), np.zeros(len(first), dtype=bool))
+
+
+def clamped(index: Ints, weight: Reals, last: int) -> Taps:
+    """Clamp taps to ``[0, last]`` and merge those that then name one input; `index` ascends along its last axis."""
+    kept = np.clip(index, 0, last)
+    first, final = kept[:, 0].copy(), kept[:, -1]
+    count = final - first + 1
+    merged = np.zeros((len(first), int(count.max(initial=1))))
+    mixed_first, mixed_last = np.zeros((2, len(first)), dtype=bool)
+    apart = count == index.shape[1]
+    if apart.any():  # all but a few at the border, where the axis is no shorter than the filter
+        merged[apart] = weight[apart]
+    if not apart.all():
+        border = np.flatnonzero(~apart)
+        kept, few = kept[border], weight[border]
+        np.add.at(merged, (border[:, None], kept - first[border, None]), few)
+        mixed_first[border] = _disagree(kept == first[border, None], few)
+        mixed_last[border] = _disagree(kept == final[border, None], few) & (count[border] > 1)
+    return Taps(first, count, merged, mixed_first, mixed_last)
+
+
+def _disagree(merged: Bools, weight: Reals) -> Bools:
+    """Whether the merged taps of an output do not all have one sign, zero being a third."""
+    signs = np.where(merged, np.sign(weight), np.nan)
+    return np.asarray(np.nanmin(signs, axis=1) != np.nanmax(signs, axis=1))
+
+
+def folded(index: Ints, weight: Reals, size: int, boundary: str) -> Taps:
+    """Fold taps onto the inputs ``[0, size)`` and merge those that then name one input.
+
+    Parameters
+    ----------
+    index : ndarray of int64, shape (outputs, taps)
+        Consecutive numbers in each row, below 0 and past the last input, too.
+    weight : ndarray, shape (outputs, taps)
+        The weight of each.
+    size : int
+        Inputs of the axis.
+    boundary : {"edge", "reflect", "mirror", "drop"}
+        What lies beyond the border; see the head of this file.
+    """
+    if boundary == "edge":
+        return clamped(index, weight, size - 1)
+    inside = np.ones(index.shape, dtype=bool)
+    if boundary == "drop":
+        inside = (index >= 0) & (index < size)
+        place = np.clip(index, 0, size - 1)
+    elif boundary == "reflect":
+        place = index % (2 * size)
+        place = np.minimum(place, 2 * size - 1 - place)
+    else:
+        around = max(2 * size - 2, 1)
+        place = index % around
+        place = np.minimum(place, around - place) if size > 1 else np.zeros_like(index)
+    first = np.where(inside, place, size - 1).min(axis=1)
+    some = inside.any(axis=1)
+    first = np.where(some, first, place[:, 0])
+    count = np.where(some, np.where(inside, place, 0).max(axis=1) - first + 1, 0)
+    merged = np.zeros((len(first), int(count.max(initial=1))))
+    row, tap = np.nonzero(inside)
+    np.add.at(merged, (row, place[row, tap] - first[row]), weight[row, tap])
+    return unmerged(first, count, merged)
