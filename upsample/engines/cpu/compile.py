@@ -57,7 +57,7 @@ class _Part(_Apart):
         return super().define_pipelines()
 
 
-_OPTIONS: dict[str, Any] = {"error_model": "numpy", "fastmath": {"contract"}, "no_cfunc_wrapper": True}
+_OPTIONS: dict[str, Any] = {"error_model": "numpy", "no_cfunc_wrapper": True}
 _LINKED: dict[str, Any] = {"no_cpython_wrapper": True, "pipeline_class": _Part, **_OPTIONS}
 
 _begun: list[None] = []
@@ -120,8 +120,8 @@ def _stamp() -> tuple[tuple[str, float, int], ...]:
 def kernel(function: _F) -> _F:
     """Compile a serial kernel that releases the GIL; its machine code is cached on disk while no file here changes.
 
-    The arrays that it writes must lie apart from all others. Products and sums may be fused; NaN, infinities and signed
-    zeros stay what they are.
+    The arrays that it writes must lie apart from all others. Products and sums are fused only by `fma`
+    (`upsample.engines.cpu.fma`), so that results have the same bits on every processor.
     """
     compiled: Any = numba.njit(nogil=True, cache=True, pipeline_class=_Apart, **_OPTIONS)(function)
     compiled._cache._cache_file._source_stamp = _stamp()

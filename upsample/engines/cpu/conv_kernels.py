@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from upsample.engines.cpu.compile import inlined, kernel, part
+from upsample.engines.cpu.fma import CHANNELS, fma
 from upsample.engines.cpu.grid import AXIS, row_place
 from upsample.engines.cpu.tile import BITS, ROWS, add_tiles, widest
 from upsample.engines.cpu.vectors import clear, copy_every_other, turn
@@ -244,15 +245,26 @@ def correlate_units(
 def _add(source: _A, at: int, step: int, factor: Any, sums: _A, to: int, low: int, high: int) -> None:
     """Add to ``sums[to + j]``, for `j` from `low` to `high`, what stands at ``at + step * j``, weighed."""
     for j in range(low, high):
-        sums[to + j] += factor * source[at + step * j]
+        sums[to + j] = fma(factor, source[at + step * j], sums[to + j])
+
+
+@part
+def _add_pair(source: _A, at: int, factors: tuple[Any, Any], sums: _A, to: int, low: int, high: int) -> None:
+    """Add to ``sums[to + j]`` what stands at ``at + 2 * j``, then what stands behind it, weighed."""
+    w, v = factors
+    x, y = np.uint64(at + 2 * low), np.uint64(to + low)
+    for j in range(np.uint64(max(high - low, 0))):
+        k = x + np.uint64(2) * j
+        sums[y + j] = fma(v, source[k + np.uint64(1)], fma(w, source[k], sums[y + j]))
 
 
 @kernel
 def weigh(source: _A, place: int, positions: int, channels: int, grid: _A, cut: _A, weight: _A, sums: _A) -> None:
     """Sum what the taps of some cells meet, weighed by ``weight [inputs, channels, taps]``: ``sums [inputs, cells]``.
 
-    ``cut`` is as in `lay_out`. Two taps at once where they stand side by side: every value of a row is then loaded
-    once.
+    ``cut`` is as in `lay_out`. Every sum begins with +0; for each 32 channels, for each tap in row-major order, each
+    channel is added (`upsample.engines.cpu.fma`). Of one channel two taps are added at once where they stand side by
+    side: every value of a row is then loaded once.
     """
     last = grid[grid.shape[0] - AXIS :]
     row0, row1, cell0, cell1 = cut[0], cut[1], cut[2], cut[3]
@@ -263,41 +275,43 @@ def weigh(source: _A, place: int, positions: int, channels: int, grid: _A, cut: 
     inputs = sums.shape[0] // (rows * cells)
     sums[:] = 0
     for row in range(row0, row1):
-        for lead in range(leads):
+        for number in range((channels + CHANNELS - 1) // CHANNELS * leads):
+            block, lead = number // leads * CHANNELS, number % leads
             begin = row_place(grid, lead, row)
             if begin < 0:
                 continue
-            for tap in range(0, width, 2):
+            past = min(block + CHANNELS, channels)
+            pairs = past - block == 1 and stride == 2 and last[5] == 1
+            for tap in range(0, width, 2 if pairs else 1):
                 start, low, high = _bounds(last, tap, cell0, cell1)
-                also = start + last[5]
                 low2, high2 = low, low
-                if tap + 1 < width:
-                    also, low2, high2 = _bounds(last, tap + 1, cell0, cell1)
-                first, end = max(low, low2), max(low, low2, min(high, high2))
-                pair = stride == 2 and last[5] == 1
-                for channel in range(channels):
-                    at = place + channel * positions + begin
+                if pairs and tap + 1 < width:
+                    _, low2, high2 = _bounds(last, tap + 1, cell0, cell1)
+                for channel in range(block, past):
+                    at = place + channel * positions + begin + start
                     for c in range(inputs):
                         to = (c * rows + row - row0) * cells - cell0
                         f = ((c * channels + channel) * leads + lead) * width + tap
                         w, v = weight[f], weight[min(f + 1, weight.shape[0] - 1)]
-                        if pair:
-                            x, y = np.uint64(at + start + 2 * first), np.uint64(to + first)
-                            for j in range(np.uint64(end - first)):
-                                k = x + np.uint64(2) * j
-                                sums[y + j] += w * source[k] + v * source[k + np.uint64(1)]
-                        else:
-                            _add(source, at + start, stride, w, sums, to, first, end)
-                            _add(source, at + also, stride, v, sums, to, first, end)
-                        _add(source, at + start, stride, w, sums, to, low, min(first, high))
-                        _add(source, at + start, stride, w, sums, to, max(end, low), high)
-                        _add(source, at + also, stride, v, sums, to, low2, min(first, high2))
-                        _add(source, at + also, stride, v, sums, to, max(end, low2), high2)
+                        if not pairs:
+                            _add(source, at, stride, w, sums, to, low, high)
+                            continue
+                        first, end = max(low, low2), max(low, low2, min(high, high2))
+                        _add_pair(source, at, (w, v), sums, to, first, end)
+                        _add(source, at, stride, w, sums, to, low, min(first, high))
+                        _add(source, at, stride, w, sums, to, max(end, low), high)
+                        _add(source, at + 1, stride, v, sums, to, low2, min(first, high2))
+                        _add(source, at + 1, stride, v, sums, to, max(end, low2), high2)
+    for j in range(np.uint64(sums.shape[0])):
+        sums[j] += sums.dtype.type(0)
 
 
 @kernel
-def correlate_rows(cells: _A, rows: _A, taps: int, size: int, result: _A) -> None:
-    """Add the products of ``cells [channels, size]`` and ``rows [taps, size]`` to ``result [channels, taps]``."""
+def correlate_rows(cells: _A, rows: _A, taps: int, size: int, where: tuple[int, int], result: _A) -> None:
+    """Add the products of ``cells [channels, size]`` and ``rows [taps, size]`` to ``result [channels, taps]``.
+
+    `where`: the first tap in `result`, and from channel to channel.
+    """
     lanes = np.empty(_LANES, dtype=result.dtype)
     whole = size // _LANES * _LANES
     for channel in range(cells.shape[0] // size):
@@ -306,10 +320,10 @@ def correlate_rows(cells: _A, rows: _A, taps: int, size: int, result: _A) -> Non
             lanes[:] = 0
             for j in range(np.uint64(0), np.uint64(whole), np.uint64(_LANES)):
                 for k in range(np.uint64(_LANES)):
-                    lanes[k] += cells[a + j + k] * rows[b + j + k]
+                    lanes[k] = fma(cells[a + j + k], rows[b + j + k], lanes[k])
             total = lanes.dtype.type(0)
             for k in range(_LANES):
                 total += lanes[k]
             for j in range(np.uint64(whole), np.uint64(size)):
-                total += cells[a + j] * rows[b + j]
-            result[channel * taps + tap] += total
+                total = fma(cells[a + j], rows[b + j], total)
+            result[where[0] + channel * where[1] + tap] += total

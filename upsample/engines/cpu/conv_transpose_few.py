@@ -13,6 +13,7 @@ import numpy as np
 
 from upsample.engines.cpu.compile import kernel
 from upsample.engines.cpu.conv_transpose_kernels import AXIS, interleave, sum_rows
+from upsample.engines.cpu.fma import CHANNELS
 
 __all__ = ["NUMBERS", "gather_listed", "products_of_rows"]
 
@@ -54,9 +55,10 @@ def products_of_rows(grid: _A, axes: int, inputs: int, each: int) -> tuple[_A, _
             found.append(
                 [
                     ((i * lines + c) * cells + shift, (i * each * leads + t) * kernel_size + tap, shift)
-                    for i in range(inputs)
+                    for block in range(0, inputs, CHANNELS)
                     for t, c in pairs
                     for tap, shift in phase
+                    for i in range(block, min(block + CHANNELS, inputs))
                 ]
             )
     counts = np.asarray([len(line) for line in found], dtype=np.int64)
@@ -92,6 +94,6 @@ def gather_listed(
             for line in range(len(counts)):
                 for n in range(line * most, line * most + counts[line]):
                     factors[n] = weight[first + weights[n]]
-            added = bias[group * each + m] if bias.shape[0] else result.dtype.type(0)
-            sum_rows(part, (places, factors, shifts, counts), len(counts), cells, phase, True, added, sums)
-            interleave(sums, rows, stride, 0, phase, result, (plane * each + m) * rows, large)
+            added = bias[group * each + m] + result.dtype.type(0) if bias.shape[0] else result.dtype.type(0)
+            sum_rows(part, (places, factors, shifts, counts), len(counts), cells, phase, True, sums)
+            interleave(sums, rows, stride, 0, phase, added, result, (plane * each + m) * rows, large)

@@ -17,6 +17,7 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from upsample.engines.cpu.compile import kernel, part
+from upsample.engines.cpu.fma import CHANNELS, fma
 
 __all__ = ["AXIS", "PIECE", "Scratch", "gather", "interleave", "scratch", "sum_rows"]
 
@@ -59,7 +60,7 @@ def scratch(
     """
     tile = min(_TILE, positions)
     most = max(1, min(rows, _TOGETHER // (stride * tile), _LISTED // (stride * leads * taps)))
-    together = max(1, min(inputs, _LISTED // (most * stride * leads * taps)))
+    together = min(inputs, max(CHANNELS, _LISTED // (most * stride * leads * taps) // CHANNELS * CHANNELS))
     lines, listed = most * stride, most * stride * leads * taps * together
     pairs = np.empty(most, np.int64), np.empty(most * leads, np.int64), np.empty(most * leads, np.int64)
     lists = np.empty(listed, np.uint64), np.empty(listed, dtype), np.empty(listed, np.int64), np.empty(lines, np.int64)
@@ -99,14 +100,12 @@ def _pairs(grid: _A, axes: int, row0: int, low: int, some: int, pairs: tuple[_A,
 
 
 @part
-def sum_rows(
-    source: _A, lists: tuple[_A, ...], lines: int, cells: int, size: int, fresh: bool, bias: Any, sums: _A
-) -> None:
+def sum_rows(source: _A, lists: tuple[_A, ...], lines: int, cells: int, size: int, fresh: bool, sums: _A) -> None:
     """Sum weighted rows of cells into `size` positions each; source n has cell ``j + shifts[n]``, if any, for j.
 
     `lists` are places, factors and shifts of `lines` lines, flat, and how many sources each has. Position 0 of a source
     lies at its place, which may be before the array where there is no such cell. Where `sums` is `fresh`, it begins
-    with `bias`.
+    with zero.
     """
     places, factors, shifts, counts = lists
     width = len(places) // len(counts)
@@ -120,7 +119,7 @@ def sum_rows(
         start, length, to = _U(low), _U(high - low), _U(line * size)
         if fresh:
             for j in range(to, to + _U(size)):
-                sums[j] = bias
+                sums[j] = 0
         first = to + start
         while n + _U(4) <= end:
             a, fa, b, fb = places[n] + start, factors[n], places[n + _U(1)] + start, factors[n + _U(1)]
@@ -128,41 +127,43 @@ def sum_rows(
             c, fc, d, fd = places[n] + start, factors[n], places[n + _U(1)] + start, factors[n + _U(1)]
             n += _U(2)
             for j in range(length):
-                total = sums[first + j] + fa * source[a + j] + fb * source[b + j]
-                sums[first + j] = total + fc * source[c + j] + fd * source[d + j]
+                total = fma(fb, source[b + j], fma(fa, source[a + j], sums[first + j]))
+                sums[first + j] = fma(fd, source[d + j], fma(fc, source[c + j], total))
         if n + _U(2) <= end:
             a, fa, b, fb = places[n] + start, factors[n], places[n + _U(1)] + start, factors[n + _U(1)]
             for j in range(length):
-                sums[first + j] = sums[first + j] + fa * source[a + j] + fb * source[b + j]
+                sums[first + j] = fma(fb, source[b + j], fma(fa, source[a + j], sums[first + j]))
             n += _U(2)
         if n < end:
             a, fa = places[n] + start, factors[n]
             for j in range(length):
-                sums[first + j] = sums[first + j] + fa * source[a + j]
+                sums[first + j] = fma(fa, source[a + j], sums[first + j])
         outside = low + size - high
         for e in range(_U(line * width), end if outside else _U(0)):
             for k in range(outside):
                 j = k if k < low else k + high - low
                 if 0 <= j + shifts[e] < cells:
-                    sums[to + _U(j)] += factors[e] * source[places[e] + _U(j)]
+                    sums[to + _U(j)] = fma(factors[e], source[places[e] + _U(j)], sums[to + _U(j)])
 
 
 @part
-def interleave(sums: _A, rows: int, stride: int, begin: int, count: int, result: _A, place: int, large: int) -> None:
-    """Store `count` positions of each phase, from `begin` on, in `rows` rows from `place` on."""
+def interleave(
+    sums: _A, rows: int, stride: int, begin: int, count: int, bias: Any, result: _A, place: int, large: int
+) -> None:
+    """Store `count` positions of each phase, from `begin` on, in `rows` rows from `place` on, and add the bias."""
     one, two, wide = np.uint64(1), np.uint64(2), np.uint64(stride)
     both = max(min(count, large // 2 - begin), 0) if stride == 2 else 0
     for row in range(rows):
         at = (place + row) * large + stride * begin
         to, even, odd = np.uint64(at), np.uint64(2 * row * count), np.uint64((2 * row + 1) * count)
         for j in range(np.uint64(both)):
-            result[to + two * j] = sums[even + j]
-            result[to + two * j + one] = sums[odd + j]
+            result[to + two * j] = sums[even + j] + bias
+            result[to + two * j + one] = sums[odd + j] + bias
         for phase in range(min(stride, large)):
             to, of = np.uint64(at + phase), np.uint64((row * stride + phase) * count)
             end = min(count, (large - phase + stride - 1) // stride - begin)
             for j in range(np.uint64(both), np.uint64(max(both, end))):
-                result[to + wide * j] = sums[of + j]
+                result[to + wide * j] = sums[of + j] + bias
 
 
 @part
@@ -189,14 +190,15 @@ def _lay_out(
     for line in range(some * stride):
         row, phase, n = line // stride, line % stride, line * most
         ends = grid[last + 4] + phase
-        for c in range(inputs if phase < grid[last] else 0):  # the stride may be larger than the axis
+        for block in range(0, inputs if phase < grid[last] else 0, CHANNELS):  # the stride may exceed the axis
             for p in range(row * leads, row * leads + found[row]):
                 for entry in range(grid[last + 5] + 2 * grid[ends], grid[last + 5] + 2 * grid[ends + 1], 2):
                     shift = grid[entry + 1] + begin
-                    places[n] = _U((source_line + c * lines + cells[p]) * width + shift)
-                    shifts[n] = shift
-                    factors[n] = weight[weight_line + c * of_input + taps[p] * kernel_size + grid[entry]]
-                    n += 1
+                    for c in range(block, min(block + CHANNELS, inputs)):
+                        places[n] = _U((source_line + c * lines + cells[p]) * width + shift)
+                        shifts[n] = shift
+                        factors[n] = weight[weight_line + c * of_input + taps[p] * kernel_size + grid[entry]]
+                        n += 1
         counts[line] = n - line * most
 
 
@@ -226,13 +228,13 @@ def gather(
         group, some = (plane0 + plane) % groups, min(most, min(row1 - number, ys * rows - first))
         place = number - row0 if own else (((plane0 + plane) * each + m) * grid[0] + y0) * rows + first
         _pairs(grid, axes, y0 * rows + first, low, some, pairs)
-        added = bias[group * each + m] if bias.shape[0] else result.dtype.type(0)
+        added = bias[group * each + m] + result.dtype.type(0) if bias.shape[0] else result.dtype.type(0)
         for begin in range(j0, j1, tile):
             count = min(tile, j1 - begin)
             for c in range(0, max(inputs, 1), together):
                 at, of = (plane * inputs + c) * lines, ((group * inputs + c) * each + m) * taps
                 numbers = (lines, min(together, inputs - c), at, of, each * taps, cells)
                 _lay_out(grid, last, some, numbers, begin, pairs, weight, lists)
-                sum_rows(source, lists, some * stride, cells, count, c == 0, added, sums)
-            interleave(sums, some, stride, begin, count, result, place, large)
+                sum_rows(source, lists, some * stride, cells, count, c == 0, sums)
+            interleave(sums, some, stride, begin, count, added, result, place, large)
         number += some

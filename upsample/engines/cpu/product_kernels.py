@@ -13,6 +13,7 @@ import numpy as np
 
 from upsample.engines.cpu.compile import kernel, part
 from upsample.engines.cpu.conv_kernels import copy, copy_row
+from upsample.engines.cpu.fma import CHANNELS
 from upsample.engines.cpu.tile import BITS, ROWS, add_tiles
 from upsample.engines.cpu.vectors import clear
 
@@ -22,8 +23,6 @@ _A = np.ndarray[Any, Any]
 
 SLAB = ("first of its lists of taps", "first cell", "first row of the result", "lines", "rows from line to line")
 """What the numbers of a row of ``slabs`` mean: lines that are neighbours along the last axis but one."""
-_BLOCK = 32
-"""Channels that all taps are multiplied for in turn: their cells stay in the first-level cache."""
 
 
 @kernel
@@ -36,8 +35,8 @@ def pack(weight: _A, begins: _A, order: _A, numbers: tuple[int, ...], packed: _A
     inputs, each, row, of_input, of_row = numbers
     rows, some = ROWS, min(ROWS, each - row)
     odd: Any = False
-    for first in range(0, inputs, _BLOCK):
-        past = min(first + _BLOCK, inputs)
+    for first in range(0, inputs, CHANNELS):
+        past = min(first + CHANNELS, inputs)
         for q in range(begins.shape[0] - 1):
             to = (begins[q] * inputs + first * (begins[q + 1] - begins[q])) * rows
             for t in range(begins[q], begins[q + 1]):
@@ -139,10 +138,10 @@ def multiply(
                         _fill(sums, to, line, some * extent + lanes, bias, b0 + tile * ROWS)
                         if count % lanes or count == extent:
                             vectors = ((some - 1) * extent + count + lanes - 1) // lanes
-                            add_tiles(data, (w, c, o0, o1, inputs, _BLOCK, step, to, line), (), vectors, lanes)
+                            add_tiles(data, (w, c, o0, o1, inputs, CHANNELS, step, to, line), (), vectors, lanes)
                         else:
                             for j in range(0, count, lanes):
-                                here = (w, c + j, o0, o1, inputs, _BLOCK, step, to + j, line)
+                                here = (w, c + j, o0, o1, inputs, CHANNELS, step, to + j, line)
                                 add_tiles(data, here, (), some, extent)
                     for m in range(min(ROWS, each - tile * ROWS)):
                         for n in range(some):

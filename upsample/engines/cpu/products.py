@@ -174,7 +174,7 @@ def products(lists: Lists, x: _A, weight: _A, bias: _A | None, result: _A) -> bo
         return False
     added = np.zeros((groups, tiles * ROWS), dtype=weight.dtype)
     if bias is not None:
-        added[:, :each] = bias
+        added[:, :each] = bias + 0  # no bias of -0, see `upsample.engines.cpu.fma`
     regions = [_region(lists, lanes, y, j) for y in cuts[0] for j in cuts[1]]
     together = max(1, _CELLS // (max(region.step for region in regions) * inputs * weight.itemsize))
     images = len(x) // groups

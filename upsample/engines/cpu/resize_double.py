@@ -13,6 +13,7 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from upsample.engines.cpu.compile import kernel, part
+from upsample.engines.cpu.fma import fma
 from upsample.engines.cpu.resize_tables import Listed
 from upsample.engines.cpu.stream import fence, put
 
@@ -63,18 +64,15 @@ def plan_ring(table: Listed, low: int, high: int, row_bytes: int) -> Ring | None
 def plan_ends(table: Listed, low: int, high: int, taps: int) -> tuple[_Array, _Array, _Array] | None:
     """Name the inputs and weights of the outputs outside ``[low, high)``, `taps` each, or None where one has more.
 
-    What has fewer gets the largest in two halves: one of weight zero would make NaN of an infinity.
+    The last column of the inputs has the number of an output's taps: a tap of weight zero would make NaN of infinity.
     """
     place = np.concatenate([np.arange(low), np.arange(high, len(table.count))])
     if table.count[place].max(initial=0) > taps or table.count[place].min(initial=1) < 1:
         return None
-    index, weight = np.zeros((2, len(place), taps))
+    index, weight = np.zeros((2, len(place), taps + 1))
     for e, (o, count) in enumerate(zip(place, table.count[place], strict=True)):
         index[e, :count], weight[e, :count] = table.index[o, :count], table.weight[o, :count]
-        for t in range(count, taps):
-            largest = np.abs(weight[e]).argmax()
-            weight[e, largest] /= 2
-            index[e, t], weight[e, t] = index[e, largest], weight[e, largest]
+        index[e, taps] = count
     return place, index.astype(np.int64), weight.astype(table.weight.dtype)
 
 
@@ -82,21 +80,23 @@ def plan_ends(table: Listed, low: int, high: int, taps: int) -> tuple[_Array, _A
 def _rows2(src: _Array, s: int, dst: _Array, d: int, n: int, phases: tuple[Any, ...]) -> None:
     """Make two values of each two neighbours and the next."""
     p, q, r, z = phases
+    zero = src.dtype.type(0)
     for j in range(_U(n)):
         x, y = s + j, d + j + j
-        dst[y] = src[x] * p + src[x + _U(1)] * q
-        dst[y + _U(1)] = src[x + _U(1)] * r + src[x + _U(2)] * z
+        dst[y] = fma(src[x + _U(1)], q, src[x] * p) + zero
+        dst[y + _U(1)] = fma(src[x + _U(2)], z, src[x + _U(1)] * r) + zero
 
 
 @part
 def _rows4(src: _Array, s: int, dst: _Array, d: int, n: int, phases: tuple[Any, ...]) -> None:
     """Make two values of each four neighbours and the next."""
     a0, a1, a2, a3, b0, b1, b2, b3 = phases
+    zero = src.dtype.type(0)
     for j in range(_U(n)):
         x, y = s + j, d + j + j
         k, m, o = src[x + _U(1)], src[x + _U(2)], src[x + _U(3)]
-        dst[y] = src[x] * a0 + k * a1 + m * a2 + o * a3
-        dst[y + _U(1)] = k * b0 + m * b1 + o * b2 + src[x + _U(4)] * b3
+        dst[y] = fma(o, a3, fma(m, a2, fma(k, a1, src[x] * a0))) + zero
+        dst[y + _U(1)] = fma(src[x + _U(4)], b3, fma(o, b2, fma(m, b1, k * b0))) + zero
 
 
 @part
@@ -111,18 +111,15 @@ def _ends(
     phases: tuple[Any, ...],
 ) -> None:
     """Make the outputs near the ends of rows: column by column, so that tables are read once."""
-    (of, to), (place, index, weight) = steps, tables
+    (of, to), (place, index, weight), zero = steps, tables, src.dtype.type(0)
     for e in range(len(place)):
-        a, b, p, q, y = _U(s + index[e, 0]), _U(s + index[e, 1]), weight[e, 0], weight[e, 1], _U(d + place[e])
-        if len(phases) == 4:
-            for j in range(rows):
-                k = _U(j * of)
-                dst[y + _U(j * to)] = src[a + k] * p + src[b + k] * q
-        else:
-            c, z, r, t = _U(s + index[e, 2]), _U(s + index[e, 3]), weight[e, 2], weight[e, 3]
-            for j in range(rows):
-                k = _U(j * of)
-                dst[y + _U(j * to)] = src[a + k] * p + src[b + k] * q + src[c + k] * r + src[z + k] * t
+        y, taps = _U(d + place[e]), index[e, 2 if len(phases) == 4 else 4]
+        for j in range(rows):
+            k = _U(s + j * of)
+            total = src[k + _U(index[e, 0])] * weight[e, 0]
+            for t in range(1, taps):
+                total = fma(src[k + _U(index[e, t])], weight[e, t], total)
+            dst[y + _U(j * to)] = total + zero
 
 
 @part
@@ -133,24 +130,27 @@ def _zero(dst: _Array, d: int, n: int) -> None:
 
 @part
 def _set(src: _Array, a: int, dst: _Array, d: int, n: int, w: float) -> None:
+    zero = src.dtype.type(0)
     for j in range(_U(n)):
-        dst[d + j] = src[a + j] * w
+        dst[d + j] = src[a + j] * w + zero
 
 
 @part
 def _add(src: _Array, a: int, dst: _Array, d: int, n: int, w: float) -> None:
+    zero = src.dtype.type(0)
     for j in range(_U(n)):
-        dst[d + j] += src[a + j] * w
+        dst[d + j] = fma(src[a + j], w, dst[d + j]) + zero
 
 
 @part
 def _two2(ring: _Array, at: tuple[int, ...], dst: _Array, d: int, n: int, w: tuple[Any, ...]) -> None:
     """Make two rows, one behind the other, of two."""
     (a, b), (p, q, r, z), g = at, w, d + _U(n)
+    zero = ring.dtype.type(0)
     for j in range(_U(n)):
         x, y = ring[a + j], ring[b + j]
-        dst[d + j] = x * p + y * q
-        dst[g + j] = x * r + y * z
+        dst[d + j] = fma(y, q, x * p) + zero
+        dst[g + j] = fma(y, z, x * r) + zero
 
 
 @part
@@ -161,11 +161,11 @@ def _two4(
     a, b, c, e = at
     p0, p1, p2, p3 = w
     q0, q1, q2, q3 = v
-    g = d + _U(n)
+    g, zero = d + _U(n), ring.dtype.type(0)
     for j in range(_U(n)):
         x, y, t, u = ring[a + j], ring[b + j], ring[c + j], ring[e + j]
-        dst[d + j] = x * p0 + y * p1 + t * p2 + u * p3
-        dst[g + j] = x * q0 + y * q1 + t * q2 + u * q3
+        dst[d + j] = fma(u, p3, fma(t, p2, fma(y, p1, x * p0))) + zero
+        dst[g + j] = fma(u, q3, fma(t, q2, fma(y, q1, x * q0))) + zero
 
 
 @kernel

@@ -13,6 +13,7 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from upsample.engines.cpu.compile import kernel, part
+from upsample.engines.cpu.fma import fma
 from upsample.engines.cpu.stream import fence, put
 
 __all__ = ["columns", "edges", "rows", "rows_double2", "rows_double4", "rows_halved", "rows_quartered"]
@@ -29,17 +30,17 @@ def _add_taps(
     src: _Array, s: int, step: int, dst: _Array, d: int, n: int, taps: int, index: _Array, weight: _Array, o: int
 ) -> None:
     """Add the taps from the fourth on."""
-    t = 4
+    t, zero = 4, dst.dtype.type(0)
     while t + 2 <= taps:
         a, b = _U(s + index[o, t] * step), _U(s + index[o, t + 1] * step)
         w, v = weight[o, t], weight[o, t + 1]
         for j in range(_U(n)):
-            dst[d + j] += src[a + j] * w + src[b + j] * v
+            dst[d + j] = fma(src[b + j], v, fma(src[a + j], w, dst[d + j])) + zero
         t += 2
     if t < taps:
         a, w = _U(s + index[o, t] * step), weight[o, t]
         for j in range(_U(n)):
-            dst[d + j] += src[a + j] * w
+            dst[d + j] = fma(src[a + j], w, dst[d + j]) + zero
 
 
 @kernel
@@ -62,6 +63,7 @@ def columns(
     """
     sa, sb, sn, da, db, dn, size_b, all_n = steps
     made = np.empty(_STRETCH, dtype=src.dtype) if past else dst
+    zero = src.dtype.type(0)
     pieces = -(-all_n // _STRETCH)
     for box in range(outer * size_b * pieces):
         top, mid, at = box // pieces // size_b, box // pieces % size_b, box % pieces * _STRETCH
@@ -75,21 +77,23 @@ def columns(
                     made[d + j] = 0
             elif taps == 1:
                 for j in range(_U(n)):
-                    made[d + j] = src[a + j] * w
+                    made[d + j] = src[a + j] * w + zero
             else:
                 b, v = _U(s + index[o, 1] * sn), weight[o, 1]
                 if taps == 2:
                     for j in range(_U(n)):
-                        made[d + j] = src[a + j] * w + src[b + j] * v
+                        made[d + j] = fma(src[b + j], v, src[a + j] * w) + zero
                 else:
                     c, u = _U(s + index[o, 2] * sn), weight[o, 2]
                     if taps == 3:
                         for j in range(_U(n)):
-                            made[d + j] = src[a + j] * w + src[b + j] * v + src[c + j] * u
+                            made[d + j] = fma(src[c + j], u, fma(src[b + j], v, src[a + j] * w)) + zero
                     else:
                         e, z = _U(s + index[o, 3] * sn), weight[o, 3]
                         for j in range(_U(n)):
-                            made[d + j] = src[a + j] * w + src[b + j] * v + src[c + j] * u + src[e + j] * z
+                            made[d + j] = (
+                                fma(src[e + j], z, fma(src[c + j], u, fma(src[b + j], v, src[a + j] * w))) + zero
+                            )
                         if taps > 4:
                             _add_taps(src, s, sn, made, d, n, taps, index, weight, o)
             kept += n
@@ -115,12 +119,13 @@ def _careful(
     src: _Array, s: int, dst: _Array, d: int, inner: int, count: _Array, index: _Array, weight: _Array
 ) -> None:
     """Filter a row tap by tap, so that NaN and infinity reach only what they are a tap of."""
+    zero = src.dtype.type(0)
     for o in range(len(count)):
         for i in range(inner):
             total = src[s + _U(index[o, 0] * inner + i)] * weight[o, 0]
             for t in range(1, count[o]):
-                total += src[s + _U(index[o, t] * inner + i)] * weight[o, t]
-            dst[d + _U(o * inner + i)] = total if count[o] else src.dtype.type(0)
+                total = fma(src[s + _U(index[o, t] * inner + i)], weight[o, t], total)
+            dst[d + _U(o * inner + i)] = total + zero if count[o] else zero
 
 
 @part
@@ -139,6 +144,7 @@ def edges(
 ) -> None:
     """Filter the outputs outside ``[low, high)`` of every row tap by tap: column by column, so tables are read once."""
     sa, sb, _, da, db, _, size_b, inner = steps
+    zero = src.dtype.type(0)
     for place in range((low + len(count) - high) * inner):
         e = place if place < low * inner else place + (high - low) * inner
         o, i = e // inner, e % inner
@@ -149,18 +155,18 @@ def edges(
                 d = _U(d0 + top * da + mid * db + e)
                 total = src[_U(s + index[o, 0] * inner)] * weight[o, 0]
                 if taps == 2:
-                    total += src[_U(s + index[o, 1] * inner)] * weight[o, 1]
+                    total = fma(src[_U(s + index[o, 1] * inner)], weight[o, 1], total)
                 elif taps == 3:
-                    total += src[_U(s + index[o, 1] * inner)] * weight[o, 1]
-                    total += src[_U(s + index[o, 2] * inner)] * weight[o, 2]
+                    total = fma(src[_U(s + index[o, 1] * inner)], weight[o, 1], total)
+                    total = fma(src[_U(s + index[o, 2] * inner)], weight[o, 2], total)
                 elif taps == 4:
-                    total += src[_U(s + index[o, 1] * inner)] * weight[o, 1]
-                    total += src[_U(s + index[o, 2] * inner)] * weight[o, 2]
-                    total += src[_U(s + index[o, 3] * inner)] * weight[o, 3]
+                    total = fma(src[_U(s + index[o, 1] * inner)], weight[o, 1], total)
+                    total = fma(src[_U(s + index[o, 2] * inner)], weight[o, 2], total)
+                    total = fma(src[_U(s + index[o, 3] * inner)], weight[o, 3], total)
                 else:
                     for t in range(1, taps):
-                        total += src[_U(s + index[o, t] * inner)] * weight[o, t]
-                dst[d] = total if taps else src.dtype.type(0)
+                        total = fma(src[_U(s + index[o, t] * inner)], weight[o, t], total)
+                dst[d] = total + zero if taps else zero
 
 
 @part
@@ -168,24 +174,20 @@ def _some(
     src: _Array, s: int, dst: _Array, d: int, low: int, high: int, inner: int, first: _Array, weight: _Array
 ) -> None:
     """Filter the elements ``[low, high)`` of a row by runs."""
-    taps = len(weight)
+    taps, zero = len(weight), src.dtype.type(0)
     one, two, three = _U(inner), _U(2 * inner), _U(3 * inner)
     if taps == 2:
         for j in range(low, high):
             k = _U(j)
             f = s + _U(first[k])
-            dst[d + k] = src[f] * weight[_U(0), k] + src[f + one] * weight[_U(1), k]
+            dst[d + k] = fma(src[f + one], weight[_U(1), k], src[f] * weight[_U(0), k]) + zero
         return
     if taps == 4:
         for j in range(low, high):
             k = _U(j)
             f = s + _U(first[k])
-            dst[d + k] = (
-                src[f] * weight[_U(0), k]
-                + src[f + one] * weight[_U(1), k]
-                + src[f + two] * weight[_U(2), k]
-                + src[f + three] * weight[_U(3), k]
-            )
+            both = fma(src[f + one], weight[_U(1), k], src[f] * weight[_U(0), k])
+            dst[d + k] = fma(src[f + three], weight[_U(3), k], fma(src[f + two], weight[_U(2), k], both)) + zero
         return
     for j in range(low, high):
         k = _U(j)
@@ -193,8 +195,8 @@ def _some(
         total = src[f] * weight[_U(0), k]
         for t in range(1, taps):
             f += one
-            total += src[f] * weight[_U(t), k]
-        dst[d + k] = total
+            total = fma(src[f], weight[_U(t), k], total)
+        dst[d + k] = total + zero
 
 
 @kernel
@@ -245,6 +247,7 @@ def rows_double2(
     sa, sb, _, da, db, _, size_b, _ = steps
     edges(src, s0, dst, d0, outer, steps, 2 * low, 2 * high, count, index, exact)
     p, q, r, z = phases[0, 0], phases[0, 1], phases[1, 0], phases[1, 1]
+    zero = src.dtype.type(0)
     for top in range(outer):
         for mid in range(size_b):
             s = _U(s0 + top * sa + mid * sb)
@@ -252,8 +255,8 @@ def rows_double2(
             f, g = s + _U(low + start), d + _U(2 * low)
             for j in range(high - low):
                 x, y = f + _U(j), g + _U(2 * j)
-                dst[y] = src[x] * p + src[x + _U(1)] * q
-                dst[y + _U(1)] = src[x + _U(1)] * r + src[x + _U(2)] * z
+                dst[y] = fma(src[x + _U(1)], q, src[x] * p) + zero
+                dst[y + _U(1)] = fma(src[x + _U(2)], z, src[x + _U(1)] * r) + zero
 
 
 @kernel
@@ -277,6 +280,7 @@ def rows_double4(
     edges(src, s0, dst, d0, outer, steps, 2 * low, 2 * high, count, index, exact)
     a0, a1, a2, a3 = phases[0, 0], phases[0, 1], phases[0, 2], phases[0, 3]
     b0, b1, b2, b3 = phases[1, 0], phases[1, 1], phases[1, 2], phases[1, 3]
+    zero = src.dtype.type(0)
     for top in range(outer):
         for mid in range(size_b):
             s = _U(s0 + top * sa + mid * sb)
@@ -285,8 +289,8 @@ def rows_double4(
             for j in range(high - low):
                 x, y = f + _U(j), g + _U(2 * j)
                 k, m, n = src[x + _U(1)], src[x + _U(2)], src[x + _U(3)]
-                dst[y] = src[x] * a0 + k * a1 + m * a2 + n * a3
-                dst[y + _U(1)] = k * b0 + m * b1 + n * b2 + src[x + _U(4)] * b3
+                dst[y] = fma(n, a3, fma(m, a2, fma(k, a1, src[x] * a0))) + zero
+                dst[y + _U(1)] = fma(src[x + _U(4)], b3, fma(n, b2, fma(m, b1, k * b0))) + zero
 
 
 @kernel
@@ -307,10 +311,11 @@ def rows_halved(
 ) -> None:
     """Filter rows to half as many samples, an even number of taps each."""
     sa, sb, _, da, db, _, size_b, _ = steps
+    zero = src.dtype.type(0)
     if phases.shape[1] == 2 and low == start == 0 and high == len(count) == da and sa == 2 * da and size_b == 1:
         p, q, s, d = phases[0, 0], phases[0, 1], _U(s0), _U(d0)  # pairs that no row's end cuts: all rows are one
         for j in range(_U(outer * high)):
-            dst[d + j] = src[s + _U(2) * j] * p + src[s + _U(2) * j + _U(1)] * q
+            dst[d + j] = fma(src[s + _U(2) * j + _U(1)], q, src[s + _U(2) * j] * p) + zero
         return
     edges(src, s0, dst, d0, outer, steps, low, high, count, index, exact)
     for top in range(outer):
@@ -324,11 +329,11 @@ def rows_halved(
                 if t == 0:
                     for j in range(high - low):
                         x = f + _U(2 * j)
-                        dst[g + _U(j)] = src[x] * p + src[x + _U(1)] * q
+                        dst[g + _U(j)] = fma(src[x + _U(1)], q, src[x] * p) + zero
                 else:
                     for j in range(high - low):
                         x = f + _U(2 * j)
-                        dst[g + _U(j)] += src[x] * p + src[x + _U(1)] * q
+                        dst[g + _U(j)] = fma(src[x + _U(1)], q, fma(src[x], p, dst[g + _U(j)])) + zero
 
 
 @kernel
@@ -351,9 +356,11 @@ def rows_quartered(
     sa, sb, _, da, db, _, size_b, _ = steps
     edges(src, s0, dst, d0, outer, steps, low, high, count, index, exact)
     p, q, r, z = phases[0, 0], phases[0, 1], phases[0, 2], phases[0, 3]
+    zero = src.dtype.type(0)
     for top in range(outer):
         for mid in range(size_b):
             f, g = _U(s0 + top * sa + mid * sb + 4 * low + start), _U(d0 + top * da + mid * db + low)
             for j in range(high - low):
                 x = f + _U(4 * j)
-                dst[g + _U(j)] = src[x] * p + src[x + _U(1)] * q + src[x + _U(2)] * r + src[x + _U(3)] * z
+                both = fma(src[x + _U(1)], q, src[x] * p)
+                dst[g + _U(j)] = fma(src[x + _U(3)], z, fma(src[x + _U(2)], r, both)) + zero

@@ -18,6 +18,7 @@ from numba.core import cgutils
 from numba.extending import intrinsic
 
 from upsample.engines.cpu.compile import kernel, part, pointers
+from upsample.engines.cpu.fma import fma, write_fma
 from upsample.engines.cpu.resize_tables import runs
 from upsample.plans.resize import AxisRule
 
@@ -62,25 +63,25 @@ def _write(rows: int, builder: Any, dtype: Any, name: str, data: list[Any], numb
     lane = builder.load(at(lanes, first, numbers_of), align=item)
     factors = builder.mul(first, taps)
 
-    def products(tap: Any) -> list[Any]:
+    def pairs(tap: Any) -> list[Any]:
         factor = builder.load(at(weight, builder.add(factors, builder.mul(tap, _COUNT(size))), vector), align=item)
         begin, found = builder.add(s, builder.mul(tap, inner)), []
         for m in range(rows):
             there = at(src, builder.add(begin, builder.mul(s_step, _COUNT(m))), vector)
             moved = builder.call(permute, (builder.load(there, align=item), lane))
-            found.append(builder.fmul(moved, factor, flags=("contract",)))
+            found.append((moved, factor))
         return found
 
-    totals = [cgutils.alloca_once_value(builder, product) for product in products(_COUNT(0))]
+    totals = [cgutils.alloca_once_value(builder, builder.fmul(*pair)) for pair in pairs(_COUNT(0))]
     with cgutils.for_range_slice(builder, _COUNT(1), taps, _COUNT(1)) as (tap, _):
-        for total, product in zip(totals, products(tap), strict=True):
-            builder.store(builder.fadd(builder.load(total), product, flags=("contract",)), total)
-    zero = ir.Constant(vector, None)
+        for total, pair in zip(totals, pairs(tap), strict=True):
+            builder.store(write_fma(builder, pair[0], pair[1], builder.load(total)), total)
+    zero = ir.Constant(vector, [0.0] * size)
     odd = zero
     for m, total in enumerate(totals):
-        made = builder.load(total)
+        made = builder.fadd(builder.load(total), zero)
         builder.store(made, at(dst, builder.add(d, builder.mul(d_step, _COUNT(m))), vector), align=item)
-        odd = builder.fadd(odd, builder.fmul(made, zero, flags=("contract",)), flags=("contract",))
+        odd = write_fma(builder, made, zero, odd)
     bad = builder.fcmp_unordered("uno", odd, odd)
     return builder.zext(builder.bitcast(bad, ir.IntType(size)), _COUNT)
 
@@ -114,10 +115,11 @@ def _exactly(
     for e in range(len(count) * inner):
         o, i, to = e // inner, e % inner, d + _U(e)
         if all_ or dst[to] - dst[to] != 0:
+            zero = src.dtype.type(0)
             total = src[s + _U(index[o, 0] * inner + i)] * weight[o, 0]
             for t in range(1, count[o]):
-                total += src[s + _U(index[o, t] * inner + i)] * weight[o, t]
-            dst[to] = total if count[o] else src.dtype.type(0)
+                total = fma(src[s + _U(index[o, t] * inner + i)], weight[o, t], total)
+            dst[to] = total + zero if count[o] else zero
 
 
 @kernel

@@ -7,6 +7,7 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from upsample.engines.cpu.compile import kernel
+from upsample.engines.cpu.fma import fma
 from upsample.engines.cpu.resize_float import edges
 
 __all__ = ["rows_double2", "rows_double4"]
@@ -38,6 +39,7 @@ def rows_double2(
     sa, sb, _, da, db, _, size_b, _ = steps
     edges(src, s0, dst, d0, outer, steps, 2 * low, 2 * high, count, index, exact)
     p, q, r, z = phases[0, 0], phases[0, 1], phases[1, 0], phases[1, 1]
+    zero = src.dtype.type(0)
     for top in range(outer):
         for mid in range(size_b):
             s = _U(s0 + top * sa + mid * sb)
@@ -46,8 +48,8 @@ def rows_double2(
             for j in range(high - low):
                 for c in range(3):
                     x, y = f + _U(3 * j + c), g + _U(6 * j + c)
-                    dst[y] = src[x] * p + src[x + _U(3)] * q
-                    dst[y + _U(3)] = src[x + _U(3)] * r + src[x + _U(6)] * z
+                    dst[y] = fma(src[x + _U(3)], q, src[x] * p) + zero
+                    dst[y + _U(3)] = fma(src[x + _U(6)], z, src[x + _U(3)] * r) + zero
 
 
 @kernel
@@ -71,6 +73,7 @@ def rows_double4(
     edges(src, s0, dst, d0, outer, steps, 2 * low, 2 * high, count, index, exact)
     a0, a1, a2, a3 = phases[0, 0], phases[0, 1], phases[0, 2], phases[0, 3]
     b0, b1, b2, b3 = phases[1, 0], phases[1, 1], phases[1, 2], phases[1, 3]
+    zero = src.dtype.type(0)
     even, odd = np.empty(3 * _CHUNK, dtype=src.dtype), np.empty(3 * _CHUNK, dtype=src.dtype)
     for top in range(outer):
         for mid in range(size_b):
@@ -82,8 +85,8 @@ def rows_double4(
                 for j in range(3 * pixels):
                     x = f + _U(j)
                     k, m, n = src[x + _U(3)], src[x + _U(6)], src[x + _U(9)]
-                    even[_U(j)] = src[x] * a0 + k * a1 + m * a2 + n * a3
-                    odd[_U(j)] = k * b0 + m * b1 + n * b2 + src[x + _U(12)] * b3
+                    even[_U(j)] = fma(n, a3, fma(m, a2, fma(k, a1, src[x] * a0))) + zero
+                    odd[_U(j)] = fma(src[x + _U(12)], b3, fma(n, b2, fma(m, b1, k * b0))) + zero
                 for j in range(pixels):
                     for c in range(3):
                         y = g + _U(6 * j + c)

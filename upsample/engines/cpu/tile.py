@@ -17,6 +17,7 @@ from numba.core import cgutils
 from numba.extending import intrinsic
 
 from upsample.engines.cpu.compile import part, pointers
+from upsample.engines.cpu.fma import write_fma
 
 __all__ = ["BITS", "ROWS", "add_tiles", "widest"]
 
@@ -52,9 +53,8 @@ class _Writer:
         return self.builder.shuffle_vector(one, undefined, ir.VectorType(_LANE, self.lanes)([0] * self.lanes))
 
     def add_product(self, total: Any, a: Any, b: Any) -> None:
-        """Add to a variable, in one rounding where the processor has that."""
-        product = self.builder.fmul(a, b, flags=("contract",))
-        self.builder.store(self.builder.fadd(self.builder.load(total), product, flags=("contract",)), total)
+        """Add to a variable, rounded once."""
+        self.builder.store(write_fma(self.builder, a, b, self.builder.load(total)), total)
 
     def tile(self, vectors: int, data: list[Any], numbers: list[Any], scattered: list[Any]) -> None:
         factors, cells, offsets, sums = data

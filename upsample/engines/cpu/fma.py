@@ -1,0 +1,71 @@
+"""The fused multiply-add, of which every float sum of this engine is made, and the order of its sums.
+
+The bits of a value depend only on the values and weights that it is made of: not on the array around it or its layout,
+the kernel that makes it, the number of threads, or the processor. Each op has one order of sums for all its kernels:
+
+    resize             total = +0; for each tap, ascending: total = fma(input, weight, total); result = total + 0
+    conv_transpose     total = +0; for each 32 channels, each tap (row-major), each channel: total = fma(weight, input,
+                       total); result = total + (bias + 0), where no bias is 0
+    its input's        the same, with the channels of the gradient; no bias
+    gradient
+
+The last ``+ 0`` turns -0 into +0. So a tap of weight zero, or a cell of zero beside the others, never shows, not even
+by the sign of a sum that underflows; and a kernel may begin with the first product, rounded, instead of with +0.
+
+No kernel is compiled with LLVM's fast-math flags. A NaN has no sign and no payload that anything depends on.
+"""
+
+from __future__ import annotations
+
+import platform
+from functools import lru_cache
+from typing import Any
+
+from llvmlite import binding, ir
+from numba.core import cgutils, config
+from numba.extending import intrinsic
+
+__all__ = ["CHANNELS", "fma", "has_fma", "write_fma"]
+
+CHANNELS = 32
+"""Channels that all taps are multiplied with in turn: their cells stay in the first-level cache."""
+
+
+@lru_cache(maxsize=1)
+def has_fma() -> bool:
+    """Return whether kernels are compiled for a processor with fused multiply-adds; all but old x86 have them.
+
+    Without it a kernel multiplies and adds, because the C library's function takes some fifty times as long. Its sums
+    then are rounded twice a tap, and have other bits than those of other processors.
+    """
+    if platform.machine().lower() not in ("x86_64", "amd64", "i386", "i686", "x86"):
+        return True
+    if config.CPU_FEATURES is not None:
+        return "+fma" in config.CPU_FEATURES.split(",")
+    return bool(binding.get_host_cpu_features().get("fma"))
+
+
+def write_fma(builder: Any, a: Any, b: Any, c: Any) -> Any:
+    """Write the code for ``a * b + c``, rounded once, of floats or of vectors of floats."""
+    if not has_fma():
+        return builder.fadd(builder.fmul(a, b), c)
+    kind = c.type
+    element = kind.element if isinstance(kind, ir.VectorType) else kind
+    name = "f64" if isinstance(element, ir.DoubleType) else "f32"
+    lanes = f"v{kind.count}" if isinstance(kind, ir.VectorType) else ""
+    function = cgutils.get_or_insert_function(
+        builder.module, ir.FunctionType(kind, [kind] * 3), f"llvm.fma.{lanes}{name}"
+    )
+    return builder.call(function, (a, b, c))
+
+
+@intrinsic  # type: ignore[untyped-decorator]
+def fma(_context: Any, a: Any, b: Any, c: Any) -> Any:
+    """Return ``a * b + c``, rounded once, in the type of `c`."""
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        kind = signature.return_type
+        cast = [context.cast(builder, value, of, kind) for value, of in zip(args, signature.args, strict=True)]
+        return write_fma(builder, *cast)
+
+    return c(a, b, c), generate
