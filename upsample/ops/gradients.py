@@ -251,11 +251,14 @@ class Spread(_Products):
         )
 
     def _sums(self, grad: Any, bias: Any) -> Any:
-        """The gradient by the bias: sums over all but the channels, in the library's fixed order."""
+        """The gradient by the bias: sums over all but the channels, in the library's fixed order.
+
+        NumPy sums each channel of each image pairwise, then the images' sums pairwise, whatever the array's layout.
+        """
         dtype = getattr(self.xp, arrays.accumulator(arrays.dtype_name(grad)))
         channels = grad.ndim - len(self.plan.axes) - 1
-        others = tuple(axis for axis in range(grad.ndim) if axis != channels)
         if self.xp is not np:
+            others = tuple(axis for axis in range(grad.ndim) if axis != channels)
             total = self.xp.sum(arrays.astype(self.xp, arrays.native_order(grad), dtype), axis=others)
             return arrays.astype(self.xp, total, bias.dtype)
         every = grad.shape[channels]
@@ -265,8 +268,10 @@ class Spread(_Products):
         @np.errstate(invalid="ignore", over="ignore")
         def some(number: int) -> None:
             cut = slice(number * step, (number + 1) * step)
-            part = grad[(*[slice(None)] * channels, cut, ...)]
-            sums[cut] = np.sum(arrays.astype(np, arrays.native_order(part), dtype), axis=others)
+            part = arrays.astype(np, arrays.native_order(grad[(*[slice(None)] * channels, cut, ...)]), dtype)
+            lead, rest = part.shape[:channels], part.shape[channels + 1 :]
+            rows = np.ascontiguousarray(part).reshape(math.prod(lead), len(sums[cut]), math.prod(rest))
+            sums[cut] = np.ascontiguousarray(rows.sum(axis=-1).T).sum(axis=-1)
 
         threads.each_block(some, -(-every // step))
         return arrays.astype(np, sums, bias.dtype)

@@ -1,9 +1,13 @@
 """The transpose of transposed convolution by its weight: what the taps meet, times the cells.
 
 A product reads what the taps meet where it lies, one value at a time, and vectors of the cells, which are turned. With
-few channels each tap's values are laid out in a row. The sums run over images and blocks of cells in one order,
-whatever the number of threads: each block has taps of its own, or, where taps are few, images and cells of its own,
-whose sums are added at last. Cells go in rounds, so that a thread is never long at work.
+few channels each tap's values are laid out in a row. Cells go in rounds, so that a thread is never long at work.
+
+A weight's sum has one of two orders, by whether its group has more than `FEW_CHANNELS` input channels, and nothing else
+shows in it. That of products is in `upsample.engines.cpu.conv_weight_products`. In the other, each image's cells are
+cut into blocks, which depend on the plan alone. Cell number n of a block is added to sum ``n % 16`` of sixteen, by
+`upsample.engines.cpu.fma`; they are added up in order, then the cells of the last incomplete sixteen, one by one. The
+blocks' sums are added in order, image by image.
 """
 
 from __future__ import annotations
@@ -30,7 +34,9 @@ __all__ = ["run"]
 _A = np.ndarray[Any, Any]
 
 _LAID = 1 << 18
-"""Elements of what the taps meet that are laid out in rows at once."""
+"""Elements of what the taps meet that are laid out in rows at once, about."""
+_CELLS = 1 << 12
+"""Cells of a block at most."""
 _WORK = 1 << 27
 """Products that a thread adds up in a round at most, about."""
 
@@ -48,7 +54,7 @@ def run(xp: ModuleType, plan: SpreadPlan, x: Array, y: Array) -> Array:
             flat = frozen(converted(cells, dtype)).reshape(-1)
             planes = frozen(converted(source, dtype)).reshape(-1)
         if inputs <= FEW_CHANNELS:
-            some = cuts(rows, max(1, _LAID // (each * rows.taps)))
+            some = cuts(rows, max(1, min(_CELLS, _LAID // rows.taps)))
             _Rows(rows, flat.reshape(-1, groups, inputs, rows.lines, rows.width), planes, made, each, some).add()
         else:
             correlate(rows, flat, planes, made, each)
@@ -79,18 +85,26 @@ class _Rows:
 
     def add(self) -> None:
         """Make all."""
-        rows, (groups, inputs, taps) = self.rows, self.made.shape
+        (groups, inputs, _), taps = self.made.shape, self.rows.taps
         longest = int(((self.some[:, 1] - self.some[:, 0]) * (self.some[:, 3] - self.some[:, 2])).max())
-        for units in self.rounds(max(1, _WORK // (inputs * taps * longest))):
+        step = max(1, min(self.each, _LAID // (taps * longest)))
+        parts = -(-self.each // step)
+        for units in self.rounds(max(1, _WORK // (inputs * step * taps * longest))):
 
-            def group_of(group: int, units: _A = units) -> None:
+            def some_channels(number: int, units: _A = units) -> None:
+                group, part = divmod(number, parts)
                 for unit in units:
-                    part = np.ascontiguousarray(self.of(unit, group))
-                    size = part.shape[1]
-                    met = np.empty(taps * size, dtype=self.made.dtype)
-                    first = (unit[0] * groups + group) * self.each * rows.positions
-                    lay_out(self.planes, first, rows.positions, self.each, rows.grid, frozen(unit[1:]), size, met)
-                    sums = self.made[group].reshape(-1)
-                    correlate_rows(frozen(part).reshape(-1), frozen(met), taps, size, sums)
+                    self.add_unit(unit, group, range(part * step, min((part + 1) * step, self.each)))
 
-            threads.each_block(group_of, groups)
+            threads.each_block(some_channels, groups * parts)
+
+    def add_unit(self, unit: _A, group: int, channels: range) -> None:
+        """Add the products of a unit and some channels of a group."""
+        rows, groups, taps = self.rows, self.made.shape[0], len(channels) * self.rows.taps
+        part = np.ascontiguousarray(self.of(unit, group))
+        size = part.shape[1]
+        met = np.empty(taps * size, dtype=self.made.dtype)
+        first = ((unit[0] * groups + group) * self.each + channels.start) * rows.positions
+        lay_out(self.planes, first, rows.positions, len(channels), rows.grid, frozen(unit[1:]), size, met)
+        where = (channels.start * rows.taps, self.made.shape[2])
+        correlate_rows(frozen(part).reshape(-1), frozen(met), taps, size, where, self.made[group].reshape(-1))

@@ -2,6 +2,11 @@
 
 The cells of a block are turned, so that a cell's values lie side by side; what the taps meet is copied as it lies, with
 zeros beside it, and read with the stride.
+
+A weight's sum has one order, whatever the threads, the processor and the other channels. Cells are cut into units,
+which depend on the sizes of the last two axes alone. A unit's sum begins with +0 and adds its cells in row-major order,
+by `upsample.engines.cpu.fma`. Unit number n, counted over all images, is added to sum ``n % 8`` of eight, and these are
+added up in order. A batch is one sum: units of small images go over from one image to the next.
 """
 
 from __future__ import annotations
@@ -34,8 +39,8 @@ _SUMS = 1 << 18
 """Elements of the sums of a part, about: they stay in the second-level cache."""
 _MOST_SUMS = 1 << 23
 """Elements of the sums of all parts that are made in turn."""
-_LEAST_BLOCKS = 8
-"""Blocks that are made in a round for any number of threads, which add to sums of their own where taps are few."""
+_SPLITS = 8
+"""Sums that the units of a part are added to in turn: so many threads find work where there are few parts."""
 _WORK = 1 << 29
 """Products that a block adds up at most: ten milliseconds."""
 
@@ -76,10 +81,9 @@ def _cut(rows: Rows, inputs: int, each: int, itemsize: int) -> _Cut:
     height, width, lanes = y[1], x[1], BITS // (8 * itemsize)
     columns = -(-inputs // lanes) * lanes
     pitch = (-(-columns * itemsize // 64) | 1) * 64 // itemsize  # an odd number of cache lines: rows share no set
-    most = max(1, min(_CELLS, _WORK // (rows.taps * columns)))
-    across = -(-width // -(-width // most))
-    down = min(height, max(1, most // width))
-    sheets = max(1, most // (height * width))
+    across = -(-width // -(-width // _CELLS))
+    down = min(height, max(1, _CELLS // width))
+    sheets = max(1, _CELLS // (height * width))
     cells = sheets * down * across
     parts = max(1, min(each, each * rows.taps // _TAPS))
     channels = max(1, min(-(-each // parts), _SUMS // (rows.taps * pitch), _WORK // (rows.taps * columns * cells)))
@@ -102,11 +106,11 @@ def _cut(rows: Rows, inputs: int, each: int, itemsize: int) -> _Cut:
 
 def correlate(rows: Rows, cells: _A, source: _A, made: _A, each: int) -> None:
     """Fill ``made [groups, inputs, each * taps]``, for so many channels each; `cells` and `source` are flat."""
-    groups, inputs, taps = made.shape
+    groups, inputs, _ = made.shape
     cut = _cut(rows, inputs, each, made.itemsize)
     work = _Work(rows, cells, source, made, each, cut)
     every = [(group, begin) for group in range(groups) for begin in range(0, each, cut.channels)]
-    splits = max(1, min(_LEAST_BLOCKS // len(every), _MOST_SUMS // (8 * groups * taps * cut.pitch)))
+    splits = min(_SPLITS, work.units)
     some = max(1, _MOST_SUMS // (splits * (cut.channels * rows.taps + 1) * cut.pitch))
     for first in range(0, len(every), some):
         work.make(every[first : first + some], splits)
@@ -132,8 +136,7 @@ class _Work:
 
             def add(number: int, units: _A = units) -> None:
                 split, part = divmod(number, len(parts))
-                some = units[split * len(units) // splits : (split + 1) * len(units) // splits]
-                self.add(*parts[part], some, sums[split, part])
+                self.add(*parts[part], frozen(np.ascontiguousarray(units[split::splits])), sums[split, part])
 
             threads.each_block(add, splits * len(parts))
 
@@ -142,17 +145,25 @@ class _Work:
 
         threads.each_block(store, len(parts))
 
+    @property
+    def sheets(self) -> int:
+        """Sheets of all images."""
+        area, (height,) = self.rows.lines * self.rows.width, self.rows.grid[len(self.rows.grid) - 2 * AXIS + 1 :][:1]
+        return int(self.cells.size // (self.made.shape[0] * self.made.shape[1] * area) * self.rows.lines // height)
+
+    @property
+    def units(self) -> int:
+        """Units of all sheets."""
+        return int(-(-self.sheets // self.cut.sheets) * len(self.cut.cuts))
+
     def rounds(self, each: int) -> Iterator[_A]:
         """Yield so many units at a time, in one order: their first sheet, the one after the last, and the cut."""
-        cut, area = self.cut, self.rows.lines * self.rows.width
-        (height,) = self.rows.grid[len(self.rows.grid) - 2 * AXIS + 1 :][:1]
-        sheets = self.cells.size // (self.made.shape[0] * self.made.shape[1] * area) * self.rows.lines // int(height)
-        count = -(-sheets // cut.sheets) * len(cut.cuts)
+        cut, sheets, count = self.cut, self.sheets, self.units
         for begin in range(0, count, each):
             number = np.arange(begin, min(begin + each, count))
             first = number // len(cut.cuts) * cut.sheets
             bounds = first, np.minimum(first + cut.sheets, sheets)
-            yield frozen(np.column_stack([*bounds, cut.cuts[number % len(cut.cuts)]]))
+            yield np.column_stack([*bounds, cut.cuts[number % len(cut.cuts)]])
 
     def add(self, group: int, begin: int, units: _A, sums: _A) -> None:
         """Add a part's products of some units."""
