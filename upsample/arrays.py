@@ -32,6 +32,7 @@ __all__ = [
     "device_of",
     "double",
     "dtype_name",
+    "entries",
     "from_table",
     "in_order_of",
     "index_dtype",
@@ -307,6 +308,13 @@ def can_assign(xp: ModuleType, *arrays: Array | None) -> bool:
 def all_true(condition: Array) -> bool:
     """Return one bool; computes on the device and, for Dask, now. Of what has no values everything is true."""
     return bool(getattr(condition, "is_meta", False)) or bool(condition)
+
+
+def entries(x: Any) -> list[Any]:
+    """Return the values of a small array as Python numbers; computes Dask arrays, and copies from a device."""
+    computed = x.compute() if hasattr(x, "compute") else x
+    result: list[Any] = (computed if hasattr(computed, "tolist") else np.from_dlpack(computed)).tolist()
+    return result
 
 
 def is_contiguous(x: Any) -> bool:
