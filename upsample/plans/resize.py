@@ -14,13 +14,17 @@ A gradient is the same with every rule transposed: what an input gave to some ou
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, fields, replace
 from enum import Enum
 from functools import lru_cache
+from typing import Any
 
 from upsample.plans.makers import MAKERS
 
-__all__ = ["AxisRule", "ResizePlan", "Rounding", "identity", "tabled"]
+__all__ = ["AxisRule", "Cut", "ResizePlan", "Rounding", "identity", "tabled"]
+
+_SHORT = 16
+"""Samples of a row below which axes that grow are filtered first to last: such columns are as quick as rows."""
 
 
 class Rounding(Enum):
@@ -61,6 +65,9 @@ class AxisRule:
         follows it mean nothing then. Empty where they do. See `tabled`.
     bits : int
         Binary places of the weights in integer arithmetic; 0 for as many as torch takes.
+    cut : Cut or None
+        For a part of an axis: which one. Its table is a slice of the table of the whole axis, so that its weights have
+        the same bits. See `upsample.plans.parts`.
     """
 
     in_size: int
@@ -74,6 +81,7 @@ class AxisRule:
     transposed: bool = False
     table: tuple[str | int | float, ...] = ()
     bits: int = 0
+    cut: Cut | None = None
 
     def transpose(self) -> AxisRule:
         """Return the rule of the gradient; of a gradient's, the rule it came from."""
@@ -97,8 +105,27 @@ class AxisRule:
     @property
     def copies(self) -> bool:
         """The same but for infinities, which torch's linear turns into NaN even where nothing is resampled."""
+        if self.cut is not None:
+            return self.cut.whole.copies
         same = self.in_size == self.out_size and self.step == (1.0, 1.0)
         return same and self.method in ("nearest", "linear") and not self.antialias and not self.table
+
+
+@dataclass(frozen=True, slots=True)
+class Cut:
+    """Where a part of an axis lies in the whole axis.
+
+    Attributes
+    ----------
+    whole : AxisRule
+        The rule of the whole axis.
+    begin, low : int
+        The outputs of the part begin at `begin`, its inputs at `low`.
+    """
+
+    whole: AxisRule
+    begin: int
+    low: int
 
 
 def identity(size: int) -> AxisRule:
@@ -117,8 +144,6 @@ def tabled(in_size: int, out_size: int, *table: str | int | float, bits: int) ->
 class ResizePlan:
     """What a resize does: a rule for each resized axis, axes ascending and none twice.
 
-    The last axis is filtered first, as torch does; for uint8, which rounds after each axis, the order shows.
-
     Attributes
     ----------
     axes : tuple of int
@@ -127,12 +152,40 @@ class ResizePlan:
         The rule of each.
     order : tuple of int
         The same axes in the order in which they are filtered; empty for the last one first, or, where nothing is
-        rounded between them, for the order that an engine finds fastest.
+        rounded between them, for the order that the sizes decide (`filtered`). A part of a plan has the order of the
+        whole plan, because its own sizes may decide otherwise.
     """
 
     axes: tuple[int, ...]
     rules: tuple[AxisRule, ...]
     order: tuple[int, ...] = ()
+    _hash: int = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_hash", hash((self.axes, self.rules, self.order)))
+
+    def __hash__(self) -> int:
+        return self._hash  # computed once, because engines look every call up by its plan
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), tuple(getattr(self, f.name) for f in fields(self) if f.init)  # text hashes by process
+
+    def filtered(self, rounds: bool) -> tuple[int, ...]:
+        """Return the axes that change, in the order in which they are filtered.
+
+        Values that are rounded after each axis (`rounds`) show the order: the last axis is first, as in torch. For
+        others, axes that shrink come first, down the columns before along the rows, so that less is left for the
+        next ones. Of the axes that grow, the last comes first, unless rows are short.
+        """
+        active = [(axis, rule) for axis, rule in zip(self.axes, self.rules, strict=True) if not rule.is_identity]
+        if self.order:
+            return tuple(axis for axis, _ in self.turns())
+        if rounds:
+            return tuple(axis for axis, _ in reversed(active))
+        shrink = [axis for axis, rule in active if rule.out_size < rule.in_size]
+        grow = [axis for axis, rule in active if rule.out_size >= rule.in_size]
+        short = bool(active) and active[-1][1].in_size < _SHORT
+        return (*shrink, *(grow if short else grow[::-1]))
 
     def out_shape(self, shape: tuple[int, ...]) -> tuple[int, ...]:
         """Return the shape of the result for an array of `shape`."""
@@ -158,4 +211,4 @@ class ResizePlan:
 
 @lru_cache(maxsize=512)
 def _transposed(plan: ResizePlan) -> ResizePlan:
-    return replace(plan, rules=tuple(rule.transpose() for rule in plan.rules), order=plan.order[::-1])
+    return ResizePlan(plan.axes, tuple(rule.transpose() for rule in plan.rules), plan.order[::-1])

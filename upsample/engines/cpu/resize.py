@@ -26,7 +26,7 @@ from upsample.plans.resize import ResizePlan
 __all__ = ["ready", "run"]
 
 _Array: TypeAlias = np.ndarray[Any, np.dtype[Any]]
-_Key: TypeAlias = tuple[int, tuple[int, ...], np.dtype[Any]]
+_Key: TypeAlias = tuple[ResizePlan, tuple[int, ...], np.dtype[Any]]
 
 _KEPT = 512
 """Calls that are remembered."""
@@ -38,8 +38,6 @@ class _Work:
 
     Attributes
     ----------
-    plan : ResizePlan
-        Kept so that no other plan takes its identity.
     shape : tuple of int
         Of the result.
     view : dtype or None
@@ -53,7 +51,6 @@ class _Work:
         destination, 0 for the result.
     """
 
-    plan: ResizePlan
     shape: tuple[int, ...]
     view: np.dtype[Any] | None
     task: resize_nearest.Move | resize_passes.Filter | None
@@ -66,7 +63,7 @@ _works: dict[_Key, _Work] = {}
 
 def run(_xp: ModuleType, plan: ResizePlan, x: _Array, out: _Array | None) -> _Array:
     """Resample `x` as the plan says; fills and returns `out` where it is given."""
-    work = _works.get((id(plan), x.shape, x.dtype))
+    work = _works.get((plan, x.shape, x.dtype))
     if work is None:
         work = _work(plan, x)
     if out is not None and out.flags.c_contiguous and out.flags.aligned and out.dtype == x.dtype:
@@ -130,10 +127,10 @@ def _work(plan: ResizePlan, x: _Array) -> _Work:
     past = None
     if isinstance(task, resize_passes.Filter) and view is not None and pays(math.prod(shape) * x.itemsize, fresh=False):
         past = task.streamed()
-    work = _Work(plan, shape, view, task, past, () if task is None or view is None or past else _calls(task))
+    work = _Work(shape, view, task, past, () if task is None or view is None or past else _calls(task))
     if len(_works) >= _KEPT:
         _works.clear()
-    _works[id(plan), x.shape, x.dtype] = work
+    _works[plan, x.shape, x.dtype] = work
     return work
 
 

@@ -155,34 +155,17 @@ def filtered(strip: Strip, src: _Array, dst: _Array, begin: int, planes: int, sc
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Geometry:
-    """Sizes and filters of the axes from the first resized one to the last; `rings`: whether two may be one pass.
+    """Sizes and filters of the axes from the first resized one to the last.
 
-    `turns` are the places of `rules` in the plan's order, empty where the order is free.
+    `order` is the order in which they are filtered; `rings` says whether two axes may be one pass.
     """
 
     rules: tuple[AxisRule, ...]
+    order: tuple[int, ...]
     inner: int
     dtype: str
     compact: bool
-    turns: tuple[int, ...]
     rings: bool
-
-    def order(self) -> list[int]:
-        """The axes in the order in which they are filtered: that of the plan, or the fastest.
-
-        uint8 rounds after each, the last first; else axes that shrink come first, down the columns before along
-        the rows, so that less is left for the others. Of those that grow the last comes first, unless rows are so
-        short that columns go by vectors as rows do.
-        """
-        if self.turns:
-            return list(self.turns)
-        places = [i for i, rule in enumerate(self.rules) if not rule.is_identity]
-        if self.dtype == "uint8":
-            return places[::-1]
-        shrink = [i for i in places if self.rules[i].out_size < self.rules[i].in_size]
-        grow = [i for i in places if i not in shrink]
-        short = self.rules[-1].in_size * self.inner < _FEW and resize_lanes.can(self.dtype)
-        return shrink + (grow if short else grow[::-1])
 
     def strip(self, target: tuple[_Range, _Range]) -> Strip:
         """Lay out the part of the result that `target` names."""
@@ -192,7 +175,7 @@ class _Geometry:
             source[0] = (0, self.rules[0].in_size)
         now = [high - low for low, high in source] + [rule.in_size for rule in self.rules[2:]]
         after = [high - low for low, high in target[:n]] + [rule.out_size for rule in self.rules[2:]]
-        order = self.order()
+        order = self.order
         passes, scratch = [], []
         double = self._double(target)
         if double is not None:
@@ -251,7 +234,7 @@ class _Geometry:
     def _double(self, target: tuple[_Range, _Range]) -> tuple[Any, ...] | None:
         """Return the tables of the kernel that doubles rows and makes more of them, where it can."""
         k = len(self.rules) - 1
-        if not self.rings or self.dtype == "uint8" or self.inner != 1 or k < 1 or self.order()[:2] != [k, k - 1]:
+        if not self.rings or self.dtype == "uint8" or self.inner != 1 or k < 1 or self.order[:2] != (k, k - 1):
             return None
         across, down = self.rules[k], self.rules[k - 1]
         if across.out_size != 2 * across.in_size or (k == 1 and target[1] != (0, across.out_size)):
@@ -341,8 +324,8 @@ def plan_filter(shape: tuple[int, ...], plan: ResizePlan, dtype: str, pair: int,
     rules = [identity(n) for n in shape[begin : end + 1]]
     for axis, rule in active:
         rules[axis - begin] = rule
-    turns = tuple(axis - begin for axis, _ in plan.turns()) if plan.order else ()
-    geometry = _Geometry(tuple(rules), math.prod(shape[end + 1 :]) * pair, dtype, compact, turns, True)
+    order = tuple(axis - begin for axis in plan.filtered(dtype == "uint8"))
+    geometry = _Geometry(tuple(rules), order, math.prod(shape[end + 1 :]) * pair, dtype, compact, True)
     planes = math.prod(shape[:begin])
     outs = [rule.out_size for rule in rules]
     itemsize = 1 if dtype == "uint8" else np.dtype(dtype).itemsize
@@ -385,7 +368,7 @@ def _bytes_of(geometry: _Geometry, first: int, second: int, itemsize: int) -> in
     now = [high - low for low, high in source] + [rule.in_size for rule in geometry.rules[2:]]
     after = [high - low for low, high in target] + [rule.out_size for rule in geometry.rules[2:]]
     total = math.prod(now)
-    for axis in geometry.order():
+    for axis in geometry.order:
         now[axis] = after[axis]
         total += math.prod(now)
     return total * geometry.inner * itemsize

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Hashable
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -18,20 +18,13 @@ _SMALL = 1 << 12
 _KEPT = 64
 """Plans whose tables are kept."""
 
-_tables: dict[Hashable, tuple[PoolPlan, tuple[Table, Table] | None]] = {}
-"""By the identity of a plan, which lives as long as it is here."""
-
 
 def pool_small(plan: PoolPlan, planes: int, x: Any) -> tuple[Any, Any] | None:
     """Pool all planes; return the maxima and their places, one plane a row, or None where there is NaN or too much."""
-    kept = _tables.get(id(plan))
-    if kept is None:
-        if len(_tables) >= _KEPT:
-            _tables.clear()
-        kept = _tables[id(plan)] = plan, _table(plan)
-    if kept[1] is None or x.size > _SMALL or planes * kept[1][0].size > 4 * _SMALL:
+    kept = _table(plan) if x.size <= _SMALL else None
+    if kept is None or planes * kept[0].size > 4 * _SMALL:
         return None
-    (table, starts), values = kept[1], x.reshape(planes, -1)
+    (table, starts), values = kept, x.reshape(planes, -1)
     found = values.take(table, axis=1).argmax(axis=2)
     found += starts
     places = table.take(found)
@@ -41,6 +34,7 @@ def pool_small(plan: PoolPlan, planes: int, x: Any) -> tuple[Any, Any] | None:
     return maxima, places
 
 
+@lru_cache(maxsize=_KEPT)
 def _table(plan: PoolPlan) -> tuple[Table, Table] | None:
     """The positions of each cell's window, those in the padding replaced by the first that is not; where rows begin.
 
