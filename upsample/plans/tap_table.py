@@ -15,7 +15,7 @@ Taps beyond the border are folded onto the samples inside::
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -65,6 +65,10 @@ class Taps:
     def span(self) -> tuple[int, int]:
         """The inputs, from and to, that the outputs are made of; of one that is made of none, `first` is among them."""
         return int(self.first.min()), int((self.first + np.maximum(self.count, 1)).max())
+
+    def moved(self, low: int) -> Taps:
+        """Return the table with inputs counted from `low`."""
+        return replace(self, first=self.first - low)
 
     def rows(self, begin: int, end: int) -> Taps:
         """Return the table of outputs ``[begin, end)``, as views."""

@@ -60,12 +60,15 @@ def _whole(rule: AxisRule) -> Taps:
 
 
 def _expanded(rule: AxisRule, begin: int, end: int) -> Taps:
+    if rule.cut is not None:
+        cut = rule.cut
+        return taps_between(cut.whole, cut.begin + begin, cut.begin + end).moved(cut.low)
     step = max(1, min(pieces.PIECE, pieces.PIECE * rule.out_size // rule.in_size))  # so many inputs at most, about
     method = FILTERS[rule.method]
     make = _turning(rule, begin, end) if rule.transposed else partial(_forward, rule)
     table = Taps(*in_pieces(lambda low, high: make(np.arange(low, high)).arrays, begin, end, step))
     if rule.antialias and isinstance(method, Weighted) and not rule.transposed and not rule.table:
-        for low in range(0, end - begin, step):  # in the width of the whole table, on which the sums' order depends
+        for low in range(0, end - begin, step):
             _normalise(table.weight[low : low + step])
     for array in table.arrays:
         array.flags.writeable = False
@@ -180,6 +183,9 @@ def fixed_point(rule: AxisRule) -> FixedPoint:
     largest precision, at most 22, in which the largest of them fits 16 bits with its sign. Source: torch's
     ``_compute_index_ranges_int16_weights`` (aten/src/ATen/native/cpu/UpSampleKernel.cpp).
     """
+    if rule.cut is not None:  # rounded by the largest weight of the whole axis
+        cut, fixed = rule.cut, fixed_point(rule.cut.whole)
+        return replace(fixed, table=fixed.table.rows(cut.begin, cut.begin + rule.out_size).moved(cut.low))
     table = taps(rule)
     shift = rule.bits or _precision(float(table.weight.max()))
     one, sums_of_pieces = 2.0**shift, []
@@ -251,7 +257,7 @@ def _weighted(rule: AxisRule, method: Weighted, output: Ints) -> Taps:
         distance = distance.astype(np.float32)
     weight = method.weight(distance, rule.cubic_coeff).astype(np.float64)
     if method.support > 2:  # linear and cubic sum to 1 as they are
-        weight = weight / weight.sum(axis=1, keepdims=True)
+        _normalise(weight)
     if rule.copies:  # torch takes each sample twice, with the weights 1 and 0
         offsets = np.zeros_like(offsets)
     return clamped(nearest[:, None] + offsets, weight, last)
@@ -310,5 +316,7 @@ def _antialiased(rule: AxisRule, method: Weighted, output: Ints) -> Taps:
 
 def _normalise(weight: Reals) -> None:
     """Let the weights of each output sum to one, in place."""
-    total = weight.sum(axis=1, keepdims=True)
+    total = np.zeros((len(weight), 1))
+    for column in range(weight.shape[1]):  # one by one, so that the sum does not depend on the table's width
+        total[:, 0] += weight[:, column]
     weight /= np.where(total == 0.0, 1.0, total)

@@ -17,13 +17,16 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 
 from upsample.plans.pieces import PIECE, in_pieces
 
-__all__ = ["Phase", "PoolPlan", "SpanAxis", "SpreadPlan", "UnpoolPlan", "WindowAxis", "phases"]
+__all__ = ["Phase", "PlanePart", "PoolPlan", "Range", "SpanAxis", "SpreadPlan", "UnpoolPlan", "WindowAxis", "phases"]
+
+Range: TypeAlias = tuple[int, int]
+"""Numbers from and to, the latter not included."""
 
 _Ints = np.ndarray[Any, np.dtype[np.int64]]
 
@@ -54,6 +57,20 @@ class WindowAxis:
     def cells(self, begin: int, end: int) -> WindowAxis:
         """Return the windows of cells ``[begin, end)`` alone; the padding may be negative."""
         return replace(self, small=end - begin, padding=self.padding - begin * self.stride)
+
+    def part(self, cells: Range, positions: Range) -> WindowAxis:
+        """Return the windows of some cells, with positions counted from the first of `positions`."""
+        (begin, end), (low, high) = cells, positions
+        return replace(self, large=high - low, small=end - begin, padding=self.padding - begin * self.stride + low)
+
+    def meets(self, begin: int, end: int) -> Range:
+        """The cells from and to, between which the windows that reach into positions ``[begin, end)`` lie."""
+        low = -((self.reach - 1 - begin - self.padding) // self.stride)
+        return _inside(low, (end - 1 + self.padding) // self.stride + 1, self.small)
+
+    def needs(self, begin: int, end: int) -> Range:
+        """The positions inside that the windows of cells ``[begin, end)`` span; at least one, if there is any."""
+        return _at_least_one(*self.reads(begin, end), self.large)
 
     @property
     def reach(self) -> int:
@@ -88,19 +105,59 @@ class WindowAxis:
         return bool(((self.first_inside() < self.kernel) & (first < self.large)).all())
 
 
+def _inside(low: int, high: int, size: int) -> Range:
+    """Cut a range to ``[0, size)``."""
+    low, high = min(max(low, 0), size), min(max(high, 0), size)
+    return low, max(low, high)
+
+
+def _at_least_one(low: int, high: int, size: int) -> Range:
+    """Cut a range to ``[0, size)``; an empty one becomes the nearest number."""
+    low = max(min(low, size - 1), 0)
+    return low, min(max(high, low + 1), size)
+
+
 @dataclass(frozen=True, slots=True)
 class SpanAxis:
-    """Adaptive windows along one axis: cell ``i`` covers ``[i * large // small, ceil((i + 1) * large / small))``."""
+    """Adaptive windows along one axis: cell ``i`` covers ``[i * large // small, ceil((i + 1) * large / small))``.
+
+    Attributes
+    ----------
+    large, small : int
+        Positions, and cells.
+    cut : SpanCut or None
+        For a part of an axis: which one.
+    """
 
     large: int
     small: int
+    cut: SpanCut | None = None
 
-    def reads(self, begin: int, end: int) -> tuple[int, int]:
+    def part(self, cells: Range, positions: Range) -> SpanAxis:
+        """Return the windows of some cells, with positions counted from the first of `positions`."""
+        assert self.cut is None, "parts are cut from whole axes"
+        return SpanAxis(positions[1] - positions[0], cells[1] - cells[0], SpanCut(self, cells[0], positions[0]))
+
+    def meets(self, begin: int, end: int) -> Range:
+        """The cells from and to, between which the windows that reach into positions ``[begin, end)`` lie."""
+        return _inside(begin * self.small // self.large, -(-end * self.small // self.large), self.small)
+
+    def needs(self, begin: int, end: int) -> Range:
+        """The positions that cells ``[begin, end)`` cover."""
+        return self.reads(begin, end)
+
+    def reads(self, begin: int, end: int) -> Range:
         """The positions from and to that cells ``[begin, end)`` cover."""
+        if self.cut is not None:
+            low, high = self.cut.whole.reads(self.cut.begin + begin, self.cut.begin + end)
+            return low - self.cut.low, high - self.cut.low
         return begin * self.large // self.small, -(-end * self.large // self.small)
 
     def spans(self, begin: int, end: int) -> tuple[_Ints, _Ints]:
         """The first position of each of the cells ``[begin, end)``, and how many it covers."""
+        if self.cut is not None:
+            first, count = self.cut.whole.spans(self.cut.begin + begin, self.cut.begin + end)
+            return first - self.cut.low, count
         cell = np.arange(begin, end)
         first = cell * self.large // self.small
         return first, -(-(cell + 1) * self.large // self.small) - first
@@ -114,8 +171,15 @@ class SpanAxis:
         return in_pieces(self.spans, 0, self.small, PIECE)[1]
 
     @property
+    def is_even(self) -> bool:
+        """Whether all cells cover equally many positions, next to each other."""
+        return self.cut is None and self.large % self.small == 0
+
+    @property
     def longest(self) -> int:
         """Positions of the cell that covers most."""
+        if self.cut is not None:
+            return int(self.count().max(initial=1))
         whole, rest = divmod(self.large, max(self.small, 1))
         parts = rest // math.gcd(rest, self.small)  # in which a cell ends after a whole position, or begins before one
         return whole + min(parts, 2)
@@ -125,6 +189,44 @@ class SpanAxis:
         position = np.arange(self.large)
         begin = np.searchsorted(self.first() + self.count(), position, side="right")
         return begin, np.searchsorted(self.first(), position, side="right") - begin
+
+
+@dataclass(frozen=True, slots=True)
+class SpanCut:
+    """Where a part of an axis lies in the whole axis: its cells begin at `begin`, its positions at `low`."""
+
+    whole: SpanAxis
+    begin: int
+    low: int
+
+
+@dataclass(frozen=True, slots=True)
+class PlanePart:
+    """Where a part of a plane lies in the whole plane, in which its indices count.
+
+    Attributes
+    ----------
+    plane : tuple of int
+        The spatial shape of the whole plane.
+    origin : tuple of int
+        The position in it at which the part begins.
+    first : tuple of int
+        The place of the first cell in the whole array of indices, for errors.
+    """
+
+    plane: tuple[int, ...]
+    origin: tuple[int, ...]
+    first: tuple[int, ...]
+
+    @property
+    def weights(self) -> tuple[int, ...]:
+        """What a step along each axis adds to an index."""
+        return tuple(math.prod(self.plane[axis + 1 :]) for axis in range(len(self.plane)))
+
+    @property
+    def start(self) -> int:
+        """The index of the first position."""
+        return sum(place * weight for place, weight in zip(self.origin, self.weights, strict=True))
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,11 +241,36 @@ class PoolPlan:
         Indices count within the window, padding included (Chainer), not in the input plane (torch).
     first_nan : bool
         The first NaN of a window wins (Chainer), not the last (torch).
+    within : PlanePart or None
+        Where the input lies in a whole plane, in which indices count; None if it has whole planes.
     """
 
     axes: tuple[WindowAxis | SpanAxis, ...]
     local_indices: bool
     first_nan: bool
+    within: PlanePart | None = None
+
+    @property
+    def weights(self) -> tuple[int, ...]:
+        """What a step along each axis adds to an index: of taps of the window, or of positions of the plane."""
+        if self.within is not None and not self.local_indices:
+            return self.within.weights
+        extents = [a.kernel if isinstance(a, WindowAxis) and self.local_indices else a.large for a in self.axes]
+        return tuple(math.prod(extents[axis + 1 :]) for axis in range(len(extents)))
+
+    @property
+    def start(self) -> int:
+        """The index of the first position."""
+        return 0 if self.within is None or self.local_indices else self.within.start
+
+    @property
+    def counted(self) -> int:
+        """A number above every index."""
+        if self.within is not None and not self.local_indices:
+            return math.prod(self.within.plane)
+        axis = self.axes[0]
+        first = axis.kernel if isinstance(axis, WindowAxis) and self.local_indices else axis.large
+        return first * self.weights[0]
 
     @property
     def small_shape(self) -> tuple[int, ...]:
@@ -176,6 +303,9 @@ class UnpoolPlan:
         Whether equal calls give equal results; if not, under "last" any cell may win where several name one position.
     trusted : bool
         Indices are those of the pooling of these windows, so that nothing has to be looked at.
+    within : PlanePart or None
+        Where the result lies in a whole plane, in which indices count; None if it has whole planes. Then an index
+        outside of its own window is an error, and one outside of the part is dropped.
     """
 
     axes: tuple[WindowAxis | SpanAxis, ...]
@@ -184,6 +314,7 @@ class UnpoolPlan:
     check_indices: bool
     deterministic: bool
     trusted: bool = False
+    within: PlanePart | None = None
 
     @property
     def windows(self) -> tuple[WindowAxis, ...]:

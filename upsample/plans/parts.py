@@ -1,0 +1,72 @@
+"""Parts of plans: some outputs of a resize, made from the inputs that they need, with the bits of the whole result.
+
+The table of a part is a slice of the table of the whole axis: coordinates are those of the global numbers in every
+rounding mode, weights are normalised, and those of bytes are rounded, in the whole table. Windows have parts as methods
+of their axes (`upsample.plans.window`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from functools import lru_cache
+from hashlib import blake2b
+
+from upsample.plans.resize import AxisRule, Cut, ResizePlan, identity
+from upsample.plans.taps import Taps, taps_between
+from upsample.plans.window import Range
+
+__all__ = ["needs", "part", "part_of_plan"]
+
+
+@lru_cache(maxsize=4096)
+def needs(rule: AxisRule, begin: int, end: int) -> Range:
+    """Return the inputs that outputs ``[begin, end)`` are made of; at least one for any output."""
+    if rule.is_identity or begin == end:
+        return begin, end
+    low, high = taps_between(rule, begin, end).span
+    return min(low, rule.in_size - 1), min(high, rule.in_size)
+
+
+@lru_cache(maxsize=4096)
+def part(rule: AxisRule, begin: int, end: int) -> AxisRule:
+    """Return the rule of outputs ``[begin, end)``, whose inputs are those that `needs` returns.
+
+    Parts of one rule with equal tables are the same object: the parts of an axis that doubles differ at the borders
+    only, and engines remember their work by the plan.
+    """
+    if rule.is_identity or begin == end:
+        return identity(end - begin)
+    low, high = needs(rule, begin, end)
+    table = _digest(taps_between(rule, begin, end).moved(low))
+    first = _first_like(rule, high - low, end - begin, table)
+    if not first:
+        first.append(replace(rule, in_size=high - low, out_size=end - begin, cut=Cut(rule, begin, low)))
+    return first[0]
+
+
+@lru_cache(maxsize=4096)
+def _first_like(rule: AxisRule, in_size: int, out_size: int, table: bytes) -> list[AxisRule]:
+    """Return the list that holds the first part with this table, once there is one."""
+    return []
+
+
+def _digest(table: Taps) -> bytes:
+    digest = blake2b(digest_size=16)
+    for array in table.arrays:
+        digest.update(array.tobytes())
+    return digest.digest()
+
+
+def part_of_plan(plan: ResizePlan, ranges: Mapping[int, Range], order: tuple[int, ...]) -> ResizePlan:
+    """Return the plan of the outputs ``ranges[axis]`` of each axis of the plan.
+
+    `order` is the order in which the whole plan filters its axes: ``plan.filtered(...)``.
+    """
+    rules = tuple(part(rule, *ranges[axis]) for axis, rule in zip(plan.axes, plan.rules, strict=True))
+    return _interned(replace(plan, rules=rules, order=order))
+
+
+@lru_cache(maxsize=4096)
+def _interned(plan: ResizePlan) -> ResizePlan:
+    return plan
