@@ -11,7 +11,8 @@ from drawn import repeatable
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from upsample.plans.window import Phase, PoolPlan, SpanAxis, SpreadPlan, UnpoolPlan, WindowAxis, phases
+from upsample.plans.phases import Phase, phases
+from upsample.plans.window import PoolPlan, SpanAxis, SpreadPlan, UnpoolPlan, WindowAxis
 
 deterministic = repeatable(500)
 

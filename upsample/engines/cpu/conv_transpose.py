@@ -25,8 +25,9 @@ from upsample.engines.cpu.conv_transpose_kernels import AXIS, Scratch, gather, s
 from upsample.engines.cpu.product_lists import spread_lists
 from upsample.engines.cpu.products import products
 from upsample.engines.cpu.tile import BITS
+from upsample.plans.phases import phases
 from upsample.plans.pieces import PIECE
-from upsample.plans.window import SpreadPlan, WindowAxis, phases
+from upsample.plans.window import SpreadPlan, WindowAxis
 
 __all__ = ["ready", "run"]
 

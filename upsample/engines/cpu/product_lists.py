@@ -17,7 +17,8 @@ from typing import Any
 import numpy as np
 
 from upsample.engines.cpu.compile import frozen
-from upsample.plans.window import Phase, SpreadPlan, WindowAxis, phases
+from upsample.plans.phases import Phase, phases
+from upsample.plans.window import SpreadPlan, WindowAxis
 
 __all__ = ["Lists", "Side", "meet_lists", "spread_lists"]
 

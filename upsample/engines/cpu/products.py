@@ -19,7 +19,7 @@ from upsample.engines.cpu.compile import frozen
 from upsample.engines.cpu.product_kernels import SLAB, lay_out, multiply, pack
 from upsample.engines.cpu.product_lists import Lists, Side
 from upsample.engines.cpu.tile import BITS, ROWS
-from upsample.plans.window import Phase
+from upsample.plans.phases import Phase
 
 __all__ = ["products"]
 

@@ -21,7 +21,8 @@ from numba.core import cgutils
 from numba.extending import intrinsic
 
 from upsample.engines.cpu.compile import frozen, kernel, pointers
-from upsample.plans.window import UnpoolPlan, WindowAxis, phases
+from upsample.plans.phases import phases
+from upsample.plans.window import UnpoolPlan, WindowAxis
 
 __all__ = ["Asked", "asked", "selecting"]
 

@@ -6,7 +6,8 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from upsample.engines.cuda.windows import three
-from upsample.plans.window import Phase, SpreadPlan, WindowAxis, phases
+from upsample.plans.phases import Phase, phases
+from upsample.plans.window import SpreadPlan, WindowAxis
 
 __all__ = ["Axis", "axes_of"]
 

@@ -30,7 +30,8 @@ from upsample.engines.cuda.unpool_geometry import (
 )
 from upsample.engines.cuda.windows import THREADS, three
 from upsample.engines.index_checks import check_duplicates
-from upsample.plans.window import SpanAxis, UnpoolPlan, WindowAxis, phases
+from upsample.plans.phases import phases
+from upsample.plans.window import SpanAxis, UnpoolPlan, WindowAxis
 
 __all__ = ["kernels", "run"]
 

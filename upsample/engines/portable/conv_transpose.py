@@ -21,7 +21,8 @@ from upsample.arrays import Array
 from upsample.engines.portable.parts import Part, cut_positions
 from upsample.engines.portable.phases import interleave, shifted
 from upsample.engines.portable.results import WORTH_SHARING, Target, deliver, each_tile, empty, quiet, scalar, write
-from upsample.plans.window import Phase, SpreadPlan, WindowAxis, phases
+from upsample.plans.phases import Phase, phases
+from upsample.plans.window import SpreadPlan, WindowAxis
 
 __all__ = ["run"]
 
