@@ -80,11 +80,15 @@ html_theme = "pydata_sphinx_theme"
 html_title = "upsample"
 html_static_path = ["_static"]
 html_css_files = ["upsample.css"]
+html_favicon = "_static/logo.svg"
+html_logo = "_static/logo.svg"
+html_context = {"default_mode": "auto"}
 html_show_sourcelink = False
 html_copy_source = False
 html_theme_options = {
+    "logo": {"text": "upsample"},
     "navbar_align": "left",
-    "header_links_before_dropdown": 7,
+    "header_links_before_dropdown": 5,
     "show_prev_next": True,
     "secondary_sidebar_items": ["page-toc"],
     "footer_start": ["copyright"],

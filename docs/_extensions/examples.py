@@ -29,7 +29,9 @@ def shown(result: Any) -> list[tuple[str, np.ndarray]]:
     return [("result", result)]
 
 
-def pooling(function: Callable[..., Any], rank: int, *arguments: Any, text: str, **options: Any) -> Callable[[], Picture]:
+def pooling(
+    function: Callable[..., Any], rank: int, *arguments: Any, text: str, **options: Any
+) -> Callable[[], Picture]:
     """Return the example of a pooling function."""
 
     def make() -> Picture:
@@ -39,7 +41,9 @@ def pooling(function: Callable[..., Any], rank: int, *arguments: Any, text: str,
     return make
 
 
-def call(text: str, function: Callable[..., Any], *arrays: tuple[str, np.ndarray], **options: Any) -> Callable[[], Picture]:
+def call(
+    text: str, function: Callable[..., Any], *arrays: tuple[str, np.ndarray], **options: Any
+) -> Callable[[], Picture]:
     """Return the example of a function that takes `arrays` and `options`."""
 
     def make() -> Picture:
@@ -103,7 +107,9 @@ EXAMPLES: dict[str, Callable[[], Picture]] = {
         scale_factor=2,
         mode="bilinear",
     ),
-    "upsample": call("upsample(x, scale_factor=2)", upsample.functional.interpolate, ("x", SMALL[None, None]), scale_factor=2),
+    "upsample": call(
+        "upsample(x, scale_factor=2)", upsample.functional.interpolate, ("x", SMALL[None, None]), scale_factor=2
+    ),
     "upsample_nearest": call(
         "upsample_nearest(x, scale_factor=2)", upsample.interpolate, ("x", SMALL[None, None]), scale_factor=2
     ),
@@ -116,7 +122,9 @@ EXAMPLES: dict[str, Callable[[], Picture]] = {
         align_corners=True,
     ),
     "pixel_shuffle": call("pixel_shuffle(x, 2)", upsample.pixel_shuffle, ("x", CHANNELS), upscale_factor=2),
-    "pixel_unshuffle": call("pixel_unshuffle(x, 2)", upsample.pixel_unshuffle, ("x", PLANE[None, None]), downscale_factor=2),
+    "pixel_unshuffle": call(
+        "pixel_unshuffle(x, 2)", upsample.pixel_unshuffle, ("x", PLANE[None, None]), downscale_factor=2
+    ),
     "depth2space": call("depth2space(x, 2)", F.depth2space, ("x", CHANNELS.astype("float32")), r=2),
     "space2depth": call("space2depth(x, 2)", F.space2depth, ("x", PLANE[None, None].astype("float32")), r=2),
     "resize_images": call(

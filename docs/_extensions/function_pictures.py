@@ -22,7 +22,8 @@ from sphinx.util import logging
 
 FOLDER = "_pictures"
 LOGGER = logging.getLogger(__name__)
-MODULES = ("upsample", "upsample.functional", "upsample.chainer")
+WITHOUT = ("upsample.explain",)
+"""Functions that return no array."""
 LARGEST_WITH_NUMBERS = 8
 
 
@@ -84,7 +85,7 @@ def add_picture(app: Sphinx, what: str, name: str, obj: object, options: object,
     """Append the picture to a docstring (the event ``autodoc-process-docstring``)."""
     module = getattr(obj, "__module__", "") or ""
     short = name.rpartition(".")[2]
-    if what != "function" or not module.startswith("upsample"):
+    if what != "function" or not module.startswith("upsample") or name in WITHOUT:
         return
     key = short if name.startswith(("upsample.functional.", "upsample.chainer.")) or name.count(".") == 1 else name
     if key.startswith("upsample."):

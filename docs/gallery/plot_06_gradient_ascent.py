@@ -17,9 +17,7 @@ target = (np.hypot(x - 0.5, y - 0.5) < 0.35).astype(float) * (0.5 + 0.5 * np.sin
 small = np.zeros((1, 1, 16, 16))
 errors = []
 for _ in range(60):
-    large, pullback = upsample.vjp(
-        upsample.interpolate, small, size=(64, 64), mode="bicubic", align_corners=False
-    )
+    large, pullback = upsample.vjp(upsample.interpolate, small, size=(64, 64), mode="bicubic", align_corners=False)
     difference = large - target
     errors.append(float((difference**2).mean()))
     (gradient,) = pullback(difference)

@@ -30,8 +30,10 @@ for _ in range(40):
     weight -= 4.0 * gradient
 
 bicubic = upsample.interpolate(small, scale_factor=2, mode="bicubic")
-print(f"mean squared error: bilinear {losses[0]:.4f}, learned {losses[-1]:.4f}, "
-      f"bicubic {float(((bicubic - large) ** 2).mean()):.4f}")
+print(
+    f"mean squared error: bilinear {losses[0]:.4f}, learned {losses[-1]:.4f}, "
+    f"bicubic {float(((bicubic - large) ** 2).mean()):.4f}"
+)
 
 figure, axes = plt.subplots(1, 4, figsize=(11, 2.9), layout="constrained")
 axes[0].imshow(small[0, 0])

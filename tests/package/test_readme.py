@@ -21,6 +21,8 @@ ROOT = Path(__file__).resolve().parents[2]
 TEXT = (ROOT / "README.md").read_text(encoding="utf-8")
 CI = runpy.run_path(str(ROOT / ".ci" / "readme_commands.py"))
 PYTHON = [body for language, body in CI["blocks"](TEXT) if language in ("python", "py", "pycon")]
+OWN = r"https://(?:github\.com|raw\.githubusercontent\.com)/upsample-dev/upsample/(?:blob/)?main/"
+"""How README.md names a file of the repository, so that the package index can show it, too."""
 OPTIONAL = ("cupy", "torch", "jax", "dask", "array_api_strict", "ml_dtypes")
 
 
@@ -96,7 +98,9 @@ def test_what_a_block_prints_is_compared() -> None:
 
 
 def test_pictures_and_links_lead_to_files() -> None:
-    links = [link for link in re.findall(r"\]\(([^)\s]+)\)", TEXT) if "://" not in link and not link.startswith("#")]
+    found = re.findall(r"\]\(([^)\s]+)\)", TEXT)
+    links = [re.sub(OWN, "", link) for link in found if re.match(OWN, link)]
+    assert links
     assert [link for link in links if not (ROOT / link.partition("#")[0]).is_file()] == []
 
 
