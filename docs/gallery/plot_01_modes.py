@@ -2,8 +2,8 @@
 The modes side by side
 ======================
 
-A small picture enlarged eight times in each mode. ``nearest-exact`` repeats samples, ``linear`` blends two, ``cubic`` and
-``lanczos`` weigh four and six and keep edges sharper.
+A small picture enlarged eight times in each mode. ``nearest-exact`` repeats samples, ``linear`` blends two, ``cubic``
+and ``lanczos`` weigh four and six and keep edges sharper.
 """
 
 import matplotlib.pyplot as plt

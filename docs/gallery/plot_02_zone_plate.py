@@ -2,8 +2,8 @@
 Antialiasing on a zone plate
 ============================
 
-A zone plate has every spatial frequency: the further from its centre, the finer its rings. When it shrinks by four, rings
-finer than a new sample cannot be shown. Without antialiasing they come back as rings that are not there.
+A zone plate has every spatial frequency: the further from its centre, the finer its rings. When it shrinks by four,
+rings finer than a new sample cannot be shown. Without antialiasing they come back as rings that are not there.
 """
 
 import matplotlib.pyplot as plt

@@ -2,8 +2,8 @@
 Ringing at an edge
 ==================
 
-A step from 0 to 1, enlarged. ``linear`` never leaves the range of its input. ``cubic`` and ``lanczos`` overshoot on both
-sides of the edge; this makes pictures look sharper, and takes other data out of its range.
+A step from 0 to 1, enlarged. ``linear`` never leaves the range of its input. ``cubic`` and ``lanczos`` overshoot on
+both sides of the edge; this makes pictures look sharper, and takes other data out of its range.
 """
 
 import matplotlib.pyplot as plt

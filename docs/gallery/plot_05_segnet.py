@@ -2,8 +2,8 @@
 Unpooling as in SegNet
 ======================
 
-SegNet's encoder pools and keeps the positions of the maxima. Its decoder puts the values back there, so edges stay where
-they were. Enlarging the maxima instead moves every edge to the grid of the pooling.
+SegNet's encoder pools and keeps the positions of the maxima. Its decoder puts the values back there, so edges stay
+where they were. Enlarging the maxima instead moves every edge to the grid of the pooling.
 """
 
 import matplotlib.pyplot as plt

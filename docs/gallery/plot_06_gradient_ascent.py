@@ -2,8 +2,8 @@
 Gradient ascent through an upsampler
 ====================================
 
-Which small picture becomes, after bicubic enlargement, as similar as possible to a large one? Ascend the gradient of the
-similarity. ``vjp`` gives the gradient of the enlargement on plain NumPy arrays.
+Which small picture becomes, after bicubic enlargement, as similar as possible to a large one? Ascend the gradient of
+the similarity. ``vjp`` gives the gradient of the enlargement on plain NumPy arrays.
 """
 
 import matplotlib.pyplot as plt

@@ -2,8 +2,8 @@
 Enlarging labels
 ================
 
-``nearest`` takes sample ``floor(i * n / o)`` and is off centre; ``nearest-exact`` takes the sample whose cell contains the
-centre of the output. For a mask that is enlarged by a factor with a fraction, the difference is a shift.
+``nearest`` takes sample ``floor(i * n / o)`` and is off centre; ``nearest-exact`` takes the sample whose cell
+contains the centre of the output. For a mask that is enlarged by a factor with a fraction, the difference is a shift.
 """
 
 import matplotlib.pyplot as plt

@@ -95,8 +95,12 @@ def test_sdist_has_what_the_wheel_is_built_from(sdist: dict[str, bytes]) -> None
     assert {name: sdist[name] for name in wanted} == {name: (ROOT / name).read_bytes() for name in wanted}
 
 
-def test_sdist_has_nothing_else(sdist: dict[str, bytes]) -> None:
-    """Tests and benchmarks stay in the repository; setuptools takes tests/test*.py along by itself."""
-    allowed = ("upsample/", "kernels/", "upsample.egg-info/", "tests/test")
-    single = {"LICENSE", "README.md", "pyproject.toml", "setup.py", "setup.cfg", "PKG-INFO", "MANIFEST.in"}
+def test_sdist_has_tests_and_documentation_and_nothing_built(sdist: dict[str, bytes]) -> None:
+    """A distribution builds the package, runs its tests and renders its documentation from the sdist."""
+    assert {"tests/conftest.py", "docs/conf.py", "CHANGELOG.md", "CITATION.cff"} <= set(sdist)
+    allowed = ("upsample/", "kernels/", "upsample.egg-info/", "tests/", "docs/", "benchmarks/", ".github/images/")
+    single = {"LICENSE", "README.md", "CHANGELOG.md", "CITATION.cff", "CONTRIBUTING.md"}
+    single |= {"pyproject.toml", "setup.py", "setup.cfg", "PKG-INFO", "MANIFEST.in"}
     assert [name for name in sdist if not name.startswith(allowed) and name not in single] == []
+    made = ("docs/_build/", "docs/_pictures/", "docs/auto_gallery/", "docs/api/generated/")
+    assert [name for name in sdist if name.startswith(made) or "__pycache__" in name] == []
