@@ -109,7 +109,3 @@ def test_kernels_init_is_only_a_docstring() -> None:
     tree = ast.parse((ROOT / "kernels" / "__init__.py").read_text(encoding="utf-8"))
     assert ast.get_docstring(tree)
     assert len(tree.body) == 1
-
-
-def test_version_is_the_same_everywhere() -> None:
-    assert upsample.__version__ == SETUP["project"]["version"]
