@@ -109,6 +109,7 @@ class EmulatedDevice:
         if why is not None:
             pytest.skip(why)
         self.index_limit, self.processors, self.shared_limit = index_limit, processors, 227 << 10
+        self.xp: ModuleType = np
         self.order, self.launches = order, list[Launch]()
         self._fault = fault
         self._tables = Tables(np.ascontiguousarray)

@@ -51,7 +51,8 @@ def _spread(kernel: int) -> SpreadPlan:
 @pytest.mark.parametrize("shape", [(2**27, 1, 512), (2**30, 1, 512), (2**31 - 1, 1, 3), (5, 2**28, 512)])
 def test_threads_that_move_are_counted_in_32_bits(shape: tuple[int, int, int]) -> None:
     down, along = (AxisRule(n, 2 * n, "nearest", (0.5, 1.0), False, False, 0.0, Rounding.FLOAT32) for n in shape[1:])
-    (step,) = plan_resize(ResizePlan((1, 2), (down, along)), shape, "uint8", 1, True, 2**31, 132)
+    plan = ResizePlan((1, 2), (down, along))
+    (step,) = plan_resize(plan, shape, "uint8", 1, aligned=True, one_by_one=False, limit=2**31, processors=132)
     assert step.launch.grid[0] <= 2**24
     assert step.size == 4 * math.prod(shape)
 

@@ -10,6 +10,7 @@ from upsample.arguments import check_addressable, check_room
 from upsample.arrays import Array, ArrayT
 from upsample.autograd.tape import follow, followed
 from upsample.engines import dispatch
+from upsample.errors import Raw, bad_type
 from upsample.plans.resize import ResizePlan
 
 __all__ = ["resize"]
@@ -53,6 +54,7 @@ def resize(
     check_addressable(op, arguments[1], shape, shape, arrays.itemsize(x))
     if out is not None:
         arrays.check_out(op, out, shape, x.dtype, {arguments[0]: x})
+    _check_sums(op, arguments[0], xp, plan, x)
     if followed(x):
         from upsample.ops import gradients  # which imports this module
 
@@ -61,3 +63,13 @@ def resize(
     if out is None:
         check_room(xp, x, shape)
     return cast(ArrayT, arrays.in_order_of(x, run(xp, plan, arrays.native_order(x), out)))
+
+
+def _check_sums(op: str, argument: str, xp: ModuleType, plan: ResizePlan, x: Array) -> None:
+    """Raise TypeError where sums of 32-bit integers need float64 and the library has none, as JAX by default."""
+    name = arrays.dtype_name(x)
+    if name not in ("int32", "uint32") or plan.only_moves or plan.arithmetic.sums != "float64":
+        return
+    if arrays.double(xp) != xp.float64:
+        rule = "its sums need float64, which JAX has switched off"
+        raise bad_type(op, argument, Raw(f"<dtype {name}>"), rule, "call jax.config.update('jax_enable_x64', True)")

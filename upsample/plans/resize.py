@@ -19,6 +19,7 @@ from enum import Enum
 from functools import lru_cache
 from typing import Any
 
+from upsample.plans.arithmetic import TORCH_BYTES, Arithmetic
 from upsample.plans.makers import MAKERS
 
 __all__ = ["AxisRule", "Cut", "ResizePlan", "Rounding", "identity", "tabled"]
@@ -154,15 +155,18 @@ class ResizePlan:
         The same axes in the order in which they are filtered; empty for the last one first, or, where nothing is
         rounded between them, for the order that the sizes decide (`filtered`). A part of a plan has the order of the
         whole plan, because its own sizes may decide otherwise.
+    arithmetic : Arithmetic
+        How an array of integers is summed and rounded.
     """
 
     axes: tuple[int, ...]
     rules: tuple[AxisRule, ...]
     order: tuple[int, ...] = ()
+    arithmetic: Arithmetic = TORCH_BYTES
     _hash: int = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "_hash", hash((self.axes, self.rules, self.order)))
+        object.__setattr__(self, "_hash", hash((self.axes, self.rules, self.order, self.arithmetic)))
 
     def __hash__(self) -> int:
         return self._hash  # computed once, because engines look every call up by its plan
@@ -211,4 +215,4 @@ class ResizePlan:
 
 @lru_cache(maxsize=512)
 def _transposed(plan: ResizePlan) -> ResizePlan:
-    return ResizePlan(plan.axes, tuple(rule.transpose() for rule in plan.rules), plan.order[::-1])
+    return replace(plan, rules=tuple(rule.transpose() for rule in plan.rules), order=plan.order[::-1])

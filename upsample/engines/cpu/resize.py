@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from types import ModuleType
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, cast
 
 import numpy as np
 
@@ -21,6 +21,7 @@ from upsample.engines import result_pool, threads
 from upsample.engines.cpu import resize_nearest, resize_passes
 from upsample.engines.cpu.compile import bound, frozen
 from upsample.engines.cpu.stream import pays
+from upsample.plans.arithmetic import Arithmetic
 from upsample.plans.resize import ResizePlan
 
 __all__ = ["ready", "run"]
@@ -40,6 +41,8 @@ class _Work:
     ----------
     shape : tuple of int
         Of the result.
+    arithmetic : Arithmetic
+        Of the plan.
     view : dtype or None
         As which both arrays are taken, for a filter that does not convert.
     task : Move, Filter or None
@@ -52,6 +55,7 @@ class _Work:
     """
 
     shape: tuple[int, ...]
+    arithmetic: Arithmetic
     view: np.dtype[Any] | None
     task: resize_nearest.Move | resize_passes.Filter | None
     past: resize_passes.Filter | None
@@ -115,23 +119,32 @@ def _work(plan: ResizePlan, x: _Array) -> _Work:
         if plan.only_moves:
             task = resize_nearest.plan_move(x.shape, active, x.dtype.itemsize)
             view = task.dtype
-        elif name == "uint8":
-            view = x.dtype
-            task = resize_passes.plan_filter(x.shape, plan, name, 1, False)
         else:
-            pair = 2 if name in arrays.COMPLEX else 1
-            sums = "float64" if name in ("float64", "complex128") else "float32"
-            compact = name in ("float16", "bfloat16")
-            view = None if compact else np.dtype(sums)
-            task = resize_passes.plan_filter(x.shape, plan, sums, pair, compact)
+            view, task = _filter(plan, x.shape, name)
     past = None
     if isinstance(task, resize_passes.Filter) and view is not None and pays(math.prod(shape) * x.itemsize, fresh=False):
         past = task.streamed()
-    work = _Work(shape, view, task, past, () if task is None or view is None or past else _calls(task))
+    work = _Work(shape, plan.arithmetic, view, task, past, () if task is None or view is None or past else _calls(task))
     if len(_works) >= _KEPT:
         _works.clear()
     _works[plan, x.shape, x.dtype] = work
     return work
+
+
+def _filter(plan: ResizePlan, shape: tuple[int, ...], name: str) -> tuple[np.dtype[Any] | None, resize_passes.Filter]:
+    """Lay out what makes sums of arrays of the dtype `name`, and say as what the arrays are taken."""
+    pair = 2 if name in arrays.COMPLEX else 1
+    integers, arithmetic = name in arrays.INTEGER, plan.arithmetic
+    if integers and arithmetic.sums == "fixed":
+        sums = name
+    elif integers:
+        sums = arithmetic.sums
+    else:
+        sums = "float64" if name in ("float64", "complex128") else "float32"
+    compact = name in ("float16", "bfloat16") or (integers and sums != name)
+    each_axis = integers and arithmetic.each_axis
+    task = resize_passes.plan_filter(shape, plan, sums, pair, compact=compact, each_axis=each_axis)
+    return None if compact else np.dtype(sums), task
 
 
 def _calls(
@@ -156,7 +169,7 @@ def _fill(work: _Work, x: _Array, result: _Array, *, fresh: bool) -> None:
     assert task is not None
     if work.view is None:
         assert isinstance(task, resize_passes.Filter)
-        _converted(task, x, result)
+        _converted(work.arithmetic, task, x, result)
         return
     src, dst = _flat(x, work.view), result.reshape(-1).view(work.view)
     if not dst.flags.aligned:  # complex numbers in an odd place, taken as wider integers
@@ -197,9 +210,17 @@ def _run(task: resize_nearest.Move | resize_passes.Filter, src: _Array, dst: _Ar
         threads.each_block(lambda job: task.run(src, dst, job, spare), task.jobs)
 
 
-def _converted(task: resize_passes.Filter, x: _Array, result: _Array) -> None:
-    """Filter an array of a dtype that Numba does not take, converting job by job."""
+def _converted(arithmetic: Arithmetic, task: resize_passes.Filter, x: _Array, result: _Array) -> None:
+    """Filter an array of a dtype that Numba does not take, or that has no sums of its own, converting job by job."""
     source, target = x.reshape(task.shape), result.reshape(task.out_shape)
+    name = arrays.dtype_name(x)
+    integers = name in arrays.INTEGER
+    sums = np.dtype(arithmetic.sums if integers else "float32")
+
+    def rounded(made: _Array) -> _Array:
+        return cast(_Array, arithmetic.rounded(np, made, name)) if integers else made
+
+    between = rounded if integers and arithmetic.each_axis else None
 
     @np.errstate(invalid="ignore", over="ignore")
     def job(block: int) -> None:
@@ -207,12 +228,12 @@ def _converted(task: resize_passes.Filter, x: _Array, result: _Array) -> None:
         begin = block // len(task.strips) * task.planes_step
         planes = slice(begin, begin + task.planes_step)
         (a, b), (c, d) = strip.source
-        part = np.ascontiguousarray(source[planes, a:b, c:d].astype(np.float32))
+        part = np.ascontiguousarray(source[planes, a:b, c:d].astype(sums))
         count = len(part)
         (a, b), (c, d) = strip.target
-        filled = np.empty((count, b - a, d - c, target.shape[3]), dtype=np.float32)
-        scratch = [np.empty(count * n, dtype=np.float32) for n in strip.scratch]
-        resize_passes.filtered(strip, frozen(part.reshape(-1)), filled.reshape(-1), 0, count, scratch)
-        target[planes, a:b, c:d] = filled
+        filled = np.empty((count, b - a, d - c, target.shape[3]), dtype=sums)
+        scratch = [np.empty(count * n, dtype=sums) for n in strip.scratch]
+        resize_passes.filtered(strip, frozen(part.reshape(-1)), filled.reshape(-1), 0, count, scratch, between)
+        np.copyto(target[planes, a:b, c:d], rounded(filled), casting="unsafe")
 
     threads.each_block(job, task.jobs)

@@ -25,6 +25,7 @@ from upsample.plans.resize import AxisRule, ResizePlan, identity
 __all__ = ["Filter", "Pass", "Strip", "plan_filter"]
 
 _Array: TypeAlias = np.ndarray[Any, np.dtype[Any]]
+_Between: TypeAlias = Callable[[_Array], object] | None
 _Range: TypeAlias = tuple[int, int]
 
 _JOB_BYTES = 1 << 20
@@ -132,25 +133,29 @@ class Filter:
         begin = block // len(self.strips) * self.planes_step
         planes = min(self.planes_step, self.shape[0] - begin)
         if len(strip.passes) == 1:
-            filtered(strip, src, dst, begin, planes, [])
+            filtered(strip, src, dst, begin, planes, [], None)
             return
         try:
             scratch = spare.pop()
         except IndexError:
             most = [max(s.scratch[i] for s in self.strips) for i in range(len(strip.scratch))]
             scratch = [np.empty(n * self.planes_step, dtype=dst.dtype) for n in most]
-        filtered(strip, src, dst, begin, planes, scratch)
+        filtered(strip, src, dst, begin, planes, scratch, None)
         spare.append(scratch)
 
 
-def filtered(strip: Strip, src: _Array, dst: _Array, begin: int, planes: int, scratch: list[_Array]) -> None:
-    """Run the passes of a strip on `planes` planes from `begin` on."""
+def filtered(
+    strip: Strip, src: _Array, dst: _Array, begin: int, planes: int, scratch: list[_Array], between: _Between
+) -> None:
+    """Run the passes of a strip on `planes` planes from `begin` on; `between` changes what each but the last made."""
     last = len(strip.passes) - 1
     for place, step in enumerate(strip.passes):
         s0 = step.s0 + begin * step.s_plane if place == 0 else step.s0
         source = src if place == 0 else frozen(scratch[place - 1])
         target, d0 = (dst, step.d0 + begin * step.d_plane) if place == last else (scratch[place], step.d0)
         step.function(source, s0, target, d0, planes * step.outer, *step.arguments)
+        if between is not None and place < last:
+            between(target[: planes * strip.scratch[place]])
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -313,19 +318,21 @@ def _kernel(
     return resize_float.rows, (low, high - low, *exact, *tables)
 
 
-def plan_filter(shape: tuple[int, ...], plan: ResizePlan, dtype: str, pair: int, compact: bool) -> Filter:
+def plan_filter(
+    shape: tuple[int, ...], plan: ResizePlan, dtype: str, pair: int, *, compact: bool, each_axis: bool
+) -> Filter:
     """Lay out a filtering resize of a contiguous array of `shape`.
 
     `dtype` is the dtype of sums, "uint8" for bytes; `pair` the values of an element, two for complex numbers; `compact`
-    says whether the input has another dtype.
+    says whether the input has another dtype; `each_axis` whether sums are rounded after each axis.
     """
     active = sorted(plan.turns(), key=lambda turn: turn[0])
     begin, end = active[0][0], active[-1][0]
     rules = [identity(n) for n in shape[begin : end + 1]]
     for axis, rule in active:
         rules[axis - begin] = rule
-    order = tuple(axis - begin for axis in plan.filtered(dtype == "uint8"))
-    geometry = _Geometry(tuple(rules), order, math.prod(shape[end + 1 :]) * pair, dtype, compact, True)
+    order = tuple(axis - begin for axis in plan.filtered(each_axis))
+    geometry = _Geometry(tuple(rules), order, math.prod(shape[end + 1 :]) * pair, dtype, compact, not each_axis)
     planes = math.prod(shape[:begin])
     outs = [rule.out_size for rule in rules]
     itemsize = 1 if dtype == "uint8" else np.dtype(dtype).itemsize

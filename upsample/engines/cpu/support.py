@@ -22,7 +22,7 @@ _LARGEST_WINDOW = 1 << 14
 _REAL = arrays.FLOATING | arrays.INTEGER | {"bool"}
 _DTYPES: Mapping[str, frozenset[str]] = MappingProxyType(
     {
-        "resize": arrays.FLOATING | arrays.COMPLEX | {"uint8"},
+        "resize": arrays.FLOATING | arrays.COMPLEX | arrays.INTEGER,
         "pool": _REAL,
         "unpool": arrays.MOVABLE,
         "gather": arrays.MOVABLE - {"complex128"},

@@ -37,6 +37,8 @@ class Device(Protocol):
 
     Attributes
     ----------
+    xp : module
+        The namespace of its arrays.
     index_limit : int
         Offsets from here on need 64-bit indices.
     processors : int
@@ -45,6 +47,7 @@ class Device(Protocol):
         Bytes of shared memory that a block can have.
     """
 
+    xp: ModuleType
     index_limit: int
     processors: int
     shared_limit: int
@@ -108,6 +111,7 @@ class CupyDevice:
 
         self.index_limit = INDEX_LIMIT
         self._cupy, self._number = cupy, number
+        self.xp = cupy
         properties = cupy.cuda.runtime.getDeviceProperties(number)
         self.processors = int(properties["multiProcessorCount"])
         self.shared_limit = int(properties["sharedMemPerBlockOptin"])

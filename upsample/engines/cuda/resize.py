@@ -7,13 +7,15 @@ fused pass as long as their taps are few; else one axis after the other, the las
 from __future__ import annotations
 
 import math
-from functools import lru_cache
+from collections.abc import Callable
+from functools import lru_cache, partial
 from types import ModuleType
 from typing import Any
 
 from upsample import arrays
 from upsample.arrays import Array
 from upsample.engines.cuda import device
+from upsample.engines.cuda.device import Device
 from upsample.engines.cuda.resize_axis import plan_axis
 from upsample.engines.cuda.resize_fused import Box, fuses, plan_fused
 from upsample.engines.cuda.resize_move import plan_moves
@@ -31,31 +33,61 @@ def run(xp: ModuleType, plan: ResizePlan, x: Array, out: Array | None) -> Array:
         target = Target(gpu, xp, shape, x, x.dtype, out)
         if 0 in shape:
             return target.finished()
-        source = gpu.borrow(x)
-        aligned = (_address(source) | _address(target.memory)) % 16 == 0
+        source, made, name = gpu.borrow(x), target.memory, arrays.dtype_name(x)
+        rounds = name in arrays.INTEGER and not plan.only_moves and plan.arithmetic.sums != "fixed"
+        if rounds:  # such integers are filtered as floating-point numbers
+            source = source.astype(plan.arithmetic.sums)
+            made = gpu.empty(shape, source.dtype)
+        aligned = (_address(source) | _address(made)) % 16 == 0
+        dtype, item = (plan.arithmetic.sums, source.itemsize) if rounds else (name, arrays.itemsize(x))
+        between = partial(plan.arithmetic.rounded, gpu.xp, dtype=name) if rounds and plan.arithmetic.each_axis else None
         passes = plan_resize(
-            plan, tuple(x.shape), arrays.dtype_name(x), arrays.itemsize(x), aligned, gpu.index_limit, gpu.processors
+            plan,
+            tuple(x.shape),
+            dtype,
+            item,
+            aligned=aligned,
+            one_by_one=between is not None,
+            limit=gpu.index_limit,
+            processors=gpu.processors,
         )
         if not passes:
-            target.memory[...] = source
-        for step in passes:
-            made: Any = target.memory if step is passes[-1] else gpu.empty((step.size,), step.dtype)
-            tables: list[Any] = []
-            for make, key, kept in step.tables:
-                found = gpu.tables(make, *key) if make is not None else (None,)
-                tables += [found[i] for i in kept]
-            gpu.launch(step.launch, source, made, *tables)
-            source = made
+            made[...] = source
+        _launch(gpu, passes, source, made, between)
+        if rounds:
+            target.memory[...] = plan.arithmetic.rounded(gpu.xp, made, name)
         return target.finished()
+
+
+def _launch(
+    gpu: Device, passes: tuple[Pass, ...], source: Any, result: Any, between: Callable[[Any], Any] | None
+) -> None:
+    """Run the passes one after the other, from `source` to `result`; `between` two passes an array is changed."""
+    for step in passes:
+        made = result if step is passes[-1] else gpu.empty((step.size,), step.dtype)
+        tables: list[Any] = []
+        for make, key, kept in step.tables:
+            found = gpu.tables(make, *key) if make is not None else (None,)
+            tables += [found[i] for i in kept]
+        gpu.launch(step.launch, source, made, *tables)
+        source = made if between is None or made is result else between(made)
 
 
 @lru_cache(maxsize=1024)
 def plan_resize(
-    plan: ResizePlan, shape: tuple[int, ...], dtype: str, item: int, aligned: bool, limit: int, processors: int
+    plan: ResizePlan,
+    shape: tuple[int, ...],
+    dtype: str,
+    item: int,
+    *,
+    aligned: bool,
+    one_by_one: bool,
+    limit: int,
+    processors: int,
 ) -> tuple[Pass, ...]:
     """Plan the passes over an array of some shape and dtype, of `item` bytes; none where it is only copied.
 
-    `aligned` where it and the result begin at a multiple of 16 bytes.
+    `aligned` where it and the result begin at a multiple of 16 bytes; `one_by_one` where no two axes may be one pass.
     """
     turns = plan.turns()
     active = sorted(turns, key=lambda turn: turn[0])
@@ -66,7 +98,7 @@ def plan_resize(
     if dtype in arrays.COMPLEX:  # two numbers side by side
         shape, dtype = (*shape, 2), "float32" if dtype == "complex64" else "float64"
     first, last = active[0][0], active[-1][0]
-    if last - first + 1 == len(active) and list(turns) == active[::-1]:
+    if last - first + 1 == len(active) and list(turns) == active[::-1] and not one_by_one:
         box = Box(math.prod(shape[:first]), tuple(rule for _, rule in active), math.prod(shape[last + 1 :]))
         if fuses(box, dtype, limit):
             return (plan_fused(box, dtype, aligned, processors),)

@@ -24,7 +24,7 @@ __all__ = ["supports", "unusable"]
 
 _DTYPES: Mapping[str, frozenset[str]] = MappingProxyType(
     {
-        "resize": arrays.FLOATING | arrays.COMPLEX | {"uint8"},
+        "resize": arrays.FLOATING | arrays.COMPLEX | arrays.INTEGER,
         "pool": arrays.FLOATING | arrays.INTEGER | {"bool"},
         "unpool": arrays.MOVABLE,
         "gather": arrays.MOVABLE,

@@ -61,14 +61,14 @@ class Band:
     matrix: Table
 
 
-def table_of(rule: AxisRule, saturate: bool, begin: int, end: int) -> Taps:
-    """Return the taps of outputs ``[begin, end)``; uint8 has weights of its own."""
-    return fixed_point(rule).table.rows(begin, end) if saturate else taps_between(rule, begin, end)
+def table_of(rule: AxisRule, fixed: bool, begin: int, end: int) -> Taps:
+    """Return the taps of outputs ``[begin, end)``; `fixed` ones for integers."""
+    return fixed_point(rule).table.rows(begin, end) if fixed else taps_between(rule, begin, end)
 
 
 @lru_cache(maxsize=64)
 def bands(
-    rule: AxisRule, saturate: bool, begin: int, end: int, low: int, inner: int, columns: bool, dtype: str
+    rule: AxisRule, fixed: bool, begin: int, end: int, low: int, inner: int, columns: bool, dtype: str
 ) -> tuple[Band, ...]:
     """Cut rows ``[begin, end)`` of the tap matrix into dense blocks.
 
@@ -76,8 +76,8 @@ def bands(
     ----------
     rule : AxisRule
         The axis.
-    saturate : bool
-        Whether weights are those of uint8.
+    fixed : bool
+        Whether weights are multiples of a power of two.
     begin, end : int
         Outputs.
     low : int
@@ -89,7 +89,7 @@ def bands(
     dtype : str
         Of the blocks.
     """
-    table = table_of(rule, saturate, begin, end)
+    table = table_of(rule, fixed, begin, end)
     outputs, inputs = end - begin, int((table.first + table.count).max()) - low
     width = outputs
     if max(rule.in_size, rule.out_size) * inner > _DENSE:

@@ -21,6 +21,7 @@ from upsample.arrays import Array
 from upsample.engines.portable.bands import table_of
 from upsample.engines.portable.resize_layout import Layout, Step, Strip
 from upsample.engines.portable.results import Target, deliver, each_tile, empty, quiet, scalar, tile_bytes, write
+from upsample.plans.arithmetic import TORCH_BYTES
 from upsample.plans.resize import ResizePlan
 from upsample.plans.taps import fixed_point
 
@@ -88,7 +89,7 @@ def _dtype_of_sums(xp: ModuleType, layout: Layout) -> Any:
     if layout.sums != "float64":
         return xp.float32
     double = arrays.double(xp)
-    whole = layout.saturate and all(fixed_point(rule).sums == "int32" for _, rule in layout.active)
+    whole = layout.fixed and all(fixed_point(rule).sums == "int32" for _, rule in layout.active)
     return xp.int32 if whole and double != xp.float64 else double
 
 
@@ -125,7 +126,7 @@ class _Tile:
         part = self._cut(part)
         planes, tile = part.shape[0], part
         direct = self.layout.direct and tile.dtype == target.dtype
-        sure = not self.layout.sums.startswith("float") or self.layout.saturate or self._tame(part, target)
+        sure = not self.layout.sums.startswith("float") or self.layout.integers or self._tame(part, target)
         for step in self.strip.steps:
             shape, last = (planes * step.before, *step.out_shape), step is self.strip.steps[-1]
             if direct and last:
@@ -184,12 +185,12 @@ class _Tile:
         tile = self._cut(part) if part.shape[1] != self.strip.source[1] - self.strip.source[0] else part
         tile = arrays.astype(self.xp, tile, self.accumulator)
         for step in self.strip.every:
-            tile = self._round(self._weigh(tile, step.axis, step), step)
+            tile = self._rounded(self._weigh(tile, step.axis, step), step, step is self.strip.every[-1])
         return tile
 
     def _weigh(self, tile: Any, axis: int, step: Step) -> Any:
         """Filter one axis by a sum over taps, each a gather."""
-        xp, table = self.xp, table_of(step.rule, self.layout.saturate, step.begin, step.end)
+        xp, table = self.xp, table_of(step.rule, self.layout.fixed, step.begin, step.end)
         first, count, weight = table.first - step.low, table.count, table.weight
         if self._is_whole:
             weight = weight * 2.0 ** fixed_point(step.rule).shift
@@ -218,20 +219,18 @@ class _Tile:
         """Whether sums are integers."""
         return bool(self.accumulator == self.xp.int32) and not self.layout.moves
 
-    def _round(self, tile: Any, step: Step) -> Any:
-        """For uint8, torch rounds and clamps after each axis."""
-        if not self.layout.saturate:
+    def _rounded(self, tile: Any, step: Step, last: bool) -> Any:
+        """Round and clamp the sums of integers after an axis, where the plan says so; NumPy arrays in place."""
+        layout = self.layout
+        arithmetic = layout.plan.arithmetic
+        if not layout.integers or not (last or arithmetic.each_axis):
             return tile
         if self._is_whole:
             shift = fixed_point(step.rule).shift
             return self.xp.clip((tile + (1 << shift >> 1)) >> shift, 0, 255)
-        return self.xp.clip(self.xp.floor(tile + 0.5), 0.0, 255.0)
-
-    def _rounded(self, tile: Any, step: Step, last: bool) -> Any:
-        """Do the same, NumPy in place, for the tile is no one else's; behind the last axis bytes cut the rest off."""
-        if not self.layout.saturate or self.xp is not np:
-            return self._round(tile, step)
-        tile += 0.5
+        if self.xp is not np or arithmetic != TORCH_BYTES:
+            return arithmetic.rounded(self.xp, tile, layout.name)
+        tile += 0.5  # the same in fewer calls: behind the last axis the cast to bytes drops the fraction
         if not last:
             np.floor(tile, out=tile)
         return np.clip(tile, 0.0, 255.0, out=tile) if step.clamps else tile

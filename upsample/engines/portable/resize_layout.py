@@ -112,6 +112,10 @@ class Layout:
 
     Attributes
     ----------
+    plan : ResizePlan
+        What is laid out.
+    name : str
+        The array's dtype.
     result : tuple of int
         Shape of the result.
     shape : tuple of int
@@ -124,8 +128,10 @@ class Layout:
         Of a plane of the result.
     active, turns : list of (int, AxisRule)
         The axes of `shape` that change, ascending; in the order in which they are filtered.
-    moves, saturate : bool
-        Whether values only move; whether they are uint8, else.
+    moves, integers : bool
+        Whether values only move; whether they are integers, else, whose sums are rounded.
+    fixed : bool
+        Whether integers are weighed by multiples of a power of two.
     sums : str
         The dtype of sums.
     direct : bool
@@ -141,11 +147,12 @@ class Layout:
     """
 
     def __init__(self, plan: ResizePlan, shape: tuple[int, ...], name: str, item: int, most: int) -> None:
-        self.plan = plan
+        self.plan, self.name = plan, name
         self.result = plan.out_shape(shape)
         self.active = sorted(plan.turns(), key=lambda turn: turn[0])
         self.moves = plan.only_moves
-        self.saturate = name == "uint8" and not self.moves
+        self.integers = name in arrays.INTEGER and not self.moves
+        self.fixed = self.integers and plan.arithmetic.sums == "fixed"
         self.index: Table | None = None
         self.matrices: list[tuple[tuple[int, ...], Table, bool]] = []
         if not self.active or 0 in self.result:
@@ -155,15 +162,17 @@ class Layout:
         self.shape, after, self.active = _canonical(shape, self.active)
         self.turns = [(axis, dict(self.active)[axis]) for axis in turns]
         self.sums = name if self.moves else arrays.accumulator(name)
-        if self.saturate:  # in which they are exact
+        if self.fixed:  # in which they are exact
             exact = all(fixed_point(rule).fits_float32 for _, rule in self.active)
             self.sums = "float32" if exact else "float64"
+        elif self.integers:
+            self.sums = plan.arithmetic.sums
         self.rows = after[1]
         rest = math.prod(after[2:])
         alone = len(self.active) == 1 and (rest == 1 or (rest < _FEW_VALUES and not self.moves))
         self.each = rest if alone else 1
         self.target = (after[0], self.rows * rest) if alone else (after[0], self.rows, rest)
-        self.direct = not self.saturate and not (self.active[0][1].copies and not self.moves)
+        self.direct = not self.integers and not (self.active[0][1].copies and not self.moves)
         self.direct = self.direct and self.turns == self.active[::-1]
         self.gathered = max(rule.out_size for _, rule in self.active) > _LONG
         most = min(most, _GATHERED_BYTES) if self.gathered else most
@@ -226,9 +235,9 @@ class Layout:
         few = as_rows and before * self.shape[0] < _FEW_ROWS and rule.out_size > _DENSE
         blocks: tuple[Band, ...] = ()
         if not self.moves and not few and rule.out_size <= _LONG:
-            blocks = bands(rule, self.saturate, begin, end, low, inner if as_rows else 1, not as_rows, self.sums)
+            blocks = bands(rule, self.fixed, begin, end, low, inner if as_rows else 1, not as_rows, self.sums)
         multiply = multiply_rows if as_rows else multiply_columns
-        clamps = self.saturate and _overshoots(rule)
+        clamps = self.fixed and _overshoots(rule)
         return Step(axis, rule, begin, end, low, before, inner, shapes[0], shapes[1], copies, blocks, multiply, clamps)
 
 
