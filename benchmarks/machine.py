@@ -8,7 +8,7 @@ from typing import Any
 
 from upsample import info
 from upsample.bench.calm import Others
-from upsample.engines import threads
+from upsample.engines.thread_count import get_num_threads
 
 PACKAGES = ("numpy", "numba", "torch", "opencv-python-headless", "opencv-python", "pillow", "scikit-image", "scipy")
 
@@ -27,7 +27,7 @@ def about() -> dict[str, Any]:
         "cpu": info.cpu(),
         "system": f"{platform.system()} {platform.release()}",
         "python": platform.python_version(),
-        "threads": threads.number(),
+        "threads": get_num_threads(),
         "blas": _blas(info.numpy_pool(threadpool_info())),
         "versions": {name: found for name in PACKAGES if (found := info.version_of(name))},
         "load": [round(value, 2) for value in os.getloadavg()] if hasattr(os, "getloadavg") else [],

@@ -6,6 +6,7 @@
 
 from upsample import chainer, nn
 from upsample.engines.dispatch import explain
+from upsample.engines.thread_count import get_num_threads, num_threads, set_num_threads
 from upsample.functional import *  # noqa: F403
 from upsample.functional import __all__ as _functional
 from upsample.gradients import vjp
@@ -13,7 +14,17 @@ from upsample.native import resize
 
 __version__ = "0.1.0.dev0"
 
-__all__ = ["chainer", "explain", "nn", "resize", "vjp", *_functional]
+__all__ = [
+    "chainer",
+    "explain",
+    "get_num_threads",
+    "nn",
+    "num_threads",
+    "resize",
+    "set_num_threads",
+    "vjp",
+    *_functional,
+]
 
 
 def __dir__() -> list[str]:

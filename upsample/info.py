@@ -14,8 +14,9 @@ from typing import Any
 import numpy as np
 
 import upsample
-from upsample.engines import result_pool, threads
+from upsample.engines import cores, result_pool
 from upsample.engines.dispatch import ENGINES
+from upsample.engines.thread_count import get_num_threads
 
 __all__ = ["SPOILERS", "blas", "cpu", "cuda", "engines", "info", "kernels", "numpy_pool", "version_of", "versions"]
 
@@ -60,9 +61,9 @@ def cpu() -> str:
         Such as ``"AMD EPYC 7B13, 2 of 8 cores"``.
     """
     total = os.cpu_count() or 1
-    usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else total
-    cores = f"{usable} of {total} cores" if usable < total else f"{total} core" + "s" * (total > 1)
-    return f"{_model()}, {cores}"
+    usable = cores.usable()
+    words = f"{usable} of {total} cores" if usable < total else f"{total} core" + "s" * (total > 1)
+    return f"{_model()}, {words}"
 
 
 def _model() -> str:
@@ -223,7 +224,7 @@ def info() -> int:
     int
         0.
     """
-    number = f"{threads.number()} a call (UPSAMPLE_NUM_THREADS, or the cores this process may use)"
+    number = f"{get_num_threads()} a call (see upsample.get_num_threads for what sets it)"
     kept = f"up to {result_pool.keeps() >> 20} MiB of results that are gone are kept for new ones (UPSAMPLE_KEEP_MIB)"
     devices: Sequence[tuple[str, str]] = [
         ("CPU", cpu()),

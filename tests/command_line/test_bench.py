@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import json
-import os
 import subprocess
 import sys
 import threading
@@ -212,11 +211,10 @@ def test_threads_are_counted_from_one(number: str, capsys: pytest.CaptureFixture
 def test_threads_are_everyones_and_given_back(monkeypatch: pytest.MonkeyPatch) -> None:
     torch = pytest.importorskip("torch")
     monkeypatch.delenv("UPSAMPLE_NUM_THREADS", raising=False)
-    before = torch.get_num_threads()
+    before, ours = torch.get_num_threads(), upsample.get_num_threads()
     with calm.thread_count(3) as number:
-        assert (number, torch.get_num_threads(), os.environ["UPSAMPLE_NUM_THREADS"]) == (3, 3, "3")
-    assert torch.get_num_threads() == before
-    assert "UPSAMPLE_NUM_THREADS" not in os.environ
+        assert (number, torch.get_num_threads(), upsample.get_num_threads()) == (3, 3, 3)
+    assert (torch.get_num_threads(), upsample.get_num_threads()) == (before, ours)
 
 
 def test_rows_that_an_engine_cannot_run_are_left_out(capsys: pytest.CaptureFixture[str]) -> None:

@@ -45,9 +45,7 @@ def test_neighbouring_blocks_on_one_thread() -> None:
     assert second[:40] == list(range(50, 90))
 
 
-def test_the_number_of_threads(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("UPSAMPLE_NUM_THREADS", "3")
-    assert threads.number() == 3
+def test_the_number_of_threads() -> None:
     seen = set()
     barrier = threading.Barrier(3, timeout=20)
 
@@ -55,26 +53,13 @@ def test_the_number_of_threads(monkeypatch: pytest.MonkeyPatch) -> None:
         barrier.wait()  # passes only with three threads at work
         seen.add(threading.get_ident())
 
-    threads.each_block(block, 3)
+    with upsample.num_threads(3):
+        threads.each_block(block, 3)
     assert len(seen) == 3
-    for nonsense in ("", "0", "-2", "many"):
-        monkeypatch.setenv("UPSAMPLE_NUM_THREADS", nonsense)
-        assert threads.number() >= 1
-    monkeypatch.setenv("UPSAMPLE_NUM_THREADS", "1")
     seen.clear()
-    threads.each_block(lambda _: seen.add(threading.get_ident()), 9)
+    with upsample.num_threads(1):
+        threads.each_block(lambda _: seen.add(threading.get_ident()), 9)
     assert seen == {threading.get_ident()}
-
-
-@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="this system has no CPU affinity to follow")
-def test_the_affinity_is_followed() -> None:
-    code = (
-        "import os; os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})\n"
-        "from upsample.engines import threads; print(threads.number())"
-    )
-    env = {name: value for name, value in os.environ.items() if name != "UPSAMPLE_NUM_THREADS"}
-    got = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=env)
-    assert got.stdout.strip() == "1"
 
 
 @pytest.mark.parametrize("where", ["caller", "helper", "both"])

@@ -12,7 +12,7 @@ from importlib import import_module
 from importlib.util import find_spec
 from typing import Any
 
-from upsample.engines import threads
+from upsample.engines.thread_count import get_num_threads, num_threads
 
 __all__ = ["Others", "quiet", "thread_count"]
 
@@ -55,10 +55,8 @@ def thread_count(count: int | None) -> Iterator[int]:
     """Let every library of this process use `count` threads; None is as many as we would."""
     with ExitStack() as stack:
         if count is not None:
-            before = os.environ.get("UPSAMPLE_NUM_THREADS")
-            os.environ["UPSAMPLE_NUM_THREADS"] = str(count)
-            stack.callback(_restore, "UPSAMPLE_NUM_THREADS", before)
-        number = threads.number()
+            stack.enter_context(num_threads(count))
+        number = get_num_threads()
         if find_spec("threadpoolctl"):
             stack.enter_context(import_module("threadpoolctl").threadpool_limits(number, user_api="blas"))
         for module, name in (("torch", "num_threads"), ("cv2", "NumThreads")):
@@ -69,13 +67,6 @@ def thread_count(count: int | None) -> Iterator[int]:
                 setter(number)
                 stack.callback(setter, own)
         yield number
-
-
-def _restore(name: str, value: str | None) -> None:
-    if value is None:
-        os.environ.pop(name, None)
-    else:
-        os.environ[name] = value
 
 
 class Others:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from upsample import info
 from upsample.bench.calm import quiet
 from upsample.engines import threads
+from upsample.engines.thread_count import get_num_threads
 
 __all__ = ["Cpu", "Cuda", "Device"]
 
@@ -71,7 +72,7 @@ class Cpu:
         return (time.perf_counter() - begin) / calls
 
     def copying(self, volume: int) -> Callable[[], object]:
-        number = threads.number()
+        number = get_num_threads()
         source, target = np.ones((2, max(volume // 2, 1)), dtype=np.uint8)
         step = -(-source.size // number) if volume > 2**17 else source.size  # as little as this, one thread is faster
         parts = [(target[i : i + step], source[i : i + step]) for i in range(0, source.size, step)]

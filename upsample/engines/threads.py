@@ -22,15 +22,9 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 
-__all__ = ["each_block", "look", "number"]
+from upsample.engines.thread_count import get_num_threads
 
-
-def number() -> int:
-    """Return how many threads a call uses: UPSAMPLE_NUM_THREADS, or the cores this process may use."""
-    asked = os.environ.get("UPSAMPLE_NUM_THREADS", "")
-    if asked.isdecimal() and int(asked) > 0:
-        return int(asked)
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+__all__ = ["each_block", "look"]
 
 
 _here = threading.local()
@@ -151,14 +145,14 @@ def each_block(function: Callable[[int], object], blocks: int, threads: int | No
     blocks : int
         How many.
     threads : int, optional
-        At most so many; None is `number()`.
+        At most so many; None is `get_num_threads()`.
 
     Raises
     ------
     BaseException
         What a block raised, or KeyboardInterrupt, once no thread works on the call any more.
     """
-    helpers = min(number() if threads is None else threads, blocks) - 1
+    helpers = blocks - 1 if blocks <= 1 else min(get_num_threads() if threads is None else threads, blocks) - 1
     if helpers <= 0:
         for block in range(blocks):
             function(block)

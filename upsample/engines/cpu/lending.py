@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from upsample import arrays
+from upsample.engines.thread_count import torch_threads
 
 __all__ = ["is_lendable", "on_tensors"]
 
@@ -28,11 +29,15 @@ def is_lendable(x: Any) -> bool:
 
 
 def on_tensors(run: Callable[..., Any]) -> Callable[..., Any]:
-    """Return an op's `run` for tensors."""
+    """Return an op's `run` for tensors, on as many threads as torch would use."""
 
     def run_on_tensors(_xp: ModuleType, plan: object, *given: Any) -> Any:
         loan = _Loan()
-        return loan.taken_back(run(np, plan, *map(loan.lent, given)))
+        token = torch_threads.set(sys.modules["torch"].get_num_threads())
+        try:
+            return loan.taken_back(run(np, plan, *map(loan.lent, given)))
+        finally:
+            torch_threads.reset(token)
 
     return run_on_tensors
 

@@ -34,6 +34,7 @@ from upsample.engines.cpu.unpool_kernels import (
 )
 from upsample.engines.cpu.unpool_select import Asked, asked, selecting
 from upsample.engines.index_checks import check_range, legal, named_twice
+from upsample.engines.thread_count import get_num_threads
 from upsample.plans.window import SpanAxis, UnpoolPlan, WindowAxis
 
 __all__ = ["Geometry", "geometry", "ready", "run", "targets"]
@@ -196,7 +197,7 @@ def _each(make: Callable[[int, int, int, int], object], planes: int, positions: 
     together = -(-planes // -(-planes // together))  # blocks of one size
     parts = -(-positions // most)
     if planes == 1 and positions > _SPLIT:
-        parts = max(parts, threads.number())
+        parts = max(parts, get_num_threads())
     size = -(-positions // parts)
     found = []
 

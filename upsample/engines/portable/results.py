@@ -13,6 +13,7 @@ from upsample import arrays
 from upsample.arrays import Array
 from upsample.copies import copy
 from upsample.engines import result_pool, threads
+from upsample.engines.thread_count import get_num_threads
 
 __all__ = [
     "WORTH_SHARING",
@@ -92,7 +93,7 @@ def tile_bytes(xp: ModuleType) -> int:
     """Return how large a tile should be."""
     if xp is not np:
         return _TILE_BYTES
-    return max(_TILE_BYTES, min(_SHARED_TILE_BYTES, _ALL_TILES_BYTES // threads.number()))
+    return max(_TILE_BYTES, min(_SHARED_TILE_BYTES, _ALL_TILES_BYTES // get_num_threads()))
 
 
 def plane_cuts(xp: ModuleType, planes: Any) -> list[slice]:

@@ -1,0 +1,241 @@
+"""How many threads a call uses: what the program, its environment and the system say, the nearest first.
+
+A `num_threads` block; `set_num_threads`; UPSAMPLE_NUM_THREADS; for torch tensors, torch's own number; one thread in a
+worker of torch's DataLoader; NUMBA_NUM_THREADS; OMP_NUM_THREADS; one thread in a worker of multiprocessing; the cores
+that affinity and the container's quota leave. A limit set by threadpoolctl holds over all of them.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Any, NamedTuple
+
+from upsample.arguments import integer
+from upsample.engines import cores
+
+__all__ = ["get_num_threads", "num_threads", "set_num_threads", "torch_threads"]
+
+
+class _Setting(NamedTuple):
+    """A number that a program set, and how many forks led to the process that set it."""
+
+    number: int
+    forks: int
+
+
+class _Process:
+    """What this process knows."""
+
+    def __init__(self) -> None:
+        self.forks = 0
+        self.setting: _Setting | None = None
+        self.limit: int | None = None
+        self.default: int | None = None
+        self.knows_threadpoolctl = False
+        self.warned: set[str] = set()
+
+
+_process = _Process()
+_block: ContextVar[_Setting | None] = ContextVar("upsample_num_threads", default=None)
+
+torch_threads: ContextVar[int | None] = ContextVar("upsample_torch_threads", default=None)
+"""torch's own number of threads, while a call of torch tensors runs."""
+
+
+def get_num_threads() -> int:
+    """Return how many threads a call uses here.
+
+    In this order: `num_threads` around the call, `set_num_threads`, the variable UPSAMPLE_NUM_THREADS, torch's number
+    for torch tensors, NUMBA_NUM_THREADS, OMP_NUM_THREADS, and the cores that the process may use, by its affinity and
+    its container's quota. Workers of multiprocessing and of torch's DataLoader use one thread unless one of the first
+    three, or for multiprocessing the environment, says otherwise. A limit of threadpoolctl holds over all.
+
+    Returns
+    -------
+    int
+        At least 1. Results do not depend on it.
+
+    Examples
+    --------
+    >>> import upsample
+    >>> with upsample.num_threads(2):
+    ...     upsample.get_num_threads()
+    2
+    """
+    if not _process.knows_threadpoolctl and "threadpoolctl" in sys.modules:
+        _join_threadpoolctl()
+    count = _unlimited()
+    return count if _process.limit is None else min(count, _process.limit)
+
+
+def set_num_threads(count: int | None) -> None:
+    """Set how many threads a call uses in this process, also for calls in other Python threads.
+
+    Parameters
+    ----------
+    count : int or None
+        At least 1; None lets the environment and the system decide again.
+
+    Returns
+    -------
+    None
+        Nothing.
+
+    Raises
+    ------
+    TypeError
+        `count` is no integer.
+    ValueError
+        `count` is below 1.
+
+    See Also
+    --------
+    num_threads : For the calls of a block only.
+
+    Examples
+    --------
+    >>> import upsample
+    >>> upsample.set_num_threads(1)
+    >>> upsample.get_num_threads()
+    1
+    >>> upsample.set_num_threads(None)
+    """
+    told = None if count is None else integer("set_num_threads", "count", count, least=1)
+    _process.setting = None if told is None else _Setting(told, _process.forks)
+
+
+@contextmanager
+def num_threads(count: int) -> Iterator[None]:
+    """Set how many threads calls use within a block, in this Python thread or task only.
+
+    Parameters
+    ----------
+    count : int
+        At least 1.
+
+    Returns
+    -------
+    context manager
+        For `with`.
+
+    Raises
+    ------
+    TypeError
+        `count` is no integer.
+    ValueError
+        `count` is below 1.
+
+    Examples
+    --------
+    >>> import numpy as np, upsample
+    >>> with upsample.num_threads(1):
+    ...     upsample.resize(np.zeros((2, 2)), scale=2).shape
+    (4, 4)
+    """
+    token = _block.set(_Setting(integer("num_threads", "count", count, least=1), _process.forks))
+    try:
+        yield
+    finally:
+        _block.reset(token)
+
+
+def _unlimited() -> int:
+    return _set(_block.get()) or _set(_process.setting) or _environment() or torch_threads.get() or _default()
+
+
+def _set(setting: _Setting | None) -> int | None:
+    """The number that a program set; a parent's does not hold in its workers, which run beside each other."""
+    if setting is None or (setting.forks != _process.forks and _is_worker()):
+        return None
+    return setting.number
+
+
+def _environment() -> int | None:
+    """The number of UPSAMPLE_NUM_THREADS, which may change at any time."""
+    text = os.environ.get("UPSAMPLE_NUM_THREADS")
+    if not text:
+        return None
+    count = _positive(text)
+    if count is None and text not in _process.warned:
+        _process.warned.add(text)
+        warnings.warn(f"UPSAMPLE_NUM_THREADS={text!r} is ignored: it must be an integer of at least 1", stacklevel=4)
+    return count
+
+
+def _default() -> int:
+    """What other libraries' variables, the kind of process and the system say, looked up once; affinity may change."""
+    if _process.default is None:
+        _process.default = _found()
+    return min(_process.default, cores.affinity())
+
+
+def _found() -> int:
+    usable = cores.usable()
+    if _is_loading_data():
+        return 1
+    for name in ("NUMBA_NUM_THREADS", "OMP_NUM_THREADS"):
+        count = _positive(os.environ.get(name, "").partition(",")[0])  # OpenMP: one number for each level of nesting
+        if count is not None:
+            return min(count, usable)
+    return 1 if _is_worker() else usable
+
+
+def _positive(text: str) -> int | None:
+    text = text.strip()
+    return int(text) if text.isdecimal() and 0 < len(text) < 10 and int(text) > 0 else None
+
+
+def _is_worker() -> bool:
+    """Whether multiprocessing started this process, a pool or an executor most often."""
+    module: Any = sys.modules.get("multiprocessing.process")
+    return module is not None and module.parent_process() is not None
+
+
+def _is_loading_data() -> bool:
+    """Whether this is a worker process of torch's DataLoader, where torch uses one thread itself."""
+    module: Any = sys.modules.get("torch.utils.data")
+    return module is not None and module.get_worker_info() is not None
+
+
+def _join_threadpoolctl() -> None:
+    """Let threadpoolctl see and limit our threads, which belong to no library that it could find by its file.
+
+    NumPy's C module, which is always loaded, stands for them.
+    """
+    _process.knows_threadpoolctl = True
+    threadpoolctl: Any = sys.modules["threadpoolctl"]
+    if not hasattr(threadpoolctl, "register"):  # before version 3.3
+        return
+
+    class Controller(threadpoolctl.LibController):  # type: ignore[misc]
+        user_api = internal_api = "upsample"
+        filename_prefixes = ("_multiarray_umath",)
+
+        def get_num_threads(self) -> int:
+            return get_num_threads()
+
+        def set_num_threads(self, count: int) -> None:
+            _process.limit = count if count < _unlimited() else None  # at a block's end it sets the number from before
+
+        def get_version(self) -> None:
+            return None
+
+        def set_additional_attributes(self) -> None:
+            return None
+
+    threadpoolctl.register(Controller)
+
+
+def _after_fork() -> None:
+    """A child looks anew what it is and what it may use."""
+    _process.forks += 1
+    _process.default = None
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)
