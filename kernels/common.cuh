@@ -58,6 +58,12 @@ DEVICE __nv_bfloat16 narrowed<__nv_bfloat16, float>(float v) {
   return __float2bfloat16_rn(v);
 }
 
+// a * b + c, rounded once. Sums of products say so, and the compiler may fuse no others, so that a sum has the same bits
+// whatever the compiler and the architecture. Integers wrap around.
+DEVICE float fused(float a, float b, float c) { return fmaf(a, b, c); }
+DEVICE double fused(double a, double b, double c) { return fma(a, b, c); }
+DEVICE uint64 fused(uint64 a, uint64 b, uint64 c) { return a * b + c; }
+
 // N values that lie side by side, moved as one: 16 bytes are the widest access of a thread. The address must be a
 // multiple of their size.
 template <typename Scalar, int N>

@@ -239,7 +239,8 @@ struct Sums {
 #pragma unroll
       for (int i = 0; i < OUTPUTS; ++i)
 #pragma unroll
-        for (int j = 0; j < CELLS; ++j) sum[i][j] += a[i / WIDE].at[i % WIDE] * b[j / WIDE].at[j % WIDE];
+        for (int j = 0; j < CELLS; ++j)
+          sum[i][j] = fused(a[i / WIDE].at[i % WIDE], b[j / WIDE].at[j % WIDE], sum[i][j]);
     }
   }
 };
@@ -259,8 +260,8 @@ DEVICE Acc summed_strictly(const SCALAR* x, const SCALAR* arranged, const Tap* t
     const INDEX place = cell_of(column, taps[t], g);
     const SCALAR* const weight = arranged + (int64(taps[t].tap) * g.words * g.padded + output) * CHANNELS;
     for (int c = 0; place >= 0 && c < g.channels; ++c)
-      sum += widened<Acc>(weight[int64(c / CHANNELS) * g.padded * CHANNELS + c % CHANNELS]) *
-             widened<Acc>(x[c * g.source_plane + place]);
+      sum = fused(widened<Acc>(weight[int64(c / CHANNELS) * g.padded * CHANNELS + c % CHANNELS]),
+                  widened<Acc>(x[c * g.source_plane + place]), sum);
   }
   return sum;
 }
@@ -373,7 +374,7 @@ multiply(const SCALAR* __restrict__ x, const SCALAR* __restrict__ arranged, cons
         Pack<SCALAR, Sums::SIDE> made;
 #pragma unroll
         for (int k = 0; k < Sums::SIDE; ++k) {
-          check += sums.at(i, j + k) * Acc(0);
+          check = fused(sums.at(i, j + k), Acc(0), check);
           made.at[k] = narrowed<SCALAR>(sums.at(i, j + k) + added);
         }
         *reinterpret_cast<decltype(made)*>(finished + output * step + p * TILE_CELLS + Sums::cell(j)) = made;

@@ -90,7 +90,7 @@ DEVICE void add(Acc (&sum)[PHASES][RUN], const SCALAR* x, const SCALAR* weight, 
 #pragma unroll
         for (int i = 0; i < RUN; ++i) {
           const INDEX at = begin + place + i * jump;
-          if (!Strict || (at >= 0 && at < width)) sum[p][i] += w * cells[NEAR ? i * JUMP : i];
+          if (!Strict || (at >= 0 && at < width)) sum[p][i] = fused(w, cells[NEAR ? i * JUMP : i], sum[p][i]);
         }
       };
 #if NEAR
@@ -144,7 +144,7 @@ DEVICE void add(Acc (&sum)[PHASES][RUN], const SCALAR* x, const SCALAR* weight, 
 // and its neighbours; weights are the same for all threads of a plane and come from the cache.
 // Accumulator: float32, or float64. Each sum is in the order of channels, rows of taps, taps, in one thread, so results
 // are the same each time. A sum that is not finite is made again from the cells alone that there are.
-KERNEL(256, 2)
+KERNEL(256, NEAR || sizeof(Acc) > 4 || sizeof(INDEX) > 4 ? 2 : 4)  // of the others, some need just over 64 registers
 spread(const SCALAR* __restrict__ x, const SCALAR* __restrict__ weight, const SCALAR* __restrict__ bias,
        const Row* __restrict__ rows, const int* __restrict__ starts, SCALAR* __restrict__ y, const Geometry g) {
   const bool aligned = g.loads_wide && reinterpret_cast<uint64>(x) % 16 == 0;

@@ -255,7 +255,8 @@ struct Sums {
 #pragma unroll
           for (int k = 0; k < WIDE; ++k)
 #pragma unroll
-            for (int j = 0; j < AT_ONCE; ++j) sum[i][first + j] += a.at[k] * b[j].at[k];
+            for (int j = 0; j < AT_ONCE; ++j)
+              sum[i][first + j] = fused(a.at[k], b[j].at[k], sum[i][first + j]);
         }
       }
   }

@@ -87,7 +87,7 @@ correlate_cells(const SCALAR* __restrict__ x, const SCALAR* __restrict__ y, Acc*
       }
     }
 #pragma unroll
-    for (int t = 0; t < TAPS; ++t) sum[t] += value * met[t];
+    for (int t = 0; t < TAPS; ++t) sum[t] = fused(value, met[t], sum[t]);
   }
   const int lane = threadIdx.x % 32;
 #pragma unroll

@@ -24,10 +24,10 @@ DEVICE float word_product(uint32 a, uint32 b, float sum) {
     Pack<Scalar, 2> p, q;
     memcpy(&p, &a, sizeof(a));
     memcpy(&q, &b, sizeof(b));
-    sum += widened<float>(p.at[0]) * widened<float>(q.at[0]);
-    return sum + widened<float>(p.at[1]) * widened<float>(q.at[1]);
+    sum = fused(widened<float>(p.at[0]), widened<float>(q.at[0]), sum);
+    return fused(widened<float>(p.at[1]), widened<float>(q.at[1]), sum);
   } else {
-    return sum + __uint_as_float(a) * __uint_as_float(b);
+    return fused(__uint_as_float(a), __uint_as_float(b), sum);
   }
 }
 
@@ -72,6 +72,7 @@ template <typename Scalar>
 DEVICE void multiply_add(float (&c)[4], const uint32 (&a)[4], const uint32 (&b)[2]) {
   multiply_add_by_shuffles<Scalar>(c, a, b);
 }
+#if __CUDA_ARCH__ >= 750  // before, there is m8n8k4 alone, which has other fragments
 template <>
 DEVICE void multiply_add<__half>(float (&c)[4], const uint32 (&a)[4], const uint32 (&b)[2]) {
 #if __CUDA_ARCH__ >= 800
@@ -81,6 +82,7 @@ DEVICE void multiply_add<__half>(float (&c)[4], const uint32 (&a)[4], const uint
   MMA_HALF_OF_K(a[2], a[3], b[1]);
 #endif
 }
+#endif
 #if __CUDA_ARCH__ >= 800
 template <>
 DEVICE void multiply_add<__nv_bfloat16>(float (&c)[4], const uint32 (&a)[4], const uint32 (&b)[2]) {

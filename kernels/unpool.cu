@@ -19,6 +19,9 @@ struct __align__(2 * sizeof(Real)) Complex {
   DEVICE Complex operator+(const Complex& other) const { return {real + other.real, imag + other.imag}; }
 };
 
+#ifndef ENTRY
+#define ENTRY 0  // the one entry to compile, in the order of the file: all five would take several times as long
+#endif
 #ifndef SCALAR
 #define SCALAR uint32  // the bits of a value; where values are summed, its type
 #endif
@@ -222,23 +225,24 @@ DEVICE void check(const int64* __restrict__ where, uint8* __restrict__ verdicts,
   report(verdicts, verdict);
 }
 
+#if ENTRY == 0
 KERNEL(256, sizeof(INDEX) == 4 ? 4 : 2)
 unpool_gather(const SCALAR* __restrict__ values, const int64* __restrict__ where, const INDEX* __restrict__ tables,
               SCALAR* __restrict__ result, const Geometry<INDEX> g) {
   gather<SUM != 0, MANY>(values, where, tables, result, g);
 }
-
+#elif ENTRY == 1
 KERNEL(256)
 unpool_tiles(const SCALAR* __restrict__ values, const int64* __restrict__ where, SCALAR* __restrict__ result,
              uint8* __restrict__ verdicts, const Geometry<INDEX> g) {
   tiles<MANY>(values, where, result, verdicts, g);
 }
-
+#elif ENTRY == 2
 KERNEL(256, sizeof(INDEX) == 4 ? 4 : 2)
 unpool_check(const int64* __restrict__ where, uint8* __restrict__ verdicts, const Geometry<INDEX> g) {
   check(where, verdicts, g);
 }
-
+#elif ENTRY == 3
 // Indices anywhere in the plane, cells sorted by what they name: the thread of a run's last cell writes its value, or
 // the sum of the run from its first cell on; all positions that no cell names must be zero before. Runs name different
 // positions, so none is written twice.
@@ -259,10 +263,11 @@ unpool_runs(const SCALAR* __restrict__ values, const int64* __restrict__ keys, c
     result[key] = made.result();
   }
 }
-
+#else
 // Indices anywhere, cells as they come: where several name a position, any of them wins (deterministic=False).
 KERNEL(256)
 unpool_scatter(const SCALAR* __restrict__ values, const int64* __restrict__ keys, SCALAR* __restrict__ result,
                const int64 count) {
   for (int64 p = first_item<int64>(); p < count; p += item_step<int64>()) result[keys[p]] = values[p];
 }
+#endif

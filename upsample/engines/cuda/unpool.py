@@ -37,6 +37,8 @@ __all__ = ["kernels", "run"]
 
 _A = np.ndarray[Any, Any]
 
+_ENTRIES = ("gather", "tiles", "check", "runs", "scatter")
+"""Entries of the .cu file in its order, each compiled by itself."""
 _MANY = {1: 4, 2: 4, 4: 4, 8: 2}
 """Neighbouring positions that a thread of unpool_gather makes, by the bytes of one."""
 _PIECE = 16
@@ -45,8 +47,8 @@ _SUMMED = ("__half", "__nv_bfloat16", "float", "double", "Complex<float>", "Comp
 
 
 def _kernel(entry: str, scalar: str, *, summed: bool, index: str, many: int) -> Kernel:
-    """A specialisation; all macros are given, so that entries with the same ones are compiled together."""
-    return kernel("unpool", f"unpool_{entry}", SCALAR=scalar, SUM=int(summed), INDEX=index, MANY=many)
+    number = _ENTRIES.index(entry)
+    return kernel("unpool", f"unpool_{entry}", ENTRY=number, SCALAR=scalar, SUM=int(summed), INDEX=index, MANY=many)
 
 
 def _gather(scalar: str, summed: bool, index: str, many: int) -> Kernel:
