@@ -16,7 +16,7 @@ from emulator import build
 from emulator.listing import listed
 from emulator.preloaded import SANITIZER
 from upsample.arrays import Array
-from upsample.engines.cuda.device import Tables
+from upsample.engines.cuda.device import Tables, is_aligned
 from upsample.engines.cuda.launch import INDEX_LIMIT, Kernel, Launch
 
 
@@ -59,6 +59,8 @@ def _argument(kernel: Kernel, i: int, value: Any, parameter: _Parameter) -> Any:
     if parameter.kind == b"p":
         if value is None:
             return C.c_void_p(0)
+        if value.ctypes.data % value.itemsize:
+            raise TypeError(f"{where}: values of {value.itemsize} bytes that begin at {value.ctypes.data:#x}")
         if not isinstance(value, np.ndarray) or not value.flags.c_contiguous:
             raise TypeError(f"{where}: an array without gaps is wanted")
         if parameter.pointee % value.itemsize and value.itemsize % parameter.pointee:
@@ -114,8 +116,8 @@ class EmulatedDevice:
         self._fault = fault
         self._tables = Tables(np.ascontiguousarray)
 
-    def borrow(self, x: Array) -> Any:
-        return np.ascontiguousarray(x)
+    def borrow(self, x: Any) -> Any:
+        return np.ascontiguousarray(x) if not x.flags.c_contiguous or is_aligned(x) else x.copy()
 
     def view(self, x: Array) -> Any:
         return x

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from functools import partial
 from types import SimpleNamespace
 from typing import Any
 
 import backends
 import numpy as np
 import pytest
+from emulator.device import EmulatedDevice
 
+import upsample
 from upsample.engines.cuda import device
-from upsample.engines.cuda.device import CupyDevice
+from upsample.engines.cuda.device import CupyDevice, TorchDevice, emulating
 from upsample.engines.cuda.launch import Launch, kernel
 
 
@@ -40,6 +43,12 @@ def made(**cupy: Any) -> CupyDevice:
     return gpu
 
 
+def for_torch() -> TorchDevice:
+    from torch.utils.dlpack import from_dlpack
+
+    return TorchDevice(made(from_dlpack=from_dlpack))
+
+
 def launch(shared: int, blocks: int = 3) -> Launch:
     return Launch(kernel("any", "any"), (blocks, 1, 1), (64, 1, 1), shared, (np.int32(7),))
 
@@ -66,9 +75,8 @@ def test_launches(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_torch_tensors_are_seen_without_a_copy(dtype: str, seen: str) -> None:
     backends.get("torch")
     import torch
-    from torch.utils.dlpack import from_dlpack
 
-    gpu = made(from_dlpack=from_dlpack)
+    gpu = for_torch()
     x = torch.ones((3, 4), dtype=getattr(torch, dtype))[:, ::2]
     got = gpu.view(x)
     assert got.dtype == getattr(torch, seen)
@@ -78,10 +86,44 @@ def test_torch_tensors_are_seen_without_a_copy(dtype: str, seen: str) -> None:
 def test_torch_tensors_that_are_conjugated_or_differentiated() -> None:
     backends.get("torch")
     import torch
-    from torch.utils.dlpack import from_dlpack
 
-    gpu = made(from_dlpack=from_dlpack)
+    gpu = for_torch()
     x = torch.tensor([1 + 2j, 3 - 4j], requires_grad=True)
     assert gpu.view(x).tolist() == [1 + 2j, 3 - 4j]
     assert gpu.view(x.conj()).tolist() == [1 - 2j, 3 + 4j]
     assert gpu.view(x.conj().imag).tolist() == [-2.0, 4.0]
+
+
+def misaligned(x: np.ndarray) -> np.ndarray:
+    """The same values where each begins half of its size past a multiple of it: a slice of a real array's memory."""
+    memory = np.empty(x.nbytes + 2 * x.itemsize, dtype=np.uint8)
+    begin = (-memory.ctypes.data) % x.itemsize + x.itemsize // 2
+    seen = memory[begin : begin + x.nbytes].view(x.dtype).reshape(x.shape)
+    seen[...] = x
+    return seen
+
+
+@pytest.mark.parametrize("call", ["resize", "unpool", "sum", "gradient"])
+def test_complex_values_that_begin_at_multiples_of_eight_bytes(call: str) -> None:
+    """A GPU moves a complex128 as 16 bytes and faults at any other address: CuPy and torch views have such ones."""
+    rng = np.random.default_rng(0)
+    x = rng.standard_normal((2, 3, 4, 6)) + 1j * rng.standard_normal((2, 3, 4, 6))
+    _, where = upsample.max_pool2d_with_indices(rng.permutation(2 * 3 * 8 * 12).reshape(2, 3, 8, 12), 2)
+
+    def run(x: np.ndarray, out: np.ndarray | None) -> np.ndarray:
+        if call == "resize":
+            return upsample.interpolate(x, scale_factor=2, out=out)
+        unpool = partial(upsample.max_unpool2d, duplicates="sum" if call == "sum" else "last")
+        if call != "gradient":
+            return unpool(x, where, 2, out=out)
+        back = upsample.vjp(unpool, np.zeros_like(x), where, 2)[1]
+        return back(misaligned(rng.standard_normal((2, 3, 8, 12)) + 0j))[0]
+
+    rng = np.random.default_rng(1)
+    wanted = run(x, None)
+    out = None if call == "gradient" else misaligned(np.zeros_like(wanted))
+    rng = np.random.default_rng(1)
+    with emulating(EmulatedDevice()):
+        got = run(misaligned(x), out)
+    assert out is None or got is out
+    np.testing.assert_array_equal(got, wanted)

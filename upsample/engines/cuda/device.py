@@ -2,11 +2,12 @@
 
 An op's `run` reads ``with device.of(x) as gpu:`` and then asks `gpu` for its arrays, tables and launches. Inside, the
 array's device and stream are the current ones: CuPy's own stream for CuPy arrays, torch's for torch tensors, which
-CuPy reads and writes through DLPack without a copy.
+CuPy reads and writes through DLPack without a copy. Scratch memory comes from the array's own library.
 """
 
 from __future__ import annotations
 
+import math
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Iterator
@@ -23,7 +24,7 @@ from upsample.arrays import Array
 from upsample.engines.cuda.launch import INDEX_LIMIT, Launch
 from upsample.engines.cuda.loader import function
 
-__all__ = ["Device", "Tables", "emulated", "emulating", "of"]
+__all__ = ["Device", "Tables", "address", "emulated", "emulating", "is_aligned", "of"]
 
 _KEPT_BYTES = 1 << 26
 """Bytes of tables that each device keeps."""
@@ -53,7 +54,10 @@ class Device(Protocol):
     shared_limit: int
 
     def borrow(self, x: Array) -> Any:
-        """Return the array as the kernels read it: in row-major order without gaps, copied only where it is not."""
+        """Return the array as the kernels read it: in row-major order, without gaps, each value aligned to its size.
+
+        An array that is all of this is not copied.
+        """
 
     def view(self, x: Array) -> Any:
         """Return the array as it lies in memory, gaps and all."""
@@ -103,8 +107,18 @@ class Tables:
         return found
 
 
+def address(memory: Any) -> int:
+    """Return where an array of a device begins."""
+    return int(memory.ctypes.data if hasattr(memory, "ctypes") else memory.data.ptr)
+
+
+def is_aligned(memory: Any) -> bool:
+    """Say whether values begin at multiples of their size, as kernels need: complex128 views often do not."""
+    return address(memory) % int(memory.dtype.itemsize) == 0
+
+
 class CupyDevice:
-    """A GPU."""
+    """A GPU, for CuPy arrays."""
 
     def __init__(self, number: int) -> None:
         import cupy
@@ -124,29 +138,25 @@ class CupyDevice:
         other streams still read it; freeing it waits for them.
         """
         cuda = self._cupy.cuda
+        if cuda.get_current_stream().is_capturing():
+            raise RuntimeError(
+                "upsample: the first call of a geometry uploads its tables, which a CUDA graph cannot capture; make one"
+                " such call before the capture"
+            )
         with cuda.using_allocator(None), cuda.Stream(non_blocking=True) as stream:
             made = self._cupy.asarray(np.ascontiguousarray(table))
             stream.synchronize()
         return made
 
-    def borrow(self, x: Array) -> Any:
+    def borrow(self, x: Any) -> Any:
         """See `Device`."""
-        return self._cupy.ascontiguousarray(self.view(x))
+        if x.flags.c_contiguous and not is_aligned(x):
+            return x.copy()
+        return self._cupy.ascontiguousarray(x)
 
     def view(self, x: Array) -> Any:
         """See `Device`."""
-        if isinstance(x, self._cupy.ndarray):
-            return x
-        import torch
-        from torch.utils.dlpack import to_dlpack  # Tensor.__dlpack__ minds streams and devices, which `of` has set
-
-        tensor: Any = x
-        tensor = tensor.detach().resolve_conj().resolve_neg()
-        if tensor.dtype == torch.bfloat16:  # CuPy has no such dtype; the kernels only ask for the bits
-            tensor = tensor.view(torch.int16)
-        elif tensor.dtype == torch.bool:  # older DLPacks have none
-            tensor = tensor.view(torch.uint8)
-        return self._cupy.from_dlpack(to_dlpack(tensor))
+        return x
 
     def empty(self, shape: tuple[int, ...], dtype: Any) -> Any:
         """See `Device`."""
@@ -171,10 +181,55 @@ class CupyDevice:
         run(launch.grid, launch.block, (*given, *launch.scalars), shared_mem=launch.shared)
 
 
+class TorchDevice(CupyDevice):
+    """The same GPU, for torch tensors: all memory but that of tables comes from torch's allocator.
+
+    torch's allocator knows torch's streams and which of its CUDA graphs is being captured; a CuPy pool does not, and
+    would give memory that a graph writes in each replay to another call.
+    """
+
+    def __init__(self, beside: CupyDevice) -> None:
+        self.__dict__.update(beside.__dict__)
+
+    def borrow(self, x: Any) -> Any:
+        """See `Device`."""
+        tensor = _plain(x).contiguous()
+        return self._seen(tensor if tensor.data_ptr() % tensor.element_size() == 0 else tensor.clone())
+
+    def view(self, x: Array) -> Any:
+        """See `Device`."""
+        return self._seen(_plain(x))
+
+    def empty(self, shape: tuple[int, ...], dtype: Any) -> Any:
+        """See `Device`."""
+        import torch
+
+        bytes_ = math.prod(shape) * np.dtype(dtype).itemsize
+        made = torch.empty(bytes_, dtype=torch.uint8, device=torch.device("cuda", self._number))
+        return self._seen(made).view(dtype).reshape(shape)
+
+    def _seen(self, tensor: Any) -> Any:
+        """Return a tensor's memory as CuPy's array, without a copy."""
+        import torch
+        from torch.utils.dlpack import to_dlpack  # Tensor.__dlpack__ synchronizes streams, which `of` has set
+
+        if tensor.dtype == torch.bfloat16:  # CuPy's DLPack has no such dtype; kernels only ask for the bits
+            tensor = tensor.view(torch.int16)
+        elif tensor.dtype == torch.bool:  # older DLPacks have none
+            tensor = tensor.view(torch.uint8)
+        return self._cupy.from_dlpack(to_dlpack(tensor))
+
+
+def _plain(tensor: Any) -> Any:
+    """Return a tensor apart from autograd whose memory has its values, not their conjugates or negatives."""
+    return tensor.detach().resolve_conj().resolve_neg()
+
+
 _emulator: ContextVar[Device | None] = ContextVar("upsample_cuda_emulator", default=None)
 emulated: Callable[[], Device | None] = _emulator.get
 """Return the emulator that is in use, or None."""
-_devices: dict[int, CupyDevice] = {}
+_devices: dict[int, tuple[CupyDevice, TorchDevice]] = {}
+"""By a GPU's number: for CuPy arrays, and for torch tensors."""
 
 
 @contextmanager
@@ -198,14 +253,14 @@ def of(x: Array) -> Iterator[Device]:
 
     if isinstance(x, cupy.ndarray):
         with cupy.cuda.Device(x.device.id):
-            yield _numbered(x.device.id)
+            yield _numbered(x.device.id)[0]
         return
     import torch
 
     tensor: Any = x
     number = tensor.device.index
     with cupy.cuda.Device(number), _foreign(torch.cuda.current_stream(number).cuda_stream):
-        yield _numbered(number)
+        yield _numbered(number)[1]
 
 
 class _Handle:
@@ -226,8 +281,9 @@ def _foreign(pointer: int) -> Any:
     return cupy.cuda.Stream.from_external(_Handle(pointer))
 
 
-def _numbered(number: int) -> CupyDevice:
+def _numbered(number: int) -> tuple[CupyDevice, TorchDevice]:
     made = _devices.get(number)
     if made is None:
-        made = _devices.setdefault(number, CupyDevice(number))
+        gpu = CupyDevice(number)
+        made = _devices.setdefault(number, (gpu, TorchDevice(gpu)))
     return made

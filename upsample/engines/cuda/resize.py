@@ -38,7 +38,7 @@ def run(xp: ModuleType, plan: ResizePlan, x: Array, out: Array | None) -> Array:
         if rounds:  # such integers are filtered as floating-point numbers
             source = source.astype(plan.arithmetic.sums)
             made = gpu.empty(shape, source.dtype)
-        aligned = (_address(source) | _address(made)) % 16 == 0
+        aligned = (device.address(source) | device.address(made)) % 16 == 0
         dtype, item = (plan.arithmetic.sums, source.itemsize) if rounds else (name, arrays.itemsize(x))
         between = partial(plan.arithmetic.rounded, gpu.xp, dtype=name) if rounds and plan.arithmetic.each_axis else None
         passes = plan_resize(
@@ -115,8 +115,3 @@ def _filters(turns: tuple[tuple[int, AxisRule], ...], shape: tuple[int, ...], dt
         passes.append(plan_axis(axis_of(tuple(sizes), axis, rule), source, target))
         sizes[axis] = rule.out_size
     return tuple(passes)
-
-
-def _address(memory: Any) -> int:
-    """Return where a device array begins."""
-    return int(memory.ctypes.data if hasattr(memory, "ctypes") else memory.data.ptr)

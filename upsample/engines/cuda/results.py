@@ -7,7 +7,7 @@ from typing import Any
 
 from upsample import arrays
 from upsample.arrays import Array
-from upsample.engines.cuda.device import Device
+from upsample.engines.cuda.device import Device, is_aligned
 
 __all__ = ["Target"]
 
@@ -18,7 +18,8 @@ class Target:
     Attributes
     ----------
     memory : device array
-        Row-major, without gaps: what the kernel writes. Scratch memory where `out` has gaps.
+        Row-major, without gaps: what the kernel writes. Scratch memory where `out` has gaps, or values that are not
+        aligned.
     """
 
     def __init__(
@@ -26,7 +27,7 @@ class Target:
     ) -> None:
         self._out = out
         self._made: Any = out
-        if out is None or not arrays.is_contiguous(out) or _is_foreign(out):
+        if out is None or not arrays.is_contiguous(out) or _is_foreign(out) or not is_aligned(gpu.view(out)):
             self._made = gpu.result(xp, shape, dtype, like)
         self.memory = gpu.view(self._made)
 
