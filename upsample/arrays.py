@@ -16,7 +16,7 @@ from typing import Any, Protocol, TypeAlias, TypeVar, cast, runtime_checkable
 import numpy as np
 
 from upsample.copies import converted, copy, duplicate
-from upsample.errors import Raw, bad_type, bad_value
+from upsample.errors import Raw, bad_type, bad_value, missing_package
 from upsample.overlap import is_plainly_apart, may_overlap, overlaps_itself
 
 __all__ = [
@@ -136,10 +136,9 @@ def _namespace_of(op: str, name: str, x: object) -> ModuleType:
                 op, name, Raw(f"<{type(x).__name__}>"), f"{what} would be lost", "pass numpy.asarray(...) of it"
             )
         return np
-    import array_api_compat
-
+    compat = _compat(op)
     try:
-        xp = array_api_compat.array_namespace(x)
+        xp = compat.array_namespace(x)
     except TypeError:
         raise bad_type(
             op,
@@ -149,6 +148,15 @@ def _namespace_of(op: str, name: str, x: object) -> ModuleType:
             "pass the array that it holds, or numpy.asarray(...) of it",
         ) from None
     return cast(ModuleType, xp)
+
+
+def _compat(op: str) -> Any:
+    """Return array-api-compat; ImportError if a checkout on Python's path has no dependencies beside it."""
+    try:
+        import array_api_compat
+    except ImportError:
+        raise missing_package(op, "array-api-compat", "arrays other than NumPy arrays need it") from None
+    return array_api_compat
 
 
 def library(xp: ModuleType) -> str:
@@ -161,10 +169,9 @@ def device_of(x: object) -> object:
     """Return the array's device in its library's own terms; "cpu" for NumPy."""
     if type(x) is np.ndarray:
         return "cpu"
-    import array_api_compat
-
+    compat = _compat("device")
     try:
-        return array_api_compat.device(x)
+        return cast(object, compat.device(x))
     except Exception:  # a traced JAX array has no device yet
         return None
 

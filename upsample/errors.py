@@ -6,7 +6,7 @@ ValueError is for values and shapes, TypeError for types and dtypes, IndexError 
 
 from __future__ import annotations
 
-__all__ = ["bad_index", "bad_type", "bad_value"]
+__all__ = ["bad_index", "bad_type", "bad_value", "missing_package"]
 
 _LONGEST_VALUE = 80
 
@@ -24,6 +24,11 @@ def bad_type(op: str, argument: str, value: object, rule: str, remedy: str) -> T
 def bad_index(op: str, argument: str, value: object, rule: str, remedy: str) -> IndexError:
     """Return the IndexError that says which index is out of range."""
     return IndexError(_message(op, argument, value, rule, remedy))
+
+
+def missing_package(op: str, package: str, rule: str) -> ImportError:
+    """Return the ImportError that says which package to install."""
+    return ImportError(f"{op}: {package} is not installed, but {rule}; pip install {package}")
 
 
 def _message(op: str, argument: str, value: object, rule: str, remedy: str) -> str:

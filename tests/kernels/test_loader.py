@@ -20,10 +20,11 @@ class Complaint(Exception):
 class Played:
     """The part of CuPy that the loader asks."""
 
-    def __init__(self, complaint: str | None) -> None:
+    def __init__(self, complaint: str | Exception | None) -> None:
         self.complaint, self.asked = complaint, list[dict[str, Any]]()
         self.cuda = SimpleNamespace(
-            runtime=SimpleNamespace(getDevice=lambda: 0), compiler=SimpleNamespace(CompileException=Complaint)
+            runtime=SimpleNamespace(getDevice=lambda: 0, runtimeGetVersion=lambda: 13020),
+            compiler=SimpleNamespace(CompileException=Complaint),
         )
 
     def RawModule(self, **given: Any) -> Any:
@@ -32,7 +33,7 @@ class Played:
 
     def _function(self, entry: str) -> str:
         if self.complaint is not None:
-            raise Complaint(self.complaint)
+            raise self.complaint if isinstance(self.complaint, Exception) else Complaint(self.complaint)
         return entry
 
 
@@ -43,7 +44,7 @@ def trial(monkeypatch: pytest.MonkeyPatch) -> Kernel:
     return kernel("trial", "entry", B="signed char", A=1)
 
 
-def played(monkeypatch: pytest.MonkeyPatch, complaint: str | None) -> Played:
+def played(monkeypatch: pytest.MonkeyPatch, complaint: str | Exception | None) -> Played:
     cupy = Played(complaint)
     monkeypatch.setitem(sys.modules, "cupy", cupy)
     return cupy
@@ -77,15 +78,28 @@ def test_headers_are_part_of_the_options(monkeypatch: pytest.MonkeyPatch, trial:
 
 @pytest.mark.parametrize(
     ("words", "hint"),
-    [('cannot open source file "cuda_bf16.h"', True), ("expected a ;", False)],
-    ids=["headers", "other"],
+    [
+        ('cannot open source file "cuda_bf16.h"', True),
+        (RuntimeError('Failure finding "libnvrtc.so.13 or libnvrtc.so.12": No such file'), True),
+        (RuntimeError("Failed to find CUDA headers. Please install them"), True),
+        ("expected a ;", False),
+    ],
+    ids=["headers", "compiler", "all headers", "other"],
 )
-def test_a_complaint_names_the_kernel(monkeypatch: pytest.MonkeyPatch, trial: Kernel, words: str, hint: bool) -> None:
+def test_a_complaint_names_the_kernel(monkeypatch: pytest.MonkeyPatch, trial: Kernel, words: Any, hint: bool) -> None:
     played(monkeypatch, words)
     with pytest.raises(RuntimeError, match=r"the kernel trial\.entry\(A=1, B=signed char\) does not compile") as caught:
         loader.function(trial, 0)
-    assert words in str(caught.value)
-    assert ('pip install "cupy-cuda12x[ctk]"' in str(caught.value)) is hint
+    assert str(words) in str(caught.value)
+    assert ('missing: pip install "cupy-cuda13x[ctk]"' in str(caught.value)) is hint
+
+
+def test_an_error_of_another_kind_is_left_alone(monkeypatch: pytest.MonkeyPatch, trial: Kernel) -> None:
+    error = RuntimeError("CUDA_ERROR_OUT_OF_MEMORY: out of memory")
+    played(monkeypatch, error)
+    with pytest.raises(RuntimeError) as caught:
+        loader.function(trial, 0)
+    assert caught.value is error
 
 
 @pytest.mark.parametrize("version", nvrtc.VERSIONS)

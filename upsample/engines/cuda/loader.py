@@ -6,8 +6,10 @@ from functools import lru_cache
 from hashlib import sha256
 from importlib import resources
 from importlib.resources.abc import Traversable
+from pathlib import Path
 from typing import Any
 
+import upsample
 from upsample.engines.cuda.launch import Kernel
 
 __all__ = ["ADDED_BY_CUPY", "OPTIONS", "folder", "function", "source", "text"]
@@ -21,8 +23,14 @@ ADDED_BY_CUPY = ("-ftz=true", "--device-as-default-execution-space")
 
 @lru_cache(maxsize=1)
 def folder() -> Traversable:
-    """Return where the kernels are."""
-    return resources.files("upsample.kernels")
+    """Return where the kernels are: in the package, or, in a checkout on Python's path, beside it."""
+    try:
+        return resources.files("upsample.kernels")
+    except ModuleNotFoundError:
+        beside = Path(upsample.__file__).resolve().parents[1] / "kernels"
+        if (beside / "common.cuh").is_file():
+            return beside
+        raise
 
 
 @lru_cache(maxsize=16)
@@ -62,7 +70,16 @@ def function(kernel: Kernel, device: int) -> Any:
     options = (*OPTIONS, f"-I{folder()}", f"-DHEADERS_{_headers()}")
     try:
         return cupy.RawModule(code=text(kernel), options=options).get_function(kernel.entry)
-    except cupy.cuda.compiler.CompileException as error:
-        hint = 'CUDA\'s headers are missing: pip install "cupy-cuda12x[ctk]" or "cupy-cuda13x[ctk]"\n'
-        why = (hint if "open source file" in str(error) else "") + str(error)
-        raise RuntimeError(f"upsample: the kernel {kernel} does not compile on this machine:\n{why}") from error
+    except Exception as error:
+        hint = _hint(str(error), cupy.cuda.runtime.runtimeGetVersion() // 1000)
+        if not hint and not isinstance(error, cupy.cuda.compiler.CompileException):
+            raise
+        raise RuntimeError(f"upsample: the kernel {kernel} does not compile on this machine:\n{hint}{error}") from error
+
+
+def _hint(words: str, major: int) -> str:
+    """Return a line that says what to install, where CuPy finds no compiler or the compiler no headers."""
+    missing = "CUDA's compiler NVRTC is" if "nvrtc" in words.lower() and "open source file" not in words else ""
+    if "open source file" in words or "CUDA headers" in words:
+        missing = "CUDA's headers are"
+    return f'{missing} missing: pip install "cupy-cuda{major}x[ctk]"\n' if missing else ""

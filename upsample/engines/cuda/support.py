@@ -45,6 +45,8 @@ def unusable() -> str | None:
     try:
         import cupy
 
+        if cupy.cuda.runtime.is_hip:
+            return "this CuPy is built for AMD's ROCm, and the kernels are for NVIDIA's CUDA"
         count = cupy.cuda.runtime.getDeviceCount()
     except Exception as error:  # whatever a broken installation raises is the reason
         return f"CuPy is installed but no CUDA device answers: {error}"
