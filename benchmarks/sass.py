@@ -29,9 +29,9 @@ ARCH = "sm_90"
 NOTE = (
     "Not measured on a GPU. These are instructions in the program, not instructions run: how often a loop goes round, "
     "which branch is taken, what the caches hold, how many bytes are in flight and how long anything takes cannot be "
-    "seen here. *Loop* is the innermost loop with the most arithmetic and accesses; where there is none, the columns "
-    "are of the whole kernel. Occupancy is by registers and block size alone; dynamic shared memory is known only at "
-    "launch and can lower it."
+    "seen here. *Loop* is the loop with the most arithmetic and accesses, without loops inside of it; if there is "
+    "none, the columns are of the whole kernel. Occupancy is by registers and block size alone; dynamic shared memory "
+    "is known only at launch and can lower it."
 )
 KINDS = {
     "global loads": r"LDG",
@@ -76,16 +76,20 @@ def parsed(listing: str) -> dict[str, list[Instruction]]:
 
 
 def hot_loop(code: Sequence[Instruction]) -> list[Instruction]:
-    """Return the innermost loop with the most arithmetic and accesses; nothing where there is no loop."""
+    """Return the loop with the most arithmetic and accesses, without loops inside of it, or nothing."""
     loops = {(i.target, i.place) for i in code if i.target is not None and i.target <= i.place}
-    inner = [a for a in loops if not any(b != a and a[0] <= b[0] and b[1] <= a[1] for b in loops)]
-    bodies = [[i for i in code if begin <= i.place <= end] for begin, end in inner]
+    bodies = []
+    for begin, end in sorted(loops):
+        inside = [(b, e) for b, e in loops if (b, e) != (begin, end) and begin <= b and e <= end]
+        bodies.append([i for i in code if begin <= i.place <= end and not any(b <= i.place <= e for b, e in inside)])
     return max(bodies, key=_work, default=[])
 
 
-def _work(code: Sequence[Instruction]) -> int:
+def _work(code: Sequence[Instruction]) -> tuple[int, int]:
+    """Return how much arithmetic and how many accesses there are, and how much is arithmetic."""
     found = counts(code)
-    return sum(found.get(kind, 0) for kind in ("global loads", "global stores", "shared", "FMA", "tensor"))
+    arithmetic = found.get("FMA", 0) + found.get("tensor", 0)
+    return arithmetic + sum(found.get(kind, 0) for kind in ("global loads", "global stores", "shared")), arithmetic
 
 
 def counts(code: Iterable[Instruction]) -> dict[str, int]:

@@ -187,6 +187,16 @@ def test_instructions_are_counted() -> None:
     assert sass.counts(sass.hot_loop(codes["walks"])) == loop
 
 
+def test_a_loop_around_a_poorer_loop_is_the_hot_one() -> None:
+    """As in conv_weight.cu, where places are worked out between the products."""
+    from benchmarks import sass
+    from benchmarks.sass import Instruction
+
+    names = ["LDS", "HMMA.16816.F32", "LDG.E", "BRA", "HMMA.16816.F32", "BRA", "EXIT"]
+    code = [Instruction(place, name, {3: 2, 5: 0}.get(place)) for place, name in enumerate(names)]
+    assert [i.place for i in sass.hot_loop(code)] == [0, 1, 4, 5]
+
+
 @pytest.mark.parametrize(
     ("registers", "threads", "share"),
     [(32, 256, 1.0), (33, 256, 0.75), (64, 256, 0.5), (128, 256, 0.25), (255, 256, 0.125), (16, 32, 0.5)],
