@@ -7,7 +7,6 @@ CuPy reads and writes through DLPack without a copy. Scratch memory comes from t
 
 from __future__ import annotations
 
-import math
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Iterator
@@ -182,10 +181,11 @@ class CupyDevice:
 
 
 class TorchDevice(CupyDevice):
-    """The same GPU, for torch tensors: all memory but that of tables comes from torch's allocator.
+    """The same GPU, for torch tensors: all memory except that of tables comes from torch's allocator.
 
-    torch's allocator knows torch's streams and which of its CUDA graphs is being captured; a CuPy pool does not, and
-    would give memory that a graph writes in each replay to another call.
+    `of` makes `allocate` CuPy's allocator, so that this holds for temporaries of CuPy's own operations, too. torch's
+    allocator knows torch's streams and which of its CUDA graphs is being captured; a CuPy pool does not, and would give
+    memory that a graph writes in each replay to another call.
     """
 
     def __init__(self, beside: CupyDevice) -> None:
@@ -200,13 +200,13 @@ class TorchDevice(CupyDevice):
         """See `Device`."""
         return self._seen(_plain(x))
 
-    def empty(self, shape: tuple[int, ...], dtype: Any) -> Any:
-        """See `Device`."""
+    def allocate(self, size: int) -> Any:
+        """Return memory of torch's as CuPy's allocators do: so many bytes or a few more, for the current stream."""
         import torch
 
-        bytes_ = math.prod(shape) * np.dtype(dtype).itemsize
-        made = torch.empty(bytes_, dtype=torch.uint8, device=torch.device("cuda", self._number))
-        return self._seen(made).view(dtype).reshape(shape)
+        made = torch.empty(max(size, 1), dtype=torch.uint8, device=torch.device("cuda", self._number))
+        memory = self._cupy.cuda.UnownedMemory(made.data_ptr(), made.numel(), made, self._number)
+        return self._cupy.cuda.MemoryPointer(memory, 0)
 
     def _seen(self, tensor: Any) -> Any:
         """Return a tensor's memory as CuPy's array, without a copy."""
@@ -259,8 +259,11 @@ def of(x: Array) -> Iterator[Device]:
 
     tensor: Any = x
     number = tensor.device.index
-    with cupy.cuda.Device(number), _foreign(torch.cuda.current_stream(number).cuda_stream):
-        yield _numbered(number)[1]
+    with cupy.cuda.Device(number):
+        gpu = _numbered(number)[1]
+        stream = _foreign(torch.cuda.current_stream(number).cuda_stream)
+        with stream, cupy.cuda.using_allocator(gpu.allocate):
+            yield gpu
 
 
 class _Handle:
