@@ -9,7 +9,6 @@ from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Any
 
-import upsample
 from upsample.engines.cuda.launch import Kernel
 
 __all__ = ["ADDED_BY_CUPY", "OPTIONS", "folder", "function", "source", "text"]
@@ -27,7 +26,7 @@ def folder() -> Traversable:
     try:
         return resources.files("upsample.kernels")
     except ModuleNotFoundError:
-        beside = Path(upsample.__file__).resolve().parents[1] / "kernels"
+        beside = Path(str(resources.files("upsample"))).parent / "kernels"
         if (beside / "common.cuh").is_file():
             return beside
         raise
