@@ -136,9 +136,8 @@ def _namespace_of(op: str, name: str, x: object) -> ModuleType:
                 op, name, Raw(f"<{type(x).__name__}>"), f"{what} would be lost", "pass numpy.asarray(...) of it"
             )
         return np
-    compat = _compat(op)
     try:
-        xp = compat.array_namespace(x)
+        xp = _compat(op).array_namespace(x)
     except TypeError:
         raise bad_type(
             op,
@@ -169,9 +168,8 @@ def device_of(x: object) -> object:
     """Return the array's device in its library's own terms; "cpu" for NumPy."""
     if type(x) is np.ndarray:
         return "cpu"
-    compat = _compat("device")
     try:
-        return cast(object, compat.device(x))
+        return cast(object, _compat("device").device(x))
     except Exception:  # a traced JAX array has no device yet
         return None
 
