@@ -385,12 +385,13 @@ def test_nothing_beside_the_array_is_read_or_written(mode: str, size: tuple[int,
 def test_stores_past_the_caches_are_the_same(
     monkeypatch: pytest.MonkeyPatch, mode: str, size: tuple[int, int], dtype: str
 ) -> None:
-    from upsample.engines.cpu import resize, resize_double, stream
+    from upsample.engines.cpu import resize, resize_double
+    from upsample.engines.cpu.runtime import nontemporal
 
     x = values(dtype, 3, 13, size[1] // 2)
     wanted = upsample.resize(x, size, axes=(1, 2), mode=mode, engine="cpu")
     forget_calls(monkeypatch)
-    monkeypatch.setattr(stream, "_LEAST", 0)
+    monkeypatch.setattr(nontemporal, "_LEAST", 0)
     for start in (0, 1, 5):  # where a cache line begins
         out = np.full(wanted.size + 16, 7, dtype=dtype)
         part = out[start : start + wanted.size].reshape(wanted.shape)
@@ -413,12 +414,13 @@ def test_stores_past_the_caches_are_the_same(
 def test_columns_stored_past_the_caches_are_the_same(
     monkeypatch: pytest.MonkeyPatch, mode: str, shape: tuple[int, ...], size: tuple[int, ...], dtype: str
 ) -> None:
-    from upsample.engines.cpu import resize, resize_float, stream
+    from upsample.engines.cpu import resize, resize_float
+    from upsample.engines.cpu.runtime import nontemporal
 
     x, axes = values(dtype, *shape), tuple(range(1, 1 + len(size)))
     wanted = upsample.resize(x, size, axes=axes, mode=mode, engine="cpu")
     forget_calls(monkeypatch)
-    monkeypatch.setattr(stream, "_LEAST", 0)
+    monkeypatch.setattr(nontemporal, "_LEAST", 0)
     for start in (0, 1, 5):
         out = np.full(wanted.size + 16, 7, dtype=dtype)
         part = out[start : start + wanted.size].reshape(wanted.shape)

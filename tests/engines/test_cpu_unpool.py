@@ -21,9 +21,10 @@ from upsample.plans.window import UnpoolPlan, WindowAxis
 
 pytest.importorskip("numba", reason="numba is not installed: no compiled engine")
 from upsample.engines.cpu import gather as compiled_gather
-from upsample.engines.cpu import stream, unpool_kernels, unpool_select
 from upsample.engines.cpu import unpool as compiled
-from upsample.engines.cpu.compile import frozen
+from upsample.engines.cpu import unpool_kernels, unpool_select
+from upsample.engines.cpu.runtime import nontemporal
+from upsample.engines.cpu.runtime.compile import frozen
 
 UNPOOLS = [case for case in CASES if "max_unpool" in case.id]
 NAMES = ("max_unpool", "indices")
@@ -52,7 +53,7 @@ def small_blocks(patch: pytest.MonkeyPatch) -> None:
         patch.setattr(compiled, name, count)
     for name, count in (("_BLOCK", 3), ("_SEEN", 7)):
         patch.setattr(compiled_gather, name, count)
-    patch.setattr(stream, "_LEAST", 0)
+    patch.setattr(nontemporal, "_LEAST", 0)
     compiled.geometry.cache_clear()
 
 
@@ -112,7 +113,7 @@ def test_streaming_copies_and_touches_nothing_else(dtype: str) -> None:
         for offset in range(67):
             source = np.random.default_rng(size).integers(1, 250, size).astype(dtype)
             target = np.zeros(size + 200, dtype=dtype)
-            stream.stream(frozen(source), target[offset : offset + size])
+            nontemporal.stream(frozen(source), target[offset : offset + size])
             np.testing.assert_array_equal(target[offset : offset + size], source)
             assert not target[:offset].any()
             assert not target[offset + size :].any()
@@ -126,7 +127,7 @@ def test_a_large_out_is_streamed(monkeypatch: pytest.MonkeyPatch) -> None:
         values, indices = upsample.max_pool2d_with_indices(x, kernel, 2, kernel // 2, engine="cpu")
         results = []
         for least in (0, 1 << 40):
-            monkeypatch.setattr(stream, "_LEAST", least)
+            monkeypatch.setattr(nontemporal, "_LEAST", least)
             out = np.ones(x.size + 1, dtype=np.float32)[1:].reshape(shape)
             arguments = (values, indices, kernel, 2, kernel // 2, shape[2:])
             results.append(upsample.max_unpool2d(*arguments, out=out, engine="cpu").copy())

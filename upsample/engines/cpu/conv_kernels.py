@@ -1,6 +1,6 @@
 """Compiled loops of the transposes of transposed convolution: what each tap of each cell meets, laid out in rows.
 
-Arrays are flat; ``grid`` is as `upsample.engines.cpu.grid` says.
+Arrays are flat; ``grid`` is as `runtime.window_grid` says.
 """
 
 from __future__ import annotations
@@ -9,11 +9,11 @@ from typing import Any
 
 import numpy as np
 
-from upsample.engines.cpu.compile import inlined, kernel, part
-from upsample.engines.cpu.fma import CHANNELS, fma
-from upsample.engines.cpu.grid import AXIS, row_place
-from upsample.engines.cpu.tile import BITS, ROWS, add_tiles, widest
-from upsample.engines.cpu.vectors import clear, copy_every_other, turn
+from upsample.engines.cpu.runtime.compile import inlined, kernel, part
+from upsample.engines.cpu.runtime.fma import CHANNELS, fma
+from upsample.engines.cpu.runtime.gemm_tile import BITS, ROWS, add_tiles, widest
+from upsample.engines.cpu.runtime.simd_copy import clear, copy_every_other, turn
+from upsample.engines.cpu.runtime.window_grid import AXIS, row_place
 
 __all__ = ["copy", "copy_row", "correlate_rows", "correlate_units", "lay_out", "weigh"]
 
@@ -263,7 +263,7 @@ def weigh(source: _A, place: int, positions: int, channels: int, grid: _A, cut: 
     """Sum what the taps of some cells meet, weighed by ``weight [inputs, channels, taps]``: ``sums [inputs, cells]``.
 
     ``cut`` is as in `lay_out`. Every sum begins with +0; for each 32 channels, for each tap in row-major order, each
-    channel is added (`upsample.engines.cpu.fma`). Of one channel two taps are added at once where they stand side by
+    channel is added (`runtime.fma`). Of one channel two taps are added at once where they stand side by
     side: every value of a row is then loaded once.
     """
     last = grid[grid.shape[0] - AXIS :]

@@ -1,7 +1,7 @@
 """Transposed convolution: matrix products where several channels are summed up, else row by row.
 
 Rows take every plan (`gather`; where there is little to do from lists that are kept, `gather_listed`); products lay
-cells out first (`upsample.engines.cpu.products`).
+cells out first (`products`).
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ from upsample import arrays
 from upsample.arrays import Array
 from upsample.copies import contiguous, converted, copy, joined
 from upsample.engines import result_pool, threads
-from upsample.engines.cpu.compile import bound, frozen
 from upsample.engines.cpu.conv_transpose_few import gather_listed, products_of_rows
 from upsample.engines.cpu.conv_transpose_kernels import AXIS, Scratch, gather, scratch
 from upsample.engines.cpu.product_lists import spread_lists
 from upsample.engines.cpu.products import products
-from upsample.engines.cpu.tile import BITS
+from upsample.engines.cpu.runtime.compile import bound, frozen
+from upsample.engines.cpu.runtime.gemm_tile import BITS
 from upsample.plans.phases import phases
 from upsample.plans.pieces import PIECE
 from upsample.plans.window import SpreadPlan, WindowAxis
@@ -54,7 +54,7 @@ class _Geometry:
     Attributes
     ----------
     grid : array
-        As `upsample.engines.cpu.conv_transpose_kernels` says.
+        As `conv_transpose_kernels` says.
     axes : tuple of WindowAxis
         Two or more.
     rows : int

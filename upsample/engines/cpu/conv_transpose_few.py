@@ -11,9 +11,9 @@ from typing import Any
 
 import numpy as np
 
-from upsample.engines.cpu.compile import kernel
 from upsample.engines.cpu.conv_transpose_kernels import AXIS, interleave, sum_rows
-from upsample.engines.cpu.fma import CHANNELS
+from upsample.engines.cpu.runtime.compile import kernel
+from upsample.engines.cpu.runtime.fma import CHANNELS
 
 __all__ = ["NUMBERS", "gather_listed", "products_of_rows"]
 

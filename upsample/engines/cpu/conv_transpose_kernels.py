@@ -4,7 +4,7 @@ Arrays are flat. Along the last axis the positions that leave one rest when divi
 same taps: each phase of a row is summed over neighbouring cells, then the phases are interleaved. The order of a sum
 is that of the loops: channels, taps of the leading axes, taps of the last axis; no thread shares a sum.
 
-``grid`` is the geometry (`upsample.engines.cpu.conv_transpose` makes it): `AXIS` numbers for each axis, the last one
+``grid`` is the geometry (`conv_transpose` makes it): `AXIS` numbers for each axis, the last one
 last, then their tables. For a leading axis: for each position where its pairs begin, then pairs of a tap and a cell;
 for the last axis the same for each phase, with the cell of the phase's position 0. ``piece`` is what one call makes
 (see `PIECE`).
@@ -16,8 +16,8 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from upsample.engines.cpu.compile import kernel, part
-from upsample.engines.cpu.fma import CHANNELS, fma
+from upsample.engines.cpu.runtime.compile import kernel, part
+from upsample.engines.cpu.runtime.fma import CHANNELS, fma
 
 __all__ = ["AXIS", "PIECE", "Scratch", "gather", "interleave", "scratch", "sum_rows"]
 

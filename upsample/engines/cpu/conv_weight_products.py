@@ -5,7 +5,7 @@ zeros beside it, and read with the stride.
 
 A weight's sum has one order, whatever the threads, the processor and the other channels. Cells are cut into units,
 which depend on the sizes of the last two axes alone. A unit's sum begins with +0 and adds its cells in row-major order,
-by `upsample.engines.cpu.fma`. Unit number n, counted over all images, is added to sum ``n % 8`` of eight, and these are
+by `runtime.fma`. Unit number n, counted over all images, is added to sum ``n % 8`` of eight, and these are
 added up in order. A batch is one sum: units of small images go over from one image to the next.
 """
 
@@ -18,12 +18,12 @@ from typing import Any
 import numpy as np
 
 from upsample.engines import threads
-from upsample.engines.cpu.compile import frozen
 from upsample.engines.cpu.conv import Rows
 from upsample.engines.cpu.conv_kernels import correlate_units
-from upsample.engines.cpu.grid import AXIS
-from upsample.engines.cpu.tile import BITS, ROWS
-from upsample.engines.cpu.vectors import turn
+from upsample.engines.cpu.runtime.compile import frozen
+from upsample.engines.cpu.runtime.gemm_tile import BITS, ROWS
+from upsample.engines.cpu.runtime.simd_copy import turn
+from upsample.engines.cpu.runtime.window_grid import AXIS
 
 __all__ = ["correlate"]
 

@@ -15,11 +15,11 @@ from upsample import arrays
 from upsample.arrays import Array
 from upsample.copies import contiguous, copy
 from upsample.engines import result_pool, threads
-from upsample.engines.cpu.compile import bound, frozen
 from upsample.engines.cpu.pool_few import pool_cells, pool_rows
 from upsample.engines.cpu.pool_kernels import AXIS, pool_indices, pool_values
 from upsample.engines.cpu.pool_lanes import pool_lanes
 from upsample.engines.cpu.pool_tables import Cells, Rows, few_taps
+from upsample.engines.cpu.runtime.compile import bound, frozen
 from upsample.plans.pieces import PIECE
 from upsample.plans.window import PoolPlan, SpanAxis, WindowAxis
 
@@ -53,7 +53,7 @@ class _Geometry:
     Attributes
     ----------
     grid : array
-        As `upsample.engines.cpu.pool_kernels` says; empty where taps are few.
+        As `pool_kernels` says; empty where taps are few.
     axes : int
         Leading axes.
     large, small : tuple of int

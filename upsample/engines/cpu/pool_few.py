@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from upsample.engines.cpu.compile import kernel, part
+from upsample.engines.cpu.runtime.compile import kernel, part
 
 __all__ = ["FIRST", "MORE", "pool_cells", "pool_rows"]
 

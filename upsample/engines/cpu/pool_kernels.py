@@ -4,7 +4,7 @@ The first maximum in row-major order lies in the first row that holds the maximu
 the first or the last NaN. So a row is reduced once, however many windows share it, and the hot loops run over
 neighbouring cells.
 
-Arrays are flat. ``grid`` is the geometry (`upsample.engines.cpu.pool` makes it): `AXIS` numbers for the last axis, then
+Arrays are flat. ``grid`` is the geometry (`pool` makes it): `AXIS` numbers for the last axis, then
 for each leading one, first to last, then their tables, three a axis: for each cell the first position inside, the
 number of taps inside, and the number of taps before those. ``piece`` is what one call makes (see `PIECE`).
 """
@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from upsample.engines.cpu.compile import kernel, part
+from upsample.engines.cpu.runtime.compile import kernel, part
 
 __all__ = ["AXIS", "PIECE", "pool_indices", "pool_values"]
 

@@ -16,7 +16,7 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-from upsample.engines.cpu.compile import frozen, kernel, pointers
+from upsample.engines.cpu.runtime.compile import frozen, kernel, pointers
 
 __all__ = ["Lanes", "lanes_of", "pool_lanes"]
 

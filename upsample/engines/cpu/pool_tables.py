@@ -1,4 +1,4 @@
-"""Where the taps of small windows lie, as `upsample.engines.cpu.pool_few` reads it."""
+"""Where the taps of small windows lie, as `pool_few` reads it."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from upsample.engines.cpu.compile import frozen
 from upsample.engines.cpu.pool_few import FIRST, MORE
 from upsample.engines.cpu.pool_lanes import Lanes, lanes_of
+from upsample.engines.cpu.runtime.compile import frozen
 from upsample.plans.window import SpanAxis, WindowAxis
 
 __all__ = ["Cells", "Rows", "few_taps"]
@@ -60,7 +60,7 @@ class Cells:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Rows:
-    """Where rows of cells find their taps; see `upsample.engines.cpu.pool_few.pool_rows`."""
+    """Where rows of cells find their taps; see `pool_few.pool_rows`."""
 
     sizes: tuple[int, ...]
     lead: _A

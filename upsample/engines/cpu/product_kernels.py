@@ -11,11 +11,11 @@ from typing import Any
 
 import numpy as np
 
-from upsample.engines.cpu.compile import kernel, part
 from upsample.engines.cpu.conv_kernels import copy, copy_row
-from upsample.engines.cpu.fma import CHANNELS
-from upsample.engines.cpu.tile import BITS, ROWS, add_tiles
-from upsample.engines.cpu.vectors import clear
+from upsample.engines.cpu.runtime.compile import kernel, part
+from upsample.engines.cpu.runtime.fma import CHANNELS
+from upsample.engines.cpu.runtime.gemm_tile import BITS, ROWS, add_tiles
+from upsample.engines.cpu.runtime.simd_copy import clear
 
 __all__ = ["SLAB", "lay_out", "multiply", "pack"]
 

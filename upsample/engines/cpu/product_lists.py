@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from upsample.engines.cpu.compile import frozen
+from upsample.engines.cpu.runtime.compile import frozen
 from upsample.plans.phases import Phase, phases
 from upsample.plans.window import SpreadPlan, WindowAxis
 

@@ -15,10 +15,10 @@ from typing import Any
 import numpy as np
 
 from upsample.engines import threads
-from upsample.engines.cpu.compile import frozen
 from upsample.engines.cpu.product_kernels import SLAB, lay_out, multiply, pack
 from upsample.engines.cpu.product_lists import Lists, Side
-from upsample.engines.cpu.tile import BITS, ROWS
+from upsample.engines.cpu.runtime.compile import frozen
+from upsample.engines.cpu.runtime.gemm_tile import BITS, ROWS
 from upsample.plans.phases import Phase
 
 __all__ = ["products"]
@@ -60,7 +60,7 @@ class _Region:
     target : tuple of slice
         Positions of the first axis and of the last.
     offsets, slabs : array
-        As `upsample.engines.cpu.product_kernels` says.
+        As `product_kernels` says.
     most, line : int
         Lines that are made at once, and sums for each row of a tile.
     work : int
@@ -174,7 +174,7 @@ def products(lists: Lists, x: _A, weight: _A, bias: _A | None, result: _A) -> bo
         return False
     added = np.zeros((groups, tiles * ROWS), dtype=weight.dtype)
     if bias is not None:
-        added[:, :each] = bias + 0  # no bias of -0, see `upsample.engines.cpu.fma`
+        added[:, :each] = bias + 0  # no bias of -0, see `runtime.fma`
     regions = [_region(lists, lanes, y, j) for y in cuts[0] for j in cuts[1]]
     together = max(1, _CELLS // (max(region.step for region in regions) * inputs * weight.itemsize))
     images = len(x) // groups

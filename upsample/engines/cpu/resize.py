@@ -19,8 +19,8 @@ from upsample import arrays
 from upsample.copies import contiguous, copy
 from upsample.engines import result_pool, threads
 from upsample.engines.cpu import resize_nearest, resize_passes
-from upsample.engines.cpu.compile import bound, frozen
-from upsample.engines.cpu.stream import pays
+from upsample.engines.cpu.runtime.compile import bound, frozen
+from upsample.engines.cpu.runtime.nontemporal import pays
 from upsample.plans.arithmetic import Arithmetic
 from upsample.plans.resize import ResizePlan
 

@@ -13,11 +13,11 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from upsample.engines.cpu import resize_bytes
-from upsample.engines.cpu.compile import kernel, part
 from upsample.engines.cpu.resize_byte_tiles import HAVE_TILES, SIDE, WIDTH, filter_bytes, turn
 from upsample.engines.cpu.resize_tables import listed, shift_of
 from upsample.engines.cpu.resize_tables import pairs as pairs_of
 from upsample.engines.cpu.resize_tables import runs as runs_of
+from upsample.engines.cpu.runtime.compile import kernel, part
 from upsample.plans.resize import AxisRule
 
 __all__ = ["chosen", "columns", "rows", "short_columns"]

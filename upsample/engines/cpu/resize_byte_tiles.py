@@ -14,7 +14,7 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-from upsample.engines.cpu.compile import pointers
+from upsample.engines.cpu.runtime.compile import pointers
 
 __all__ = ["HAVE_TILES", "SIDE", "WIDTH", "filter_bytes", "turn"]
 

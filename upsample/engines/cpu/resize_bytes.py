@@ -10,7 +10,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from upsample.engines.cpu.compile import kernel, part
+from upsample.engines.cpu.runtime.compile import kernel, part
 
 __all__ = ["columns", "rows", "rows_double2", "rows_double4"]
 

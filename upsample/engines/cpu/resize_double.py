@@ -12,10 +12,10 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from upsample.engines.cpu.compile import kernel, part
-from upsample.engines.cpu.fma import fma
 from upsample.engines.cpu.resize_tables import Listed
-from upsample.engines.cpu.stream import fence, put
+from upsample.engines.cpu.runtime.compile import kernel, part
+from upsample.engines.cpu.runtime.fma import fma
+from upsample.engines.cpu.runtime.nontemporal import fence, put
 
 __all__ = ["Ring", "doubled", "plan_ends", "plan_ring", "twins"]
 

@@ -12,9 +12,9 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from upsample.engines.cpu.compile import kernel, part
-from upsample.engines.cpu.fma import fma
-from upsample.engines.cpu.stream import fence, put
+from upsample.engines.cpu.runtime.compile import kernel, part
+from upsample.engines.cpu.runtime.fma import fma
+from upsample.engines.cpu.runtime.nontemporal import fence, put
 
 __all__ = ["columns", "edges", "rows", "rows_double2", "rows_double4", "rows_halved", "rows_quartered"]
 

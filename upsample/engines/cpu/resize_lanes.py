@@ -17,9 +17,9 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-from upsample.engines.cpu.compile import kernel, part, pointers
-from upsample.engines.cpu.fma import fma, write_fma
 from upsample.engines.cpu.resize_tables import runs
+from upsample.engines.cpu.runtime.compile import kernel, part, pointers
+from upsample.engines.cpu.runtime.fma import fma, write_fma
 from upsample.plans.resize import AxisRule
 
 __all__ = ["can", "chosen", "rows"]

@@ -10,7 +10,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from upsample.engines.cpu.compile import kernel, part
+from upsample.engines.cpu.runtime.compile import kernel, part
 from upsample.plans.pieces import PIECE, in_pieces
 from upsample.plans.resize import AxisRule, identity
 from upsample.plans.taps import taps

@@ -17,9 +17,9 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from upsample.engines.cpu import resize_byte_pairs, resize_bytes, resize_float, resize_lanes, resize_pixels
-from upsample.engines.cpu.compile import frozen
 from upsample.engines.cpu.resize_double import doubled, plan_ends, plan_ring, twins
 from upsample.engines.cpu.resize_tables import Listed, listed, reach, runs, shift_of, steady, sums_of
+from upsample.engines.cpu.runtime.compile import frozen
 from upsample.plans.resize import AxisRule, ResizePlan, identity
 
 __all__ = ["Filter", "Pass", "Strip", "plan_filter"]

@@ -6,9 +6,9 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from upsample.engines.cpu.compile import kernel
-from upsample.engines.cpu.fma import fma
 from upsample.engines.cpu.resize_float import edges
+from upsample.engines.cpu.runtime.compile import kernel
+from upsample.engines.cpu.runtime.fma import fma
 
 __all__ = ["rows_double2", "rows_double4"]
 

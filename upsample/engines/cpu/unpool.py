@@ -1,6 +1,6 @@
 """Max-unpooling by compiled loops: each position asks the cells around it, or cells write where they point.
 
-Asking (`upsample.engines.cpu.unpool_select`) is for large results and indices that lie in windows two apart. Else
+Asking (`unpool_select`) is for large results and indices that lie in windows two apart. Else
 each range of a plane is zeroed and written by one thread, in row-major order. A range and what is put there stay in the
 cache: planes are cut into bands of rows, each made from the cells whose windows meet it. Only where an index lies
 outside of its window is a plane made as a whole.
@@ -21,9 +21,9 @@ from upsample import arrays
 from upsample.arrays import Array
 from upsample.copies import contiguous, copy
 from upsample.engines import result_pool, threads
-from upsample.engines.cpu import stream
-from upsample.engines.cpu.compile import bound, frozen
-from upsample.engines.cpu.grid import grid_of
+from upsample.engines.cpu.runtime import nontemporal
+from upsample.engines.cpu.runtime.compile import bound, frozen
+from upsample.engines.cpu.runtime.window_grid import grid_of
 from upsample.engines.cpu.unpool_kernels import (
     any_outside,
     first_twice,
@@ -145,7 +145,7 @@ def ready(plan: UnpoolPlan, x: Array, indices: Array) -> Callable[..., Array]:
     as_they_are = where.dtype == np.int64 and not plan.local_indices and (plan.check_indices or plan.trusted)
     plain = as_they_are and plan.duplicates not in ("sum", "error")
     small = 0 < planes * g.positions <= _BLOCK and 0 < source.size <= _BLOCK and not len(g.bands)
-    if not (plain and small) or stream.pays(planes * g.positions * itemsize, fresh=False):
+    if not (plain and small) or nontemporal.pays(planes * g.positions * itemsize, fresh=False):
         return partial(run, np, plan)
     kind, part = np.dtype(_UNSIGNED[itemsize]), (0, g.positions, True, False)
     scratch, dtype, checked = np.empty(0, kind), source.dtype, plan.check_indices
@@ -171,7 +171,7 @@ def _unpool(plan: UnpoolPlan, x: _A, where: _A, result: _A, names: tuple[str, st
     if plan.duplicates != "sum":
         kind = _UNSIGNED[x.dtype.itemsize]
         values, made = values.view(kind), made.view(kind)
-    work = _Work(plan, g, values, flat, made, half, not half and stream.pays(made.nbytes, fresh=fresh))
+    work = _Work(plan, g, values, flat, made, half, not half and nontemporal.pays(made.nbytes, fresh=fresh))
     large = made.size > _BLOCK  # what stays in the caches is written as quickly where cells point
     if large and g.asked is not None and _can_ask(x.dtype, where.dtype, plan.duplicates) and work.by_asking(g.asked):
         return

@@ -1,6 +1,6 @@
 """Compiled loops of max-unpooling: what an index means, and a guarded scatter in row-major order.
 
-Arrays are flat; ``grid`` is as `upsample.engines.cpu.grid` says. Indices are data: whatever they say, nothing is read
+Arrays are flat; ``grid`` is as `runtime.window_grid` says. Indices are data: whatever they say, nothing is read
 or written outside of the arrays.
 """
 
@@ -10,9 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from upsample.engines.cpu.compile import kernel, part
-from upsample.engines.cpu.grid import AXIS, row_place
-from upsample.engines.cpu.stream import stream
+from upsample.engines.cpu.runtime.compile import kernel, part
+from upsample.engines.cpu.runtime.nontemporal import stream
+from upsample.engines.cpu.runtime.window_grid import AXIS, row_place
 
 __all__ = ["any_outside", "first_twice", "make_bands", "make_planes", "own_targets", "window_targets"]
 

@@ -20,7 +20,7 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-from upsample.engines.cpu.compile import frozen, kernel, pointers
+from upsample.engines.cpu.runtime.compile import frozen, kernel, pointers
 from upsample.plans.phases import phases
 from upsample.plans.window import UnpoolPlan, WindowAxis
 

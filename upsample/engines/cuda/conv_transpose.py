@@ -1,6 +1,6 @@
 """Transposed convolution on a GPU: launches of kernels/conv_transpose.cu, and the choice of the direct kernel.
 
-Convolution, its gradient, is launched here, too: both sum what taps reach (`upsample.engines.cuda.conv_axes`).
+Convolution, its gradient, is launched here, too: both sum what taps reach (`conv_axes`).
 """
 
 from __future__ import annotations

@@ -10,8 +10,8 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-from upsample.engines.cpu.compile import inlined, kernel
-from upsample.engines.cpu.tile import BITS
+from upsample.engines.cpu.runtime.compile import inlined, kernel
+from upsample.engines.cpu.runtime.gemm_tile import BITS
 
 __all__ = ["clear", "copy_every_other", "turn"]
 

@@ -16,8 +16,8 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-from upsample.engines.cpu.compile import part, pointers
-from upsample.engines.cpu.fma import write_fma
+from upsample.engines.cpu.runtime.compile import part, pointers
+from upsample.engines.cpu.runtime.fma import write_fma
 
 __all__ = ["BITS", "ROWS", "add_tiles", "widest"]
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from upsample.engines.cpu.compile import frozen, part
+from upsample.engines.cpu.runtime.compile import frozen, part
 from upsample.plans.window import WindowAxis
 
 __all__ = ["AXIS", "grid_of", "row_place"]

@@ -121,7 +121,7 @@ def kernel(function: _F) -> _F:
     """Compile a serial kernel that releases the GIL; its machine code is cached on disk while no file here changes.
 
     The arrays that it writes must lie apart from all others. Products and sums are fused only by `fma`
-    (`upsample.engines.cpu.fma`), so that results have the same bits on every processor.
+    (`runtime.fma`), so that results have the same bits on every processor.
     """
     compiled: Any = numba.njit(nogil=True, cache=True, pipeline_class=_Apart, **_OPTIONS)(function)
     compiled._cache._cache_file._source_stamp = _stamp()

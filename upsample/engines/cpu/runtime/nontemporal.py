@@ -14,7 +14,7 @@ from numba import types
 from numba.extending import intrinsic
 
 from upsample.engines import result_pool
-from upsample.engines.cpu.compile import kernel, part
+from upsample.engines.cpu.runtime.compile import kernel, part
 
 __all__ = ["fence", "pays", "put", "stream"]
 
