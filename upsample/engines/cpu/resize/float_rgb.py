@@ -1,4 +1,4 @@
-"""Kernels that double rows of pixels of three values, channels last; see `resize_float` for what a box is."""
+"""Kernels that double rows of pixels of three values, channels last; see `float_kernels` for what a box is."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from upsample.engines.cpu.resize_float import edges
+from upsample.engines.cpu.resize.float_kernels import edges
 from upsample.engines.cpu.runtime.compile import kernel
 from upsample.engines.cpu.runtime.fma import fma
 

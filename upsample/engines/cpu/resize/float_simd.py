@@ -1,4 +1,4 @@
-"""A kernel that filters rows of floats by permuting vectors of them; see `resize_float` for what a box is.
+"""A kernel that filters rows of floats by permuting vectors of them; see `float_kernels` for what a box is.
 
 Where nothing shrinks, as many neighbouring outputs as a vector has lanes are made of no more neighbouring inputs: a
 tap of all of them is one load and one permutation, which a gather takes several times as long for. LLVM makes no
@@ -17,7 +17,7 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-from upsample.engines.cpu.resize_tables import runs
+from upsample.engines.cpu.resize.taps import runs
 from upsample.engines.cpu.runtime.compile import kernel, part, pointers
 from upsample.engines.cpu.runtime.fma import fma, write_fma
 from upsample.plans.resize import AxisRule

@@ -1,4 +1,4 @@
-"""Kernels that filter one axis of a box of bytes by pairs of taps; see `resize_float` for what a box is.
+"""Kernels that filter one axis of a box of bytes by pairs of taps; see `float_kernels` for what a box is.
 
 Along rows of few values a sample nothing lies as a vector wants it: some rows are turned, bytes of one column side
 by side, and the result is turned back.
@@ -12,11 +12,11 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from upsample.engines.cpu import resize_bytes
-from upsample.engines.cpu.resize_byte_tiles import HAVE_TILES, SIDE, WIDTH, filter_bytes, turn
-from upsample.engines.cpu.resize_tables import listed, shift_of
-from upsample.engines.cpu.resize_tables import pairs as pairs_of
-from upsample.engines.cpu.resize_tables import runs as runs_of
+from upsample.engines.cpu.resize import uint8_kernels
+from upsample.engines.cpu.resize.taps import listed, shift_of
+from upsample.engines.cpu.resize.taps import pairs as pairs_of
+from upsample.engines.cpu.resize.taps import runs as runs_of
+from upsample.engines.cpu.resize.uint8_intrinsics import HAVE_TILES, SIDE, WIDTH, filter_bytes, turn
 from upsample.engines.cpu.runtime.compile import kernel, part
 from upsample.plans.resize import AxisRule
 
@@ -83,7 +83,7 @@ def short_columns(
         for o in range(len(pairs)):
             filter_bytes(data, (s, sn, d + o * n, o * most, np.int64(pairs[o]), shift))
     s, d = s0 + whole * sa, d0 + whole * da
-    resize_bytes.columns(src, s, dst, d, outer - whole, steps, shift, count, exact, factor)
+    uint8_kernels.columns(src, s, dst, d, outer - whole, steps, shift, count, exact, factor)
 
 
 @part
@@ -151,11 +151,11 @@ def rows(
     apart = size_b == 1
     total = (outer if apart else size_b) // joint
     if total < SIDE or total * inner < WIDTH or (joint > 1 and not apart):
-        resize_bytes.rows(src, s0, dst, d0, outer, steps, shift, first, runs)
+        uint8_kernels.rows(src, s0, dst, d0, outer, steps, shift, first, runs)
         return
     if outer > total * joint and apart:
         s, d, left = s0 + total * joint * sa, d0 + total * joint * da, outer - total * joint
-        resize_bytes.rows(src, s, dst, d, left, steps, shift, first, runs)
+        uint8_kernels.rows(src, s, dst, d, left, steps, shift, first, runs)
     blocks = -(-total // _ROWS)
     most = max(-(-total // blocks), SIDE, -(-WIDTH // inner))
     before = np.empty((high - low) * inner * most, dtype=np.uint8)

@@ -18,7 +18,7 @@ import numpy as np
 from upsample import arrays
 from upsample.copies import contiguous, copy
 from upsample.engines import result_pool, threads
-from upsample.engines.cpu import resize_nearest, resize_passes
+from upsample.engines.cpu.resize import nearest, strips
 from upsample.engines.cpu.runtime.compile import bound, frozen
 from upsample.engines.cpu.runtime.nontemporal import pays
 from upsample.plans.arithmetic import Arithmetic
@@ -57,8 +57,8 @@ class _Work:
     shape: tuple[int, ...]
     arithmetic: Arithmetic
     view: np.dtype[Any] | None
-    task: resize_nearest.Move | resize_passes.Filter | None
-    past: resize_passes.Filter | None
+    task: nearest.Move | strips.Filter | None
+    past: strips.Filter | None
     calls: tuple[tuple[Callable[..., None], tuple[Any, ...], tuple[Any, ...], int], ...]
 
 
@@ -113,16 +113,16 @@ def _work(plan: ResizePlan, x: _Array) -> _Work:
     shape = plan.out_shape(x.shape)
     active = [(a, r) for a, r in zip(plan.axes, plan.rules, strict=True) if not r.is_identity]
     view: np.dtype[Any] | None = None
-    task: resize_nearest.Move | resize_passes.Filter | None = None
+    task: nearest.Move | strips.Filter | None = None
     if active and 0 not in shape:
         name = arrays.dtype_name(x)
         if plan.only_moves:
-            task = resize_nearest.plan_move(x.shape, active, x.dtype.itemsize)
+            task = nearest.plan_move(x.shape, active, x.dtype.itemsize)
             view = task.dtype
         else:
             view, task = _filter(plan, x.shape, name)
     past = None
-    if isinstance(task, resize_passes.Filter) and view is not None and pays(math.prod(shape) * x.itemsize, fresh=False):
+    if isinstance(task, strips.Filter) and view is not None and pays(math.prod(shape) * x.itemsize, fresh=False):
         past = task.streamed()
     work = _Work(shape, plan.arithmetic, view, task, past, () if task is None or view is None or past else _calls(task))
     if len(_works) >= _KEPT:
@@ -131,7 +131,7 @@ def _work(plan: ResizePlan, x: _Array) -> _Work:
     return work
 
 
-def _filter(plan: ResizePlan, shape: tuple[int, ...], name: str) -> tuple[np.dtype[Any] | None, resize_passes.Filter]:
+def _filter(plan: ResizePlan, shape: tuple[int, ...], name: str) -> tuple[np.dtype[Any] | None, strips.Filter]:
     """Lay out what makes sums of arrays of the dtype `name`, and say as what the arrays are taken."""
     pair = 2 if name in arrays.COMPLEX else 1
     integers, arithmetic = name in arrays.INTEGER, plan.arithmetic
@@ -143,15 +143,15 @@ def _filter(plan: ResizePlan, shape: tuple[int, ...], name: str) -> tuple[np.dty
         sums = "float64" if name in ("float64", "complex128") else "float32"
     compact = name in ("float16", "bfloat16") or (integers and sums != name)
     each_axis = integers and arithmetic.each_axis
-    task = resize_passes.plan_filter(shape, plan, sums, pair, compact=compact, each_axis=each_axis)
+    task = strips.plan_filter(shape, plan, sums, pair, compact=compact, each_axis=each_axis)
     return None if compact else np.dtype(sums), task
 
 
 def _calls(
-    task: resize_nearest.Move | resize_passes.Filter,
+    task: nearest.Move | strips.Filter,
 ) -> tuple[tuple[Callable[..., None], tuple[Any, ...], tuple[Any, ...], int], ...]:
     """Work out the kernels' calls where one block or job is all."""
-    if isinstance(task, resize_nearest.Move):
+    if isinstance(task, nearest.Move):
         whole = (0, task.rows, task.pieces[0], task.row, task.column)
         return ((task.function, (), whole, 0),) if task.blocks == 1 else ()
     if task.jobs != 1:
@@ -168,7 +168,7 @@ def _fill(work: _Work, x: _Array, result: _Array, *, fresh: bool) -> None:
     task = work.task if work.past is None or not pays(result.nbytes, fresh=fresh) else work.past
     assert task is not None
     if work.view is None:
-        assert isinstance(task, resize_passes.Filter)
+        assert isinstance(task, strips.Filter)
         _converted(work.arithmetic, task, x, result)
         return
     src, dst = _flat(x, work.view), result.reshape(-1).view(work.view)
@@ -196,8 +196,8 @@ def _flat(x: _Array, dtype: np.dtype[Any]) -> _Array:
     return flat
 
 
-def _run(task: resize_nearest.Move | resize_passes.Filter, src: _Array, dst: _Array) -> None:
-    if isinstance(task, resize_nearest.Move):
+def _run(task: nearest.Move | strips.Filter, src: _Array, dst: _Array) -> None:
+    if isinstance(task, nearest.Move):
         if task.blocks == 1:
             task.run(src, dst, 0)
         else:
@@ -210,7 +210,7 @@ def _run(task: resize_nearest.Move | resize_passes.Filter, src: _Array, dst: _Ar
         threads.each_block(lambda job: task.run(src, dst, job, spare), task.jobs)
 
 
-def _converted(arithmetic: Arithmetic, task: resize_passes.Filter, x: _Array, result: _Array) -> None:
+def _converted(arithmetic: Arithmetic, task: strips.Filter, x: _Array, result: _Array) -> None:
     """Filter an array of a dtype that Numba does not take, or that has no sums of its own, converting job by job."""
     source, target = x.reshape(task.shape), result.reshape(task.out_shape)
     name = arrays.dtype_name(x)
@@ -233,7 +233,7 @@ def _converted(arithmetic: Arithmetic, task: resize_passes.Filter, x: _Array, re
         (a, b), (c, d) = strip.target
         filled = np.empty((count, b - a, d - c, target.shape[3]), dtype=sums)
         scratch = [np.empty(count * n, dtype=sums) for n in strip.scratch]
-        resize_passes.filtered(strip, frozen(part.reshape(-1)), filled.reshape(-1), 0, count, scratch, between)
+        strips.filtered(strip, frozen(part.reshape(-1)), filled.reshape(-1), 0, count, scratch, between)
         np.copyto(target[planes, a:b, c:d], rounded(filled), casting="unsafe")
 
     threads.each_block(job, task.jobs)

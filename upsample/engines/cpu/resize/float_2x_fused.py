@@ -1,7 +1,7 @@
 """A kernel that doubles two axes at once: rows into a ring of a few, which the columns are made of.
 
 What is filtered along the rows stays in the first-level cache until the last output that it is a part of, and of most
-inputs of the columns two outputs are made at once. See `resize_float` for what a box is. The loops are functions of
+inputs of the columns two outputs are made at once. See `float_kernels` for what a box is. The loops are functions of
 their own, with one way in and out: Numba counts no references there.
 """
 
@@ -12,7 +12,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from upsample.engines.cpu.resize_tables import Listed
+from upsample.engines.cpu.resize.taps import Listed
 from upsample.engines.cpu.runtime.compile import kernel, part
 from upsample.engines.cpu.runtime.fma import fma
 from upsample.engines.cpu.runtime.nontemporal import fence, put

@@ -1,4 +1,4 @@
-"""Kernels that filter one axis of a box of bytes, in integers; see `resize_float` for what a box is.
+"""Kernels that filter one axis of a box of bytes, in integers; see `float_kernels` for what a box is.
 
 Weights are multiples of ``2**-shift`` (`upsample.plans.taps.fixed_point`), sums exact; each axis is rounded half up and
 clamped, as torch does. Every step is cast to the weights' type: Numba would go on in int64, which vectorises badly.

@@ -16,9 +16,9 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from upsample.engines.cpu import resize_byte_pairs, resize_bytes, resize_float, resize_lanes, resize_pixels
-from upsample.engines.cpu.resize_double import doubled, plan_ends, plan_ring, twins
-from upsample.engines.cpu.resize_tables import Listed, listed, reach, runs, shift_of, steady, sums_of
+from upsample.engines.cpu.resize import float_kernels, float_rgb, float_simd, uint8_kernels, uint8_simd
+from upsample.engines.cpu.resize.float_2x_fused import doubled, plan_ends, plan_ring, twins
+from upsample.engines.cpu.resize.taps import Listed, listed, reach, runs, shift_of, steady, sums_of
 from upsample.engines.cpu.runtime.compile import frozen
 from upsample.plans.resize import AxisRule, ResizePlan, identity
 
@@ -120,7 +120,7 @@ class Filter:
             if step.function is doubled:
                 steps, sizes, *tables = step.arguments
                 arguments = (steps, np.asarray([*sizes[:-1], 1]), *tables)
-            elif step.function is resize_float.columns:
+            elif step.function is float_kernels.columns:
                 arguments = (*step.arguments[:-1], 1)
             else:
                 return None
@@ -245,7 +245,7 @@ class _Geometry:
         if across.out_size != 2 * across.in_size or (k == 1 and target[1] != (0, across.out_size)):
             return None
         function, rows = _kernel(across, (0, across.out_size), self.dtype, 1, True, (0, across.in_size), True)
-        if function not in (resize_float.rows_double2, resize_float.rows_double4):
+        if function not in (float_kernels.rows_double2, float_kernels.rows_double4):
             return None
         cut = slice(*(target[k - 1] if k < 3 else (0, down.out_size)))
         low, high = reach(down, cut.start, cut.stop)
@@ -279,11 +279,11 @@ def _kernel(
     `whole` whether that is the whole axis, and one row follows the other.
     """
     saturate = dtype == "uint8"
-    kernels: Any = resize_bytes if saturate else resize_float
+    kernels: Any = uint8_kernels if saturate else float_kernels
     dtype = sums_of(rule) if saturate else dtype
     each, cut = listed(rule, dtype), slice(*span)
     if saturate:
-        paired = resize_byte_pairs.chosen(rule, span, inner, packed and inner < _FEW, source, whole)
+        paired = uint8_simd.chosen(rule, span, inner, packed and inner < _FEW, source, whole)
         if paired is not None:
             return paired
     exact = (each.count[cut], each.index[cut], each.weight[cut])
@@ -294,8 +294,8 @@ def _kernel(
     tables = (run.first, run.weight)
     lead = (shift_of(rule), *tables) if saturate else exact
     if inner == 3 and not saturate:
-        kernels = resize_pixels
-    by_lanes = None if saturate else resize_lanes.chosen(rule, span, dtype, inner, source, whole)
+        kernels = float_rgb
+    by_lanes = None if saturate else float_simd.chosen(rule, span, dtype, inner, source, whole)
     if by_lanes is not None and rule.in_size < _FEW:
         return by_lanes[0], (*exact, *by_lanes[1])
     if whole and inner in (1, 1 if saturate else 3) and rule.out_size == 2 * rule.in_size:
@@ -312,10 +312,10 @@ def _kernel(
             function = kernels.rows_halved if factor == 2 else kernels.rows_quartered
             return function, (*lead, same.low, same.high, same.start[0], same.weight)
     if saturate:
-        return resize_bytes.rows, lead
+        return uint8_kernels.rows, lead
     if by_lanes is not None:
         return by_lanes[0], (*exact, *by_lanes[1])
-    return resize_float.rows, (low, high - low, *exact, *tables)
+    return float_kernels.rows, (low, high - low, *exact, *tables)
 
 
 def plan_filter(
