@@ -15,10 +15,10 @@ from upsample import arrays
 from upsample.arrays import Array
 from upsample.copies import contiguous, copy
 from upsample.engines import result_pool, threads
-from upsample.engines.cpu.pool_few import pool_cells, pool_rows
-from upsample.engines.cpu.pool_kernels import AXIS, pool_indices, pool_values
-from upsample.engines.cpu.pool_lanes import pool_lanes
-from upsample.engines.cpu.pool_tables import Cells, Rows, few_taps
+from upsample.engines.cpu.pool.direct import pool_cells, pool_rows
+from upsample.engines.cpu.pool.direct_simd import pool_lanes
+from upsample.engines.cpu.pool.separable import AXIS, pool_indices, pool_values
+from upsample.engines.cpu.pool.tables import Cells, Rows, few_taps
 from upsample.engines.cpu.runtime.compile import bound, frozen
 from upsample.plans.pieces import PIECE
 from upsample.plans.window import PoolPlan, SpanAxis, WindowAxis

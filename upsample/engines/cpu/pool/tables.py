@@ -9,8 +9,8 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from upsample.engines.cpu.pool_few import FIRST, MORE
-from upsample.engines.cpu.pool_lanes import Lanes, lanes_of
+from upsample.engines.cpu.pool.direct import FIRST, MORE
+from upsample.engines.cpu.pool.direct_simd import Lanes, lanes_of
 from upsample.engines.cpu.runtime.compile import frozen
 from upsample.plans.window import SpanAxis, WindowAxis
 
