@@ -15,11 +15,12 @@ from upsample.plans.window import SpreadPlan, UnpoolPlan, WindowAxis
 
 pytest.importorskip("numba", reason="numba is not installed: no compiled engine")
 from upsample.engines import threads
-from upsample.engines.cpu import conv, conv_weight, conv_weight_products, gather, products, unpool
+from upsample.engines.cpu import conv, conv_weight, conv_weight_products, gather, products
 from upsample.engines.cpu.conv_kernels import copy
 from upsample.engines.cpu.runtime.compile import frozen, kernel
 from upsample.engines.cpu.runtime.gemm_tile import BITS, ROWS, add_tiles
 from upsample.engines.cpu.runtime.simd_copy import turn
+from upsample.engines.cpu.unpool import driver as unpool
 
 LONGEST = 1 << 29
 """Products, or cells looked at, that a block may take: some hundredths of a second at 2^34 and more a second."""

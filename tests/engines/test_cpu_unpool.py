@@ -21,10 +21,10 @@ from upsample.plans.window import UnpoolPlan, WindowAxis
 
 pytest.importorskip("numba", reason="numba is not installed: no compiled engine")
 from upsample.engines.cpu import gather as compiled_gather
-from upsample.engines.cpu import unpool as compiled
-from upsample.engines.cpu import unpool_kernels, unpool_select
 from upsample.engines.cpu.runtime import nontemporal
 from upsample.engines.cpu.runtime.compile import frozen
+from upsample.engines.cpu.unpool import driver as compiled
+from upsample.engines.cpu.unpool import gather_simd, scatter
 
 UNPOOLS = [case for case in CASES if "max_unpool" in case.id]
 NAMES = ("max_unpool", "indices")
@@ -209,11 +209,11 @@ def test_one_signature() -> None:
         upsample.max_unpool2d(make(noise(*shape)), indices, 2, engine="cpu")
 
     call("numpy", "int64", 1, 1, 2, 2)
-    before = len(unpool_kernels.make_planes.signatures)
+    before = len(scatter.make_planes.signatures)
     for kind in LAYOUTS:
         for index in ("int64", "int32", "uint8"):
             call(kind, index, 2, 3, 7, 5)
-    assert len(unpool_kernels.make_planes.signatures) == before
+    assert len(scatter.make_planes.signatures) == before
 
 
 def test_windows_that_cover_nothing() -> None:
@@ -280,7 +280,7 @@ def test_positions_that_ask(plan: UnpoolPlan, dtype: str, kind: str, seed: int, 
     if kind == "own" and trusted:
         plan = replace(plan, trusted=True)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(unpool_select, "_SHORT", 0)
+        patch.setattr(gather_simd, "_SHORT", 0)
         patch.setattr(compiled, "_BLOCK", 16)
         compiled.geometry.cache_clear()
         if small:
@@ -290,7 +290,7 @@ def test_positions_that_ask(plan: UnpoolPlan, dtype: str, kind: str, seed: int, 
     assert got == outcome(portable.run, plan, x, indices, None, NAMES)
 
 
-@pytest.mark.skipif(not unpool_select._HAVE_MASKS, reason="this processor masks no vectors")
+@pytest.mark.skipif(not gather_simd._HAVE_MASKS, reason="this processor masks no vectors")
 @pytest.mark.parametrize("rule", ["last", "sum"])
 @pytest.mark.parametrize(
     ("kernel", "shape"), [(2, (2, 3, 40, 70)), (3, (2, 3, 41, 67)), (3, (3, 7, 9, 65)), (4, (5, 64))]

@@ -24,7 +24,8 @@ from upsample.engines import result_pool, threads
 from upsample.engines.cpu.runtime import nontemporal
 from upsample.engines.cpu.runtime.compile import bound, frozen
 from upsample.engines.cpu.runtime.window_grid import grid_of
-from upsample.engines.cpu.unpool_kernels import (
+from upsample.engines.cpu.unpool.gather_simd import Asked, asked, selecting
+from upsample.engines.cpu.unpool.scatter import (
     any_outside,
     first_twice,
     make_bands,
@@ -32,7 +33,6 @@ from upsample.engines.cpu.unpool_kernels import (
     own_targets,
     window_targets,
 )
-from upsample.engines.cpu.unpool_select import Asked, asked, selecting
 from upsample.engines.index_checks import check_range, legal, named_twice
 from upsample.engines.thread_count import get_num_threads
 from upsample.plans.window import SpanAxis, UnpoolPlan, WindowAxis
