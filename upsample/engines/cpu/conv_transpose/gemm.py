@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 
 from upsample.engines import threads
-from upsample.engines.cpu.product_kernels import SLAB, lay_out, multiply, pack
-from upsample.engines.cpu.product_lists import Lists, Side
+from upsample.engines.cpu.conv_transpose.gemm_index import Lists, Side
+from upsample.engines.cpu.conv_transpose.gemm_kernels import SLAB, lay_out, multiply, pack
 from upsample.engines.cpu.runtime.compile import frozen
 from upsample.engines.cpu.runtime.gemm_tile import BITS, ROWS
 from upsample.plans.phases import Phase

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from upsample.engines.cpu.conv_kernels import copy, copy_row
+from upsample.engines.cpu.conv_transpose.grad_kernels import copy, copy_row
 from upsample.engines.cpu.runtime.compile import kernel, part
 from upsample.engines.cpu.runtime.fma import CHANNELS
 from upsample.engines.cpu.runtime.gemm_tile import BITS, ROWS, add_tiles

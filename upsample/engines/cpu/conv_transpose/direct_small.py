@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from upsample.engines.cpu.conv_transpose_kernels import AXIS, interleave, sum_rows
+from upsample.engines.cpu.conv_transpose.direct import AXIS, interleave, sum_rows
 from upsample.engines.cpu.runtime.compile import kernel
 from upsample.engines.cpu.runtime.fma import CHANNELS
 

@@ -19,10 +19,10 @@ from upsample import arrays
 from upsample.arrays import Array
 from upsample.copies import contiguous, converted, copy, joined
 from upsample.engines import result_pool, threads
-from upsample.engines.cpu.conv_transpose_few import gather_listed, products_of_rows
-from upsample.engines.cpu.conv_transpose_kernels import AXIS, Scratch, gather, scratch
-from upsample.engines.cpu.product_lists import spread_lists
-from upsample.engines.cpu.products import products
+from upsample.engines.cpu.conv_transpose.direct import AXIS, Scratch, gather, scratch
+from upsample.engines.cpu.conv_transpose.direct_small import gather_listed, products_of_rows
+from upsample.engines.cpu.conv_transpose.gemm import products
+from upsample.engines.cpu.conv_transpose.gemm_index import spread_lists
 from upsample.engines.cpu.runtime.compile import bound, frozen
 from upsample.engines.cpu.runtime.gemm_tile import BITS
 from upsample.plans.phases import phases
