@@ -13,7 +13,7 @@ from cases import noise
 
 import upsample
 from upsample.engines.portable import columns, conv_transpose, pool, unpool_scatter
-from upsample.engines.portable.parts import cut_planes
+from upsample.engines.portable.blocks import cut_planes
 from upsample.plans.window import SpanAxis, SpreadPlan, WindowAxis
 
 MOST = 1 << 22

@@ -24,7 +24,7 @@ from upsample.engines.cuda.device import Device
 from upsample.engines.cuda.launch import C_TYPES, Kernel, Launch, ceil_div, index_type, kernel, struct
 from upsample.engines.cuda.results import Target
 from upsample.engines.cuda.windows import AXES
-from upsample.engines.portable.results import deliver
+from upsample.engines.portable.output import deliver
 from upsample.plans.window import SpreadPlan
 
 __all__ = ["channels_a_word", "depth", "kernels", "on_tensor_cores", "run", "sums"]

@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from types import ModuleType
 from typing import Any
 
-from upsample.engines.portable.parts import cut_cells
+from upsample.engines.portable.blocks import cut_cells
 from upsample.engines.portable.phases import shifted
 from upsample.plans.window import SpreadPlan
 

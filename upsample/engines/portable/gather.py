@@ -17,7 +17,7 @@ from upsample.arrays import Array
 from upsample.engines import result_pool
 from upsample.engines.index_checks import check_range
 from upsample.engines.portable import unpool
-from upsample.engines.portable.results import each_tile, empty, plane_cuts, scalar
+from upsample.engines.portable.output import each_tile, empty, plane_cuts, scalar
 from upsample.engines.portable.unpool_scatter import Places, take
 from upsample.plans.window import UnpoolPlan
 

@@ -15,11 +15,8 @@ import numpy as np
 
 from upsample import arrays
 from upsample.arrays import Array, Table
-from upsample.engines.portable.parts import Part, Spans, cut_planes
-from upsample.engines.portable.pool_keys import PoolKeys
-from upsample.engines.portable.pool_plain import pool_plain
-from upsample.engines.portable.pool_small import pool_small
-from upsample.engines.portable.results import (
+from upsample.engines.portable.blocks import Part, Spans, cut_planes
+from upsample.engines.portable.output import (
     WORTH_SHARING,
     Target,
     deliver,
@@ -29,6 +26,9 @@ from upsample.engines.portable.results import (
     scalar,
     tile_bytes,
 )
+from upsample.engines.portable.pool_keys import PoolKeys
+from upsample.engines.portable.pool_plain import pool_plain
+from upsample.engines.portable.pool_small import pool_small
 from upsample.plans.window import PoolPlan, SpanAxis, WindowAxis
 
 __all__ = ["run"]

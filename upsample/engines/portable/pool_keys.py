@@ -13,7 +13,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from upsample.engines.portable.parts import Part
+from upsample.engines.portable.blocks import Part
 from upsample.plans.window import PoolPlan, WindowAxis
 
 __all__ = ["PoolKeys"]

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from upsample import arrays
-from upsample.engines.portable.results import empty, scalar
+from upsample.engines.portable.output import empty, scalar
 from upsample.plans.window import PoolPlan, WindowAxis
 
 __all__ = ["pool_plain"]

@@ -19,8 +19,8 @@ import numpy as np
 from upsample import arrays
 from upsample.arrays import Array
 from upsample.engines.index_checks import check_duplicates, check_range
+from upsample.engines.portable.output import Target, deliver, each_tile, plane_cuts, quiet, scalar
 from upsample.engines.portable.phases import interleave, shifted
-from upsample.engines.portable.results import Target, deliver, each_tile, plane_cuts, quiet, scalar
 from upsample.engines.portable.unpool_scatter import Places, all_legal, scatter
 from upsample.plans.phases import phases
 from upsample.plans.window import SpanAxis, UnpoolPlan
