@@ -18,9 +18,9 @@ import numpy as np
 
 from upsample import arrays
 from upsample.arrays import Array
-from upsample.engines.portable.bands import table_of
 from upsample.engines.portable.output import Target, deliver, each_tile, empty, quiet, scalar, tile_bytes, write
-from upsample.engines.portable.resize_layout import Layout, Step, Strip
+from upsample.engines.portable.resize.banded_matrix import table_of
+from upsample.engines.portable.resize.tiles import Layout, Step, Strip
 from upsample.plans.arithmetic import TORCH_BYTES
 from upsample.plans.resize import ResizePlan
 from upsample.plans.taps import fixed_point

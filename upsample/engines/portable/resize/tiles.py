@@ -16,8 +16,8 @@ import numpy as np
 
 from upsample import arrays
 from upsample.arrays import Table
-from upsample.engines.portable.bands import Band, bands, multiply_columns, multiply_rows
 from upsample.engines.portable.output import WORTH_SHARING
+from upsample.engines.portable.resize.banded_matrix import Band, bands, multiply_columns, multiply_rows
 from upsample.plans.pieces import PIECE
 from upsample.plans.resize import AxisRule, ResizePlan
 from upsample.plans.taps import fixed_point, taps_between
