@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 import upsample
 import upsample.chainer
-from upsample.engines.portable import pool as portable
+from upsample.engines.portable.pool import driver as portable
 from upsample.plans.window import PoolPlan, WindowAxis
 
 pytest.importorskip("numba", reason="numba is not installed: no compiled engine")

@@ -12,8 +12,9 @@ import pytest
 from cases import noise
 
 import upsample
-from upsample.engines.portable import columns, conv_transpose, pool, unpool_scatter
+from upsample.engines.portable import columns, conv_transpose, unpool_scatter
 from upsample.engines.portable.blocks import cut_planes
+from upsample.engines.portable.pool import driver as pool
 from upsample.plans.window import SpanAxis, SpreadPlan, WindowAxis
 
 MOST = 1 << 22

@@ -26,9 +26,9 @@ from upsample.engines.portable.output import (
     scalar,
     tile_bytes,
 )
-from upsample.engines.portable.pool_keys import PoolKeys
-from upsample.engines.portable.pool_plain import pool_plain
-from upsample.engines.portable.pool_small import pool_small
+from upsample.engines.portable.pool.arithmetic import pool_plain
+from upsample.engines.portable.pool.packed_keys import PoolKeys
+from upsample.engines.portable.pool.small import pool_small
 from upsample.plans.window import PoolPlan, SpanAxis, WindowAxis
 
 __all__ = ["run"]
