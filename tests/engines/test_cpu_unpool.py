@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 import upsample
 import upsample.chainer
 from upsample.engines.portable import gather as portable_gather
-from upsample.engines.portable import unpool as portable
+from upsample.engines.portable.unpool import driver as portable
 from upsample.plans.window import UnpoolPlan, WindowAxis
 
 pytest.importorskip("numba", reason="numba is not installed: no compiled engine")

@@ -12,9 +12,10 @@ import pytest
 from cases import noise
 
 import upsample
-from upsample.engines.portable import columns, conv_transpose, unpool_scatter
+from upsample.engines.portable import columns, conv_transpose
 from upsample.engines.portable.blocks import cut_planes
 from upsample.engines.portable.pool import driver as pool
+from upsample.engines.portable.unpool import numpy_scatter
 from upsample.plans.window import SpanAxis, SpreadPlan, WindowAxis
 
 MOST = 1 << 22
@@ -91,10 +92,10 @@ def test_unpooling_in_pieces(monkeypatch: pytest.MonkeyPatch, duplicates: str, a
         for cell, place in zip(cells, places, strict=True):
             flat[plane, place] = cell + (flat[plane, place] if duplicates == "sum" else 0)
     assert wanted[0] == flat.tobytes()
-    monkeypatch.setattr(unpool_scatter, "_ALONE", 5)
-    monkeypatch.setattr(unpool_scatter, "_BAND", 37)
+    monkeypatch.setattr(numpy_scatter, "_ALONE", 5)
+    monkeypatch.setattr(numpy_scatter, "_BAND", 37)
     assert results() == wanted
-    monkeypatch.setattr(unpool_scatter, "_in_order", lambda dtype: False)  # a NumPy that promises no order
+    monkeypatch.setattr(numpy_scatter, "_in_order", lambda dtype: False)  # a NumPy that promises no order
     assert results() == wanted
 
 

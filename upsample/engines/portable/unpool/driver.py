@@ -21,7 +21,7 @@ from upsample.arrays import Array
 from upsample.engines.index_checks import check_duplicates, check_range
 from upsample.engines.portable.output import Target, deliver, each_tile, plane_cuts, quiet, scalar
 from upsample.engines.portable.phases import interleave, shifted
-from upsample.engines.portable.unpool_scatter import Places, all_legal, scatter
+from upsample.engines.portable.unpool.numpy_scatter import Places, all_legal, scatter
 from upsample.plans.phases import phases
 from upsample.plans.window import SpanAxis, UnpoolPlan
 
