@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 import upsample
 import upsample.chainer
 from upsample import reference
-from upsample.engines.portable import conv_transpose as portable
+from upsample.engines.portable.conv_transpose import driver as portable
 from upsample.plans.window import SpreadPlan, WindowAxis
 
 pytest.importorskip("numba", reason="numba is not installed: no compiled engine")

@@ -12,7 +12,7 @@ from typing import Any
 
 from upsample import arrays
 from upsample.arrays import Array
-from upsample.engines.portable.columns import Columns
+from upsample.engines.portable.conv_transpose.im2col import Columns
 from upsample.engines.portable.output import empty, quiet, scalar, write
 from upsample.plans.window import SpreadPlan
 
