@@ -4,7 +4,7 @@ A product reads what the taps meet where it lies, one value at a time, and vecto
 few channels each tap's values are laid out in a row. Cells go in rounds, so that a thread is never long at work.
 
 A weight's sum has one of two orders, by whether its group has more than `FEW_CHANNELS` input channels, and nothing else
-shows in it. That of products is in `conv_weight_products`. In the other, each image's cells are
+shows in it. That of products is in `conv_transpose.weight_grad_gemm`. In the other, each image's cells are
 cut into blocks, which depend on the plan alone. Cell number n of a block is added to sum ``n % 16`` of sixteen, by
 `runtime.fma`; they are added up in order, then the cells of the last incomplete sixteen, one by one. The
 blocks' sums are added in order, image by image.

@@ -17,13 +17,13 @@ import numpy as np
 from upsample import arrays
 from upsample.arrays import Array
 from upsample.engines.cuda import conv_transpose_direct as direct
-from upsample.engines.cuda import device
 from upsample.engines.cuda.conv_axes import Axis, axes_of
 from upsample.engines.cuda.conv_transpose_weights import arranged
-from upsample.engines.cuda.device import Device
-from upsample.engines.cuda.launch import C_TYPES, Kernel, Launch, ceil_div, index_type, kernel, struct
-from upsample.engines.cuda.results import Target
-from upsample.engines.cuda.windows import AXES
+from upsample.engines.cuda.runtime import device
+from upsample.engines.cuda.runtime.device import Device
+from upsample.engines.cuda.runtime.launch import C_TYPES, Kernel, Launch, ceil_div, index_type, kernel, struct
+from upsample.engines.cuda.runtime.output import Target
+from upsample.engines.cuda.runtime.windows import AXES
 from upsample.engines.portable.output import deliver
 from upsample.plans.window import SpreadPlan
 

@@ -14,9 +14,9 @@ import numpy as np
 from upsample import arrays
 from upsample.arrays import Array
 from upsample.engines.cuda import conv_transpose_direct, conv_weight_shares
-from upsample.engines.cuda.device import emulated
-from upsample.engines.cuda.launch import INDEX_LIMIT
-from upsample.engines.cuda.windows import AXES
+from upsample.engines.cuda.runtime.device import emulated
+from upsample.engines.cuda.runtime.launch import INDEX_LIMIT
+from upsample.engines.cuda.runtime.windows import AXES
 from upsample.plans.resize import ResizePlan
 from upsample.plans.window import SpreadPlan
 

@@ -1,7 +1,7 @@
 """Transposed convolution: matrix products where several channels are summed up, else row by row.
 
 Rows take every plan (`gather`; where there is little to do from lists that are kept, `gather_listed`); products lay
-cells out first (`products`).
+cells out first (`gemm`).
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ class _Geometry:
     Attributes
     ----------
     grid : array
-        As `conv_transpose_kernels` says.
+        As `direct` says.
     axes : tuple of WindowAxis
         Two or more.
     rows : int

@@ -60,7 +60,7 @@ class _Region:
     target : tuple of slice
         Positions of the first axis and of the last.
     offsets, slabs : array
-        As `product_kernels` says.
+        As `gemm_kernels` says.
     most, line : int
         Lines that are made at once, and sums for each row of a tile.
     work : int

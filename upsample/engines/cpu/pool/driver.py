@@ -53,7 +53,7 @@ class _Geometry:
     Attributes
     ----------
     grid : array
-        As `pool_kernels` says; empty where taps are few.
+        As `separable` says; empty where taps are few.
     axes : int
         Leading axes.
     large, small : tuple of int

@@ -1,4 +1,4 @@
-"""Where the taps of small windows lie, as `pool_few` reads it."""
+"""Where the taps of small windows lie, as `direct` reads it."""
 
 from __future__ import annotations
 

@@ -80,7 +80,7 @@ def _take_slice(values: _A, where: _A, cut: tuple[int, int], bounds: tuple[int, 
 def take_bands(values: _A, where: _A, bands: _A, spans: _A, start: tuple[int, int], seen: _A, result: _A) -> Any:
     """Do as `take_last` does in a plane for the cells whose positions lie in some bands.
 
-    ``bands`` and ``spans`` are as in `unpool_kernels.make_bands`; ``start``: the slice that
+    ``bands`` and ``spans`` are as in `scatter.make_bands`; ``start``: the slice that
     `where` and `result` begin with, and the cells of a slice. `seen` is scratch for the longest band. An index of -1 is
     one that was dropped. Returns whether another was outside of its window's slices and of the band; the result then is
     of no use.

@@ -1,6 +1,6 @@
 """Max-unpooling by compiled loops: each position asks the cells around it, or cells write where they point.
 
-Asking (`unpool_select`) is for large results and indices that lie in windows two apart. Else
+Asking (`gather_simd`) is for large results and indices that lie in windows two apart. Else
 each range of a plane is zeroed and written by one thread, in row-major order. A range and what is put there stay in the
 cache: planes are cut into bands of rows, each made from the cells whose windows meet it. Only where an index lies
 outside of its window is a plane made as a whole.

@@ -1,6 +1,6 @@
 """Resampling by the Array API alone.
 
-An axis is filtered by matrix products (`bands`): a whole-array ``take`` a tap is five to ten
+An axis is filtered by matrix products (`banded_matrix`): a whole-array ``take`` a tap is five to ten
 times slower. Work goes tile by tile, which bounds the temporaries; the last axis comes first, and the first is written
 straight into the result. A matrix product spreads NaN and infinity over its block (0 · NaN is NaN), so a tile whose
 result is not finite is done again tap by tap; arrays that cannot be looked at or written into (JAX, Dask, torch's under

@@ -4,7 +4,7 @@ Each output position asks the cells whose windows cover it, phase by phase (`ups
 cell in row-major order that names the position wins, so "last" needs no write order. That takes indices that lie in
 their own windows; where some do not (those of a pool of another dilation, say), cells are sorted by their targets
 instead, stably, and each position finds the last of its run. Adaptive windows have no phases: each position takes its
-cells one by one. NumPy's arrays are written into cell by cell (`unpool_scatter`).
+cells one by one. NumPy's arrays are written into cell by cell (`numpy_scatter`).
 """
 
 from __future__ import annotations

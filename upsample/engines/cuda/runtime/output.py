@@ -7,7 +7,7 @@ from typing import Any
 
 from upsample import arrays
 from upsample.arrays import Array
-from upsample.engines.cuda.device import Device, is_aligned
+from upsample.engines.cuda.runtime.device import Device, is_aligned
 
 __all__ = ["Target"]
 

@@ -20,8 +20,8 @@ import numpy as np
 
 from upsample import arrays
 from upsample.arrays import Array
-from upsample.engines.cuda.launch import INDEX_LIMIT, Launch
-from upsample.engines.cuda.loader import function
+from upsample.engines.cuda.runtime.launch import INDEX_LIMIT, Launch
+from upsample.engines.cuda.runtime.loader import function
 
 __all__ = ["Device", "Tables", "address", "emulated", "emulating", "is_aligned", "of"]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import TypeVar
 
-from upsample.engines.cuda.launch import ceil_div
+from upsample.engines.cuda.runtime.launch import ceil_div
 from upsample.plans.window import SpanAxis, WindowAxis
 
 __all__ = ["AXES", "THREADS", "cover", "three"]

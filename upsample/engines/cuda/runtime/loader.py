@@ -9,7 +9,7 @@ from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Any
 
-from upsample.engines.cuda.launch import Kernel
+from upsample.engines.cuda.runtime.launch import Kernel
 
 __all__ = ["ADDED_BY_CUPY", "OPTIONS", "folder", "function", "source", "text"]
 
