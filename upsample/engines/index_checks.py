@@ -12,7 +12,7 @@ import numpy as np
 
 from upsample import arrays
 from upsample.copies import contiguous
-from upsample.engines.portable.output import scalar
+from upsample.engines.portable.results import scalar
 from upsample.errors import bad_index, bad_value
 from upsample.plans.window import UnpoolPlan
 

@@ -14,9 +14,9 @@ import numpy as np
 from upsample.arrays import Array
 from upsample.copies import contiguous
 from upsample.engines import result_pool, threads
-from upsample.engines.cpu.runtime.compile import frozen
-from upsample.engines.cpu.unpool.backward_kernels import take, take_bands, take_last
-from upsample.engines.cpu.unpool.driver import Geometry, geometry, targets
+from upsample.engines.cpu.compile import frozen
+from upsample.engines.cpu.gather_kernels import take, take_bands, take_last
+from upsample.engines.cpu.unpool import Geometry, geometry, targets
 from upsample.plans.window import UnpoolPlan
 
 __all__ = ["run"]

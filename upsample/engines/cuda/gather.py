@@ -13,11 +13,10 @@ import numpy as np
 
 from upsample import arrays
 from upsample.arrays import Array
-from upsample.engines.cuda.runtime import device
-from upsample.engines.cuda.runtime.device import Device
-from upsample.engines.cuda.runtime.launch import BITS, Kernel, Launch, ceil_div, kernel
-from upsample.engines.cuda.runtime.output import Target
-from upsample.engines.cuda.runtime.windows import THREADS
+from upsample.engines.cuda import device
+from upsample.engines.cuda.device import Device
+from upsample.engines.cuda.launch import BITS, Kernel, Launch, ceil_div, kernel
+from upsample.engines.cuda.results import Target
 from upsample.engines.cuda.unpool_geometry import (
     BLOCKS,
     ELSEWHERE,
@@ -28,6 +27,7 @@ from upsample.engines.cuda.unpool_geometry import (
     meet,
     planned,
 )
+from upsample.engines.cuda.windows import THREADS
 from upsample.plans.window import UnpoolPlan, WindowAxis
 
 __all__ = ["kernels", "run"]

@@ -12,10 +12,10 @@ import numpy as np
 
 from upsample import arrays
 from upsample.arrays import Array
-from upsample.engines.cuda.runtime import device
-from upsample.engines.cuda.runtime.launch import C_TYPES, Kernel, Launch, ceil_div, index_type, kernel, struct
-from upsample.engines.cuda.runtime.output import Target
-from upsample.engines.cuda.runtime.windows import THREADS, cover, three
+from upsample.engines.cuda import device
+from upsample.engines.cuda.launch import C_TYPES, Kernel, Launch, ceil_div, index_type, kernel, struct
+from upsample.engines.cuda.results import Target
+from upsample.engines.cuda.windows import THREADS, cover, three
 from upsample.plans.window import PoolPlan, SpanAxis, WindowAxis
 
 __all__ = ["kernels", "run"]

@@ -12,11 +12,10 @@ import numpy as np
 
 from upsample import arrays
 from upsample.arrays import Array
-from upsample.engines.cuda.runtime import device
-from upsample.engines.cuda.runtime.device import Device
-from upsample.engines.cuda.runtime.launch import BITS, C_TYPES, Kernel, Launch, ceil_div, kernel
-from upsample.engines.cuda.runtime.output import Target
-from upsample.engines.cuda.runtime.windows import THREADS, three
+from upsample.engines.cuda import device
+from upsample.engines.cuda.device import Device
+from upsample.engines.cuda.launch import BITS, C_TYPES, Kernel, Launch, ceil_div, kernel
+from upsample.engines.cuda.results import Target
 from upsample.engines.cuda.unpool_geometry import (
     BLOCKS,
     ELSEWHERE,
@@ -29,6 +28,7 @@ from upsample.engines.cuda.unpool_geometry import (
     meet,
     planned,
 )
+from upsample.engines.cuda.windows import THREADS, three
 from upsample.engines.index_checks import check_duplicates
 from upsample.plans.phases import phases
 from upsample.plans.window import SpanAxis, UnpoolPlan, WindowAxis

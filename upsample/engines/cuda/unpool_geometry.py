@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 
 from upsample import arrays
-from upsample.engines.cuda.runtime.device import Device
-from upsample.engines.cuda.runtime.launch import Kernel, Launch, ceil_div, index_type, struct
-from upsample.engines.cuda.runtime.windows import THREADS, cover, three
+from upsample.engines.cuda.device import Device
+from upsample.engines.cuda.launch import Kernel, Launch, ceil_div, index_type, struct
+from upsample.engines.cuda.windows import THREADS, cover, three
 from upsample.engines.index_checks import check_range
 from upsample.plans.window import SpanAxis, UnpoolPlan, WindowAxis
 

@@ -16,9 +16,9 @@ from upsample import arrays
 from upsample.arrays import Array
 from upsample.engines import result_pool
 from upsample.engines.index_checks import check_range
-from upsample.engines.portable.output import each_tile, empty, plane_cuts, scalar
-from upsample.engines.portable.unpool import driver as unpool
-from upsample.engines.portable.unpool.numpy_scatter import Places, take
+from upsample.engines.portable import unpool
+from upsample.engines.portable.results import each_tile, empty, plane_cuts, scalar
+from upsample.engines.portable.unpool_scatter import Places, take
 from upsample.plans.window import UnpoolPlan
 
 __all__ = ["run"]

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
-from upsample.plans.makers import pillow
+from upsample.plans.makers import jax, pillow, tensorflow
 from upsample.plans.tap_table import Taps
 
 __all__ = ["MAKERS", "Maker"]
@@ -35,7 +35,14 @@ class Maker:
 
 MAKERS: Mapping[str, Maker] = MappingProxyType(
     {
+        "jax kernel": Maker(jax.scaled, moves=False),
+        "jax nearest": Maker(jax.nearest, moves=True),
         "pillow": Maker(pillow.window, moves=False),
         "pillow nearest": Maker(pillow.nearest, moves=True),
+        "tensorflow area": Maker(tensorflow.area, moves=False),
+        "tensorflow bicubic": Maker(tensorflow.cubic, moves=False),
+        "tensorflow bilinear": Maker(tensorflow.linear, moves=False),
+        "tensorflow kernel": Maker(tensorflow.scaled, moves=False),
+        "tensorflow nearest": Maker(tensorflow.nearest, moves=True),
     }
 )

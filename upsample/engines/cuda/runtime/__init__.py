@@ -1,1 +1,0 @@
-"""What the launches of all ops use: the device, the launch, the loader of kernels, windows as kernels read them."""
