@@ -49,12 +49,17 @@ class Arithmetic:
         Binary places to which sums are rounded before all else; 0 for none. Weights such as 1/3 are not exact in
         binary, so a sum that should be a tie misses it by a little, in a direction that depends on the order of the
         sums. Rounded to ``2**-grain`` first, it is a tie again, on every engine.
+    ordered : bool
+        Keep the order of sums of another library: each product and each sum is rounded by itself, taps ascending, axes
+        in the plan's order. Floats are then summed in `sums`, too, and have their own dtype after each axis where
+        `each_axis` says so.
     """
 
     sums: str
     ties: Ties
     each_axis: bool
     grain: int = 0
+    ordered: bool = False
 
     def rounded(self, xp: ModuleType, sums: Any, dtype: str) -> Any:
         """Return the integers nearest to the sums, clamped to `dtype`, still in the dtype of the sums.

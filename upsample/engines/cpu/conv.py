@@ -17,12 +17,12 @@ from upsample import arrays
 from upsample.arrays import Array
 from upsample.copies import converted
 from upsample.engines import result_pool, threads
-from upsample.engines.cpu.compile import frozen
-from upsample.engines.cpu.conv_kernels import weigh
-from upsample.engines.cpu.grid import grid_of
-from upsample.engines.cpu.product_lists import meet_lists
-from upsample.engines.cpu.products import products
-from upsample.engines.cpu.tile import BITS
+from upsample.engines.cpu.conv_transpose.gemm import products
+from upsample.engines.cpu.conv_transpose.gemm_index import meet_lists
+from upsample.engines.cpu.conv_transpose.grad_kernels import weigh
+from upsample.engines.cpu.runtime.compile import frozen
+from upsample.engines.cpu.runtime.gemm_tile import BITS
+from upsample.engines.cpu.runtime.window_grid import grid_of
 from upsample.plans.window import SpreadPlan, WindowAxis
 
 __all__ = ["FEW_CHANNELS", "Rows", "cuts", "rows_of", "run"]
@@ -45,7 +45,7 @@ class Rows:
     Attributes
     ----------
     grid : array
-        As `upsample.engines.cpu.grid` says, of two axes or more.
+        As `runtime.window_grid` says, of two axes or more.
     taps : int
         Of a window.
     lines, width : int

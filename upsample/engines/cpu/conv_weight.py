@@ -4,9 +4,9 @@ A product reads what the taps meet where it lies, one value at a time, and vecto
 few channels each tap's values are laid out in a row. Cells go in rounds, so that a thread is never long at work.
 
 A weight's sum has one of two orders, by whether its group has more than `FEW_CHANNELS` input channels, and nothing else
-shows in it. That of products is in `upsample.engines.cpu.conv_weight_products`. In the other, each image's cells are
+shows in it. That of products is in `conv_transpose.weight_grad_gemm`. In the other, each image's cells are
 cut into blocks, which depend on the plan alone. Cell number n of a block is added to sum ``n % 16`` of sixteen, by
-`upsample.engines.cpu.fma`; they are added up in order, then the cells of the last incomplete sixteen, one by one. The
+`runtime.fma`; they are added up in order, then the cells of the last incomplete sixteen, one by one. The
 blocks' sums are added in order, image by image.
 """
 
@@ -23,10 +23,10 @@ from upsample import arrays
 from upsample.arrays import Array
 from upsample.copies import converted
 from upsample.engines import threads
-from upsample.engines.cpu.compile import frozen
 from upsample.engines.cpu.conv import FEW_CHANNELS, Rows, cuts, rows_of
-from upsample.engines.cpu.conv_kernels import correlate_rows, lay_out
-from upsample.engines.cpu.conv_weight_products import correlate
+from upsample.engines.cpu.conv_transpose.grad_kernels import correlate_rows, lay_out
+from upsample.engines.cpu.conv_transpose.weight_grad_gemm import correlate
+from upsample.engines.cpu.runtime.compile import frozen
 from upsample.plans.window import SpreadPlan
 
 __all__ = ["run"]

@@ -12,7 +12,7 @@ import numpy as np
 
 from upsample import arrays
 from upsample.arrays import Array
-from upsample.engines.cpu.lending import is_lendable, on_tensors
+from upsample.engines.cpu.torch_tensors import is_lendable, on_tensors
 from upsample.plans.resize import ResizePlan
 from upsample.plans.window import WindowAxis
 

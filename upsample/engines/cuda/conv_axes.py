@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import NamedTuple
 
-from upsample.engines.cuda.windows import three
+from upsample.engines.cuda.runtime.windows import three
 from upsample.plans.phases import Phase, phases
 from upsample.plans.window import SpreadPlan, WindowAxis
 

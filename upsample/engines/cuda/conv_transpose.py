@@ -1,6 +1,6 @@
 """Transposed convolution on a GPU: launches of kernels/conv_transpose.cu, and the choice of the direct kernel.
 
-Convolution, its gradient, is launched here, too: both sum what taps reach (`upsample.engines.cuda.conv_axes`).
+Convolution, its gradient, is launched here, too: both sum what taps reach (`conv_axes`).
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ import numpy as np
 from upsample import arrays
 from upsample.arrays import Array
 from upsample.engines.cuda import conv_transpose_direct as direct
-from upsample.engines.cuda import device
 from upsample.engines.cuda.conv_axes import Axis, axes_of
 from upsample.engines.cuda.conv_transpose_weights import arranged
-from upsample.engines.cuda.device import Device
-from upsample.engines.cuda.launch import C_TYPES, Kernel, Launch, ceil_div, index_type, kernel, struct
-from upsample.engines.cuda.results import Target
-from upsample.engines.cuda.windows import AXES
-from upsample.engines.portable.results import deliver
+from upsample.engines.cuda.runtime import device
+from upsample.engines.cuda.runtime.device import Device
+from upsample.engines.cuda.runtime.launch import C_TYPES, Kernel, Launch, ceil_div, index_type, kernel, struct
+from upsample.engines.cuda.runtime.output import Target
+from upsample.engines.cuda.runtime.windows import AXES
+from upsample.engines.portable.output import deliver
 from upsample.plans.window import SpreadPlan
 
 __all__ = ["channels_a_word", "depth", "kernels", "on_tensor_cores", "run", "sums"]

@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 
 from upsample.engines.cuda.conv_axes import Axis, axes_of
-from upsample.engines.cuda.device import Device
-from upsample.engines.cuda.launch import C_TYPES, Kernel, Launch, ceil_div, index_type, kernel, struct
-from upsample.engines.cuda.windows import THREADS, cover
+from upsample.engines.cuda.runtime.device import Device
+from upsample.engines.cuda.runtime.launch import C_TYPES, Kernel, Launch, ceil_div, index_type, kernel, struct
+from upsample.engines.cuda.runtime.windows import THREADS, cover
 from upsample.plans.window import SpreadPlan
 
 __all__ = ["fits", "kernels", "run"]

@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from upsample.engines.cuda.device import Device
-from upsample.engines.cuda.launch import BITS, Kernel, Launch, ceil_div, kernel, struct
+from upsample.engines.cuda.runtime.device import Device
+from upsample.engines.cuda.runtime.launch import BITS, Kernel, Launch, ceil_div, kernel, struct
 
 __all__ = ["arranged", "kernels"]
 

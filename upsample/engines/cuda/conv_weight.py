@@ -18,13 +18,13 @@ from upsample import arrays
 from upsample.arrays import Array
 from upsample.engines.cuda import conv_weight_direct as direct
 from upsample.engines.cuda import conv_weight_shares as shares
-from upsample.engines.cuda import device
 from upsample.engines.cuda.conv_transpose import channels_a_word, depth, on_tensor_cores
 from upsample.engines.cuda.conv_weight_shares import Part, reaching
-from upsample.engines.cuda.device import Device
-from upsample.engines.cuda.launch import C_TYPES, Kernel, Launch, ceil_div, kernel, struct
-from upsample.engines.cuda.results import Target
-from upsample.engines.cuda.windows import three
+from upsample.engines.cuda.runtime import device
+from upsample.engines.cuda.runtime.device import Device
+from upsample.engines.cuda.runtime.launch import C_TYPES, Kernel, Launch, ceil_div, kernel, struct
+from upsample.engines.cuda.runtime.output import Target
+from upsample.engines.cuda.runtime.windows import three
 from upsample.plans.window import SpreadPlan
 
 __all__ = ["kernels", "run"]

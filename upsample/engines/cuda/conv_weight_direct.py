@@ -11,9 +11,9 @@ import numpy as np
 
 from upsample.engines.cuda import conv_weight_shares as shares
 from upsample.engines.cuda.conv_weight_shares import Part, reaching
-from upsample.engines.cuda.device import Device
-from upsample.engines.cuda.launch import C_TYPES, Kernel, Launch, ceil_div, kernel, struct
-from upsample.engines.cuda.windows import AXES, THREADS, three
+from upsample.engines.cuda.runtime.device import Device
+from upsample.engines.cuda.runtime.launch import C_TYPES, Kernel, Launch, ceil_div, kernel, struct
+from upsample.engines.cuda.runtime.windows import AXES, THREADS, three
 from upsample.plans.window import SpreadPlan
 
 __all__ = ["cost", "kernels", "run"]

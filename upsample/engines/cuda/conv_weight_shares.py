@@ -10,9 +10,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from upsample.engines.cuda.device import Device
-from upsample.engines.cuda.launch import C_TYPES, INDEX_LIMIT, Kernel, Launch, ceil_div, kernel, struct
-from upsample.engines.cuda.windows import THREADS, three
+from upsample.engines.cuda.runtime.device import Device
+from upsample.engines.cuda.runtime.launch import C_TYPES, INDEX_LIMIT, Kernel, Launch, ceil_div, kernel, struct
+from upsample.engines.cuda.runtime.windows import THREADS, three
 from upsample.plans.window import SpreadPlan, WindowAxis
 
 __all__ = ["Part", "accumulator", "add", "fits", "kernels", "reaching", "sides"]

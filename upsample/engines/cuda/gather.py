@@ -13,10 +13,11 @@ import numpy as np
 
 from upsample import arrays
 from upsample.arrays import Array
-from upsample.engines.cuda import device
-from upsample.engines.cuda.device import Device
-from upsample.engines.cuda.launch import BITS, Kernel, Launch, ceil_div, kernel
-from upsample.engines.cuda.results import Target
+from upsample.engines.cuda.runtime import device
+from upsample.engines.cuda.runtime.device import Device
+from upsample.engines.cuda.runtime.launch import BITS, Kernel, Launch, ceil_div, kernel
+from upsample.engines.cuda.runtime.output import Target
+from upsample.engines.cuda.runtime.windows import THREADS
 from upsample.engines.cuda.unpool_geometry import (
     BLOCKS,
     ELSEWHERE,
@@ -27,8 +28,6 @@ from upsample.engines.cuda.unpool_geometry import (
     meet,
     planned,
 )
-from upsample.engines.cuda.windows import THREADS
-from upsample.engines.part_indices import localised
 from upsample.plans.window import UnpoolPlan, WindowAxis
 
 __all__ = ["kernels", "run"]
@@ -61,8 +60,6 @@ def run(xp: ModuleType, plan: UnpoolPlan, y: Array, indices: Array) -> Array:
     Where the last of several cells won and indices may lie outside their windows, looking at them costs a
     synchronisation, and sorting them if they do.
     """
-    if plan.within is not None:
-        plan, indices = localised(xp, replace(plan, check_indices=False), indices, _NAMES)
     shape = tuple(indices.shape)
     with device.of(y) as gpu:
         target = Target(gpu, xp, shape, y, y.dtype, None)

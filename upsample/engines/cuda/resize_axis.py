@@ -7,9 +7,9 @@ from types import MappingProxyType
 
 import numpy as np
 
-from upsample.engines.cuda.launch import C_TYPES, Kernel, Launch, ceil_div, kernel, struct
 from upsample.engines.cuda.resize_pass import Axis, Pass
 from upsample.engines.cuda.resize_tables import axis_tables, longest, widest
+from upsample.engines.cuda.runtime.launch import C_TYPES, Kernel, Launch, ceil_div, kernel, struct
 from upsample.plans.taps import fixed_point, taps
 
 __all__ = ["kernels", "plan_axis"]

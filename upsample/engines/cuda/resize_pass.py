@@ -9,7 +9,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from upsample.engines.cuda.launch import Launch
+from upsample.engines.cuda.runtime.launch import Launch
 from upsample.plans.resize import AxisRule
 
 __all__ = ["Axis", "Pass", "Request", "axis_of"]

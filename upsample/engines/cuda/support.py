@@ -14,9 +14,9 @@ import numpy as np
 from upsample import arrays
 from upsample.arrays import Array
 from upsample.engines.cuda import conv_transpose_direct, conv_weight_shares
-from upsample.engines.cuda.device import emulated
-from upsample.engines.cuda.launch import INDEX_LIMIT
-from upsample.engines.cuda.windows import AXES
+from upsample.engines.cuda.runtime.device import emulated
+from upsample.engines.cuda.runtime.launch import INDEX_LIMIT
+from upsample.engines.cuda.runtime.windows import AXES
 from upsample.plans.resize import ResizePlan
 from upsample.plans.window import SpreadPlan
 
@@ -69,7 +69,9 @@ def supports(task: str, plan: object, x: Array) -> str | None:
         return f"it does not take {name} for this"
     if isinstance(plan, SpreadPlan):
         return _spreads(task, plan, x, name)
-    if moves and isinstance(plan, ResizePlan) and plan.axes and _rows(plan, x) >= _MOST_ROWS:
+    if isinstance(plan, ResizePlan) and plan.arithmetic.ordered and not moves:
+        return "its kernels fuse products and sums, which this plan keeps apart"
+    if moves and isinstance(plan, ResizePlan) and _rows(plan, x) >= _MOST_ROWS:
         return f"it counts rows, of which there are {_MOST_ROWS} or more, in 31 bits"
     return None
 

@@ -12,10 +12,11 @@ import numpy as np
 
 from upsample import arrays
 from upsample.arrays import Array
-from upsample.engines.cuda import device
-from upsample.engines.cuda.device import Device
-from upsample.engines.cuda.launch import BITS, C_TYPES, Kernel, Launch, ceil_div, kernel
-from upsample.engines.cuda.results import Target
+from upsample.engines.cuda.runtime import device
+from upsample.engines.cuda.runtime.device import Device
+from upsample.engines.cuda.runtime.launch import BITS, C_TYPES, Kernel, Launch, ceil_div, kernel
+from upsample.engines.cuda.runtime.output import Target
+from upsample.engines.cuda.runtime.windows import THREADS, three
 from upsample.engines.cuda.unpool_geometry import (
     BLOCKS,
     ELSEWHERE,
@@ -28,9 +29,7 @@ from upsample.engines.cuda.unpool_geometry import (
     meet,
     planned,
 )
-from upsample.engines.cuda.windows import THREADS, three
 from upsample.engines.index_checks import check_duplicates
-from upsample.engines.part_indices import localised
 from upsample.plans.phases import phases
 from upsample.plans.window import SpanAxis, UnpoolPlan, WindowAxis
 
@@ -103,8 +102,6 @@ def run(xp: ModuleType, plan: UnpoolPlan, x: Array, indices: Array, out: Array |
     Looking at the indices costs the call's only synchronisation, and none is made under ``check_indices=False``.
     """
     shape = (*x.shape[: x.ndim - len(plan.axes)], *plan.large_shape)
-    if plan.within is not None:
-        plan, indices = localised(xp, plan, indices, names)
     with device.of(x) as gpu:
         where = arrays.astype(xp, indices, xp.int64)
         target = Target(gpu, xp, shape, x, x.dtype, out)

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 
 from upsample import arrays
-from upsample.engines.cuda.device import Device
-from upsample.engines.cuda.launch import Kernel, Launch, ceil_div, index_type, struct
-from upsample.engines.cuda.windows import THREADS, cover, three
+from upsample.engines.cuda.runtime.device import Device
+from upsample.engines.cuda.runtime.launch import Kernel, Launch, ceil_div, index_type, struct
+from upsample.engines.cuda.runtime.windows import THREADS, cover, three
 from upsample.engines.index_checks import check_range
 from upsample.plans.window import SpanAxis, UnpoolPlan, WindowAxis
 
@@ -49,7 +49,7 @@ def axes_of(plan: UnpoolPlan) -> tuple[WindowAxis, ...]:
 def _windows(axis: WindowAxis | SpanAxis) -> WindowAxis:
     if isinstance(axis, WindowAxis):
         return axis
-    if axis.is_even:
+    if axis.large % axis.small == 0:
         size = axis.large // axis.small
         return WindowAxis(axis.large, axis.small, size, size, 0, 1)
     return WindowAxis(axis.large, axis.small, kernel=axis.large, stride=0, padding=0, dilation=1)

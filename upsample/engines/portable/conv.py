@@ -12,8 +12,8 @@ from typing import Any
 
 from upsample import arrays
 from upsample.arrays import Array
-from upsample.engines.portable.columns import Columns
-from upsample.engines.portable.results import empty, quiet, scalar, write
+from upsample.engines.portable.conv_transpose.im2col import Columns
+from upsample.engines.portable.output import empty, quiet, scalar, write
 from upsample.plans.window import SpreadPlan
 
 __all__ = ["run"]

@@ -10,9 +10,9 @@ from typing import Any
 
 from upsample import arrays
 from upsample.arrays import Array
-from upsample.engines.portable.columns import Columns
+from upsample.engines.portable.conv_transpose.im2col import Columns
+from upsample.engines.portable.output import quiet
 from upsample.engines.portable.phases import shifted
-from upsample.engines.portable.results import quiet
 from upsample.plans.window import SpreadPlan
 
 __all__ = ["run"]

@@ -8,7 +8,7 @@ from types import ModuleType
 from typing import Any
 
 from upsample import arrays
-from upsample.engines.portable.results import empty, scalar
+from upsample.engines.portable.output import empty, scalar
 from upsample.plans.window import WindowAxis
 
 __all__ = ["interleave", "shifted"]

@@ -9,7 +9,7 @@ import numpy as np
 
 from upsample.arrays import Array, can_assign, copied, is_contiguous
 from upsample.copies import copy
-from upsample.engines.portable.results import Target, deliver
+from upsample.engines.portable.output import Target, deliver
 from upsample.plans.shuffle import ShufflePlan
 
 __all__ = ["run"]

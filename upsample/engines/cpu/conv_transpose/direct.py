@@ -1,0 +1,240 @@
+"""Compiled loops of transposed convolution: rows of the result gather what the taps of the cells bring them.
+
+Arrays are flat. Along the last axis the positions that leave one rest when divided by the stride (a phase) have the
+same taps: each phase of a row is summed over neighbouring cells, then the phases are interleaved. The order of a sum
+is that of the loops: channels, taps of the leading axes, taps of the last axis; no thread shares a sum.
+
+``grid`` is the geometry (`conv_transpose` makes it): `AXIS` numbers for each axis, the last one
+last, then their tables. For a leading axis: for each position where its pairs begin, then pairs of a tap and a cell;
+for the last axis the same for each phase, with the cell of the phase's position 0. ``piece`` is what one call makes
+(see `PIECE`).
+"""
+
+from __future__ import annotations
+
+from typing import Any, TypeAlias
+
+import numpy as np
+
+from upsample.engines.cpu.runtime.compile import kernel, part
+from upsample.engines.cpu.runtime.fma import CHANNELS, fma
+
+__all__ = ["AXIS", "PIECE", "Scratch", "gather", "interleave", "scratch", "sum_rows"]
+
+_A = np.ndarray[Any, Any]
+_U: Any = np.uint64
+Scratch: TypeAlias = tuple[tuple[int, int, int], tuple[_A, ...], tuple[_A, ...], _A]
+"""How much is made at once (see `PIECE`), and the arrays that pairs and sources are listed and rows summed in."""
+
+AXIS = 6
+"""Positions, cells, kernel, stride, places of the beginnings and of the pairs."""
+PIECE = (
+    "from and to which row (planes of the piece, each with its rows)",
+    "first plane of images and groups",
+    "output channels and input channels of a group, groups",
+    "first position on the first axis, and how many",
+    "first cell on the first axis that the source has",
+    "positions of the phases of the last axis from and to",
+    "1 where the result holds the rows of this piece only",
+    "rows of the result for each position on the first axis, lines of the source in a channel, taps of a window",
+    "rows made together, input channels whose sources are listed together, positions summed at once",
+)
+"""What the numbers of ``piece`` mean, in order; the last three are those of `scratch`."""
+_TILE = 1 << 11
+"""Positions of a phase that are summed at once, so that they stay in the first-level cache."""
+_TOGETHER = 1 << 12
+"""Sums that are made together. Rows are made some at a time: a call counts the references to each array that it is
+given, which costs more than a short row."""
+_LINE = 64
+"""Bytes of a cache line."""
+_LISTED = 1 << 17
+"""Sources of all rows made together that are listed at once, about: 20 bytes each."""
+
+
+def scratch(
+    rows: int, positions: int, inputs: int, stride: int, leads: int, taps: int, dtype: np.dtype[Any]
+) -> Scratch:
+    """Return what `gather` lists and sums up to `rows` rows in, of up to `positions` a phase, and how many at once.
+
+    A row has at most `leads` taps of the leading axes, and a phase of it `taps` of the last one.
+    """
+    tile = min(_TILE, positions)
+    most = max(1, min(rows, _TOGETHER // (stride * tile), _LISTED // (stride * leads * taps)))
+    together = min(inputs, max(CHANNELS, _LISTED // (most * stride * leads * taps) // CHANNELS * CHANNELS))
+    lines, listed = most * stride, most * stride * leads * taps * together
+    pairs = np.empty(most, np.int64), np.empty(most * leads, np.int64), np.empty(most * leads, np.int64)
+    lists = np.empty(listed, np.uint64), np.empty(listed, dtype), np.empty(listed, np.int64), np.empty(lines, np.int64)
+    return (most, together, tile), pairs, lists, _aligned(lines * tile, dtype)
+
+
+def _aligned(size: int, dtype: np.dtype[Any]) -> _A:
+    """Return an array that begins with a cache line: no vector of it then lies in two, which took a third longer."""
+    room = np.empty(size + _LINE // dtype.itemsize, dtype)
+    begin = -room.ctypes.data % _LINE // dtype.itemsize
+    return room[begin : begin + size]
+
+
+@part
+def _pairs(grid: _A, axes: int, row0: int, low: int, some: int, pairs: tuple[_A, ...]) -> None:
+    """Lay out the taps and cells, flat over the leading axes, that `some` rows of positions from `row0` on gather."""
+    found, taps, cells = pairs
+    most = len(taps) // len(found)
+    for n in range(some):
+        row, tap_scale, cell_scale, here, begin = row0 + n, 1, 1, 1, n * most
+        taps[begin], cells[begin] = 0, 0
+        for axis in range(axes - 1, -1, -1):
+            at = AXIS * axis
+            rest = row // grid[at]
+            begins = grid[at + 4] + row - rest * grid[at]
+            row = rest
+            first, count = grid[at + 5] + 2 * grid[begins], grid[begins + 1] - grid[begins]
+            for entry in range(count - 1, -1, -1):
+                tap, cell = grid[first + 2 * entry], grid[first + 2 * entry + 1] - (low if axis == 0 else 0)
+                for e in range(begin, begin + here):
+                    taps[entry * here + e] = taps[e] + tap * tap_scale
+                    cells[entry * here + e] = cells[e] + cell * cell_scale
+            here *= count
+            tap_scale *= grid[at + 2]
+            cell_scale *= grid[at + 1]
+        found[n] = here
+
+
+@part
+def sum_rows(source: _A, lists: tuple[_A, ...], lines: int, cells: int, size: int, fresh: bool, sums: _A) -> None:
+    """Sum weighted rows of cells into `size` positions each; source n has cell ``j + shifts[n]``, if any, for j.
+
+    `lists` are places, factors and shifts of `lines` lines, flat, and how many sources each has. Position 0 of a source
+    lies at its place, which may be before the array where there is no such cell. Where `sums` is `fresh`, it begins
+    with zero.
+    """
+    places, factors, shifts, counts = lists
+    width = len(places) // len(counts)
+    for line in range(lines):
+        n, low, high = _U(line * width), 0, size
+        end = n + _U(counts[line])
+        for e in range(n, end):
+            low, high = max(low, -shifts[e]), min(high, cells - shifts[e])
+        low = min(low, size)
+        high = max(low, high)
+        start, length, to = _U(low), _U(high - low), _U(line * size)
+        if fresh:
+            for j in range(to, to + _U(size)):
+                sums[j] = 0
+        first = to + start
+        while n + _U(4) <= end:
+            a, fa, b, fb = places[n] + start, factors[n], places[n + _U(1)] + start, factors[n + _U(1)]
+            n += _U(2)
+            c, fc, d, fd = places[n] + start, factors[n], places[n + _U(1)] + start, factors[n + _U(1)]
+            n += _U(2)
+            for j in range(length):
+                total = fma(fb, source[b + j], fma(fa, source[a + j], sums[first + j]))
+                sums[first + j] = fma(fd, source[d + j], fma(fc, source[c + j], total))
+        if n + _U(2) <= end:
+            a, fa, b, fb = places[n] + start, factors[n], places[n + _U(1)] + start, factors[n + _U(1)]
+            for j in range(length):
+                sums[first + j] = fma(fb, source[b + j], fma(fa, source[a + j], sums[first + j]))
+            n += _U(2)
+        if n < end:
+            a, fa = places[n] + start, factors[n]
+            for j in range(length):
+                sums[first + j] = fma(fa, source[a + j], sums[first + j])
+        outside = low + size - high
+        for e in range(_U(line * width), end if outside else _U(0)):
+            for k in range(outside):
+                j = k if k < low else k + high - low
+                if 0 <= j + shifts[e] < cells:
+                    sums[to + _U(j)] = fma(factors[e], source[places[e] + _U(j)], sums[to + _U(j)])
+
+
+@part
+def interleave(
+    sums: _A, rows: int, stride: int, begin: int, count: int, bias: Any, result: _A, place: int, large: int
+) -> None:
+    """Store `count` positions of each phase, from `begin` on, in `rows` rows from `place` on, and add the bias."""
+    one, two, wide = np.uint64(1), np.uint64(2), np.uint64(stride)
+    both = max(min(count, large // 2 - begin), 0) if stride == 2 else 0
+    for row in range(rows):
+        at = (place + row) * large + stride * begin
+        to, even, odd = np.uint64(at), np.uint64(2 * row * count), np.uint64((2 * row + 1) * count)
+        for j in range(np.uint64(both)):
+            result[to + two * j] = sums[even + j] + bias
+            result[to + two * j + one] = sums[odd + j] + bias
+        for phase in range(min(stride, large)):
+            to, of = np.uint64(at + phase), np.uint64((row * stride + phase) * count)
+            end = min(count, (large - phase + stride - 1) // stride - begin)
+            for j in range(np.uint64(both), np.uint64(max(both, end))):
+                result[to + wide * j] = sums[of + j] + bias
+
+
+@part
+def _lay_out(
+    grid: _A,
+    last: int,
+    some: int,
+    shape: tuple[int, ...],
+    begin: int,
+    pairs: tuple[_A, ...],
+    weight: _A,
+    lists: tuple[_A, ...],
+) -> None:
+    """Lay out, for each phase of `some` rows, which source rows it gathers, from which cell on and by which factor."""
+    lines, inputs, source_line, weight_line, of_input, width = shape
+    found, taps, cells = pairs
+    places, factors, shifts, counts = lists
+    kernel_size, stride, leads, most = (
+        grid[last + 2],
+        grid[last + 3],
+        len(taps) // len(found),
+        len(places) // len(counts),
+    )
+    for line in range(some * stride):
+        row, phase, n = line // stride, line % stride, line * most
+        ends = grid[last + 4] + phase
+        for block in range(0, inputs if phase < grid[last] else 0, CHANNELS):  # the stride may exceed the axis
+            for p in range(row * leads, row * leads + found[row]):
+                for entry in range(grid[last + 5] + 2 * grid[ends], grid[last + 5] + 2 * grid[ends + 1], 2):
+                    shift = grid[entry + 1] + begin
+                    for c in range(block, min(block + CHANNELS, inputs)):
+                        places[n] = _U((source_line + c * lines + cells[p]) * width + shift)
+                        shifts[n] = shift
+                        factors[n] = weight[weight_line + c * of_input + taps[p] * kernel_size + grid[entry]]
+                        n += 1
+        counts[line] = n - line * most
+
+
+@kernel
+def gather(
+    source: _A,
+    weight: _A,
+    grid: _A,
+    axes: int,
+    piece: tuple[int, ...],
+    bias: _A,
+    pairs: tuple[_A, ...],
+    lists: tuple[_A, ...],
+    sums: _A,
+    result: _A,
+) -> None:
+    """Sum ``source [planes, inputs, *cells]``, weighed with ``weight [groups, inputs, each, kernel]``, in its rows.
+
+    `pairs`, `lists` and `sums` are those of `scratch`.
+    """
+    row0, row1, plane0, each, inputs, groups, y0, ys, low, j0, j1, own, rows, lines, taps, most, together, tile = piece
+    last = AXIS * axes
+    large, cells, stride, number = grid[last], grid[last + 1], grid[last + 3], row0
+    while number < row1:
+        outer = number // (ys * rows)
+        plane, first, m = outer // each, number - outer * ys * rows, outer % each
+        group, some = (plane0 + plane) % groups, min(most, min(row1 - number, ys * rows - first))
+        place = number - row0 if own else (((plane0 + plane) * each + m) * grid[0] + y0) * rows + first
+        _pairs(grid, axes, y0 * rows + first, low, some, pairs)
+        added = bias[group * each + m] + result.dtype.type(0) if bias.shape[0] else result.dtype.type(0)
+        for begin in range(j0, j1, tile):
+            count = min(tile, j1 - begin)
+            for c in range(0, max(inputs, 1), together):
+                at, of = (plane * inputs + c) * lines, ((group * inputs + c) * each + m) * taps
+                numbers = (lines, min(together, inputs - c), at, of, each * taps, cells)
+                _lay_out(grid, last, some, numbers, begin, pairs, weight, lists)
+                sum_rows(source, lists, some * stride, cells, count, c == 0, sums)
+            interleave(sums, some, stride, begin, count, added, result, place, large)
+        number += some

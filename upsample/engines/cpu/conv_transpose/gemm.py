@@ -1,0 +1,284 @@
+"""Convolutions with many channels, transposed or not: each phase of the result is one product of weights and cells.
+
+Cells are laid out once a region, a few rows of a plane that stay in the second-level cache, with zeros around them;
+every phase and every output channel reads them from there, and nothing is made but the result.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+
+from upsample.engines import threads
+from upsample.engines.cpu.conv_transpose.gemm_index import Lists, Side
+from upsample.engines.cpu.conv_transpose.gemm_kernels import SLAB, lay_out, multiply, pack
+from upsample.engines.cpu.runtime.compile import frozen
+from upsample.engines.cpu.runtime.gemm_tile import BITS, ROWS
+from upsample.plans.phases import Phase
+
+__all__ = ["products"]
+
+_A = np.ndarray[Any, Any]
+
+_CELLS = 1 << 20
+"""Bytes of a region's cells, about: half of a second-level cache."""
+_MOST_CELLS = 1 << 23
+"""Bytes of the smallest region's cells, from which on no products are made."""
+_MOST_WASTE = 4
+"""Cells of a line that are looked at for each of its positions, from which on no products are made."""
+_SUMS = 1 << 10
+"""Sums that are made at once for each row of a tile, all phases of a line together, about."""
+_BLOCK = 1 << 29
+"""Products that a block adds up at most: ten milliseconds."""
+_WEIGHTS = 1 << 19
+"""Bytes of weights that are used in turn: they stay in the second-level cache beside the cells."""
+_FEW = 1 << 20
+"""Products that one thread makes alone."""
+_LEAST_BLOCKS = 8
+"""Blocks that are made where there is enough to do, for any number of threads."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Region:
+    """Part of a plane: positions of the phases of the first and of the last axis.
+
+    Attributes
+    ----------
+    shape : tuple of int
+        Of the cells of a grid, with the zeros around them.
+    step : int
+        Cells from channel to channel.
+    rows : array
+        The cells that there are of all grids: where a row begins in the plane and in the region, and how many.
+    reads : slice
+        Of the first axis of the plane.
+    target : tuple of slice
+        Positions of the first axis and of the last.
+    offsets, slabs : array
+        As `gemm_kernels` says.
+    most, line : int
+        Lines that are made at once, and sums for each row of a tile.
+    work : int
+        Products for each input channel and tile.
+    """
+
+    shape: tuple[int, ...]
+    step: int
+    rows: _A
+    reads: slice
+    target: tuple[slice, slice]
+    offsets: _A
+    slabs: _A
+    most: int
+    line: int
+    work: int
+
+
+@lru_cache(maxsize=256)
+def _region(lists: Lists, lanes: int, y: tuple[int, int], j: tuple[int, int]) -> _Region:
+    sides, last = lists.sides, lists.sides[-1]
+    counts = [-(-side.positions // side.stride) for side in sides]
+    begins, ends = [y[0], *[0] * (len(sides) - 2), j[0]], [y[1], *counts[1:-1], j[1]]
+    lows = [begin + low for begin, low in zip(begins, lists.low, strict=True)]
+    highs = [end + high for end, high in zip(ends, lists.high, strict=True)]
+    shape = [high - low for low, high in zip(lows, highs, strict=True)]
+    if (begins[-1], ends[-1]) == (0, counts[-1]):  # the zeros behind a line are the next line's before
+        shape[-1] = max(highs[-1], min(-(-last.cells // last.step), highs[-1]) - lows[-1])
+    steps = [math.prod(shape[n + 1 :]) for n in range(len(sides))]
+    offsets = (lists.shifts - lists.low) @ np.asarray(steps, dtype=np.int64) + lists.grids * math.prod(shape)
+    width = min(j[1] * last.stride, last.positions) - j[0] * last.stride
+    most = max(1, min(_SUMS // (last.stride * shape[-1]), ends[-2] - begins[-2]))
+    grids = max(len(lists.firsts) * math.prod(shape), math.prod(shape) + int(offsets.max(initial=0)))
+    size = grids + lanes  # with what the last tile reads beyond the last line
+    return _Region(
+        tuple(shape),
+        size // 16 * 16 + 16 + 16 * (size // 16 % 2),
+        frozen(_rows(lists, lows, highs, steps, math.prod(shape))),
+        slice(max(lists.firsts[0][0] + lows[0] * sides[0].step, 0), lists.firsts[-1][0] + highs[0] * sides[0].step),
+        (
+            slice(y[0] * sides[0].stride, min(y[1] * sides[0].stride, sides[0].positions)),
+            slice(j[0] * last.stride, j[0] * last.stride + width),
+        ),
+        frozen(offsets),
+        frozen(_slabs(sides, y, steps)),
+        most,
+        most * shape[-1] + lanes,
+        math.prod(shape) * len(lists.order) * ROWS,
+    )
+
+
+def _rows(lists: Lists, lows: list[int], highs: list[int], steps: list[int], size: int) -> _A:
+    found = [np.empty((0, 3), dtype=np.int64)]
+    for number, firsts in enumerate(lists.firsts):
+        source, target, count = np.zeros(1, dtype=np.int64), np.full(1, number * size), 1
+        for side, first, low, high, step in zip(lists.sides, firsts, lows, highs, steps, strict=True):
+            cells = np.arange(max(low, -(first // side.step)), min(high, -((first - side.cells) // side.step)))
+            if side is lists.sides[-1]:
+                count, cells = len(cells), cells[:1]
+            source = np.add.outer(source * side.cells, first + cells * side.step).reshape(-1)
+            target = np.add.outer(target, (cells - low) * step).reshape(-1)
+        found.append(np.stack([source, target, np.full(len(source), count)], axis=1))
+    return np.concatenate(found)
+
+
+def _slabs(sides: tuple[Side, ...], y: tuple[int, int], steps: list[int]) -> _A:
+    found = []
+    bounds = [y] + [(0, side.positions) for side in sides[1:-1]]
+    of_last = len(sides[-1].phases)
+    for number, corner in enumerate(itertools.product(*(side.phases for side in sides[:-1]))):
+        ranges = [_inside(phase, *bound) for phase, bound in zip(corner, bounds, strict=True)]
+        for place in itertools.product(*ranges[:-1]):
+            row = base = 0
+            for n, side in enumerate(sides[:-1]):
+                at = (*place, ranges[-1].start)[n]
+                base += (at - (y[0] if n == 0 else 0)) * steps[n]
+                row = row * side.positions + corner[n].start + (at - (y[0] if n == 0 else 0)) * side.stride
+            found.append((number * of_last, base, row, len(ranges[-1]), sides[-2].stride))
+    return np.asarray(found, dtype=np.int64).reshape(-1, len(SLAB))
+
+
+def _inside(phase: Phase, begin: int, end: int) -> range:
+    return range(begin, max(begin, min(end, phase.count)))
+
+
+def products(lists: Lists, x: _A, weight: _A, bias: _A | None, result: _A) -> bool:
+    """Fill ``result [planes, each, *positions]`` from ``x [planes, inputs, *cells]``, or return False.
+
+    That is where regions would have too many cells, and where a weight is not finite: it would meet the zeros around
+    the cells. ``weight [groups, inputs, each, kernel]`` and ``bias [groups, each]`` are of the dtype of sums; there are
+    two spatial axes or more.
+    """
+    lanes = BITS // (8 * weight.itemsize)
+    cuts = _cuts(lists, lanes, x.shape[1], weight.itemsize)
+    if cuts is None:
+        return False
+    groups, inputs, each, _ = weight.shape
+    tiles = -(-each // ROWS)
+    packed = np.empty((groups, tiles, len(lists.order) * inputs * ROWS), dtype=weight.dtype)
+    strides = (weight.strides[1] // weight.itemsize, weight.strides[2] // weight.itemsize)
+    odd = []
+
+    def lay_out(number: int) -> None:
+        group, tile = divmod(number, tiles)
+        numbers = (inputs, each, tile * ROWS, *strides)
+        if pack(frozen(weight[group].ravel(order="K")), lists.begins, lists.order, numbers, packed[group, tile]):
+            odd.append(number)
+
+    threads.each_block(lay_out, groups * tiles, None if packed.size > 1 << 15 else 1)
+    if odd:
+        return False
+    added = np.zeros((groups, tiles * ROWS), dtype=weight.dtype)
+    if bias is not None:
+        added[:, :each] = bias + 0  # no bias of -0, see `runtime.fma`
+    regions = [_region(lists, lanes, y, j) for y in cuts[0] for j in cuts[1]]
+    together = max(1, _CELLS // (max(region.step for region in regions) * inputs * weight.itemsize))
+    images = len(x) // groups
+    together = -(-images // -(-images // together))
+    planes = [
+        slice(g + n * groups, min(n + together, images) * groups, groups)
+        for g in range(groups)
+        for n in range(0, images, together)
+    ]
+    work = _Work(lists, x, frozen(packed).reshape(-1), frozen(added).reshape(-1), result, (groups, inputs, each))
+    largest, count = max(region.work for region in regions) * inputs * together, len(planes) * len(regions)
+    few = largest * count * tiles < _FEW
+    some = tiles if few else max(1, min(tiles, _BLOCK // largest, tiles * count // _LEAST_BLOCKS))
+    parts = [range(t, min(t + some, tiles)) for t in range(0, tiles, some)]
+    blocks = list(itertools.product(planes, regions, parts))
+    threads.each_block(lambda number: work.make(*blocks[number]), len(blocks), 1 if few else None)
+    return True
+
+
+def _cuts(
+    lists: Lists, lanes: int, inputs: int, itemsize: int
+) -> tuple[list[tuple[int, int]], list[tuple[int, int]]] | None:
+    """Cut the positions of the first and of the last axis; None where regions would have too many cells."""
+    ys, js = (-(-side.positions // side.stride) for side in (lists.sides[0], lists.sides[-1]))
+    first, last, stride = ys, js, lists.sides[-1].stride
+
+    def fits(ys: int, js: int) -> bool:
+        if ys * js * inputs * itemsize > _CELLS:  # a region has no fewer cells: its table, which is long, is not needed
+            return False
+        region = _region(lists, lanes, (0, ys), (0, js))
+        return region.step * inputs * itemsize <= _CELLS and region.work * inputs <= _BLOCK
+
+    while js > 512 and js * stride > 8 * _SUMS:
+        js = -(-js // 2)
+    while ys > 1 and not fits(ys, js):
+        ys = -(-ys // 2)
+    while js > 16 and not fits(ys, js):
+        js = -(-js // 2)
+    region = _region(lists, lanes, (0, ys), (0, js))
+    if region.step * inputs * itemsize > _MOST_CELLS or region.shape[-1] > _MOST_WASTE * js + 16:
+        return None
+    return (
+        [(y, min(y + ys, first)) for y in range(0, first, ys)],
+        [(j, min(j + js, last)) for j in range(0, last, js)],
+    )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Work:
+    """One call."""
+
+    lists: Lists
+    x: _A
+    packed: _A
+    bias: _A
+    result: _A
+    counts: tuple[int, int, int]
+
+    def make(self, planes: slice, region: _Region, tiles: range) -> None:
+        """Make some tiles' channels of a region of some planes of one group."""
+        groups, inputs, each = self.counts
+        dtype, sides, taps = self.packed.dtype, self.lists.sides, len(self.lists.order)
+        cells = self._cells(planes, region)
+        sums = np.empty(len(sides[-1].phases) * ROWS * region.line, dtype=dtype)
+        channels = range(tiles.start * ROWS, min(tiles.stop * ROWS, each))
+        y, j = region.target
+        box = self.result[planes, channels.start : channels.stop, y, ..., j]
+        lines, direct = math.prod(side.positions for side in sides[1:-1]), self.result.dtype == dtype
+        if direct:
+            made, row_pitch = self.result, sides[-1].positions
+            pitch = sides[0].positions * lines * row_pitch
+            origin = planes.start * each * pitch + y.start * lines * row_pitch + j.start
+            plane_pitch = groups * each * pitch
+        else:
+            made, row_pitch = np.empty(box.shape, dtype=dtype), box.shape[-1]
+            pitch = box.shape[2] * lines * row_pitch
+            origin, plane_pitch = -channels.start * pitch, box.shape[1] * pitch
+        first = planes.start % groups * -(-each // ROWS) * ROWS
+        turn = max(1, _WEIGHTS // max(1, taps * inputs * ROWS * dtype.itemsize))
+        numbers = (
+            *(tiles.start, tiles.stop, turn, each, first * taps * inputs, first),
+            *(box.shape[0], inputs, region.step, region.shape[-1], sides[-1].stride, box.shape[-1]),
+            *(region.most, region.line, origin, plane_pitch, pitch, row_pitch),
+        )
+        tables = (region.offsets, self.lists.begins, region.slabs)
+        multiply(cells, self.packed, *tables, self.bias, sums, made.reshape(-1), numbers)
+        if not direct:
+            with np.errstate(over="ignore"):
+                box[...] = made
+
+    def _cells(self, planes: slice, region: _Region) -> _A:
+        """Lay a region's cells out, zeros around them."""
+        inputs, dtype = self.counts[1], self.packed.dtype
+        line = math.prod(side.cells for side in self.lists.sides[1:])
+        if self.x.dtype == dtype and self.x.flags.c_contiguous:
+            size = self.lists.sides[0].cells * line
+            source, begin, apart = self.x, planes.start * inputs * size, planes.step * inputs * size
+        else:
+            with np.errstate(invalid="ignore"):
+                source = np.ascontiguousarray(self.x[planes, :, region.reads], dtype=dtype)
+            size = source.shape[2] * line
+            begin, apart = -region.reads.start * line, inputs * size
+        count = len(range(*planes.indices(len(self.x))))
+        cells = np.empty(count * inputs * region.step + BITS // (8 * dtype.itemsize), dtype=dtype)
+        numbers = (count, inputs, begin, apart, size, self.lists.sides[-1].step, region.step)
+        lay_out(frozen(source).reshape(-1), region.rows, numbers, cells)
+        return frozen(cells)

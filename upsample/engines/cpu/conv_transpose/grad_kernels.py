@@ -1,0 +1,329 @@
+"""Compiled loops of the transposes of transposed convolution: what each tap of each cell meets, laid out in rows.
+
+Arrays are flat; ``grid`` is as `runtime.window_grid` says.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from upsample.engines.cpu.runtime.compile import inlined, kernel, part
+from upsample.engines.cpu.runtime.fma import CHANNELS, fma
+from upsample.engines.cpu.runtime.gemm_tile import BITS, ROWS, add_tiles, widest
+from upsample.engines.cpu.runtime.simd_copy import clear, copy_every_other, turn
+from upsample.engines.cpu.runtime.window_grid import AXIS, row_place
+
+__all__ = ["copy", "copy_row", "correlate_rows", "correlate_units", "lay_out", "weigh"]
+
+_A = np.ndarray[Any, Any]
+
+_LANES = 16
+"""Partial sums of a dot product, which are added in order at its end."""
+
+
+@part
+def _bounds(last: _A, tap: int, cell0: int, cell1: int) -> tuple[int, int, int]:
+    """Where tap `tap` of the last axis lies for cell 0, and the cells of a cut from and to which it is no padding."""
+    large, stride = last[0], last[3]
+    start = tap * last[5] - last[4]
+    low = min(max(cell0, -(start // stride)), cell1)
+    return start, low, max(low, min(cell1, (large - 1 - start) // stride + 1))
+
+
+@inlined
+def copy_row(source: _A, at: int, made: _A, to: int, count: int) -> None:
+    """Set `count` values from ``made[to]`` on to those from ``source[at]`` on."""
+    begin, first = np.uint64(at), np.uint64(to)
+    for j in range(np.uint64(count)):
+        made[first + j] = source[begin + j]
+
+
+@inlined
+def copy(source: _A, at: int, stride: int, made: _A, to: int, count: int) -> None:
+    """Set ``made[to + j]`` to ``source[at + stride * j]`` for `count` values of `j`."""
+    if stride == 1:
+        copy_row(source, at, made, to, count)
+    elif stride == 2:
+        copy_every_other(source, at, made, to, count)
+    else:
+        begin, first, step = np.uint64(at), np.uint64(to), np.uint64(stride)
+        for j in range(np.uint64(count)):
+            made[first + j] = source[begin + step * j]
+
+
+@part
+def _clear(made: _A, to: int, count: int) -> None:
+    """Set `count` values from ``made[to]`` on to zero; a slice would be counted, which takes longer than short rows."""
+    first = np.uint64(to)
+    for j in range(np.uint64(count)):
+        made[first + j] = 0
+
+
+@kernel
+def lay_out(source: _A, place: int, positions: int, channels: int, grid: _A, cut: _A, step: int, made: _A) -> None:
+    """Fill ``made [channels, taps, step]`` with what each tap of some cells meets, zeros in the padding.
+
+    ``cut``: the rows of cells from and to, and the cells from and to of each; what is left of a step is not touched.
+    Planes of `positions` begin at `place`.
+    """
+    last, leads = grid[grid.shape[0] - AXIS :], 1
+    row0, row1, cell0, cell1 = cut[0], cut[1], cut[2], cut[3]
+    for axis in range(grid.shape[0] // AXIS - 1):
+        leads *= grid[AXIS * axis + 2]
+    places = np.empty(row1 - row0, dtype=np.int64)
+    for lead in range(leads):
+        for row in range(row0, row1):
+            places[row - row0] = row_place(grid, lead, row)
+        for channel in range(channels):
+            plane = place + channel * positions
+            for tap in range(last[2]):
+                start, low, high = _bounds(last, tap, cell0, cell1)
+                to = ((channel * leads + lead) * last[2] + tap) * step
+                for row in range(row1 - row0):
+                    begin = places[row]
+                    if begin < 0:
+                        _clear(made, to, cell1 - cell0)
+                    else:
+                        _clear(made, to, low - cell0)
+                        at = plane + begin + start + low * last[3]
+                        copy(source, at, last[3], made, to + low - cell0, high - low)
+                        _clear(made, to + high - cell0, cell1 - high)
+                    to += cell1 - cell0
+
+
+@part
+def _slots(y: _A, rows: int, taps: int) -> tuple[int, int, int]:
+    """How rows that are met are kept: from a row of cells to the next, from a tap to the next, and how many.
+
+    All from the first to the last, or, where they are fewer, each that a tap of a row meets.
+    """
+    between = (rows - 1) * y[3] + (taps - 1) * y[5] + 1
+    if between <= rows * taps:
+        return y[3], y[5], between
+    return taps, 1, rows * taps
+
+
+@part
+def _copy_rows(source: _A, place: int, counts: tuple[int, ...], y: _A, x: _A, cut: _A, tap: int, met: _A) -> None:
+    """Fill ``met [slots, channels, line]`` from `to` on with what rows of cells meet with some taps from `tap` on.
+
+    ``counts``: channels, positions of a plane, the line, taps, and `to`. Zeros stand where a row begins or ends in the
+    padding; a row that lies there is left as it is.
+    """
+    channels, positions, line, taps, to = counts
+    row_step, tap_step, slots = _slots(y, cut[1] - cut[0], taps)
+    first, begin = cut[0] * y[3] - y[4] + tap * y[5], cut[2] * x[3] - x[4]
+    size = (cut[3] - cut[2] - 1) * x[3] + (x[2] - 1) * x[5] + 1
+    low = min(max(0, -begin), size)
+    high = max(low, min(size, x[0] - begin))
+    lanes = BITS // (8 * met.itemsize)
+    head, tail = (low + lanes - 1) // lanes * lanes, (size - high + lanes - 1) // lanes * lanes  # in whole vectors
+    for channel in range(channels):
+        for slot in range(slots):
+            position = first + slot
+            if row_step != y[3] or tap_step != y[5]:
+                position = first + slot // taps * y[3] + slot % taps * y[5]
+            if position >= 0 and position < y[0]:
+                target = to + (slot * channels + channel) * line
+                at = place + channel * positions + position * x[0] + begin
+                if head <= size and tail <= size:
+                    clear(met, target, head)
+                    clear(met, target + size - tail, tail)
+                else:
+                    _clear(met, target, low)
+                    _clear(met, target + high, size - high)
+                copy_row(source, at + low, met, target + low, high - low)
+
+
+@part
+def _list_rows(numbers: tuple[int, ...], dilation: int, width: int, lead: int, lists: _A) -> int:
+    """List where the factors and the sums of each tile row begin; return how many rows there are.
+
+    ``numbers``: channels, values of a row that is met, taps of a window, distance of rows of sums. A row for each
+    channel and each of `width` taps of the last axis; those after them, up to a whole tile, add to a row of their own.
+    """
+    channels, line, taps, pitch = numbers
+    at = 0
+    for channel in range(channels):
+        for tap in range(width):
+            lists[at] = channel * line + tap * dilation
+            lists[at + 1] = (channel * taps + lead * width + tap) * pitch
+            at += 2
+    for spare in range(at, (channels * width + ROWS - 1) // ROWS * ROWS * 2, 2):
+        lists[spare], lists[spare + 1] = 0, channels * taps * pitch
+    return channels * width
+
+
+@part
+def _turn_cells(cells: _A, numbers: tuple[int, ...], cut: _A, turned: _A, to: int, pitch: int) -> None:
+    """Turn a cut of a sheet; ``numbers``: its first cell, from input to input and from row to row, and inputs."""
+    first, apart, line, inputs = numbers
+    rows, width = cut[1] - cut[0], cut[3] - cut[2]
+    if width == line:
+        rows, width = 1, rows * width
+    for row in range(rows):
+        turn(cells, first + row * line, apart, inputs, width, turned, to + row * width * pitch, pitch)
+
+
+@kernel
+def correlate_units(
+    source: _A,
+    cells: _A,
+    places: tuple[int, ...],
+    sizes: tuple[int, ...],
+    grid: _A,
+    units: _A,
+    turned: _A,
+    met: _A,
+    lists: _A,
+    made: _A,
+) -> None:
+    """Add to ``made [channels * taps and one, pitch]`` the products of what the taps meet and the cells of some units.
+
+    A unit is, of each of some sheets, a row of ``cut``: rows of cells from and to, and cells of each from and to; a
+    sheet has the last two axes of an image. ``units``: the first sheet, the one after the last, and the cut. The cells
+    are turned, values of a cell side by side; what the taps meet is copied as it lies, and read with the stride.
+
+    ``places``: where in `source` the first channel begins, and from image to image; the same of `cells`. ``sizes``:
+    channels, inputs, columns (whole vectors), pitch of columns, values of a row that is met, taps of the last axis but
+    one that are met in turn.
+    """
+    begin, pace, cell_begin, cell_pace = places
+    channels, inputs, columns, pitch, line, turn_taps = sizes
+    last = grid.shape[0] - AXIS
+    y, x, outer, lanes = grid[last - AXIS : last], grid[last:], grid[:last], BITS // (8 * made.itemsize)
+    area, sheets, outer_taps, positions, taps = y[1] * x[1], 1, 1, y[0] * x[0], y[2] * x[2]
+    for axis in range(last // AXIS - 1):
+        sheets *= grid[AXIS * axis + 1]
+        outer_taps *= grid[AXIS * axis + 2]
+        positions *= grid[AXIS * axis]
+    taps *= outer_taps
+    for unit in range(units.shape[0]):
+        sheet0, sheet1, cut = units[unit, 0], units[unit, 1], units[unit, 2:]
+        rows, width = cut[1] - cut[0], cut[3] - cut[2]
+        for sheet in range(sheet0, sheet1):
+            first = cell_begin + sheet // sheets * cell_pace + sheet % sheets * area + cut[0] * x[1] + cut[2]
+            to = (sheet - sheet0) * rows * width * pitch
+            _turn_cells(cells, (first, sheets * area, x[1], inputs), cut, turned, to, pitch)
+        for number in range(outer_taps * ((y[2] + turn_taps - 1) // turn_taps)):
+            outer_tap, tap0 = number % outer_taps, number // outer_taps * turn_taps
+            some = min(turn_taps, y[2] - tap0)
+            row_step, tap_step, slots = _slots(y, rows, some)
+            for sheet in range(sheet0, sheet1):
+                top = row_place(outer, outer_tap, sheet % sheets)
+                if top >= 0:
+                    place = begin + sheet // sheets * pace + top * x[0]
+                    counts = (channels, positions, line, some, (sheet - sheet0) * slots * channels * line)
+                    _copy_rows(source, place, counts, y, x, cut, tap0, met)
+            for tap in range(tap0, tap0 + some):
+                lead = outer_tap * y[2] + tap
+                tile_rows = _list_rows((channels, line, taps, pitch), x[5], x[2], lead, lists)
+                first = (tile_rows + ROWS - 1) // ROWS * ROWS
+                end = first
+                for sheet in range(sheet0, sheet1):
+                    if row_place(outer, outer_tap, sheet % sheets) < 0:
+                        continue
+                    for row in range(rows):
+                        position = (cut[0] + row) * y[3] - y[4] + tap * y[5]
+                        if position >= 0 and position < y[0]:
+                            slot = (sheet - sheet0) * slots + row * row_step + (tap - tap0) * tap_step
+                            lists[2 * end] = ((sheet - sheet0) * rows + row) * width * pitch
+                            lists[2 * end + 1] = slot * channels * line
+                            end += 1
+                column = 0
+                while column < columns:  # this part of the cells stays in the first-level cache
+                    vectors = widest((columns - column) // lanes)
+                    numbers = (0, column, first, end, width, width, pitch, column, pitch)
+                    for row in range(0, tile_rows, ROWS):
+                        add_tiles((met, turned, lists, made), numbers, (x[3], 2 * row), vectors, lanes)
+                    column += vectors * lanes
+
+
+@part
+def _add(source: _A, at: int, step: int, factor: Any, sums: _A, to: int, low: int, high: int) -> None:
+    """Add to ``sums[to + j]``, for `j` from `low` to `high`, what stands at ``at + step * j``, weighed."""
+    for j in range(low, high):
+        sums[to + j] = fma(factor, source[at + step * j], sums[to + j])
+
+
+@part
+def _add_pair(source: _A, at: int, factors: tuple[Any, Any], sums: _A, to: int, low: int, high: int) -> None:
+    """Add to ``sums[to + j]`` what stands at ``at + 2 * j``, then what stands behind it, weighed."""
+    w, v = factors
+    x, y = np.uint64(at + 2 * low), np.uint64(to + low)
+    for j in range(np.uint64(max(high - low, 0))):
+        k = x + np.uint64(2) * j
+        sums[y + j] = fma(v, source[k + np.uint64(1)], fma(w, source[k], sums[y + j]))
+
+
+@kernel
+def weigh(source: _A, place: int, positions: int, channels: int, grid: _A, cut: _A, weight: _A, sums: _A) -> None:
+    """Sum what the taps of some cells meet, weighed by ``weight [inputs, channels, taps]``: ``sums [inputs, cells]``.
+
+    ``cut`` is as in `lay_out`. Every sum begins with +0; for each 32 channels, for each tap in row-major order, each
+    channel is added (`runtime.fma`). Of one channel two taps are added at once where they stand side by
+    side: every value of a row is then loaded once.
+    """
+    last = grid[grid.shape[0] - AXIS :]
+    row0, row1, cell0, cell1 = cut[0], cut[1], cut[2], cut[3]
+    cells, width, stride, leads = cell1 - cell0, last[2], last[3], 1
+    for axis in range(grid.shape[0] // AXIS - 1):
+        leads *= grid[AXIS * axis + 2]
+    rows = row1 - row0
+    inputs = sums.shape[0] // (rows * cells)
+    sums[:] = 0
+    for row in range(row0, row1):
+        for number in range((channels + CHANNELS - 1) // CHANNELS * leads):
+            block, lead = number // leads * CHANNELS, number % leads
+            begin = row_place(grid, lead, row)
+            if begin < 0:
+                continue
+            past = min(block + CHANNELS, channels)
+            pairs = past - block == 1 and stride == 2 and last[5] == 1
+            for tap in range(0, width, 2 if pairs else 1):
+                start, low, high = _bounds(last, tap, cell0, cell1)
+                low2, high2 = low, low
+                if pairs and tap + 1 < width:
+                    _, low2, high2 = _bounds(last, tap + 1, cell0, cell1)
+                for channel in range(block, past):
+                    at = place + channel * positions + begin + start
+                    for c in range(inputs):
+                        to = (c * rows + row - row0) * cells - cell0
+                        f = ((c * channels + channel) * leads + lead) * width + tap
+                        w, v = weight[f], weight[min(f + 1, weight.shape[0] - 1)]
+                        if not pairs:
+                            _add(source, at, stride, w, sums, to, low, high)
+                            continue
+                        first, end = max(low, low2), max(low, low2, min(high, high2))
+                        _add_pair(source, at, (w, v), sums, to, first, end)
+                        _add(source, at, stride, w, sums, to, low, min(first, high))
+                        _add(source, at, stride, w, sums, to, max(end, low), high)
+                        _add(source, at + 1, stride, v, sums, to, low2, min(first, high2))
+                        _add(source, at + 1, stride, v, sums, to, max(end, low2), high2)
+    for j in range(np.uint64(sums.shape[0])):
+        sums[j] += sums.dtype.type(0)
+
+
+@kernel
+def correlate_rows(cells: _A, rows: _A, taps: int, size: int, where: tuple[int, int], result: _A) -> None:
+    """Add the products of ``cells [channels, size]`` and ``rows [taps, size]`` to ``result [channels, taps]``.
+
+    `where`: the first tap in `result`, and from channel to channel.
+    """
+    lanes = np.empty(_LANES, dtype=result.dtype)
+    whole = size // _LANES * _LANES
+    for channel in range(cells.shape[0] // size):
+        for tap in range(taps):
+            a, b = np.uint64(channel * size), np.uint64(tap * size)
+            lanes[:] = 0
+            for j in range(np.uint64(0), np.uint64(whole), np.uint64(_LANES)):
+                for k in range(np.uint64(_LANES)):
+                    lanes[k] = fma(cells[a + j + k], rows[b + j + k], lanes[k])
+            total = lanes.dtype.type(0)
+            for k in range(_LANES):
+                total += lanes[k]
+            for j in range(np.uint64(whole), np.uint64(size)):
+                total = fma(cells[a + j], rows[b + j], total)
+            result[where[0] + channel * where[1] + tap] += total

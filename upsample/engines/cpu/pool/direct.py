@@ -1,0 +1,232 @@
+"""Compiled loops of max-pooling with few taps: whole windows at once, three or four taps a turn, in registers.
+
+A tap in the padding is read as the nearest one inside: that one stands beside it in the order of taps, and a value
+wins only against others, so neither maximum nor index changes. Tables say where taps are; they end with the last tap
+once more, until turns are full. Places are counted in 32 bits until they are stored.
+
+All arrays come from outside: of one that is made here the compiler would not know that nothing else lies there, and
+would leave the loops as they are.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from upsample.engines.cpu.runtime.compile import kernel, part
+
+__all__ = ["FIRST", "MORE", "pool_cells", "pool_rows"]
+
+_A = np.ndarray[Any, Any]
+_U: Any = np.uint64
+
+FIRST, MORE = 4, 3
+"""Taps of the first turn and of each other."""
+
+
+@part
+def _better(best: Any, place: Any, value: Any, other: Any, last_nan: bool) -> tuple[Any, Any]:
+    wins = (value > best) | ((value != value) & (last_nan | (best == best)))
+    return value if wins else best, other if wins else place
+
+
+@kernel
+def pool_cells(
+    x: _A,
+    place: _A,
+    values: _A,
+    indices: _A,
+    piece: tuple[int, int, int],
+    sizes: tuple[int, int, int],
+    taps: _A,
+    home: _A,
+    last_nan: bool,
+) -> None:
+    """Pool small planes, `sizes` (positions, cells, planes at once): `values` begins at the piece, `indices` is whole.
+
+    ``piece``: where the first plane lies in `x`, its number, how many planes. ``taps [taps, cells of the planes at
+    once]`` are positions, `home` where each cell's plane begins.
+    """
+    first, plane0, planes = piece
+    size, cells, group = sizes
+    for plane in range(0, planes, group):
+        n = min(group, planes - plane) * cells
+        s, d = _U(first + plane * size), _U(plane * cells)
+        for j in range(_U(n)):
+            o, a, b, c = taps[_U(0), j], taps[_U(1), j], taps[_U(2), j], taps[_U(3), j]
+            best, o = _better(x[s + _U(o)], o, x[s + _U(a)], a, last_nan)
+            best, o = _better(best, o, x[s + _U(b)], b, last_nan)
+            best, o = _better(best, o, x[s + _U(c)], c, last_nan)
+            values[d + j] = best
+            place[j] = o
+        for t in range(_U(FIRST), _U(taps.shape[0]), _U(MORE)):
+            for j in range(_U(n)):
+                a, b, c = taps[t, j], taps[t + _U(1), j], taps[t + _U(2), j]
+                best, o = _better(values[d + j], place[j], x[s + _U(a)], a, last_nan)
+                best, o = _better(best, o, x[s + _U(b)], b, last_nan)
+                best, o = _better(best, o, x[s + _U(c)], c, last_nan)
+                values[d + j] = best
+                place[j] = o
+        if indices.shape[0]:
+            d = _U((plane0 + plane) * cells)
+            for j in range(_U(n)):
+                indices[d + j] = np.int64(place[j]) - np.int64(home[j])
+
+
+@part
+def _first_turn(
+    x: _A,
+    starts: _A,
+    shifts: _A,
+    rows: int,
+    n: int,
+    stride: int,
+    last_nan: bool,
+    values: _A,
+    v: int,
+    step: int,
+    place: _A,
+) -> None:
+    """Take the first four taps of rows of cells; `starts` says where a tap's values begin for each row."""
+    for r in range(rows):
+        s, a, b, c = _U(starts[r, 0]), _U(starts[r, 1]), _U(starts[r, 2]), _U(starts[r, 3])
+        p, q, w = shifts[r, 1], shifts[r, 2], shifts[r, 3]
+        d, e = _U(v + r * step), _U(r * n)
+        if stride == 2:
+            for j in range(_U(n)):
+                k = _U(2) * j
+                best, o = _better(x[s + k], np.int32(0), x[a + k], p, last_nan)
+                best, o = _better(best, o, x[b + k], q, last_nan)
+                best, o = _better(best, o, x[c + k], w, last_nan)
+                values[d + j] = best
+                place[e + j] = o
+        else:
+            for j in range(_U(n)):
+                k = _U(stride) * j
+                best, o = _better(x[s + k], np.int32(0), x[a + k], p, last_nan)
+                best, o = _better(best, o, x[b + k], q, last_nan)
+                best, o = _better(best, o, x[c + k], w, last_nan)
+                values[d + j] = best
+                place[e + j] = o
+
+
+@part
+def _other_turn(
+    x: _A,
+    starts: _A,
+    shifts: _A,
+    t: int,
+    rows: int,
+    n: int,
+    stride: int,
+    last_nan: bool,
+    values: _A,
+    v: int,
+    step: int,
+    place: _A,
+) -> None:
+    """Take three more taps of rows of cells, from `t` on."""
+    for r in range(rows):
+        a, b, c = _U(starts[r, t]), _U(starts[r, t + 1]), _U(starts[r, t + 2])
+        p, q, w = shifts[r, t], shifts[r, t + 1], shifts[r, t + 2]
+        d, e = _U(v + r * step), _U(r * n)
+        if stride == 2:
+            for j in range(_U(n)):
+                k = _U(2) * j
+                best, o = _better(values[d + j], place[e + j], x[a + k], p, last_nan)
+                best, o = _better(best, o, x[b + k], q, last_nan)
+                best, o = _better(best, o, x[c + k], w, last_nan)
+                values[d + j] = best
+                place[e + j] = o
+        else:
+            for j in range(_U(n)):
+                k = _U(stride) * j
+                best, o = _better(values[d + j], place[e + j], x[a + k], p, last_nan)
+                best, o = _better(best, o, x[b + k], q, last_nan)
+                best, o = _better(best, o, x[c + k], w, last_nan)
+                values[d + j] = best
+                place[e + j] = o
+
+
+@part
+def _border(
+    x: _A,
+    starts: _A,
+    shifts: _A,
+    columns: _A,
+    piece: tuple[int, ...],
+    last_nan: bool,
+    values: _A,
+    v: int,
+    step: int,
+    indices: _A,
+    c: int,
+    every: int,
+) -> None:
+    """Pool cells that have taps in the padding, one by one; `columns` says where the taps of each lie."""
+    rows, begin, end, low, high, whole_from, whole_to = piece
+    inside = max(high - low, 0)
+    for border in range(end - begin - inside):
+        cell = begin + border if begin + border < low else begin + border + inside
+        entry = cell if cell < whole_from else cell - (whole_to - whole_from)
+        for r in range(rows):
+            at = columns[entry, 0]
+            best, o = x[_U(starts[r, 0] + at)], shifts[r, 0] + at
+            for t in range(1, columns.shape[1]):
+                at = columns[entry, t]
+                best, o = _better(best, o, x[_U(starts[r, t] + at)], shifts[r, t] + at, last_nan)
+            values[_U(v + r * step + cell)] = best
+            if indices.shape[0]:
+                indices[_U(c + r * every + cell)] = o
+
+
+@kernel
+def pool_rows(
+    x: _A,
+    place: _A,
+    values: _A,
+    indices: _A,
+    piece: tuple[int, ...],
+    sizes: tuple[int, ...],
+    lead: _A,
+    across: _A,
+    columns: _A,
+    last_nan: bool,
+    step: int,
+) -> None:
+    """Pool rows of cells: `values` begins at the piece, rows `step` apart; `indices`, if there are any, is whole.
+
+    ``piece``: rows of cells from and to; cells of the last axis from and to; the first row, position and width of the
+    input. ``sizes``: rows of the input and of cells a plane, positions and cells of a row, stride, and which cells
+    have all their taps inside. ``lead [rows of cells, taps]`` are rows of the input; `across` is where the taps of the
+    first cell lie in a row, ``columns [cells not inside, taps]`` where those of the others do.
+    """
+    row0, row1, begin, end, x_row, x_low, width = piece
+    in_rows, rows, size, every, stride, whole_from, whole_to = sizes
+    low, high = min(max(whole_from, begin), end), min(max(whole_to, begin), end)
+    n, taps = max(high - low, 0), across.shape[0]
+    most = max(1, min(row1 - row0, place.shape[0] // max(n, 1)))
+    lines, weights = np.empty((most, taps), np.int64), np.empty((most, taps), np.int64)
+    starts, shifts = np.empty((most, taps), np.int64), np.empty((most, taps), np.int32)
+    for row in range(row0, row1, most):
+        some, v, c = min(most, row1 - row), (row - row0) * step - begin, row * every
+        for r in range(some):
+            plane, line = (row + r) // rows, (row + r) % rows
+            for t in range(taps):
+                lines[r, t] = (plane * in_rows + lead[line, t] - x_row) * width - x_low
+                weights[r, t] = lead[line, t] * size
+                starts[r, t] = lines[r, t] + low * stride + across[t]
+                shifts[r, t] = np.int32(weights[r, t] - weights[r, 0] + across[t] - across[0])
+        if n:
+            _first_turn(x, starts, shifts, some, n, stride, last_nan, values, v + low, step, place)
+            for t in range(FIRST, taps, MORE):
+                _other_turn(x, starts, shifts, t, some, n, stride, last_nan, values, v + low, step, place)
+        if indices.shape[0]:
+            for r in range(some):
+                d, e, origin = _U(c + r * every + low), _U(r * n), weights[r, 0] + low * stride + across[0]
+                for j in range(_U(n)):
+                    indices[d + j] = origin + np.int64(place[e + j]) + np.int64(stride) * np.int64(j)
+        if n < end - begin:
+            part = (some, begin, end, low, high, whole_from, whole_to)
+            _border(x, lines, weights, columns, part, last_nan, values, v, step, indices, c, every)

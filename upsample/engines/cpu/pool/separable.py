@@ -1,0 +1,241 @@
+"""Compiled loops of max-pooling: each input row is reduced along the last axis, then rows are selected.
+
+The first maximum in row-major order lies in the first row that holds the maximum, at that row's first place; likewise
+the first or the last NaN. So a row is reduced once, however many windows share it, and the hot loops run over
+neighbouring cells.
+
+Arrays are flat. ``grid`` is the geometry (`pool` makes it): `AXIS` numbers for the last axis, then
+for each leading one, first to last, then their tables, three a axis: for each cell the first position inside, the
+number of taps inside, and the number of taps before those. ``piece`` is what one call makes (see `PIECE`).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from upsample.engines.cpu.runtime.compile import kernel, part
+
+__all__ = ["AXIS", "PIECE", "pool_indices", "pool_values"]
+
+_A = np.ndarray[Any, Any]
+
+AXIS = 8
+"""Positions, cells, kernel (0: adaptive), stride, padding, dilation, weight of a tap in an index, place of tables."""
+PIECE = 9
+"""Rows of cells from and to; cells of the last axis from and to; the first row, position and width of the input; rows
+reduced at once that are kept; 1 where indices count in the window."""
+
+
+@part
+def _wins(value: Any, best: Any, last_nan: bool) -> Any:
+    return (value > best) | ((value != value) & (last_nan | (best == best)))
+
+
+@part
+def _deal(row: _A, start: int, low: int, stride: int, phases: _A) -> None:
+    """Deal the positions from `start` on out to the phases of the stride; those not in `row`, from `low` on, stay."""
+    length, high = phases.shape[1], low + row.shape[0]
+    for phase in range(stride):
+        first = start + phase
+        begin, end = max(0, -((first - low) // stride)), min(length, -((first - high) // stride))
+        if end <= begin:
+            continue
+        source, line = row[first + stride * begin - low :], phases[phase, begin:end]
+        if stride == 1:
+            for j in range(end - begin):
+                line[j] = source[j]
+        elif stride == 2:
+            for j in range(end - begin):
+                line[j] = source[2 * j]
+        else:
+            for j in range(end - begin):
+                line[j] = source[stride * j]
+
+
+@part
+def _reduce(phases: _A, begin: int, grid: _A, local: bool, lowest: Any, last_nan: bool, v: _A, c: _A) -> None:
+    """Reduce a dealt row: maxima `v` and their places `c` in an index, for the cells from `begin` on."""
+    cells = v.shape[0]
+    taps, stride, dilation, of_tap = grid[2], grid[3], grid[5], grid[6]
+    of_cell = 0 if local else stride
+    origin = 0 if local else begin * stride - grid[4]
+    firsts = grid[grid[7] + begin : grid[7] + begin + cells]
+    line = phases[0, :cells]
+    for i in range(cells):
+        first = 0 if local else firsts[i]
+        v[i] = line[i]
+        c[i] = origin + i * of_cell if _wins(line[i], lowest, True) else first
+    for tap in range(1, taps):
+        shift = tap * dilation
+        line = phases[shift % stride, shift // stride : shift // stride + cells]
+        place = origin + tap * of_tap
+        for i in range(cells):
+            wins = _wins(line[i], v[i], last_nan)
+            v[i] = line[i] if wins else v[i]
+            c[i] = place + i * of_cell if wins else c[i]
+
+
+@part
+def _reduce_values(phases: _A, taps: int, stride: int, dilation: int, last_nan: bool, v: _A) -> None:
+    """Reduce a dealt row to its maxima."""
+    cells = v.shape[0]
+    line = phases[0, :cells]
+    for i in range(cells):
+        v[i] = line[i]
+    for tap in range(1, taps):
+        shift = tap * dilation
+        line = phases[shift % stride, shift // stride : shift // stride + cells]
+        for i in range(cells):
+            v[i] = line[i] if _wins(line[i], v[i], last_nan) else v[i]
+
+
+@part
+def _reduce_spans(row: _A, low: int, begin: int, grid: _A, last_nan: bool, v: _A, c: _A) -> None:
+    """Reduce a row whose windows have tables: adaptive ones. `low` is where `row` begins."""
+    table, every = grid[7], grid[1]
+    for i in range(v.shape[0]):
+        first = grid[table + begin + i]
+        best, place = row[first - low], first
+        for x in range(first + 1, first + grid[table + every + begin + i]):
+            if _wins(row[x - low], best, last_nan):
+                best, place = row[x - low], x
+        v[i], c[i] = best, place
+
+
+@part
+def _source(grid: _A, axes: int, cell: int, tap: int) -> tuple[int, int]:
+    """Return the input row that tap `tap` of a row of cells reads and what it adds to an index; rows count planes."""
+    row, weight, scale = 0, 0, 1
+    for axis in range(axes, 0, -1):
+        at = AXIS * axis
+        size, cells, table = grid[at], grid[at + 1], grid[at + 7]
+        i = cell % cells
+        cell //= cells
+        count = grid[table + cells + i]
+        t = tap % count
+        tap //= count
+        row += scale * (grid[table + i] + t * grid[at + 5])
+        weight += grid[at + 6] * (grid[table + 2 * cells + i] + t)
+        scale *= size
+    return row + cell * scale, weight
+
+
+@part
+def _taps(grid: _A, axes: int, cell: int) -> int:
+    """Count the input rows of a row of cells."""
+    total = 1
+    for axis in range(axes, 0, -1):
+        at = AXIS * axis
+        cells = grid[at + 1]
+        total *= grid[grid[at + 7] + cells + cell % cells]
+        cell //= cells
+    return total
+
+
+@part
+def _plane_row(grid: _A, axes: int, row: int) -> Any:
+    """Return what a row's place in its plane adds to an index that counts in the plane."""
+    rows = 1
+    for axis in range(1, axes + 1):
+        rows *= grid[AXIS * axis]
+    return row % rows * grid[0]
+
+
+@kernel
+def pool_indices(
+    x: _A,
+    _place: _A,
+    values: _A,
+    indices: _A,
+    grid: _A,
+    axes: int,
+    piece: tuple[int, ...],
+    lowest: _A,
+    last_nan: bool,
+    step: int,
+) -> None:
+    """Pool rows of cells: `values` begins at the piece, rows `step` apart; `indices` is whole.
+
+    One thread a piece; a row of cells is written by one piece only, and its taps are taken in row-major order.
+    """
+    row0, row1, begin, end, x_row, x_low, width, kept, local = piece
+    cells, every, stride = end - begin, grid[1], max(grid[3], 1)
+    low = lowest[0]
+    reach = cells + (grid[2] - 1) * grid[5] // stride if grid[2] else 0
+    phases = np.full((stride, max(reach, 0)), low, x.dtype)
+    tags = np.full(kept, -1, np.int64)
+    best, place = np.empty((kept, cells), x.dtype), np.empty((kept, cells), np.int64)
+    for cell in range(row0, row1):
+        v = values[(cell - row0) * step : (cell - row0) * step + cells]
+        c = indices[cell * every + begin : cell * every + end]
+        total = _taps(grid, axes, cell)
+        if total == 0 or (local and total > 0):
+            for i in range(cells):
+                v[i], c[i] = low, 0
+        for tap in range(total):
+            row, weight = _source(grid, axes, cell, tap)
+            slot = row % kept
+            bv, bc = best[slot], place[slot]
+            if tags[slot] != row:
+                tags[slot] = row
+                line = x[(row - x_row) * width : (row - x_row + 1) * width]
+                if grid[2] == 0:
+                    _reduce_spans(line, x_low, begin, grid, last_nan, bv, bc)
+                else:
+                    _deal(line, begin * stride - grid[4], x_low, stride, phases)
+                    _reduce(phases, begin, grid, local != 0, low, last_nan, bv, bc)
+            base = weight if local else _plane_row(grid, axes, row)
+            if tap == 0 and not local:
+                for i in range(cells):
+                    v[i] = bv[i]
+                    c[i] = base + bc[i]
+            else:
+                for i in range(cells):
+                    wins = _wins(bv[i], v[i], last_nan)
+                    v[i] = bv[i] if wins else v[i]
+                    c[i] = base + bc[i] if wins else c[i]
+
+
+@kernel
+def pool_values(
+    x: _A,
+    _place: _A,
+    values: _A,
+    _indices: _A,
+    grid: _A,
+    axes: int,
+    piece: tuple[int, ...],
+    lowest: _A,
+    last_nan: bool,
+    step: int,
+) -> None:
+    """Pool rows of cells as `pool_indices` does, without indices."""
+    row0, row1, begin, end, x_row, x_low, width, kept, _ = piece
+    cells, stride, low = end - begin, max(grid[3], 1), lowest[0]
+    reach = cells + (grid[2] - 1) * grid[5] // stride if grid[2] else 0
+    phases = np.full((stride, max(reach, 0)), low, x.dtype)
+    tags = np.full(kept, -1, np.int64)
+    best, place = np.empty((kept, cells), x.dtype), np.empty(cells, np.int64)
+    for cell in range(row0, row1):
+        v = values[(cell - row0) * step : (cell - row0) * step + cells]
+        v[:] = low
+        for tap in range(_taps(grid, axes, cell)):
+            row, _ = _source(grid, axes, cell, tap)
+            slot = row % kept
+            bv = best[slot]
+            if tags[slot] != row:
+                tags[slot] = row
+                line = x[(row - x_row) * width : (row - x_row + 1) * width]
+                if grid[2] == 0:
+                    _reduce_spans(line, x_low, begin, grid, last_nan, bv, place)
+                else:
+                    _deal(line, begin * stride - grid[4], x_low, stride, phases)
+                    _reduce_values(phases, grid[2], stride, grid[5], last_nan, bv)
+            if tap == 0:
+                for i in range(cells):
+                    v[i] = bv[i]
+            else:
+                for i in range(cells):
+                    v[i] = bv[i] if _wins(bv[i], v[i], last_nan) else v[i]

@@ -1,0 +1,141 @@
+"""Where the taps of small windows lie, as `direct` reads it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+import numpy as np
+
+from upsample.engines.cpu.pool.direct import FIRST, MORE
+from upsample.engines.cpu.pool.direct_simd import Lanes, lanes_of
+from upsample.engines.cpu.runtime.compile import frozen
+from upsample.plans.window import SpanAxis, WindowAxis
+
+__all__ = ["Cells", "Rows", "few_taps"]
+
+_A = np.ndarray[Any, Any]
+_Axis: TypeAlias = WindowAxis | SpanAxis
+
+_FEW_TAPS = 64
+"""Taps of a window up to which each is compared for itself."""
+_SHORT = 64
+"""Cells of a row up to which a table of all cells of a plane is quicker than rows."""
+_CELLS = 1 << 16
+"""Entries of such a table at most, so that it stays in the caches."""
+_TOGETHER = 512
+"""Cells that are pooled together, of several planes where these are small."""
+_LEAD = 1 << 18
+"""Entries of the table of rows at most."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Cells:
+    """Every tap of every cell of a plane, of several planes where they are small.
+
+    Attributes
+    ----------
+    sizes : tuple of int
+        Positions and cells a plane, planes at once.
+    taps : array
+        ``[taps, cells]``.
+    home : array
+        Where the plane of each cell begins.
+    lanes : Lanes or None
+        The same for vectors of float32, where rows are short.
+    """
+
+    sizes: tuple[int, int, int]
+    taps: _A
+    home: _A
+    lanes: Lanes | None
+
+    @property
+    def count(self) -> int:
+        """Taps of a window."""
+        return len(self.taps)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Rows:
+    """Where rows of cells find their taps; see `pool_few.pool_rows`."""
+
+    sizes: tuple[int, ...]
+    lead: _A
+    across: _A
+    columns: _A
+
+    @property
+    def count(self) -> int:
+        """Taps of a window."""
+        return len(self.across)
+
+
+def few_taps(axes: tuple[_Axis, ...]) -> Cells | Rows | None:
+    """Lay out the taps, or None where there are many, or where a window has none inside."""
+    taps = math.prod(axis.longest if isinstance(axis, SpanAxis) else axis.kernel for axis in axes)
+    windows = [axis for axis in axes if isinstance(axis, WindowAxis)]
+    if taps > _FEW_TAPS or not all(axis.every_window_has_an_element() for axis in windows):
+        return None
+    size, cells = (math.prod(numbers) for numbers in zip(*((a.large, a.small) for a in axes), strict=True))
+    *leading, last = axes
+    if last.small <= _SHORT and (cells + _TOGETHER) * (taps + MORE) <= _CELLS and size < 1 << 21:
+        lanes = lanes_of(tuple(axis.large for axis in axes), _joined(leading), _positions(last))
+        return _cells(_joined(axes), size, lanes)
+    rows = math.prod(axis.small for axis in leading)
+    if isinstance(last, SpanAxis) or rows * (taps + MORE) > _LEAD or size >= 1 << 31:
+        return None
+    return _rows(last, _joined(leading), math.prod(axis.large for axis in leading))
+
+
+def _positions(axis: _Axis) -> _A:
+    """Where the taps of each cell lie; one in the padding lies where the nearest one inside does."""
+    if isinstance(axis, SpanAxis):
+        (first, count), before = axis.spans(0, axis.small), np.zeros(axis.small, dtype=np.int64)
+        step, taps = 1, axis.longest
+    else:
+        before, step, taps = axis.first_inside(), axis.dilation, axis.kernel
+        first = axis.positions(0) + before * step
+        count = np.minimum(taps - before, -(-(axis.large - first) // step))
+    tap = np.arange(taps) - before[:, None]
+    return np.asarray(first[:, None] + np.clip(tap, 0, count[:, None] - 1) * step)
+
+
+def _joined(axes: Iterable[_Axis]) -> _A:
+    """Positions of the taps of several axes together, ``[cells, taps]``."""
+    joined = np.zeros((1, 1), dtype=np.int64)
+    for axis in axes:
+        table = _positions(axis)
+        both = joined[:, None, :, None] * axis.large + table[None, :, None, :]
+        joined = both.reshape(joined.shape[0] * table.shape[0], -1)
+    return joined
+
+
+def _whole_turns(table: _A) -> _A:
+    """Repeat the last tap until the turns are full."""
+    taps = table.shape[-1]
+    missing = FIRST - taps if taps < FIRST else -(taps - FIRST) % MORE
+    return np.concatenate([table, np.repeat(table[..., -1:], missing, axis=-1)], axis=-1)
+
+
+def _cells(table: _A, size: int, lanes: Lanes | None) -> Cells:
+    group = max(1, _TOGETHER // len(table))
+    home = np.repeat(np.arange(group) * size, len(table))
+    taps = np.tile(_whole_turns(table).T, (1, group)) + home
+    packed = np.ascontiguousarray(taps, dtype=np.uint32)
+    return Cells((size, len(table), group), frozen(packed), frozen(home.astype(np.uint32)), lanes)
+
+
+def _rows(last: WindowAxis, lead: _A, in_rows: int) -> Rows:
+    low = min(-(-last.padding // last.stride), last.small)  # the cells that have all their taps inside
+    high = min(max((last.large + last.padding - last.reach) // last.stride + 1, low), last.small)
+    kernel, leads = last.kernel, lead.shape[1]
+    across = np.tile(np.arange(kernel) * last.dilation - last.padding, leads)
+    border = np.concatenate([_positions(last.cells(0, low)), _positions(last.cells(high, last.small))])
+    border = np.tile(border, (1, leads))
+    sizes = (in_rows, len(lead), last.large, last.small, last.stride, low, high)
+    tables = (np.repeat(lead, kernel, axis=1), across, border)
+    lead, across, border = (frozen(np.ascontiguousarray(_whole_turns(table))) for table in tables)
+    return Rows(sizes, lead, across, border)

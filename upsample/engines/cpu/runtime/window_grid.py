@@ -1,0 +1,44 @@
+"""Windows as numbers for compiled loops, and where in a plane the rows lie that their taps meet."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+
+from upsample.engines.cpu.runtime.compile import frozen, part
+from upsample.plans.window import WindowAxis
+
+__all__ = ["AXIS", "grid_of", "row_place"]
+
+_A = np.ndarray[Any, Any]
+
+AXIS = 6
+"""Numbers of an axis in a grid, as in `WindowAxis`: positions, cells, kernel, stride, padding, dilation."""
+
+
+def grid_of(axes: Iterable[WindowAxis]) -> _A:
+    """Return the numbers of all axes, flat."""
+    numbers = [(a.large, a.small, a.kernel, a.stride, a.padding, a.dilation) for a in axes]
+    return frozen(np.asarray(numbers, dtype=np.int64).reshape(-1))
+
+
+@part
+def row_place(grid: _A, tap: int, row: int) -> int:
+    """Where in a plane the row lies that tap `tap` of the leading axes of row `row` of cells meets; -1 in the padding.
+
+    Both count in row-major order without the last axis.
+    """
+    axes = grid.shape[0] // AXIS
+    place, scale = 0, grid[AXIS * (axes - 1)]
+    for axis in range(axes - 2, -1, -1):
+        at = AXIS * axis
+        position = row % grid[at + 1] * grid[at + 3] - grid[at + 4] + tap % grid[at + 2] * grid[at + 5]
+        if position < 0 or position >= grid[at]:
+            return -1
+        place += position * scale
+        scale *= grid[at]
+        row //= grid[at + 1]
+        tap //= grid[at + 2]
+    return place

@@ -1,0 +1,99 @@
+"""Compiled loops of the transpose of max-unpooling: a guarded take.
+
+Arrays are flat. Indices are data: whatever they say, nothing is read or written outside of the arrays.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from upsample.engines.cpu.runtime.compile import kernel, part
+
+__all__ = ["take", "take_bands", "take_last"]
+
+_A = np.ndarray[Any, Any]
+
+
+@kernel
+def take(values: _A, where: _A, first: int, cells: int, positions: int, result: _A) -> None:
+    """Give each cell, from number `first` on, the value at its position in its plane, zero where that is outside."""
+    size, last, at = np.uint64(positions), first + where.shape[0], first
+    while at < last:
+        plane = at // cells
+        to = min((plane + 1) * cells, last)
+        base = np.uint64(plane * positions)
+        for i in range(np.uint64(at - first), np.uint64(to - first)):
+            index = np.uint64(where[i])
+            result[i] = values[base + index] if index < size else values.dtype.type(0)
+        at = to
+
+
+@kernel
+def take_last(values: _A, where: _A, planes: int, begin: int, clear: bool, seen: _A, result: _A) -> None:
+    """Do as `take` does for some planes, but only for the last cell of those that name a position.
+
+    Cells are asked in reverse order. Only positions from `begin` on count, as far as `seen` reaches, which remembers
+    those that later cells named, and is cleared first where `clear`; cells that name others are left alone. Values are
+    taken as unsigned integers and multiplied by 0 or 1: who comes last is as good as random, and a branch on it costs
+    more than all else.
+    """
+    cells, positions, size = where.shape[0] // planes, values.shape[0] // planes, np.uint64(seen.shape[0])
+    kind = values.dtype.type
+    for plane in range(planes):
+        if clear:
+            seen[:] = 0
+        base, last = np.uint64(plane * positions + begin), np.uint64((plane + 1) * cells - 1)
+        for back in range(np.uint64(cells)):
+            i = last - back
+            index = np.uint64(where[i] - begin)
+            if index < size:
+                before = seen[index]
+                seen[index] = 1
+                result[i] = kind(values[base + index] * kind(before == 0))
+
+
+@part
+def _take_slice(values: _A, where: _A, cut: tuple[int, int], bounds: tuple[int, ...], seen: _A, result: _A) -> Any:
+    """Do as `take_last` does for the cells of a cut whose positions lie in a band; zero for those that are dropped.
+
+    ``bounds``: the positions from and to of the band, and those that the windows of these cells reach. Returns whether
+    some index was in neither.
+    """
+    size, every, kind = np.uint64(bounds[1] - bounds[0]), np.uint64(bounds[3] - bounds[2]), values.dtype.type
+    far: Any = False
+    for back in range(np.uint64(cut[1] - cut[0])):
+        i = np.uint64(cut[1] - 1) - back
+        index = np.uint64(where[i] - bounds[0])
+        if index < size:
+            before = seen[index]
+            seen[index] = 1
+            result[i] = kind(values[np.uint64(bounds[0]) + index] * kind(before == 0))
+        elif np.uint64(where[i] - bounds[2]) >= every:
+            result[i] = 0
+            far |= where[i] != -1
+    return far
+
+
+@kernel
+def take_bands(values: _A, where: _A, bands: _A, spans: _A, start: tuple[int, int], seen: _A, result: _A) -> Any:
+    """Do as `take_last` does in a plane for the cells whose positions lie in some bands.
+
+    ``bands`` and ``spans`` are as in `scatter.make_bands`; ``start``: the slice that
+    `where` and `result` begin with, and the cells of a slice. `seen` is scratch for the longest band. An index of -1 is
+    one that was dropped. Returns whether another was outside of its window's slices and of the band; the result then is
+    of no use.
+    """
+    far: Any = False
+    for number in range(bands.shape[0]):
+        begin, end, first, at, whole0, whole1 = bands[number]
+        seen[: end - begin] = 0
+        while at > first:
+            to, low, high = at - 1, spans[at - 1, 0], spans[at - 1, 1]
+            if whole0 < at <= whole1:  # no other band asks these
+                to, low, high = whole0, begin, end
+            cut = ((to - start[0]) * start[1], (at - start[0]) * start[1])
+            far |= _take_slice(values, where, cut, (begin, end, low, high), seen, result)
+            at = to
+    return far

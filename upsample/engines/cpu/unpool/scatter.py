@@ -1,0 +1,183 @@
+"""Compiled loops of max-unpooling: what an index means, and a guarded scatter in row-major order.
+
+Arrays are flat; ``grid`` is as `runtime.window_grid` says. Indices are data: whatever they say, nothing is read
+or written outside of the arrays.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from upsample.engines.cpu.runtime.compile import kernel, part
+from upsample.engines.cpu.runtime.nontemporal import stream
+from upsample.engines.cpu.runtime.window_grid import AXIS, row_place
+
+__all__ = ["any_outside", "first_twice", "make_bands", "make_planes", "own_targets", "window_targets"]
+
+_A = np.ndarray[Any, Any]
+
+_CLEARED = 1 << 12
+"""Positions that are zeroed together, of several planes where these are small."""
+
+
+@kernel
+def any_outside(where: _A, least: int, count: int) -> Any:
+    """Whether some index is outside ``[least, least + count)``."""
+    bad: Any = False
+    size = np.uint64(count)
+    for i in range(where.shape[0]):
+        bad |= np.uint64(where[i] - least) >= size
+    return bad
+
+
+@kernel
+def first_twice(where: _A, planes: int, begin: int, seen: _A) -> int:
+    """Return the number of the first cell that names a position which an earlier cell of its plane named; -1 if none.
+
+    Only positions from `begin` on count, as many in each plane as `seen [planes, positions]` has; it remembers them.
+    """
+    cells, positions = where.shape[0] // planes, seen.shape[0] // planes
+    size = np.uint64(positions)
+    for plane in range(planes):
+        base = np.uint64(plane * positions)
+        for i in range(plane * cells, (plane + 1) * cells):
+            target = np.uint64(where[i] - begin)
+            if target < size:
+                if seen[base + target]:
+                    return i
+                seen[base + target] = 1
+    return -1
+
+
+@part
+def _scatter(
+    values: _A, where: _A, first: int, last: int, bounds: tuple[int, int, int, int], adding: bool, made: _A, base: int
+) -> Any:
+    """Write, or add, the values of cells `first` to `last` to `made`, in order; say whether an index was out of bounds.
+
+    ``bounds``: where what is made begins in the plane and how many positions it has; the first legal index and how
+    many. `base` is where it begins in `made`.
+    """
+    size, every, to = np.uint64(bounds[1]), np.uint64(bounds[3]), np.uint64(base)
+    bad: Any = False
+    for j in range(np.uint64(first), np.uint64(last)):
+        target = np.uint64(where[j] - bounds[0])
+        if target < size:
+            if adding:
+                made[to + target] += values[j]
+            else:
+                made[to + target] = values[j]
+        else:
+            bad |= np.uint64(where[j] - bounds[2]) >= every
+    return bad
+
+
+@kernel
+def make_planes(values: _A, where: _A, planes: int, part: tuple[int, int, bool, bool], scratch: _A, result: _A) -> Any:
+    """Write or add the values of each plane to their positions in row-major order, so that the last one stays.
+
+    ``part``: where the positions of `result` begin in each plane, and how many a plane has; whether all of `result` is
+    zeroed first; whether values add. Planes are made in `scratch`, unless that is empty, and streamed. Returns whether
+    some index was outside of its plane. One thread a part.
+    """
+    begin, positions, clear, adding = part
+    cells, size = where.shape[0] // planes, result.shape[0] // planes
+    together, streamed = max(1, _CLEARED // max(size, 1)), scratch.shape[0] > 0
+    bad: Any = False
+    for first in range(0, planes, together):
+        count = min(together, planes - first)
+        target = result[first * size : (first + count) * size]
+        made = scratch[: count * size] if streamed else target
+        if clear:
+            made[:] = 0
+        for plane in range(count):
+            cell = (first + plane) * cells
+            bounds = (begin, size, 0, positions)
+            bad |= _scatter(values, where, cell, cell + cells, bounds, adding, made, plane * size)
+        if streamed:
+            stream(made, target)
+    return bad
+
+
+@kernel
+def make_bands(
+    values: _A, where: _A, bands: _A, spans: _A, start: tuple[int, int, int], adding: bool, scratch: _A, result: _A
+) -> Any:
+    """Write or add what lies in the windows of some slices of cells to bands of a plane, which are zeroed first.
+
+    ``bands`` has a row for each: its positions from and to, the slices of cells from and to whose windows meet it, and
+    those of them from and to whose windows lie in it whole. ``spans`` has a row for each slice: the positions from and
+    to that its windows reach. ``start``: the position that `result` begins with, the slice that `values` and `where`
+    begin with, and the cells of a slice. Slices go in order, so that the last one stays. A band is made in `scratch`,
+    unless that is empty, and streamed. Returns whether some index was outside of its window's slices and of the band;
+    the bands then are of no use. One thread a call.
+    """
+    far: Any = False
+    for number in range(bands.shape[0]):
+        begin, end, at, last, whole0, whole1 = bands[number]
+        target = result[begin - start[0] : end - start[0]]
+        made = scratch[: end - begin] if scratch.shape[0] > 0 else target
+        made[:] = 0
+        while at < last:
+            to, low, high = at + 1, spans[at, 0], spans[at, 1]
+            if whole0 <= at < whole1:  # no other band asks these, wherever in this one they put their values
+                to, low, high = whole1, begin, end
+            bounds, cell = (begin, end - begin, low, high - low), (at - start[1]) * start[2]
+            far |= _scatter(values, where, cell, (to - start[1]) * start[2], bounds, adding, made, 0)
+            at = to
+        if scratch.shape[0] > 0:
+            stream(made, target)
+    return far
+
+
+@kernel
+def window_targets(where: _A, first: int, rows: int, taps: int, grid: _A, target: _A) -> None:
+    """Turn indices that count in windows of `taps` rows into positions in planes; -1 in the padding.
+
+    Negative ones count from the window's end. `first` is the number of the first cell, `rows` the rows of cells in a
+    plane.
+    """
+    last = grid[grid.shape[0] - AXIS :]
+    size, every, width, stride, pad, dilation = last[0], last[1], last[2], last[3], last[4], last[5]
+    bases = np.empty(taps, np.int64)
+    known = -1
+    for i in range(where.shape[0]):
+        row, cell = (first + i) // every, (first + i) % every
+        if row != known:
+            for tap in range(taps):
+                bases[tap] = row_place(grid, tap, row % rows)
+            known = row
+        index = where[i]
+        if index < 0:
+            index += taps * width
+        goal = -1
+        if index >= 0 and index < taps * width:
+            base, column = bases[index // width], cell * stride - pad + index % width * dilation
+            if base >= 0 and column >= 0 and column < size:
+                goal = base + column
+        target[i] = goal
+
+
+@kernel
+def own_targets(where: _A, first: int, rows: int, taps: int, grid: _A, target: _A) -> None:
+    """Keep indices that lie in their own windows, which have `taps` rows; -1 for the others."""
+    last = grid[grid.shape[0] - AXIS :]
+    size, every, width, stride, pad, dilation = last[0], last[1], last[2], last[3], last[4], last[5]
+    bases = np.empty(taps, np.int64)
+    known = -1
+    for i in range(where.shape[0]):
+        row, cell = (first + i) // every, (first + i) % every
+        if row != known:
+            for tap in range(taps):
+                bases[tap] = row_place(grid, tap, row % rows)
+            known = row
+        goal = -1
+        for tap in range(taps):
+            column = where[i] - bases[tap]
+            offset = column - (cell * stride - pad)
+            inside = bases[tap] >= 0 and column >= 0 and column < size
+            if inside and offset >= 0 and offset < width * dilation and offset % dilation == 0:
+                goal = where[i]
+        target[i] = goal

@@ -1,0 +1,84 @@
+"""Compiles kernels by CuPy, once a device and specialisation; CuPy keeps what it compiled on disk."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from hashlib import sha256
+from importlib import resources
+from importlib.resources.abc import Traversable
+from pathlib import Path
+from typing import Any
+
+from upsample.engines.cuda.runtime.launch import Kernel
+
+__all__ = ["ADDED_BY_CUPY", "OPTIONS", "folder", "function", "source", "text"]
+
+OPTIONS = ("-std=c++17", "--fmad=true")
+"""Of every compilation."""
+
+ADDED_BY_CUPY = ("-ftz=true", "--device-as-default-execution-space")
+"""What the tests, which compile without CuPy, add too."""
+
+
+@lru_cache(maxsize=1)
+def folder() -> Traversable:
+    """Return where the kernels are: in the package, or, in a checkout on Python's path, beside it."""
+    try:
+        return resources.files("upsample.kernels")
+    except ModuleNotFoundError:
+        beside = Path(str(resources.files("upsample"))).parent / "kernels"
+        if (beside / "common.cuh").is_file():
+            return beside
+        raise
+
+
+@lru_cache(maxsize=16)
+def source(file: str) -> str:
+    """Return the text of a .cu file, so numbered that the compiler's errors name the file and its lines."""
+    return f'#line 1 "{file}.cu"\n' + (folder() / f"{file}.cu").read_text(encoding="utf-8")
+
+
+def text(kernel: Kernel) -> str:
+    """Return the program of a specialisation: its macros, then the file.
+
+    The macros are no options of the compiler, since for each new set of options CuPy first asks the compiler for its
+    version, 12 ms a time even where the kernel itself is found on disk.
+    """
+    return "".join(f"#define {name} {value}\n" for name, value in kernel.macros) + source(kernel.file)
+
+
+@lru_cache(maxsize=1)
+def _headers() -> str:
+    """A digest of the headers: CuPy's key for its files on disk knows only the text and the options."""
+    texts = sorted((p.name, p.read_text(encoding="utf-8")) for p in folder().iterdir() if p.name.endswith(".cuh"))
+    return sha256(repr(texts).encode()).hexdigest()[:16]
+
+
+@lru_cache(maxsize=4096)
+def function(kernel: Kernel, device: int) -> Any:
+    """Return a kernel's function on a device, which must be the current one.
+
+    Raises
+    ------
+    RuntimeError
+        It does not compile, with the compiler's words: a fault of this package, or of the installation's headers.
+    """
+    import cupy
+
+    assert cupy.cuda.runtime.getDevice() == device
+    options = (*OPTIONS, f"-I{folder()}", f"-DHEADERS_{_headers()}")
+    try:
+        return cupy.RawModule(code=text(kernel), options=options).get_function(kernel.entry)
+    except Exception as error:
+        hint = _hint(str(error), cupy.cuda.runtime.runtimeGetVersion() // 1000)
+        if not hint and not isinstance(error, cupy.cuda.compiler.CompileException):
+            raise
+        raise RuntimeError(f"upsample: the kernel {kernel} does not compile on this machine:\n{hint}{error}") from error
+
+
+def _hint(words: str, major: int) -> str:
+    """Return a line that says what to install, where CuPy finds no compiler or the compiler no headers."""
+    missing = "CUDA's compiler NVRTC is" if "nvrtc" in words.lower() and "open source file" not in words else ""
+    if "open source file" in words or "CUDA headers" in words:
+        missing = "CUDA's headers are"
+    return f'{missing} missing: pip install "cupy-cuda{major}x[ctk]"\n' if missing else ""

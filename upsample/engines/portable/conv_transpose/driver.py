@@ -1,0 +1,258 @@
+"""Transposed convolution by the Array API alone: one matrix product, then phases that add their taps.
+
+The product gives every tap of every cell its share; each phase of the output (`upsample.plans.window.phases`) is the
+sum of a few shifted shares, in one fixed order, added where the first of them lies. Images, groups and output channels
+go in blocks that bound the shares, and large planes in parts.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Iterator
+from dataclasses import replace
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+
+from upsample import arrays
+from upsample.arrays import Array
+from upsample.engines.portable.blocks import Part, cut_positions
+from upsample.engines.portable.output import WORTH_SHARING, Target, deliver, each_tile, empty, quiet, scalar, write
+from upsample.engines.portable.phases import interleave, shifted
+from upsample.plans.phases import Phase, phases
+from upsample.plans.window import SpreadPlan, WindowAxis
+
+__all__ = ["run"]
+
+_SHARES_BYTES = 1 << 22
+"""Bytes of shares made at once, where the result can be written piece by piece."""
+_PART_BYTES = 1 << 23
+"""Bytes of shares from which on planes are cut: nobody looks for Ctrl-C within a call."""
+_TAPS_BYTES = 1 << 23
+"""Bytes of shares made at once where windows are large."""
+_MULTIPLICATIONS = 1 << 31
+"""That one call makes, for the same reason."""
+_SMALL = 1 << 12
+"""Values up to which a result is made by as few calls as can be."""
+_OWN_THREADS = 64
+"""Input channels of a group up to which products small enough for one thread are fast: tiles are made on threads."""
+_SIDE = 64
+"""Rows of such a product."""
+_ONE_THREAD = 1 << 18
+"""Multiplications up to which OpenBLAS asks no other thread."""
+_FEW_CHANNELS = 8
+"""Output channels of a group that are made at once at least, if there are as many and planes can be cut."""
+_FEW_CELLS = 1 << 14
+"""Values of a part that each tap has at least, that there are not too many calls for them."""
+_NARROW = 16
+"""Cells below which a product lasts as long as for as many: it waits for the weight."""
+
+
+@quiet
+def run(xp: ModuleType, plan: SpreadPlan, x: Array, weight: Array, bias: Array | None, out: Array | None) -> Array:
+    """Return the transposed convolution of ``x [N, C, *small]`` with ``weight [C, M / groups, *kernel]``."""
+    groups = plan.groups
+    batch, channels, each = x.shape[0], x.shape[1] // groups, weight.shape[1]
+    shape = (batch, groups * each, *plan.large_shape)
+    if 0 in shape:
+        return deliver(empty(xp, shape, x), out)
+    accumulator = getattr(xp, arrays.accumulator(arrays.dtype_name(x)))
+    if out is None and math.prod(shape) <= _SMALL and all(map(_tiles, plan.axes)):
+        tiled: Array = _tiled(xp, groups, x, weight, bias, shape, accumulator)
+        return arrays.astype(xp, tiled, x.dtype)
+    cells = xp.reshape(arrays.astype(xp, x, accumulator), (batch, groups, channels, -1))
+    taps = xp.reshape(arrays.astype(xp, weight, accumulator), (groups, channels, each, -1))
+    added = None if bias is None else xp.reshape(arrays.astype(xp, bias, accumulator), (groups, each))
+    small = x.shape[2:]
+    if not arrays.can_assign(xp, x, weight, bias):
+        whole = _spread(xp, plan, cells, xp.permute_dims(taps, (0, 2, 3, 1)), added, small)
+        return deliver(xp.reshape(arrays.astype(xp, whole, x.dtype), shape), out)
+    target = Target(xp, (batch, groups, each, *plan.large_shape), x, out)
+    images, some, outputs, planes = _block(plan, batch, channels, each)
+    if images >= batch and some >= groups and len(planes) == 1 and math.prod(shape) > WORTH_SHARING:
+        outputs = min(outputs, -(-each // 2))  # a part for a second thread
+    parts = list(itertools.product(_cuts(batch, images), _cuts(groups, some), _cuts(each, outputs), planes))
+    cells = xp.reshape(cells, (*cells.shape[:3], *small))
+
+    def make(number: int) -> None:
+        n, g, m, plane = parts[number]
+        part = xp.permute_dims(taps[g, :, m, :], (0, 2, 3, 1))  # [groups, each, kernel, channels]
+        met = cells[(n, g, slice(None), *plane.cells)]
+        shares = _Shares(xp, xp.reshape(met, (*met.shape[:3], -1)), part, met.shape[3:])
+        large = target.array[(n, g, m, *plane.positions)]
+        _fill(xp, replace(plan, axes=plane.axes), shares, None if added is None else added[g, m], large)
+
+    if channels <= _OWN_THREADS:
+        each_tile(xp, make, len(parts))
+    else:  # BLAS has threads of its own
+        for number in range(len(parts)):
+            make(number)
+    return target.finished(shape)
+
+
+def _tiles(axis: WindowAxis) -> bool:
+    """Whether windows lie side by side and fill the axis, so that no two shares are added."""
+    bare = axis.padding == 0 and axis.dilation == 1
+    return bare and axis.stride == axis.kernel and axis.large == axis.small * axis.stride
+
+
+def _tiled(
+    xp: ModuleType, groups: int, x: Any, weight: Any, bias: Any, shape: tuple[int, ...], accumulator: Any
+) -> Any:
+    """Return the product alone, its taps moved between the cells: the fewest calls, if not the fastest copy."""
+    small, kernel = x.shape[2:], weight.shape[2:]
+    cells = xp.reshape(arrays.astype(xp, x, accumulator), (shape[0], groups, weight.shape[0] // groups, -1))
+    taps = xp.reshape(arrays.astype(xp, weight, accumulator), (groups, weight.shape[0] // groups, -1))
+    shares = xp.reshape(xp.matmul(xp.permute_dims(taps, (0, 2, 1)), cells), (*shape[:2], *kernel, *small))
+    axes = len(small)
+    woven = [place for axis in range(axes) for place in (2 + axes + axis, 2 + axis)]
+    result = xp.reshape(xp.permute_dims(shares, (0, 1, *woven)), shape)
+    return result if bias is None else result + xp.reshape(arrays.astype(xp, bias, accumulator), (-1,) + (1,) * axes)
+
+
+def _block(plan: SpreadPlan, batch: int, channels: int, each: int) -> tuple[int, int, int, list[Part]]:
+    """How many images, groups and output channels are made at once, and of which parts of a plane.
+
+    Shares stay few, products large.
+    """
+    groups, kernel, cells = plan.groups, math.prod(plan.kernel_shape), math.prod(plan.small_shape)
+    product = _MULTIPLICATIONS // max(1, channels * kernel)
+    at_once = max(1, min(_SHARES_BYTES // (4 * kernel * cells), product // max(cells, _NARROW)))
+    outputs = min(each, max(at_once, _FEW_CHANNELS))
+    most = min(max(_PART_BYTES // (4 * kernel), _FEW_CELLS), product)  # cells times output channels
+    planes = cut_positions(plan.axes, most // outputs)
+    largest = max(math.prod(axis.small for axis in plane.axes) for plane in planes)
+    outputs = max(1, min(outputs, most // largest))
+    some = min(groups, max(1, at_once // outputs))
+    return max(1, min(batch, at_once // (outputs * some))) if some == groups else 1, some, outputs, planes
+
+
+def _cuts(size: int, step: int) -> list[slice]:
+    return [slice(begin, min(begin + step, size)) for begin in range(0, size, step)]
+
+
+def _shares(xp: ModuleType, cells: Any, taps: Any, small: tuple[int, ...]) -> Any:
+    """Give ``cells [n, g, c, L]`` times ``taps [g, m, K, c]``: the shares ``[n, g, m, K, *small]``."""
+    groups, each, kernel, channels = taps.shape
+    rows = xp.reshape(taps, (groups, each * kernel, channels))  # the weight as it lies, transposed
+    if channels == 1:
+        shares = rows * cells
+    elif xp is np and channels <= _OWN_THREADS:
+        shares = _product(rows, cells)
+    else:
+        shares = xp.matmul(rows, cells)
+    return xp.reshape(shares, (cells.shape[0], groups, each, kernel, *small))
+
+
+class _Shares:
+    """The shares of a part: of all taps at once, or of some at a time where they are many."""
+
+    def __init__(self, xp: ModuleType, cells: Any, taps: Any, small: tuple[int, ...]) -> None:
+        self._given = xp, cells, taps, small
+        each = 4 * cells.shape[0] * math.prod(taps.shape[:2]) * math.prod(small)
+        self._most = max(1, _TAPS_BYTES // max(1, each))
+        self._all = _shares(xp, cells, taps, small) if taps.shape[2] <= self._most else None
+
+    def of(self, taps: list[int]) -> Iterator[tuple[int, Any]]:
+        """Yield each of these taps' number among them, and its shares ``[n, g, m, *small]``."""
+        xp, cells, all_taps, small = self._given
+        if self._all is not None:
+            yield from ((number, self._all[:, :, :, tap, ...]) for number, tap in enumerate(taps))
+            return
+        for cut in _cuts(len(taps), self._most):
+            some = _shares(xp, cells, arrays.take(xp, all_taps, np.asarray(taps[cut]), 2), small)
+            yield from ((cut.start + place, some[:, :, :, place, ...]) for place in range(some.shape[3]))
+
+    def zeros(self, counts: tuple[int, ...]) -> Any:
+        """Make zeros to which shares are added, ``[n, g, m, *counts]``."""
+        xp, cells, taps, _ = self._given
+        lead = (cells.shape[0], *taps.shape[:2])
+        return xp.zeros((*lead, *counts), dtype=cells.dtype, device=arrays.device_of(cells))
+
+
+def _product(rows: Any, cells: Any) -> Any:
+    """Multiply ``[g, R, c]`` by ``[n, g, c, L]`` in products so small that BLAS makes each in the thread that asks."""
+    rows = np.ascontiguousarray(rows)
+    result = np.empty((*cells.shape[:2], rows.shape[1], cells.shape[3]), dtype=cells.dtype)
+    for down in _squares(rows.shape[1], _SIDE):
+        left = rows[:, down].reshape(len(rows), -1, 1, min(_SIDE, down.stop - down.start), rows.shape[2])
+        wide = max(1, _ONE_THREAD // (left.shape[3] * left.shape[4]))
+        for across in _squares(cells.shape[3], wide):
+            width = min(wide, across.stop - across.start)
+            right = cells[..., across].reshape(*cells.shape[:3], -1, width)
+            made = result[:, :, down, across].reshape(*cells.shape[:2], left.shape[1], left.shape[3], -1, width)
+            np.matmul(left, right.transpose(0, 1, 3, 2, 4)[:, :, None], out=made.swapaxes(3, 4))
+    return result
+
+
+def _squares(size: int, step: int) -> list[slice]:
+    """Cut a range into what `step` divides, and the rest."""
+    whole = size // step * step
+    return [cut for cut in (slice(0, whole), slice(whole, size)) if cut.start < cut.stop]
+
+
+def _fill(xp: ModuleType, plan: SpreadPlan, shares: _Shares, added: Any, target: Any) -> None:
+    """Add the taps of each phase up, where their cells exist, and write the phase into ``target [n, g, m, *large]``.
+
+    A share goes into one phase only, so the others of its phase are added to it where it lies.
+    """
+    for corner in itertools.product(*(phases(axis) for axis in plan.axes)):
+        counts = tuple(phase.count for phase in corner)
+        taps = []
+        for tap, moves in _taps(plan, corner):
+            cells, places = zip(*(_overlap(*m, a.small) for m, a in zip(moves, plan.axes, strict=True)), strict=True)
+            whole = all(cut.stop - cut.start == count for cut, count in zip(cells, counts, strict=True))
+            taps.append((not whole, tap, cells, places))
+        taps.sort(key=lambda tap: tap[0])  # whole ones first, in order
+        total = None if taps and not taps[0][0] else shares.zeros(counts)
+        for number, share in shares.of([tap for _, tap, _, _ in taps]):
+            _, _, cells, places = taps[number]
+            if total is None:
+                total = share[(..., *cells)]
+            else:
+                total[(..., *places)] += share[(..., *cells)]
+        if added is not None:
+            total += xp.reshape(added, (*added.shape, *(1 for _ in counts)))
+        starts = (slice(phase.start, None, axis.stride) for phase, axis in zip(corner, plan.axes, strict=True))
+        write(xp, total, target[(..., *starts)])
+
+
+def _overlap(begin: int, count: int, size: int) -> tuple[slice, slice]:
+    """Of `count` cells from `begin` on: those that exist, and where in the phase they lie."""
+    low, high = min(max(begin, 0), size), max(min(begin + count, size), 0)
+    high = max(low, high)
+    return slice(low, high), slice(low - begin, high - begin)
+
+
+def _taps(plan: SpreadPlan, corner: tuple[Phase, ...]) -> Iterator[tuple[int, list[tuple[int, int]]]]:
+    """The taps of a phase: the number of each in the window, and its first cell and the cells' count on each axis."""
+    for chosen in itertools.product(*(range(len(phase.taps)) for phase in corner)):
+        tap = 0
+        for axis, phase, t in zip(plan.axes, corner, chosen, strict=True):
+            tap = tap * axis.kernel + phase.taps[t]
+        yield tap, [(phase.cells[t], phase.count) for phase, t in zip(corner, chosen, strict=True)]
+
+
+def _spread(xp: ModuleType, plan: SpreadPlan, cells: Any, taps: Any, added: Any, small: tuple[int, ...]) -> Any:
+    """Do the same without writing into arrays: ``[n, g, m, *large]``."""
+    shares = _shares(xp, cells, taps, small)
+    if added is not None:
+        added = xp.reshape(added, (*added.shape, *(1 for _ in small)))
+    parts = {}
+    for corner in itertools.product(*(phases(axis) for axis in plan.axes)):
+        parts[tuple(phase.start for phase in corner)] = _phase(xp, plan, corner, shares, added)
+    return interleave(xp, parts, plan.axes)
+
+
+def _phase(xp: ModuleType, plan: SpreadPlan, corner: tuple[Phase, ...], shares: Any, added: Any) -> Any:
+    """Add the taps of one phase."""
+    total = None
+    for tap, moves in _taps(plan, corner):
+        share = shifted(xp, shares[:, :, :, tap, ...], moves)
+        total = share if total is None else total + share
+    if total is None:  # the stride is larger than the kernel: nothing lands here
+        lead = shares.shape[:3]
+        total = xp.broadcast_to(scalar(xp, 0, shares), (*lead, *(phase.count for phase in corner)))
+    return total if added is None else total + added
