@@ -1,0 +1,75 @@
+"""upsample.pillow against results that Pillow recorded, on every engine and library."""
+
+from __future__ import annotations
+
+import backends
+import dialect_recorded
+import numpy as np
+import pytest
+
+from upsample import pillow
+
+FEW = {"strict": 12, "torch": 8, "jax": 180, "dask": 90, "emulated": 90}
+"""Every how manieth call is made, where not all are; JAX compiles for each shape."""
+LIBRARIES = ("numpy", "portable", "strided", *FEW)
+
+
+@pytest.mark.parametrize("name", LIBRARIES)
+@pytest.mark.parametrize("version", ["pillow", "pillow_older"])
+def test_recorded(version: str, name: str) -> None:
+    backend = backends.get(name)
+    wrong = {}
+    for call in dialect_recorded.calls(version)[:: FEW.get(name, 1)]:
+        image = backend.make(call.args[0])
+        with backend.active():
+            made = getattr(pillow, call.function)(image, *call.args[1:], **call.options, **backend.options)
+        assert type(made) is type(image)
+        got = backend.back(made)
+        why = dialect_recorded.fault(call, got)
+        if why is not None or not np.array_equal(got, call.result):
+            wrong[repr(call)] = why or "not the same bits"
+        if call.tag.startswith("resize NEAREST") and name == "numpy":
+            np.testing.assert_array_equal(image, call.args[0])
+    assert wrong == {}
+
+
+@pytest.mark.parametrize("mode", ["RGB", "L", "RGBA"])
+def test_a_batch_is_its_images(mode: str) -> None:
+    bands = {"RGB": (3,), "L": (), "RGBA": (4,)}[mode]
+    images = np.random.default_rng(0).integers(0, 256, (3, 30, 20, *bands), dtype=np.uint8)
+    if not bands:
+        images = images[None]
+    got = pillow.resize(images, (17, 11), pillow.LANCZOS)
+    wanted = [pillow.resize(image, (17, 11), pillow.LANCZOS) for image in images.reshape(-1, 30, 20, *bands)]
+    np.testing.assert_array_equal(got.reshape(len(wanted), 11, 17, *bands), wanted)
+
+
+@pytest.mark.parametrize(
+    ("call", "error", "words"),
+    [
+        (lambda x: pillow.resize(x, (0, 4)), ValueError, "size[0]=0"),
+        (lambda x: pillow.resize(x, (4, 4.5)), TypeError, "size[1]=4.5"),
+        (lambda x: pillow.resize(x, (4, 4), 9), ValueError, "resample=9"),
+        (lambda x: pillow.resize(x, (4, 4), "cubic"), TypeError, "resample='cubic'"),
+        (lambda x: pillow.resize(x, (4, 4), box=(0, 0, 9, 4)), ValueError, "box="),
+        (lambda x: pillow.resize(x, (4, 4), box=(0, 0, 4)), ValueError, "box="),
+        (lambda x: pillow.resize(x, (4, 4), reducing_gap=0.5), ValueError, "reducing_gap=0.5"),
+        (lambda x: pillow.resize(x, (4, 4), version="14"), ValueError, "version='14'"),
+        (lambda x: pillow.resize(x, (4, 4), version=13), TypeError, "version=13"),
+        (lambda x: pillow.resize(x, (4, 4), mode="CMYK"), ValueError, "mode='CMYK'"),
+        (lambda x: pillow.resize(x, (4, 4), mode="X"), ValueError, "mode='X'"),
+        (lambda x: pillow.resize(x, (4, 4), mode="F"), ValueError, "mode='F'"),
+        (lambda x: pillow.resize(x.astype("float64"), (4, 4)), TypeError, "float64"),
+        (lambda x: pillow.resize(x[0], (4, 4)), ValueError, "image="),
+        (lambda x: pillow.resize(x[:0], (4, 4)), ValueError, "image="),
+        (lambda x: pillow.resize(np.zeros((4, 4, 5), "uint8"), (4, 4)), ValueError, "image="),
+        (lambda x: pillow.reduce(x, 0), ValueError, "factor=0"),
+        (lambda x: pillow.reduce(x, 2, (0, 0, 9, 4)), ValueError, "box="),
+        (lambda x: pillow.reduce(x.astype("uint16"), 2), TypeError, "uint16"),
+        (lambda x: pillow.reduce(x > 0, 2), ValueError, "image="),
+    ],
+)
+def test_errors(call, error: type[Exception], words: str) -> None:
+    with pytest.raises(error) as caught:
+        call(np.zeros((5, 6), dtype=np.uint8))
+    assert words in str(caught.value)
