@@ -138,7 +138,7 @@ class Emulated:
         self._device = EmulatedDevice()
 
     def active(self) -> AbstractContextManager[object]:
-        from upsample.engines.cuda.device import emulating
+        from upsample.engines.cuda.runtime.device import emulating
 
         return emulating(self._device)
 

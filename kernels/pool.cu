@@ -1,5 +1,5 @@
 // Max-pooling of the last one to three axes: maxima, and with `indices` not null their places. Twin of
-// engines/portable/pool.py.
+// engines/portable/pool/driver.py.
 //
 //   x        [planes, large 0, large 1, large 2]
 //   values   [planes, small 0, small 1, small 2]

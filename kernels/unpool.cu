@@ -1,5 +1,5 @@
 // Max-unpooling of the last one to three axes: each cell's value goes to one position of its window, zeros elsewhere.
-// Twin of engines/portable/unpool.py.
+// Twin of engines/portable/unpool/driver.py.
 //
 //   values   [planes, small 0, small 1, small 2]
 //   where    the same shape, int64: positions of the plane (large), or, `local`, taps of the cell's window, negative

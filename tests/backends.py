@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 from emulator.device import EmulatedDevice
 
-from upsample.engines.cuda.device import emulating
+from upsample.engines.cuda.runtime.device import emulating
 from upsample.engines.dispatch import ENGINES
 
 MODULES = {"strict": "array_api_strict", "dask": "dask.array"}

@@ -23,7 +23,7 @@ import upsample
 from upsample import chainer
 from upsample.engines import dispatch
 from upsample.engines.cpu import support as cpu
-from upsample.engines.cuda.device import emulating
+from upsample.engines.cuda.runtime.device import emulating
 
 __all__ = ["ASKED", "DTYPES", "Row", "cell", "rows", "table", "tried"]
 

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from upsample.engines.cuda.launch import Kernel
-from upsample.engines.cuda.loader import ADDED_BY_CUPY, OPTIONS, folder, text
+from upsample.engines.cuda.runtime.launch import Kernel
+from upsample.engines.cuda.runtime.loader import ADDED_BY_CUPY, OPTIONS, folder, text
 
 __all__ = ["VERSIONS", "Compiled", "compiled", "compiled_text", "missing", "release"]
 

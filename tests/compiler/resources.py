@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from compiler import nvrtc
-from upsample.engines.cuda.launch import Kernel
+from upsample.engines.cuda.runtime.launch import Kernel
 
 __all__ = ["ALLOWED", "RECORDED", "Used", "complaint", "measured", "name", "read", "used", "write"]
 

@@ -4,7 +4,7 @@
   ``include/cuda_on_cpu.h``, which stands in for the device: every CUDA thread of a block is a fiber, and a barrier or
   a warp function switches to the next one. half and bfloat16 are NVIDIA's own headers; tensor-core instructions are
   played in the same fragment layout (``include/mma_on_cpu.h``).
-- `device.EmulatedDevice` is the engine's device (`upsample.engines.cuda.device.Device`) on that library: from plan to
+- `device.EmulatedDevice` is the engine's device (`engines.cuda.runtime.device.Device`) on that library: from plan to
   launch everything is what runs on a GPU. It checks what cuLaunchKernel does not (how many arguments, their sizes and
   kinds, arrays without gaps, read-only ones), and fills memory with NaN before a kernel writes it.
 - `preloaded.run` starts a process under a sanitizer; `listing` knows the specialisations; `faults` are kernels with

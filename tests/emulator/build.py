@@ -16,7 +16,7 @@ from collections.abc import Iterable
 from importlib.resources import files
 from pathlib import Path
 
-from upsample.engines.cuda.launch import Kernel
+from upsample.engines.cuda.runtime.launch import Kernel
 
 HERE = Path(__file__).resolve().parent
 _USER = os.getuid() if hasattr(os, "getuid") else "user"

@@ -16,8 +16,8 @@ from emulator import build
 from emulator.listing import listed
 from emulator.preloaded import SANITIZER
 from upsample.arrays import Array
-from upsample.engines.cuda.device import Tables, is_aligned
-from upsample.engines.cuda.launch import INDEX_LIMIT, Kernel, Launch
+from upsample.engines.cuda.runtime.device import Tables, is_aligned
+from upsample.engines.cuda.runtime.launch import INDEX_LIMIT, Kernel, Launch
 
 
 class _Parameter(C.Structure):
@@ -80,7 +80,7 @@ def _argument(kernel: Kernel, i: int, value: Any, parameter: _Parameter) -> Any:
 
 
 class EmulatedDevice:
-    """See `upsample.engines.cuda.device.Device`; memory is filled with ones (NaN) before a kernel writes it.
+    """See `upsample.engines.cuda.runtime.device.Device`; memory is filled with ones (NaN) before a kernel writes it.
 
     Kernels are compiled for the sanitizer of the process.
 

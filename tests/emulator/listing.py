@@ -6,7 +6,7 @@ from functools import cache
 from importlib import import_module
 
 from emulator.build import FOLDER
-from upsample.engines.cuda.launch import Kernel
+from upsample.engines.cuda.runtime.launch import Kernel
 
 
 @cache

@@ -11,8 +11,8 @@ from hypothesis import HealthCheck, settings
 
 from emulator.device import EmulatedDevice
 from emulator.preloaded import SANITIZED
-from upsample.engines.cuda.device import emulating
-from upsample.engines.cuda.launch import Launch
+from upsample.engines.cuda.runtime.device import emulating
+from upsample.engines.cuda.runtime.launch import Launch
 
 __all__ = ["ORDERS", "Faulty", "differs", "entries", "examples", "faults_are_planted"]
 

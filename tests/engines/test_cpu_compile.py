@@ -12,7 +12,7 @@ import pytest
 from backends import needs_numba
 
 needs_numba()
-unpool_select = import_module("upsample.engines.cpu.unpool_select")
+unpool_select = import_module("upsample.engines.cpu.unpool.gather_simd")
 
 CALLS = {
     "resize": "upsample.interpolate(x, scale_factor=2, mode='bilinear', engine='cpu')",

@@ -18,12 +18,13 @@ from hypothesis import strategies as st
 import upsample
 import upsample.chainer
 from upsample import reference
-from upsample.engines.portable import conv_transpose as portable
+from upsample.engines.portable.conv_transpose import driver as portable
 from upsample.plans.window import SpreadPlan, WindowAxis
 
 pytest.importorskip("numba", reason="numba is not installed: no compiled engine")
-from upsample.engines.cpu import conv_transpose as compiled
-from upsample.engines.cpu import conv_transpose_kernels, product_kernels, products
+from upsample.engines.cpu.conv_transpose import direct as conv_transpose_kernels
+from upsample.engines.cpu.conv_transpose import driver as compiled
+from upsample.engines.cpu.conv_transpose import gemm, gemm_kernels
 
 SPREADS = [case for case in CASES if "conv_transpose" in case.id]
 
@@ -85,12 +86,12 @@ def test_equals_portable(
             patch.setattr(compiled, "_LONGEST", 7)
             few = {"_CELLS": cells, "_SUMS": 8, "_WEIGHTS": cells, "_BLOCK": 50 * cells, "_FEW": 1}
             for name, value in few.items():
-                patch.setattr(products, name, value)
-        products._region.cache_clear()
+                patch.setattr(gemm, name, value)
+        gemm._region.cache_clear()
         got = compiled.run(np, plan, x, weight, bias, None)
         out = np.full_like(got, 7)
         assert compiled.run(np, plan, x, weight, bias, out) is out
-    products._region.cache_clear()
+    gemm._region.cache_clear()
     want = portable.run(np, plan, x, weight, bias, None)
     assert got.dtype == want.dtype
     tolerances.assert_close(got, want.astype(np.float64), exact=False)
@@ -112,7 +113,7 @@ CUTS = [
 def test_one_and_two_threads(
     monkeypatch: pytest.MonkeyPatch, name: str, shape: Any, weight: Any, options: Any, dtype: str
 ) -> None:
-    monkeypatch.setattr(products, "_CELLS", 1 << 19)
+    monkeypatch.setattr(gemm, "_CELLS", 1 << 19)
     x, w = noise(*shape).astype(dtype), noise(*weight, seed=1).astype(dtype)
     function = getattr(upsample, f"conv_transpose{len(shape) - 2}d")
     results = []
@@ -202,7 +203,7 @@ def test_one_signature() -> None:
         function(x, weight, bias, stride=2, engine="cpu")
         function(x, weight, stride=3, engine="cpu")
 
-    for channels, kernel in ((1, conv_transpose_kernels.gather), (8, product_kernels.multiply)):
+    for channels, kernel in ((1, conv_transpose_kernels.gather), (8, gemm_kernels.multiply)):
         call("numpy", channels, 4, 5)
         before = len(kernel.signatures)
         for kind in LAYOUTS:

@@ -15,11 +15,13 @@ from upsample.plans.window import SpreadPlan, UnpoolPlan, WindowAxis
 
 pytest.importorskip("numba", reason="numba is not installed: no compiled engine")
 from upsample.engines import threads
-from upsample.engines.cpu import conv, conv_weight, conv_weight_products, gather, products, unpool
-from upsample.engines.cpu.compile import frozen, kernel
-from upsample.engines.cpu.conv_kernels import copy
-from upsample.engines.cpu.tile import BITS, ROWS, add_tiles
-from upsample.engines.cpu.vectors import turn
+from upsample.engines.cpu import conv, conv_weight, gather
+from upsample.engines.cpu.conv_transpose import gemm, weight_grad_gemm
+from upsample.engines.cpu.conv_transpose.grad_kernels import copy
+from upsample.engines.cpu.runtime.compile import frozen, kernel
+from upsample.engines.cpu.runtime.gemm_tile import BITS, ROWS, add_tiles
+from upsample.engines.cpu.runtime.simd_copy import turn
+from upsample.engines.cpu.unpool import driver as unpool
 
 LONGEST = 1 << 29
 """Products, or cells looked at, that a block may take: some hundredths of a second at 2^34 and more a second."""
@@ -129,19 +131,19 @@ def test_blocks_and_threads_do_not_show(
     some = noise(*shape).astype(np.float32), noise(*weight, seed=1).astype(np.float32)
     for small in (False, True):
         if small:
-            products._region.cache_clear()
+            gemm._region.cache_clear()
             for module, name, count in (
                 (conv, "_WORK", 999),
-                (products, "_CELLS", 999),
-                (products, "_FEW", 1),
+                (gemm, "_CELLS", 999),
+                (gemm, "_FEW", 1),
                 (conv_weight, "_LAID", 1200),
                 (conv_weight, "_WORK", 9999),
-                (conv_weight_products, "_CELLS", 6),
-                (conv_weight_products, "_TAPS", 30),
-                (conv_weight_products, "_MET", 300),
-                (conv_weight_products, "_SUMS", 999),
-                (conv_weight_products, "_MOST_SUMS", 9999),
-                (conv_weight_products, "_WORK", 99999),
+                (weight_grad_gemm, "_CELLS", 6),
+                (weight_grad_gemm, "_TAPS", 30),
+                (weight_grad_gemm, "_MET", 300),
+                (weight_grad_gemm, "_SUMS", 999),
+                (weight_grad_gemm, "_MOST_SUMS", 9999),
+                (weight_grad_gemm, "_WORK", 99999),
             ):
                 monkeypatch.setattr(module, name, count)
         for got, wanted in zip(gradients(*whole, options, "cpu"), want, strict=True):
@@ -158,7 +160,7 @@ class Longest:
 
     def __init__(self, patch: pytest.MonkeyPatch) -> None:
         self.most, self.blocks, self.here, self.patch = 0, 0, 0, patch
-        for module in (conv, conv_weight, conv_weight_products, products, gather, unpool):
+        for module in (conv, conv_weight, weight_grad_gemm, gemm, gather, unpool):
             patch.setattr(module, "threads", self)
 
     def number(self) -> int:
@@ -185,9 +187,7 @@ class Longest:
 
 
 def test_pool_is_stood_in_for() -> None:
-    assert all(
-        module.threads is threads for module in (conv, conv_weight, conv_weight_products, products, gather, unpool)
-    )
+    assert all(module.threads is threads for module in (conv, conv_weight, weight_grad_gemm, gemm, gather, unpool))
 
 
 def cells_of(cut: np.ndarray) -> int:
@@ -225,10 +225,10 @@ def test_no_block_of_a_convolution_is_long(
     y = np.zeros((1, outputs * groups, *plan.large_shape), dtype=np.float32)
     weight = np.zeros((channels, outputs, kernel, kernel), dtype=np.float32)
     longest.count(conv, "weigh", lambda *a: cells_of(a[5]) * taps * inputs * each)
-    longest.count(products, "multiply", products_of)
+    longest.count(gemm, "multiply", products_of)
     longest.count(conv_weight, "lay_out", lambda *a: cells_of(a[5]) * taps * each)
     longest.count(conv_weight, "correlate_rows", lambda *a: a[2] * a[3] * inputs)
-    longest.count(conv_weight_products, "correlate_units", lambda *a: taps * a[3][0] * a[3][2] * cells_of_units(a[5]))
+    longest.count(weight_grad_gemm, "correlate_units", lambda *a: taps * a[3][0] * a[3][2] * cells_of_units(a[5]))
     conv.run(np, plan, y, weight)
     conv_weight.run(np, plan, x, y)
     assert longest.blocks > 3

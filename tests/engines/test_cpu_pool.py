@@ -17,12 +17,14 @@ from hypothesis import strategies as st
 
 import upsample
 import upsample.chainer
-from upsample.engines.portable import pool as portable
+from upsample.engines.portable.pool import driver as portable
 from upsample.plans.window import PoolPlan, WindowAxis
 
 pytest.importorskip("numba", reason="numba is not installed: no compiled engine")
-from upsample.engines.cpu import pool as compiled
-from upsample.engines.cpu import pool_few, pool_kernels, pool_lanes, pool_tables
+from upsample.engines.cpu.pool import direct as pool_few
+from upsample.engines.cpu.pool import direct_simd, separable
+from upsample.engines.cpu.pool import driver as compiled
+from upsample.engines.cpu.pool import tables as pool_tables
 
 POOLS = [case for case in CASES if "max_pool" in case.id]
 
@@ -144,7 +146,7 @@ def test_out(dtype: str, layout: str) -> None:
     [
         (pool_few.pool_cells, "_SHORT", 64),
         (pool_few.pool_rows, "_SHORT", 0),
-        (pool_kernels.pool_indices, "_FEW_TAPS", 0),
+        (separable.pool_indices, "_FEW_TAPS", 0),
     ],
 )
 def test_one_signature(monkeypatch: pytest.MonkeyPatch, kernel: Any, name: str, value: int) -> None:
@@ -189,7 +191,7 @@ def test_repeated_calls_of_many_threads_share_nothing() -> None:
         sys.setswitchinterval(before)
 
 
-@pytest.mark.skipif(not pool_lanes._CAN, reason="this processor permutes no two vectors")
+@pytest.mark.skipif(not direct_simd._CAN, reason="this processor permutes no two vectors")
 @settings(deadline=None, max_examples=150)
 @given(
     st.lists(st.tuples(st.integers(1, 9), st.integers(1, 3), st.integers(1, 2)), max_size=2),
@@ -214,7 +216,7 @@ def test_short_rows(
         compiled._geometry.cache_clear()
         if small:
             patch.setattr(compiled, "_BLOCK", 64)
-        if pool_lanes._LEAST * 16 < axes[-1].small * (2 if axes[-1].small <= 8 else 1) <= 16:
+        if direct_simd._LEAST * 16 < axes[-1].small * (2 if axes[-1].small <= 8 else 1) <= 16:
             patch.setattr(compiled, "pool_cells", None)  # nothing is gathered
         same_bits(compiled.run(np, plan, x, (None, None), True), want)
         same_bits(compiled.run(np, plan, x, (None, None), False)[:1], want[:1])

@@ -46,7 +46,7 @@ def same_as_portable(x: np.ndarray, *args: Any, function: Any = upsample.resize,
 
 def forget_calls(patch: pytest.MonkeyPatch) -> None:
     """Make every call be worked out anew."""
-    from upsample.engines.cpu import resize
+    from upsample.engines.cpu.resize import driver as resize
     from upsample.ops import repeats
 
     patch.setattr(resize, "_works", {})
@@ -122,25 +122,25 @@ def _calls(draw: st.DrawFn) -> tuple[np.ndarray, dict[str, Any]]:
 @given(_calls(), st.sampled_from([300, 3000, 1 << 20]), st.sampled_from([(1, 1 << 18), (300, 1 << 18), (300, 600)]))
 @settings(max_examples=500, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_any_call(call: tuple[np.ndarray, dict[str, Any]], job: int, ring: tuple[int, int]) -> None:
-    from upsample.engines.cpu import resize_double, resize_passes
+    from upsample.engines.cpu.resize import float_2x_fused, strips
 
     x, options = call
     with pytest.MonkeyPatch.context() as patch:
         forget_calls(patch)
         for name, value in dict(_JOB_BYTES=job, _MOST_BYTES=job, _STRIP=4).items():
-            patch.setattr(resize_passes, name, value)
+            patch.setattr(strips, name, value)
         for name, value in zip(("_GROUP_BYTES", "_RING_BYTES"), ring, strict=True):
-            patch.setattr(resize_double, name, value)
+            patch.setattr(float_2x_fused, name, value)
         same_as_portable(x, exact=options["mode"] in POINTS, **options)
 
 
 def test_short_rows_go_as_one_only_where_one_follows_the_other(monkeypatch: pytest.MonkeyPatch) -> None:
     """Where a job has one sample of an axis between the resized ones, its rows lie apart."""
-    from upsample.engines.cpu import resize_passes
+    from upsample.engines.cpu.resize import strips
 
     forget_calls(monkeypatch)
     for name in ("_JOB_BYTES", "_MOST_BYTES"):
-        monkeypatch.setattr(resize_passes, name, 300)
+        monkeypatch.setattr(strips, name, 300)
     same_as_portable(values("float32", 2, 2, 4, 4), (4, 8), axes=(0, 2), mode="linear", exact=False)
 
 
@@ -148,16 +148,17 @@ def test_short_rows_go_as_one_only_where_one_follows_the_other(monkeypatch: pyte
 @pytest.mark.parametrize("size", [(26, 42), (19, 42), (9, 26, 42), (40, 42)])
 @pytest.mark.parametrize("mode", ["linear", "cubic", "lanczos"])
 def test_doubled_rows_in_a_ring(monkeypatch: pytest.MonkeyPatch, mode: str, size: tuple[int, ...], group: int) -> None:
-    from upsample.engines.cpu import resize, resize_double
+    from upsample.engines.cpu.resize import driver as resize
+    from upsample.engines.cpu.resize import float_2x_fused
 
     forget_calls(monkeypatch)
-    monkeypatch.setattr(resize_double, "_GROUP_BYTES", group)
+    monkeypatch.setattr(float_2x_fused, "_GROUP_BYTES", group)
     x = values("float32", 2, *(5, 13, 21)[-len(size) :])
     axes = tuple(range(1, x.ndim))
     same_as_portable(x, size, axes=axes, mode=mode, exact=False)
     (work,) = resize._works.values()
     kernels = [step.function for step in work.task.strips[0].passes]  # type: ignore[union-attr]
-    assert (resize_double.doubled in kernels) == (mode != "lanczos")
+    assert (float_2x_fused.doubled in kernels) == (mode != "lanczos")
     for place in ((0, 0), (3, 5), (6, 10), (12, 1)):
         again = x.copy()
         again[(0,) * (x.ndim - 2) + place] = np.inf
@@ -167,7 +168,7 @@ def test_doubled_rows_in_a_ring(monkeypatch: pytest.MonkeyPatch, mode: str, size
 @pytest.mark.parametrize("dtype", ["float32", "float64", "float16", "complex64"])
 @pytest.mark.parametrize("mode", ["linear", "cubic", "lanczos"])
 def test_rows_by_permutations(dtype: str, mode: str) -> None:
-    from upsample.engines.cpu import resize_lanes
+    from upsample.engines.cpu.resize import float_simd
 
     sizes = ((2, 30, 37), (41, 51)), ((1, 5, 14), (7, 28)), ((3, 14, 14), (19, 19)), ((9, 8, 8), (13, 11))
     for shape, size in (*sizes, ((2, 13, 300), (13, 411)), ((4, 6, 20, 3), (8, 29)), ((4, 6, 20, 5), (6, 41))):
@@ -176,18 +177,18 @@ def test_rows_by_permutations(dtype: str, mode: str) -> None:
         for place, value in (((0, 0, 0), np.inf), ((0, 3, 5), np.nan), ((0, 4, shape[2] - 1), -np.inf)):
             x[place] = value
             same_as_portable(x, size, axes=(1, 2), mode=mode, exact=False)
-    if resize_lanes.can("float32"):
-        assert resize_lanes.rows.signatures  # type: ignore[attr-defined]
+    if float_simd.can("float32"):
+        assert float_simd.rows.signatures  # type: ignore[attr-defined]
 
 
 @pytest.mark.parametrize("mode", ["linear", "cubic", "lanczos"])
 @pytest.mark.parametrize("inner", [1, 2, 3, 7, 14])
 def test_vectors_read_and_write_no_further_than_the_row(mode: str, inner: int) -> None:
-    from upsample.engines.cpu import resize_lanes
-    from upsample.engines.cpu.resize_tables import reach
+    from upsample.engines.cpu.resize import float_simd
+    from upsample.engines.cpu.resize.taps import reach
     from upsample.plans.resize import AxisRule, Rounding
 
-    if not resize_lanes.can("float32"):
+    if not float_simd.can("float32"):
         pytest.skip("no permutations on this processor")
     joints = set()
     for n, factor, (begin, end) in itertools.product((4, 14, 33, 128), (1.0, 1.37, 2.0, 3.3), ((0, None), (5, 40))):
@@ -195,7 +196,7 @@ def test_vectors_read_and_write_no_further_than_the_row(mode: str, inner: int) -
         rule = AxisRule(n, out, mode, (float(n), float(out)), False, False, -0.75, Rounding.FLOAT64)
         span, whole = (min(begin, out - 1), min(end or out, out)), end is None
         low, high = (0, n) if whole else reach(rule, *span)
-        chosen = resize_lanes.chosen(rule, span, "float32", inner, (low, high), whole)
+        chosen = float_simd.chosen(rule, span, "float32", inner, (low, high), whole)
         if chosen is None:
             continue
         joint, first, base, lanes, weight = chosen[1]
@@ -212,14 +213,15 @@ def test_vectors_read_and_write_no_further_than_the_row(mode: str, inner: int) -
 
 
 def test_a_ring_that_is_too_large_for_some_strips(monkeypatch: pytest.MonkeyPatch) -> None:
-    from upsample.engines.cpu import resize, resize_double, resize_passes
+    from upsample.engines.cpu.resize import driver as resize
+    from upsample.engines.cpu.resize import float_2x_fused, strips
 
     monkeypatch.setattr(resize, "_works", {})
     for name, value in dict(_JOB_BYTES=1200, _MOST_BYTES=1200, _STRIP=4).items():
-        monkeypatch.setattr(resize_passes, name, value)
+        monkeypatch.setattr(strips, name, value)
     x, passes = values("float32", 40, 20), set()
     for rows in range(3, 9):
-        monkeypatch.setattr(resize_double, "_RING_BYTES", rows * 40 * 4)
+        monkeypatch.setattr(float_2x_fused, "_RING_BYTES", rows * 40 * 4)
         resize._works.clear()
         same_as_portable(x, (57, 40), axes=(0, 1), mode="cubic", exact=False)
         (work,) = resize._works.values()
@@ -335,11 +337,11 @@ def test_one_thread_and_two_give_the_same_bits(
 def test_strips_in_two_directions(
     monkeypatch: pytest.MonkeyPatch, dtype: str, shape: tuple[int, ...], options: dict[str, Any]
 ) -> None:
-    from upsample.engines.cpu import resize_passes
+    from upsample.engines.cpu.resize import strips
 
     forget_calls(monkeypatch)
     for name, value in dict(_JOB_BYTES=4000, _MOST_BYTES=4000, _STRIP=4).items():
-        monkeypatch.setattr(resize_passes, name, value)
+        monkeypatch.setattr(strips, name, value)
     x = values(dtype, *shape)
     same_as_portable(x, **options, exact=False)
     if dtype != "uint8":
@@ -385,12 +387,14 @@ def test_nothing_beside_the_array_is_read_or_written(mode: str, size: tuple[int,
 def test_stores_past_the_caches_are_the_same(
     monkeypatch: pytest.MonkeyPatch, mode: str, size: tuple[int, int], dtype: str
 ) -> None:
-    from upsample.engines.cpu import resize, resize_double, stream
+    from upsample.engines.cpu.resize import driver as resize
+    from upsample.engines.cpu.resize import float_2x_fused
+    from upsample.engines.cpu.runtime import nontemporal
 
     x = values(dtype, 3, 13, size[1] // 2)
     wanted = upsample.resize(x, size, axes=(1, 2), mode=mode, engine="cpu")
     forget_calls(monkeypatch)
-    monkeypatch.setattr(stream, "_LEAST", 0)
+    monkeypatch.setattr(nontemporal, "_LEAST", 0)
     for start in (0, 1, 5):  # where a cache line begins
         out = np.full(wanted.size + 16, 7, dtype=dtype)
         part = out[start : start + wanted.size].reshape(wanted.shape)
@@ -401,7 +405,7 @@ def test_stores_past_the_caches_are_the_same(
     if size[1] > 4:
         (work,) = resize._works.values()
         assert work.past is not None
-        assert {step.function for strip in work.past.strips for step in strip.passes} == {resize_double.doubled}
+        assert {step.function for strip in work.past.strips for step in strip.passes} == {float_2x_fused.doubled}
 
 
 @pytest.mark.parametrize("dtype", ["float32", "complex128"])
@@ -413,12 +417,14 @@ def test_stores_past_the_caches_are_the_same(
 def test_columns_stored_past_the_caches_are_the_same(
     monkeypatch: pytest.MonkeyPatch, mode: str, shape: tuple[int, ...], size: tuple[int, ...], dtype: str
 ) -> None:
-    from upsample.engines.cpu import resize, resize_float, stream
+    from upsample.engines.cpu.resize import driver as resize
+    from upsample.engines.cpu.resize import float_kernels
+    from upsample.engines.cpu.runtime import nontemporal
 
     x, axes = values(dtype, *shape), tuple(range(1, 1 + len(size)))
     wanted = upsample.resize(x, size, axes=axes, mode=mode, engine="cpu")
     forget_calls(monkeypatch)
-    monkeypatch.setattr(stream, "_LEAST", 0)
+    monkeypatch.setattr(nontemporal, "_LEAST", 0)
     for start in (0, 1, 5):
         out = np.full(wanted.size + 16, 7, dtype=dtype)
         part = out[start : start + wanted.size].reshape(wanted.shape)
@@ -428,15 +434,15 @@ def test_columns_stored_past_the_caches_are_the_same(
         assert (out[start + wanted.size :] == 7).all()
     (work,) = resize._works.values()
     assert work.past is not None
-    assert {strip.passes[-1].function for strip in work.past.strips} == {resize_float.columns}
+    assert {strip.passes[-1].function for strip in work.past.strips} == {float_kernels.columns}
 
 
 def test_one_compiled_signature() -> None:
-    from upsample.engines.cpu import resize_bytes, resize_double, resize_float, resize_lanes, resize_nearest
+    from upsample.engines.cpu.resize import float_2x_fused, float_kernels, float_simd, nearest, uint8_kernels
 
     kernels = [
         value
-        for module in (resize_float, resize_bytes, resize_double, resize_lanes, resize_nearest)
+        for module in (float_kernels, uint8_kernels, float_2x_fused, float_simd, nearest)
         for value in vars(module).values()
         if hasattr(value, "signatures") and value.__module__ == module.__name__
     ]

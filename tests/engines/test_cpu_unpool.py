@@ -16,14 +16,15 @@ from hypothesis import strategies as st
 import upsample
 import upsample.chainer
 from upsample.engines.portable import gather as portable_gather
-from upsample.engines.portable import unpool as portable
+from upsample.engines.portable.unpool import driver as portable
 from upsample.plans.window import UnpoolPlan, WindowAxis
 
 pytest.importorskip("numba", reason="numba is not installed: no compiled engine")
 from upsample.engines.cpu import gather as compiled_gather
-from upsample.engines.cpu import stream, unpool_kernels, unpool_select
-from upsample.engines.cpu import unpool as compiled
-from upsample.engines.cpu.compile import frozen
+from upsample.engines.cpu.runtime import nontemporal
+from upsample.engines.cpu.runtime.compile import frozen
+from upsample.engines.cpu.unpool import driver as compiled
+from upsample.engines.cpu.unpool import gather_simd, scatter
 
 UNPOOLS = [case for case in CASES if "max_unpool" in case.id]
 NAMES = ("max_unpool", "indices")
@@ -52,7 +53,7 @@ def small_blocks(patch: pytest.MonkeyPatch) -> None:
         patch.setattr(compiled, name, count)
     for name, count in (("_BLOCK", 3), ("_SEEN", 7)):
         patch.setattr(compiled_gather, name, count)
-    patch.setattr(stream, "_LEAST", 0)
+    patch.setattr(nontemporal, "_LEAST", 0)
     compiled.geometry.cache_clear()
 
 
@@ -112,7 +113,7 @@ def test_streaming_copies_and_touches_nothing_else(dtype: str) -> None:
         for offset in range(67):
             source = np.random.default_rng(size).integers(1, 250, size).astype(dtype)
             target = np.zeros(size + 200, dtype=dtype)
-            stream.stream(frozen(source), target[offset : offset + size])
+            nontemporal.stream(frozen(source), target[offset : offset + size])
             np.testing.assert_array_equal(target[offset : offset + size], source)
             assert not target[:offset].any()
             assert not target[offset + size :].any()
@@ -126,7 +127,7 @@ def test_a_large_out_is_streamed(monkeypatch: pytest.MonkeyPatch) -> None:
         values, indices = upsample.max_pool2d_with_indices(x, kernel, 2, kernel // 2, engine="cpu")
         results = []
         for least in (0, 1 << 40):
-            monkeypatch.setattr(stream, "_LEAST", least)
+            monkeypatch.setattr(nontemporal, "_LEAST", least)
             out = np.ones(x.size + 1, dtype=np.float32)[1:].reshape(shape)
             arguments = (values, indices, kernel, 2, kernel // 2, shape[2:])
             results.append(upsample.max_unpool2d(*arguments, out=out, engine="cpu").copy())
@@ -208,11 +209,11 @@ def test_one_signature() -> None:
         upsample.max_unpool2d(make(noise(*shape)), indices, 2, engine="cpu")
 
     call("numpy", "int64", 1, 1, 2, 2)
-    before = len(unpool_kernels.make_planes.signatures)
+    before = len(scatter.make_planes.signatures)
     for kind in LAYOUTS:
         for index in ("int64", "int32", "uint8"):
             call(kind, index, 2, 3, 7, 5)
-    assert len(unpool_kernels.make_planes.signatures) == before
+    assert len(scatter.make_planes.signatures) == before
 
 
 def test_windows_that_cover_nothing() -> None:
@@ -279,7 +280,7 @@ def test_positions_that_ask(plan: UnpoolPlan, dtype: str, kind: str, seed: int, 
     if kind == "own" and trusted:
         plan = replace(plan, trusted=True)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(unpool_select, "_SHORT", 0)
+        patch.setattr(gather_simd, "_SHORT", 0)
         patch.setattr(compiled, "_BLOCK", 16)
         compiled.geometry.cache_clear()
         if small:
@@ -289,7 +290,7 @@ def test_positions_that_ask(plan: UnpoolPlan, dtype: str, kind: str, seed: int, 
     assert got == outcome(portable.run, plan, x, indices, None, NAMES)
 
 
-@pytest.mark.skipif(not unpool_select._HAVE_MASKS, reason="this processor masks no vectors")
+@pytest.mark.skipif(not gather_simd._HAVE_MASKS, reason="this processor masks no vectors")
 @pytest.mark.parametrize("rule", ["last", "sum"])
 @pytest.mark.parametrize(
     ("kernel", "shape"), [(2, (2, 3, 40, 70)), (3, (2, 3, 41, 67)), (3, (3, 7, 9, 65)), (4, (5, 64))]

@@ -10,9 +10,10 @@ import pytest
 
 import upsample
 from upsample.engines import dispatch
-from upsample.engines.cuda import device, support
-from upsample.engines.cuda.launch import Launch, index_type, kernel, struct
+from upsample.engines.cuda import support
 from upsample.engines.cuda.resize import plan_resize
+from upsample.engines.cuda.runtime import device
+from upsample.engines.cuda.runtime.launch import Launch, index_type, kernel, struct
 from upsample.engines.cuda.unpool_geometry import reciprocal
 from upsample.plans.resize import AxisRule, ResizePlan, Rounding
 from upsample.plans.window import SpreadPlan, WindowAxis

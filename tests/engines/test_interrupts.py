@@ -127,7 +127,7 @@ print(caught)
 COLD = """
 import signal, sys, threading, time
 import numpy as np, upsample
-import upsample.engines.cpu.pool, upsample.engines.cpu.unpool
+import upsample.engines.cpu.pool.driver, upsample.engines.cpu.unpool.driver
 x = np.arange(64, dtype="f4").reshape(1, 1, 8, 8)
 def call(): return upsample.max_unpool2d(*upsample.max_pool2d_with_indices(x, 2, engine="cpu"), 2, engine="cpu")
 signal.signal(signal.SIGINT, signal.default_int_handler)

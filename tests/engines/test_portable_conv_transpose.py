@@ -10,7 +10,7 @@ import tolerances
 from cases import CASES, Case
 
 import upsample
-from upsample.engines.portable import conv_transpose as portable
+from upsample.engines.portable.conv_transpose import driver as portable
 
 SPREADS = [case for case in CASES if "conv_transpose" in case.id]
 NUMBERS = [(3, 7), (5, 60), (64, 1 << 18)]

@@ -12,8 +12,11 @@ import pytest
 from cases import noise
 
 import upsample
-from upsample.engines.portable import columns, conv_transpose, pool, unpool_scatter
-from upsample.engines.portable.parts import cut_planes
+from upsample.engines.portable.blocks import cut_planes
+from upsample.engines.portable.conv_transpose import driver as conv_transpose
+from upsample.engines.portable.conv_transpose import im2col
+from upsample.engines.portable.pool import driver as pool
+from upsample.engines.portable.unpool import numpy_scatter
 from upsample.plans.window import SpanAxis, SpreadPlan, WindowAxis
 
 MOST = 1 << 22
@@ -90,10 +93,10 @@ def test_unpooling_in_pieces(monkeypatch: pytest.MonkeyPatch, duplicates: str, a
         for cell, place in zip(cells, places, strict=True):
             flat[plane, place] = cell + (flat[plane, place] if duplicates == "sum" else 0)
     assert wanted[0] == flat.tobytes()
-    monkeypatch.setattr(unpool_scatter, "_ALONE", 5)
-    monkeypatch.setattr(unpool_scatter, "_BAND", 37)
+    monkeypatch.setattr(numpy_scatter, "_ALONE", 5)
+    monkeypatch.setattr(numpy_scatter, "_BAND", 37)
     assert results() == wanted
-    monkeypatch.setattr(unpool_scatter, "_in_order", lambda dtype: False)  # a NumPy that promises no order
+    monkeypatch.setattr(numpy_scatter, "_in_order", lambda dtype: False)  # a NumPy that promises no order
     assert results() == wanted
 
 
@@ -122,7 +125,7 @@ def test_no_product_is_large(channels: int, each: int, axes: tuple[WindowAxis, .
 
 @pytest.mark.parametrize(("channels", "each", "axes"), SPREADS.values(), ids=SPREADS.keys())
 def test_no_layout_is_large(channels: int, each: int, axes: tuple[WindowAxis, ...]) -> None:
-    layout = columns.Columns.of(SpreadPlan(axes, 1, False))
+    layout = im2col.Columns.of(SpreadPlan(axes, 1, False))
     assert layout is not None
     count = np.zeros((1, 1, *(axis.small for axis in axes)), np.uint8)
     for cells, positions, block in layout.blocks(1, channels, each):
@@ -167,9 +170,9 @@ def test_gradients_of_transposed_convolution_in_parts(
             made += pull(np.round(2 * noise(*result.shape)).astype(dtype))
         return [array.tobytes() for array in made]
 
-    wanted, cut = results(), spied(monkeypatch, columns, "cut_cells")
-    monkeypatch.setattr(columns, "_LAID_BYTES", most)
-    monkeypatch.setattr(columns, "_FEW_CELLS", 1)
+    wanted, cut = results(), spied(monkeypatch, im2col, "cut_cells")
+    monkeypatch.setattr(im2col, "_LAID_BYTES", most)
+    monkeypatch.setattr(im2col, "_FEW_CELLS", 1)
     assert results() == wanted
     assert min(map(len, cut)) > 1
 

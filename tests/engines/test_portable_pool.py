@@ -9,7 +9,7 @@ import pytest
 from cases import noise
 
 import upsample
-from upsample.engines.portable import pool_keys
+from upsample.engines.portable.pool import packed_keys
 
 WINDOWS = [
     (2, 2, 0, 1),
@@ -41,17 +41,17 @@ def test_keys_give_the_same_bits(
 ) -> None:
     x = made(noise(*shape)).astype(np.int64 if dtype.startswith("u") else dtype).astype(dtype)
     said = []
-    pooled = pool_keys.PoolKeys.pool
-    monkeypatch.setattr(pool_keys.PoolKeys, "pool", lambda *given: said.append(pooled(*given)) or said[-1])
+    pooled = packed_keys.PoolKeys.pool
+    monkeypatch.setattr(packed_keys.PoolKeys, "pool", lambda *given: said.append(pooled(*given)) or said[-1])
 
     def bits() -> list[bytes]:
         return [array.tobytes() for array in upsample.max_pool2d_with_indices(x, *window, engine="portable")]
 
-    monkeypatch.setattr("upsample.engines.portable.pool.pool_small", lambda *given: None)
+    monkeypatch.setattr("upsample.engines.portable.pool.driver.pool_small", lambda *given: None)
     got = bits()
     assert said
     assert all(said) == by_keys
-    monkeypatch.setattr(pool_keys.PoolKeys, "suits", staticmethod(lambda *given: False))
+    monkeypatch.setattr(packed_keys.PoolKeys, "suits", staticmethod(lambda *given: False))
     count = len(said)
     assert bits() == got
     assert len(said) == count

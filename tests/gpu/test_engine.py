@@ -13,7 +13,7 @@ from dtypes import dtype_of
 
 import upsample
 from gpu.calls import CALLS, Call
-from upsample.engines.cuda import device
+from upsample.engines.cuda.runtime import device
 
 pytestmark = pytest.mark.gpu
 

@@ -9,7 +9,7 @@ from emulator.device import EmulatedDevice
 from emulator.trials import ORDERS
 
 from upsample.engines.cuda import conv_transpose, conv_weight
-from upsample.engines.cuda.device import emulating
+from upsample.engines.cuda.runtime.device import emulating
 
 
 @pytest.fixture(params=ORDERS, ids=lambda order: {0: "forward", 1: "backward"}.get(order, "shuffled"))

@@ -17,8 +17,8 @@ from compiler.resources import Used
 from emulator.build import FOLDER
 from emulator.listing import every, listed
 
-from upsample.engines.cuda.launch import kernel
-from upsample.engines.cuda.loader import source
+from upsample.engines.cuda.runtime.launch import kernel
+from upsample.engines.cuda.runtime.loader import source
 
 RECORDED = ("sm_75", "sm_90")
 ASKED = tuple(filter(None, os.environ.get("UPSAMPLE_TEST_ARCHS", "").split(",")))

@@ -22,8 +22,8 @@ from hypothesis import strategies as st
 import upsample
 import upsample.chainer
 from upsample.engines.cuda import conv_transpose as cuda
-from upsample.engines.cuda.device import emulating
-from upsample.engines.portable import conv_transpose as portable
+from upsample.engines.cuda.runtime.device import emulating
+from upsample.engines.portable.conv_transpose import driver as portable
 from upsample.plans.window import SpreadPlan, WindowAxis
 
 SPREADS = [case for case in CASES if "conv_transpose" in case.id]

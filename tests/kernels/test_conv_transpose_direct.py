@@ -12,8 +12,8 @@ from emulator.trials import faults_are_planted
 import upsample
 from upsample.engines.cuda import conv_transpose as cuda
 from upsample.engines.cuda import conv_transpose_direct as direct
-from upsample.engines.cuda.device import emulating
-from upsample.engines.cuda.launch import Launch
+from upsample.engines.cuda.runtime.device import emulating
+from upsample.engines.cuda.runtime.launch import Launch
 
 
 @pytest.fixture(autouse=True)

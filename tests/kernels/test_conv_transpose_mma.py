@@ -16,7 +16,7 @@ from emulator.device import Library
 from emulator.preloaded import SANITIZER
 from emulator.trials import ORDERS
 
-from upsample.engines.cuda.launch import Kernel, Launch, kernel
+from upsample.engines.cuda.runtime.launch import Kernel, Launch, kernel
 
 SOURCE = Path(__file__).parent / "mma_probe.cu"
 KINDS = ("__half", "__nv_bfloat16", "float")

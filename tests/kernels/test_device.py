@@ -12,9 +12,9 @@ import pytest
 from emulator.device import EmulatedDevice
 
 import upsample
-from upsample.engines.cuda import device
-from upsample.engines.cuda.device import CupyDevice, TorchDevice, emulating
-from upsample.engines.cuda.launch import Launch, kernel
+from upsample.engines.cuda.runtime import device
+from upsample.engines.cuda.runtime.device import CupyDevice, TorchDevice, emulating
+from upsample.engines.cuda.runtime.launch import Launch, kernel
 
 
 class Function:

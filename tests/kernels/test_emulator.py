@@ -13,7 +13,7 @@ from emulator.device import EmulatedDevice
 from emulator.faults import launches
 from emulator.faults.launches import PLAIN, THREADS, TRIALS, is_right, library
 
-from upsample.engines.cuda.launch import Launch, kernel, struct
+from upsample.engines.cuda.runtime.launch import Launch, kernel, struct
 
 ORDERS = (0, 1, 7)
 

@@ -19,9 +19,9 @@ import upsample
 from upsample import chainer
 from upsample.engines.cuda import gather as cuda
 from upsample.engines.cuda import unpool as cuda_unpool
-from upsample.engines.cuda.device import emulating
+from upsample.engines.cuda.runtime.device import emulating
 from upsample.engines.portable import gather as portable
-from upsample.engines.portable import unpool as portable_unpool
+from upsample.engines.portable.unpool import driver as portable_unpool
 from upsample.plans.window import SpanAxis, UnpoolPlan, WindowAxis
 
 TILES = UnpoolPlan((WindowAxis(6, 3, 2, 2, 0, 1), WindowAxis(32, 16, 2, 2, 0, 1)), False, "last", True, True)

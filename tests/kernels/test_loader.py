@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from compiler import nvrtc
 
-from upsample.engines.cuda import loader
-from upsample.engines.cuda.launch import Kernel, kernel
+from upsample.engines.cuda.runtime import loader
+from upsample.engines.cuda.runtime.launch import Kernel, kernel
 
 
 class Complaint(Exception):

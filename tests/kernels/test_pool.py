@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 import upsample
 import upsample.chainer
 from upsample.engines.cuda import pool as cuda
-from upsample.engines.cuda.device import emulating
-from upsample.engines.portable import pool as portable
+from upsample.engines.cuda.runtime.device import emulating
+from upsample.engines.portable.pool import driver as portable
 from upsample.plans.window import PoolPlan, WindowAxis
 
 POOLS = [case for case in CASES if "max_pool" in case.id]

@@ -15,7 +15,7 @@ from emulator.trials import entries
 
 import upsample
 from upsample.engines.cuda import resize_axis, resize_fused, resize_move
-from upsample.engines.cuda.device import emulating
+from upsample.engines.cuda.runtime.device import emulating
 
 RESIZES = [case for case in CASES if case.id.startswith(("interpolate", "resize"))]
 DTYPES = ["float16", "bfloat16", "float32", "float64", "uint8", "complex64", "complex128"]

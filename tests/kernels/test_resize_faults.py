@@ -12,7 +12,7 @@ from emulator.device import EmulatedDevice
 from emulator.trials import ORDERS, faults_are_planted
 
 import upsample
-from upsample.engines.cuda.device import emulating
+from upsample.engines.cuda.runtime.device import emulating
 
 pytestmark = faults_are_planted
 

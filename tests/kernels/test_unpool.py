@@ -21,8 +21,8 @@ from hypothesis import strategies as st
 import upsample
 import upsample.chainer
 from upsample.engines.cuda import unpool as cuda
-from upsample.engines.cuda.device import emulating
-from upsample.engines.portable import unpool as portable
+from upsample.engines.cuda.runtime.device import emulating
+from upsample.engines.portable.unpool import driver as portable
 from upsample.plans.window import UnpoolPlan, WindowAxis
 
 UNPOOLS = [case for case in CASES if "max_unpool" in case.id or "upsampling" in case.id]

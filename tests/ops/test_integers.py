@@ -18,7 +18,7 @@ from emulator.device import EmulatedDevice
 
 import upsample
 from upsample import reference
-from upsample.engines.cuda.device import emulating
+from upsample.engines.cuda.runtime.device import emulating
 from upsample.ops.resize import resize as run_plan
 from upsample.plans.arithmetic import NEAREST, Arithmetic, Ties
 from upsample.plans.resize import AxisRule, ResizePlan, Rounding

@@ -36,7 +36,7 @@ def numpys_folder(tmp_path: Path) -> Path:
 
 def test_the_kernels_are_found(tmp_path: Path) -> None:
     code = """
-from upsample.engines.cuda import loader
+from upsample.engines.cuda.runtime import loader
 print(loader.folder())
 assert loader.source("pool").startswith('#line 1 "pool.cu"')
 assert len(loader._headers()) == 16

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from methods import Method, every_method
 
-from upsample.engines.cpu.resize_tables import listed, pairs, runs, steady
+from upsample.engines.cpu.resize.taps import listed, pairs, runs, steady
 from upsample.plans import pieces, taps
 from upsample.plans.pieces import in_pieces
 from upsample.plans.resize import AxisRule, Rounding

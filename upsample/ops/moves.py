@@ -9,13 +9,11 @@ from dataclasses import dataclass
 from types import ModuleType
 from typing import Any
 
-import numpy as np
-
 from upsample import arrays
 from upsample.arrays import Array
 from upsample.autograd.tape import Arrays, record, taped
 
-__all__ = ["convert", "permute", "repeat", "reshape"]
+__all__ = ["convert", "repeat", "reshape"]
 
 
 def reshape(xp: ModuleType, x: Array, shape: tuple[int, ...]) -> Any:
@@ -30,17 +28,6 @@ def convert(xp: ModuleType, x: Array, dtype: Any) -> Any:
     if taped(x) and x.dtype != dtype:
         return record(_Convert(xp, x.dtype, dtype), x)[0]
     return arrays.astype(xp, x, dtype)
-
-
-def permute(xp: ModuleType, x: Array, order: tuple[int, ...]) -> Any:
-    """Return `x` with its axes in another order."""
-    if taped(x):
-        return record(_Permute(xp, order), x)[0]
-    return _permuted(xp, x, order)
-
-
-def _permuted(xp: ModuleType, x: Any, order: tuple[int, ...]) -> Any:
-    return np.transpose(x, order) if xp is np else xp.permute_dims(x, order)
 
 
 def repeat(xp: ModuleType, x: Array, count: int) -> Any:
@@ -76,17 +63,6 @@ class _Reshape(_Move):
 
     def pull(self, kept: Arrays, grad: Any, wanted: tuple[bool, ...]) -> Arrays:
         return (self.xp.reshape(grad, self.before),)
-
-
-@dataclass(frozen=True, slots=True)
-class _Permute(_Move):
-    order: tuple[int, ...]
-
-    def run(self, x: Any) -> Arrays:
-        return (_permuted(self.xp, x, self.order),)
-
-    def pull(self, kept: Arrays, grad: Any, wanted: tuple[bool, ...]) -> Arrays:
-        return (_permuted(self.xp, grad, tuple(self.order.index(axis) for axis in range(len(self.order)))),)
 
 
 @dataclass(frozen=True, slots=True)

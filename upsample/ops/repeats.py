@@ -17,7 +17,7 @@ import numpy as np
 
 from upsample.autograd import tape
 from upsample.engines import dispatch
-from upsample.engines.cuda.device import emulated
+from upsample.engines.cuda.runtime.device import emulated
 from upsample.overlap import is_plainly_apart
 
 __all__ = ["Repeat", "find", "keep"]

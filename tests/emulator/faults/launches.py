@@ -17,7 +17,7 @@ import numpy as np
 from emulator import build
 from emulator.device import Library
 from emulator.preloaded import SANITIZER
-from upsample.engines.cuda.launch import Kernel, Launch, kernel
+from upsample.engines.cuda.runtime.launch import Kernel, Launch, kernel
 
 THREADS = 64
 SOURCE = Path(__file__).with_name("faults.cu")

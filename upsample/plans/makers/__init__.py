@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
-from upsample.plans.makers import jax, pillow, tensorflow
+from upsample.plans.makers import opencv, pillow
 from upsample.plans.tap_table import Taps
 
 __all__ = ["MAKERS", "Maker"]
@@ -35,14 +35,19 @@ class Maker:
 
 MAKERS: Mapping[str, Maker] = MappingProxyType(
     {
-        "jax kernel": Maker(jax.scaled, moves=False),
-        "jax nearest": Maker(jax.nearest, moves=True),
+        "opencv area": Maker(opencv.area, moves=False),
+        "opencv area cells": Maker(opencv.area_cells, moves=False),
+        "opencv area linear": Maker(opencv.area_linear, moves=False),
+        "opencv cubic": Maker(opencv.cubic, moves=False),
+        "opencv lanczos4": Maker(opencv.lanczos4, moves=False),
+        "opencv linear": Maker(opencv.linear, moves=False),
+        "opencv linear exact": Maker(opencv.linear_exact, moves=False),
+        "opencv nearest": Maker(opencv.nearest, moves=True),
+        "opencv nearest fixed": Maker(opencv.nearest_fixed, moves=True),
+        "opencv nearest walk": Maker(opencv.nearest_walk, moves=True),
+        "opencv pyramid down": Maker(opencv.pyramid_down, moves=False),
+        "opencv pyramid up": Maker(opencv.pyramid_up, moves=False),
         "pillow": Maker(pillow.window, moves=False),
         "pillow nearest": Maker(pillow.nearest, moves=True),
-        "tensorflow area": Maker(tensorflow.area, moves=False),
-        "tensorflow bicubic": Maker(tensorflow.cubic, moves=False),
-        "tensorflow bilinear": Maker(tensorflow.linear, moves=False),
-        "tensorflow kernel": Maker(tensorflow.scaled, moves=False),
-        "tensorflow nearest": Maker(tensorflow.nearest, moves=True),
     }
 )
