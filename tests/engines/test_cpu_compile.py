@@ -12,7 +12,7 @@ import pytest
 from backends import needs_numba
 
 needs_numba()
-unpool_select = import_module("upsample.engines.cpu.unpool.gather_simd")
+machine = import_module("upsample.engines.cpu.runtime.machine")
 
 CALLS = {
     "resize": "upsample.interpolate(x, scale_factor=2, mode='bilinear', engine='cpu')",
@@ -36,7 +36,7 @@ STORED = {
     "resize": {"doubled"},
     "pool": {"pool_values"},
     "unpool": {"make_planes", "stream"},
-    "large unpool": {"select"} if unpool_select._HAVE_MASKS else {"make_planes", "stream"},
+    "large unpool": {"select"} if machine.HAS_AVX2 else {"make_planes", "stream"},
     "conv_transpose": {"gather"},
     "little conv_transpose": {"gather_listed"},
 }

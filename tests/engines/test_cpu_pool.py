@@ -25,6 +25,7 @@ from upsample.engines.cpu.pool import direct as pool_few
 from upsample.engines.cpu.pool import direct_simd, separable
 from upsample.engines.cpu.pool import driver as compiled
 from upsample.engines.cpu.pool import tables as pool_tables
+from upsample.engines.cpu.runtime import machine
 
 POOLS = [case for case in CASES if "max_pool" in case.id]
 
@@ -191,7 +192,7 @@ def test_repeated_calls_of_many_threads_share_nothing() -> None:
         sys.setswitchinterval(before)
 
 
-@pytest.mark.skipif(not direct_simd._CAN, reason="this processor permutes no two vectors")
+@pytest.mark.skipif(not machine.HAS_AVX512, reason="this processor permutes no two vectors")
 @settings(deadline=None, max_examples=150)
 @given(
     st.lists(st.tuples(st.integers(1, 9), st.integers(1, 3), st.integers(1, 2)), max_size=2),

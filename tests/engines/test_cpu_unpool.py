@@ -21,7 +21,7 @@ from upsample.plans.window import UnpoolPlan, WindowAxis
 
 pytest.importorskip("numba", reason="numba is not installed: no compiled engine")
 from upsample.engines.cpu import gather as compiled_gather
-from upsample.engines.cpu.runtime import nontemporal
+from upsample.engines.cpu.runtime import machine, nontemporal
 from upsample.engines.cpu.runtime.compile import frozen
 from upsample.engines.cpu.unpool import driver as compiled
 from upsample.engines.cpu.unpool import gather_simd, scatter
@@ -290,7 +290,7 @@ def test_positions_that_ask(plan: UnpoolPlan, dtype: str, kind: str, seed: int, 
     assert got == outcome(portable.run, plan, x, indices, None, NAMES)
 
 
-@pytest.mark.skipif(not gather_simd._HAVE_MASKS, reason="this processor masks no vectors")
+@pytest.mark.skipif(not machine.HAS_AVX2, reason="this processor masks no vectors")
 @pytest.mark.parametrize("rule", ["last", "sum"])
 @pytest.mark.parametrize(
     ("kernel", "shape"), [(2, (2, 3, 40, 70)), (3, (2, 3, 41, 67)), (3, (3, 7, 9, 65)), (4, (5, 64))]

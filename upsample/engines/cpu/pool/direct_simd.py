@@ -11,12 +11,13 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from llvmlite import binding, ir
+from llvmlite import ir
 from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
 from upsample.engines.cpu.runtime.compile import frozen, kernel, pointers
+from upsample.engines.cpu.runtime.machine import HAS_AVX512
 
 __all__ = ["Lanes", "lanes_of", "pool_lanes"]
 
@@ -26,7 +27,6 @@ _LANES = 16
 _HALF = _LANES // 2
 _LEAST = 0.6
 """Share of the lanes that have cells: with as many as half of them gathering was quicker."""
-_CAN = bool(binding.get_host_cpu_features().get("avx512f"))
 _PERMUTE = "llvm.x86.avx512.vpermi2var.ps.512"
 
 _COUNT, _LANE, _FLOAT = ir.IntType(64), ir.IntType(32), ir.FloatType()
@@ -192,7 +192,7 @@ def lanes_of(large: tuple[int, ...], lead: _A, columns: _A) -> Lanes | None:
     """Lay out the rows ``[rows of cells, taps]`` and columns ``[cells, taps]`` of taps; None where rows are long."""
     cells, taps = columns.shape
     together = 2 if cells <= _HALF else 1
-    if not _CAN or not _LEAST * _LANES < cells * together <= _LANES or large[-1] > _LANES * (3 - together):
+    if not HAS_AVX512 or not _LEAST * _LANES < cells * together <= _LANES or large[-1] > _LANES * (3 - together):
         return None
     sizes = (math.prod(large[:-1]), len(lead), large[-1], cells, lead.shape[1], taps, together)
     lane = np.arange(_LANES)

@@ -12,7 +12,7 @@ from functools import lru_cache
 from typing import Any, TypeAlias
 
 import numpy as np
-from llvmlite import binding, ir
+from llvmlite import ir
 from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
@@ -20,6 +20,7 @@ from numba.extending import intrinsic
 from upsample.engines.cpu.resize.taps import runs
 from upsample.engines.cpu.runtime.compile import kernel, part, pointers
 from upsample.engines.cpu.runtime.fma import fma, write_fma
+from upsample.engines.cpu.runtime.machine import HAS_AVX2, HAS_AVX512
 from upsample.plans.resize import AxisRule
 
 __all__ = ["can", "chosen", "rows"]
@@ -27,12 +28,11 @@ __all__ = ["can", "chosen", "rows"]
 _Array: TypeAlias = np.ndarray[Any, np.dtype[Any]]
 _U: Any = np.uint64
 
-_FEATURES = binding.get_host_cpu_features()
 _PERMUTATIONS: dict[str, tuple[str, int]] = (
     {"float32": ("llvm.x86.avx512.permvar.sf.512", 16), "float64": ("llvm.x86.avx512.permvar.df.512", 8)}
-    if _FEATURES.get("avx512f")
+    if HAS_AVX512
     else {"float32": ("llvm.x86.avx2.permps", 8)}
-    if _FEATURES.get("avx2")
+    if HAS_AVX2
     else {}
 )
 """The instruction for a dtype, and how many lanes it has."""

@@ -9,16 +9,15 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from llvmlite import binding, ir
+from llvmlite import ir
 from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
 from upsample.engines.cpu.runtime.compile import pointers
 
-__all__ = ["HAVE_TILES", "SIDE", "WIDTH", "filter_bytes", "turn"]
+__all__ = ["SIDE", "WIDTH", "filter_bytes", "turn"]
 
-HAVE_TILES = bool(binding.get_host_cpu_features().get("avx2"))
 """Whether the processor has these instructions; without them nothing of this file may be compiled."""
 WIDTH = 32
 """Bytes that `filter_bytes` makes."""

@@ -16,8 +16,9 @@ from upsample.engines.cpu.resize import uint8_kernels
 from upsample.engines.cpu.resize.taps import listed, shift_of
 from upsample.engines.cpu.resize.taps import pairs as pairs_of
 from upsample.engines.cpu.resize.taps import runs as runs_of
-from upsample.engines.cpu.resize.uint8_intrinsics import HAVE_TILES, SIDE, WIDTH, filter_bytes, turn
+from upsample.engines.cpu.resize.uint8_intrinsics import SIDE, WIDTH, filter_bytes, turn
 from upsample.engines.cpu.runtime.compile import kernel, part
+from upsample.engines.cpu.runtime.machine import HAS_AVX2
 from upsample.plans.resize import AxisRule
 
 __all__ = ["chosen", "columns", "rows", "short_columns"]
@@ -192,7 +193,7 @@ def chosen(
 
     `packed` allows the one for rows, `whole` says that rows follow each other without a gap.
     """
-    both = pairs_of(rule) if HAVE_TILES else None
+    both = pairs_of(rule) if HAS_AVX2 else None
     if both is None:
         return None
     cut = slice(*span)

@@ -17,37 +17,23 @@ No kernel is compiled with LLVM's fast-math flags. A NaN has no sign and no payl
 
 from __future__ import annotations
 
-import platform
-from functools import lru_cache
 from typing import Any
 
-from llvmlite import binding, ir
-from numba.core import cgutils, config
+from llvmlite import ir
+from numba.core import cgutils
 from numba.extending import intrinsic
 
-__all__ = ["CHANNELS", "fma", "has_fma", "write_fma"]
+from upsample.engines.cpu.runtime.machine import HAS_FMA
+
+__all__ = ["CHANNELS", "fma", "write_fma"]
 
 CHANNELS = 32
 """Channels that all taps are multiplied with in turn: their cells stay in the first-level cache."""
 
 
-@lru_cache(maxsize=1)
-def has_fma() -> bool:
-    """Return whether kernels are compiled for a processor with fused multiply-adds; all but old x86 have them.
-
-    Without it a kernel multiplies and adds, because the C library's function takes some fifty times as long. Its sums
-    then are rounded twice a tap, and have other bits than those of other processors.
-    """
-    if platform.machine().lower() not in ("x86_64", "amd64", "i386", "i686", "x86"):
-        return True
-    if config.CPU_FEATURES is not None:
-        return "+fma" in config.CPU_FEATURES.split(",")
-    return bool(binding.get_host_cpu_features().get("fma"))
-
-
 def write_fma(builder: Any, a: Any, b: Any, c: Any) -> Any:
     """Write the code for ``a * b + c``, rounded once, of floats or of vectors of floats."""
-    if not has_fma():
+    if not HAS_FMA:  # the C library's function takes some fifty times as long, so bits differ on old x86
         return builder.fadd(builder.fmul(a, b), c)
     kind = c.type
     element = kind.element if isinstance(kind, ir.VectorType) else kind

@@ -11,23 +11,22 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from llvmlite import binding, ir
+from llvmlite import ir
 from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
 from upsample.engines.cpu.runtime.compile import part, pointers
 from upsample.engines.cpu.runtime.fma import write_fma
+from upsample.engines.cpu.runtime.machine import VECTOR_BITS, VECTOR_REGISTERS
 
 __all__ = ["BITS", "ROWS", "add_tiles", "widest"]
 
 _A = np.ndarray[Any, Any]
 
-_FEATURES = binding.get_host_cpu_features()
-_WIDE = bool(_FEATURES.get("avx512f"))
-BITS = 512 if _WIDE else 256 if _FEATURES.get("avx") else 128
+BITS = VECTOR_BITS
 """Of a vector register."""
-ROWS = 8 if _WIDE or not _FEATURES.get("sse2") else 4
+ROWS = 8 if VECTOR_REGISTERS == 32 else 4
 """Of a tile: with three vectors each they fill most of the 32 registers; x86 without AVX-512 has 16."""
 
 _COUNT, _LANE = ir.IntType(64), ir.IntType(32)

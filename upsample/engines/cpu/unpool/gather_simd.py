@@ -15,12 +15,13 @@ from functools import lru_cache
 from typing import Any
 
 import numpy as np
-from llvmlite import binding, ir
+from llvmlite import ir
 from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
 from upsample.engines.cpu.runtime.compile import frozen, kernel, pointers
+from upsample.engines.cpu.runtime.machine import HAS_AVX2
 from upsample.plans.phases import phases
 from upsample.plans.window import UnpoolPlan, WindowAxis
 
@@ -41,7 +42,6 @@ _LONGEST = 1 << 17
 """Positions of a row up to which rows are what threads share."""
 _ROWS = 1 << 16
 """Entries of a table of rows at most."""
-_HAVE_MASKS = bool(binding.get_host_cpu_features().get("avx2"))
 _COUNT, _LANE = ir.IntType(64), ir.IntType(32)
 _FLAGS, _PLACES = ir.VectorType(ir.IntType(1), _LANES), ir.VectorType(_COUNT, _LANES)
 
@@ -221,7 +221,7 @@ class Asked:
 def asked(plan: UnpoolPlan) -> Asked | None:
     """Lay out which cells each position asks; None where that are many, or not neighbours of each other."""
     *lead, last = plan.axes
-    if not _HAVE_MASKS or plan.local_indices or not isinstance(last, WindowAxis) or last.stride != 2:
+    if not HAS_AVX2 or plan.local_indices or not isinstance(last, WindowAxis) or last.stride != 2:
         return None
     found = phases(last)
     offsets = [d for phase in found for d in phase.cells]

@@ -1,0 +1,64 @@
+"""What the processor has that Numba compiles for: kernels, and code that chooses kernels, ask this module.
+
+Numba compiles for this machine unless NUMBA_CPU_NAME, NUMBA_CPU_FEATURES or NUMBA_ENABLE_AVX narrow its target, as
+clusters with several kinds of processor do. An intrinsic that the target lacks makes LLVM abort the process, so nothing
+else may ask what this machine has.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import Any
+
+from llvmlite import binding
+from numba import config
+from numba.core.registry import cpu_target
+
+__all__ = ["HAS_AVX2", "HAS_AVX512", "HAS_FMA", "VECTOR_BITS", "VECTOR_REGISTERS", "features"]
+
+_X86 = ("x86_64", "amd64", "i386", "i486", "i586", "i686")
+_PROBES = {
+    "fma": ("float", "call float @llvm.fma.f32(float %x, float %y, float %y)", "vfmadd"),
+    "avx": ("<8 x float>", "fadd <8 x float> %x, %y", "ymm"),
+    "avx2": ("<8 x i32>", "add <8 x i32> %x, %y", "ymm"),
+    "avx512f": ("<16 x float>", "fadd <16 x float> %x, %y", "zmm"),
+}
+"""For each feature a type, LLVM's operation, and what only its machine code has: an instruction or a register."""
+
+
+def _is_x86() -> bool:
+    return str(binding.get_default_triple()).startswith(_X86)
+
+
+@lru_cache(maxsize=1)
+def features() -> frozenset[str]:
+    """Return which of the features that kernels use Numba's target has: "fma", "avx", "avx2", "avx512f".
+
+    Returns
+    -------
+    frozenset of str
+        Empty on processors that are not x86.
+    """
+    if not _is_x86():
+        return frozenset()
+    triple, name, told = cpu_target.target_context.codegen().magic_tuple()
+    if config.CPU_FEATURES is None:  # then Numba's own text names every feature of this machine
+        return frozenset(feature for feature in _PROBES if f"+{feature}" in told.split(","))
+    target = binding.Target.from_triple(triple).create_target_machine(cpu=name, features=told, opt=2)
+    return frozenset(feature for feature, probe in _PROBES.items() if _makes(target, *probe))
+
+
+def _makes(target: Any, kind: str, operation: str, sign: str) -> bool:
+    """Whether machine code for a target does an operation so: a name may imply features that no text lists."""
+    body = f"define {kind} @probe({kind} %x, {kind} %y) {{\n  %z = {operation}\n  ret {kind} %z\n}}"
+    return sign in target.emit_assembly(
+        binding.parse_assembly(f"declare float @llvm.fma.f32(float, float, float)\n{body}")
+    )
+
+
+HAS_FMA = not _is_x86() or "fma" in features()
+"""Every processor has fused multiply-adds, except old x86."""
+HAS_AVX2 = "avx2" in features()
+HAS_AVX512 = "avx512f" in features()
+VECTOR_BITS = 512 if HAS_AVX512 else 256 if "avx" in features() else 128
+VECTOR_REGISTERS = 32 if HAS_AVX512 or not _is_x86() else 16
