@@ -11,7 +11,7 @@ import pytest
 import upsample
 from upsample.engines import dispatch
 from upsample.engines.cuda import support
-from upsample.engines.cuda.resize import plan_resize
+from upsample.engines.cuda.resize.driver import plan_resize
 from upsample.engines.cuda.runtime import device
 from upsample.engines.cuda.runtime.launch import Launch, index_type, kernel, struct
 from upsample.engines.cuda.unpool_geometry import reciprocal

@@ -14,10 +14,10 @@ from typing import Any
 
 from upsample import arrays
 from upsample.arrays import Array
-from upsample.engines.cuda.resize_axis import plan_axis
-from upsample.engines.cuda.resize_fused import Box, fuses, plan_fused
-from upsample.engines.cuda.resize_move import plan_moves
-from upsample.engines.cuda.resize_pass import Pass, axis_of
+from upsample.engines.cuda.resize.copy import plan_moves
+from upsample.engines.cuda.resize.fused import Box, fuses, plan_fused
+from upsample.engines.cuda.resize.one_axis import plan_axis
+from upsample.engines.cuda.resize.passes import Pass, axis_of
 from upsample.engines.cuda.runtime import device
 from upsample.engines.cuda.runtime.device import Device
 from upsample.engines.cuda.runtime.output import Target

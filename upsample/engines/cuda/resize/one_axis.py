@@ -7,8 +7,8 @@ from types import MappingProxyType
 
 import numpy as np
 
-from upsample.engines.cuda.resize_pass import Axis, Pass
-from upsample.engines.cuda.resize_tables import axis_tables, longest, widest
+from upsample.engines.cuda.resize.passes import Axis, Pass
+from upsample.engines.cuda.resize.taps import axis_tables, longest, widest
 from upsample.engines.cuda.runtime.launch import C_TYPES, Kernel, Launch, ceil_div, kernel, struct
 from upsample.plans.taps import fixed_point, taps
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from upsample.engines.cuda.resize_pass import Pass, Request
-from upsample.engines.cuda.resize_tables import longest, marches, place_tables, run_tables
+from upsample.engines.cuda.resize.passes import Pass, Request
+from upsample.engines.cuda.resize.taps import longest, marches, place_tables, run_tables
 from upsample.engines.cuda.runtime.launch import C_TYPES, Kernel, Launch, ceil_div, kernel, struct
 from upsample.plans.resize import AxisRule
 from upsample.plans.taps import fixed_point

@@ -9,7 +9,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from upsample.engines.cuda.resize_pass import Pass, Request
+from upsample.engines.cuda.resize.passes import Pass, Request
 from upsample.engines.cuda.runtime.launch import BITS, Kernel, Launch, ceil_div, kernel, struct
 from upsample.plans.resize import AxisRule
 from upsample.plans.taps import taps
