@@ -14,7 +14,7 @@ from upsample.engines.cuda import support
 from upsample.engines.cuda.resize.driver import plan_resize
 from upsample.engines.cuda.runtime import device
 from upsample.engines.cuda.runtime.launch import Launch, index_type, kernel, struct
-from upsample.engines.cuda.unpool_geometry import reciprocal
+from upsample.engines.cuda.unpool.geometry import reciprocal
 from upsample.plans.resize import AxisRule, ResizePlan, Rounding
 from upsample.plans.window import SpreadPlan, WindowAxis
 

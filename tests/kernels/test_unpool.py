@@ -20,8 +20,8 @@ from hypothesis import strategies as st
 
 import upsample
 import upsample.chainer
-from upsample.engines.cuda import unpool as cuda
 from upsample.engines.cuda.runtime.device import emulating
+from upsample.engines.cuda.unpool import driver as cuda
 from upsample.engines.portable.unpool import driver as portable
 from upsample.plans.window import UnpoolPlan, WindowAxis
 

@@ -18,7 +18,7 @@ from upsample.engines.cuda.runtime.device import Device
 from upsample.engines.cuda.runtime.launch import BITS, Kernel, Launch, ceil_div, kernel
 from upsample.engines.cuda.runtime.output import Target
 from upsample.engines.cuda.runtime.windows import THREADS
-from upsample.engines.cuda.unpool_geometry import (
+from upsample.engines.cuda.unpool.geometry import (
     BLOCKS,
     ELSEWHERE,
     FEW_BLOCKS,
