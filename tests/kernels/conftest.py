@@ -8,7 +8,8 @@ import pytest
 from emulator.device import EmulatedDevice
 from emulator.trials import ORDERS
 
-from upsample.engines.cuda import conv_transpose, conv_weight
+from upsample.engines.cuda import conv_weight
+from upsample.engines.cuda.conv_transpose import driver as conv_transpose
 from upsample.engines.cuda.runtime.device import emulating
 
 

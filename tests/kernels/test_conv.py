@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 
 from upsample.engines import dispatch
 from upsample.engines.cuda import conv as cuda
-from upsample.engines.cuda import conv_transpose
+from upsample.engines.cuda.conv_transpose import driver as conv_transpose
 from upsample.engines.cuda.runtime.device import emulating
 from upsample.engines.portable import conv as portable
 from upsample.plans.window import SpreadPlan, WindowAxis

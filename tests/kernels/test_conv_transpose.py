@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 
 import upsample
 import upsample.chainer
-from upsample.engines.cuda import conv_transpose as cuda
+from upsample.engines.cuda.conv_transpose import driver as cuda
 from upsample.engines.cuda.runtime.device import emulating
 from upsample.engines.portable.conv_transpose import driver as portable
 from upsample.plans.window import SpreadPlan, WindowAxis

@@ -10,8 +10,8 @@ from emulator.device import EmulatedDevice
 from emulator.trials import faults_are_planted
 
 import upsample
-from upsample.engines.cuda import conv_transpose as cuda
-from upsample.engines.cuda import conv_transpose_direct as direct
+from upsample.engines.cuda.conv_transpose import direct as direct
+from upsample.engines.cuda.conv_transpose import driver as cuda
 from upsample.engines.cuda.runtime.device import emulating
 from upsample.engines.cuda.runtime.launch import Launch
 

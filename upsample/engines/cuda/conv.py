@@ -7,7 +7,7 @@ from typing import Any
 
 from upsample import arrays
 from upsample.arrays import Array
-from upsample.engines.cuda.conv_transpose import sums
+from upsample.engines.cuda.conv_transpose.driver import sums
 from upsample.engines.cuda.runtime import device
 from upsample.engines.cuda.runtime.output import Target
 from upsample.plans.window import SpreadPlan

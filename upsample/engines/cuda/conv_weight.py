@@ -16,10 +16,10 @@ import numpy as np
 
 from upsample import arrays
 from upsample.arrays import Array
-from upsample.engines.cuda import conv_weight_direct as direct
-from upsample.engines.cuda import conv_weight_shares as shares
-from upsample.engines.cuda.conv_transpose import channels_a_word, depth, on_tensor_cores
-from upsample.engines.cuda.conv_weight_shares import Part, reaching
+from upsample.engines.cuda.conv_transpose import weight_grad_direct as direct
+from upsample.engines.cuda.conv_transpose import weight_grad_reduce as shares
+from upsample.engines.cuda.conv_transpose.driver import channels_a_word, depth, on_tensor_cores
+from upsample.engines.cuda.conv_transpose.weight_grad_reduce import Part, reaching
 from upsample.engines.cuda.runtime import device
 from upsample.engines.cuda.runtime.device import Device
 from upsample.engines.cuda.runtime.launch import C_TYPES, Kernel, Launch, ceil_div, kernel, struct

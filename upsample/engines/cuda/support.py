@@ -13,7 +13,8 @@ import numpy as np
 
 from upsample import arrays
 from upsample.arrays import Array
-from upsample.engines.cuda import conv_transpose_direct, conv_weight_shares
+from upsample.engines.cuda.conv_transpose import direct as conv_transpose_direct
+from upsample.engines.cuda.conv_transpose import weight_grad_reduce
 from upsample.engines.cuda.runtime.device import emulated
 from upsample.engines.cuda.runtime.launch import INDEX_LIMIT
 from upsample.engines.cuda.runtime.windows import AXES
@@ -82,7 +83,7 @@ def _spreads(task: str, plan: SpreadPlan, x: Array, name: str) -> str | None:
         return "it counts the taps of a window in 31 bits"
     if task == "conv_weight":
         images = x.shape[0] if x.ndim == len(plan.axes) + 2 else 1
-        fits = conv_weight_shares.fits(plan, images * math.prod(plan.small_shape))
+        fits = weight_grad_reduce.fits(plan, images * math.prod(plan.small_shape))
         return None if fits else "it counts the cells of all images, and positions along an axis, in 31 bits"
     if name == "int64" and not conv_transpose_direct.fits(plan, task):
         return "its kernel for integers takes smaller windows"

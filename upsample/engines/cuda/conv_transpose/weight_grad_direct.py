@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from upsample.engines.cuda import conv_weight_shares as shares
-from upsample.engines.cuda.conv_weight_shares import Part, reaching
+from upsample.engines.cuda.conv_transpose import weight_grad_reduce as shares
+from upsample.engines.cuda.conv_transpose.weight_grad_reduce import Part, reaching
 from upsample.engines.cuda.runtime.device import Device
 from upsample.engines.cuda.runtime.launch import C_TYPES, Kernel, Launch, ceil_div, kernel, struct
 from upsample.engines.cuda.runtime.windows import AXES, THREADS, three

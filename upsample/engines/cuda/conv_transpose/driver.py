@@ -16,9 +16,9 @@ import numpy as np
 
 from upsample import arrays
 from upsample.arrays import Array
-from upsample.engines.cuda import conv_transpose_direct as direct
-from upsample.engines.cuda.conv_axes import Axis, axes_of
-from upsample.engines.cuda.conv_transpose_weights import arranged
+from upsample.engines.cuda.conv_transpose import direct as direct
+from upsample.engines.cuda.conv_transpose.axes import Axis, axes_of
+from upsample.engines.cuda.conv_transpose.pack_weights import arranged
 from upsample.engines.cuda.runtime import device
 from upsample.engines.cuda.runtime.device import Device
 from upsample.engines.cuda.runtime.launch import C_TYPES, Kernel, Launch, ceil_div, index_type, kernel, struct

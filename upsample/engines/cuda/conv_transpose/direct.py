@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from upsample.engines.cuda.conv_axes import Axis, axes_of
+from upsample.engines.cuda.conv_transpose.axes import Axis, axes_of
 from upsample.engines.cuda.runtime.device import Device
 from upsample.engines.cuda.runtime.launch import C_TYPES, Kernel, Launch, ceil_div, index_type, kernel, struct
 from upsample.engines.cuda.runtime.windows import THREADS, cover
