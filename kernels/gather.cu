@@ -1,5 +1,5 @@
 // The transpose of max-unpooling: each cell takes back what stands at the position that it named, zero where it named
-// none. Twin of engines/portable/gather.py.
+// none. Twin of engines/portable/unpool/backward.py.
 //
 //   values   [planes, large 0, large 1, large 2]
 //   where    [planes, small 0, small 1, small 2], int64: see unpool.cuh

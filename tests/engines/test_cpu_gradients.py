@@ -15,12 +15,13 @@ from upsample.plans.window import SpreadPlan, UnpoolPlan, WindowAxis
 
 pytest.importorskip("numba", reason="numba is not installed: no compiled engine")
 from upsample.engines import threads
-from upsample.engines.cpu import conv, conv_weight, gather
+from upsample.engines.cpu import conv, conv_weight
 from upsample.engines.cpu.conv_transpose import gemm, weight_grad_gemm
 from upsample.engines.cpu.conv_transpose.grad_kernels import copy
 from upsample.engines.cpu.runtime.compile import frozen, kernel
 from upsample.engines.cpu.runtime.gemm_tile import BITS, ROWS, add_tiles
 from upsample.engines.cpu.runtime.simd_copy import turn
+from upsample.engines.cpu.unpool import backward as gather
 from upsample.engines.cpu.unpool import driver as unpool
 
 LONGEST = 1 << 29

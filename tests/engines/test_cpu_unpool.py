@@ -15,14 +15,14 @@ from hypothesis import strategies as st
 
 import upsample
 import upsample.chainer
-from upsample.engines.portable import gather as portable_gather
+from upsample.engines.portable.unpool import backward as portable_gather
 from upsample.engines.portable.unpool import driver as portable
 from upsample.plans.window import UnpoolPlan, WindowAxis
 
 pytest.importorskip("numba", reason="numba is not installed: no compiled engine")
-from upsample.engines.cpu import gather as compiled_gather
 from upsample.engines.cpu.runtime import machine, nontemporal
 from upsample.engines.cpu.runtime.compile import frozen
+from upsample.engines.cpu.unpool import backward as compiled_gather
 from upsample.engines.cpu.unpool import driver as compiled
 from upsample.engines.cpu.unpool import gather_simd, scatter
 

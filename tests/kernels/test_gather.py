@@ -17,10 +17,10 @@ from hypothesis import strategies as st
 
 import upsample
 from upsample import chainer
-from upsample.engines.cuda import gather as cuda
 from upsample.engines.cuda.runtime.device import emulating
+from upsample.engines.cuda.unpool import backward as cuda
 from upsample.engines.cuda.unpool import driver as cuda_unpool
-from upsample.engines.portable import gather as portable
+from upsample.engines.portable.unpool import backward as portable
 from upsample.engines.portable.unpool import driver as portable_unpool
 from upsample.plans.window import SpanAxis, UnpoolPlan, WindowAxis
 

@@ -42,6 +42,6 @@ def gather(y: ArrayT, indices: Array, *, op: str, xp: ModuleType, plan: UnpoolPl
         from upsample.ops import gradients  # which imports this module
 
         return cast(ArrayT, follow(gradients.Gather(op, xp, engine, plan), y, indices)[0])
-    run = dispatch.choose(op, "gather", plan, y, engine)
+    run = dispatch.choose(op, "unpool.backward", plan, y, engine)
     result = run(xp, plan, arrays.native_order(y), arrays.native_order(indices))
     return cast(ArrayT, arrays.in_order_of(y, result))

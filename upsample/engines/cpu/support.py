@@ -25,7 +25,7 @@ _DTYPES: Mapping[str, frozenset[str]] = MappingProxyType(
         "resize": arrays.FLOATING | arrays.COMPLEX | arrays.INTEGER,
         "pool": _REAL,
         "unpool": arrays.MOVABLE,
-        "gather": arrays.MOVABLE - {"complex128"},
+        "unpool.backward": arrays.MOVABLE - {"complex128"},
         "conv_transpose": arrays.FLOATING,
         "conv": arrays.FLOATING,
         "conv_weight": arrays.FLOATING,

@@ -28,7 +28,7 @@ _DTYPES: Mapping[str, frozenset[str]] = MappingProxyType(
         "resize": arrays.FLOATING | arrays.COMPLEX | arrays.INTEGER,
         "pool": arrays.FLOATING | arrays.INTEGER | {"bool"},
         "unpool": arrays.MOVABLE,
-        "gather": arrays.MOVABLE,
+        "unpool.backward": arrays.MOVABLE,
         "conv_transpose": arrays.FLOATING | arrays.COMPLEX | {"int64"},
         "conv": arrays.FLOATING | arrays.COMPLEX,
         "conv_weight": arrays.FLOATING | arrays.COMPLEX,
