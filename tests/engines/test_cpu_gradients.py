@@ -15,8 +15,7 @@ from upsample.plans.window import SpreadPlan, UnpoolPlan, WindowAxis
 
 pytest.importorskip("numba", reason="numba is not installed: no compiled engine")
 from upsample.engines import threads
-from upsample.engines.cpu import conv, conv_weight
-from upsample.engines.cpu.conv_transpose import gemm, weight_grad_gemm
+from upsample.engines.cpu.conv_transpose import gemm, input_grad, weight_grad, weight_grad_gemm
 from upsample.engines.cpu.conv_transpose.grad_kernels import copy
 from upsample.engines.cpu.runtime.compile import frozen, kernel
 from upsample.engines.cpu.runtime.gemm_tile import BITS, ROWS, add_tiles
@@ -134,11 +133,11 @@ def test_blocks_and_threads_do_not_show(
         if small:
             gemm._region.cache_clear()
             for module, name, count in (
-                (conv, "_WORK", 999),
+                (input_grad, "_WORK", 999),
                 (gemm, "_CELLS", 999),
                 (gemm, "_FEW", 1),
-                (conv_weight, "_LAID", 1200),
-                (conv_weight, "_WORK", 9999),
+                (weight_grad, "_LAID", 1200),
+                (weight_grad, "_WORK", 9999),
                 (weight_grad_gemm, "_CELLS", 6),
                 (weight_grad_gemm, "_TAPS", 30),
                 (weight_grad_gemm, "_MET", 300),
@@ -161,7 +160,7 @@ class Longest:
 
     def __init__(self, patch: pytest.MonkeyPatch) -> None:
         self.most, self.blocks, self.here, self.patch = 0, 0, 0, patch
-        for module in (conv, conv_weight, weight_grad_gemm, gemm, gather, unpool):
+        for module in (input_grad, weight_grad, weight_grad_gemm, gemm, gather, unpool):
             patch.setattr(module, "threads", self)
 
     def number(self) -> int:
@@ -188,7 +187,9 @@ class Longest:
 
 
 def test_pool_is_stood_in_for() -> None:
-    assert all(module.threads is threads for module in (conv, conv_weight, weight_grad_gemm, gemm, gather, unpool))
+    assert all(
+        module.threads is threads for module in (input_grad, weight_grad, weight_grad_gemm, gemm, gather, unpool)
+    )
 
 
 def cells_of(cut: np.ndarray) -> int:
@@ -225,13 +226,13 @@ def test_no_block_of_a_convolution_is_long(
     x = np.zeros((1, channels, *small), dtype=np.float32)
     y = np.zeros((1, outputs * groups, *plan.large_shape), dtype=np.float32)
     weight = np.zeros((channels, outputs, kernel, kernel), dtype=np.float32)
-    longest.count(conv, "weigh", lambda *a: cells_of(a[5]) * taps * inputs * each)
+    longest.count(input_grad, "weigh", lambda *a: cells_of(a[5]) * taps * inputs * each)
     longest.count(gemm, "multiply", products_of)
-    longest.count(conv_weight, "lay_out", lambda *a: cells_of(a[5]) * taps * each)
-    longest.count(conv_weight, "correlate_rows", lambda *a: a[2] * a[3] * inputs)
+    longest.count(weight_grad, "lay_out", lambda *a: cells_of(a[5]) * taps * each)
+    longest.count(weight_grad, "correlate_rows", lambda *a: a[2] * a[3] * inputs)
     longest.count(weight_grad_gemm, "correlate_units", lambda *a: taps * a[3][0] * a[3][2] * cells_of_units(a[5]))
-    conv.run(np, plan, y, weight)
-    conv_weight.run(np, plan, x, y)
+    input_grad.run(np, plan, y, weight)
+    weight_grad.run(np, plan, x, y)
     assert longest.blocks > 3
     assert 0 < longest.most <= LONGEST
 

@@ -8,8 +8,8 @@ import pytest
 from emulator.device import EmulatedDevice
 from emulator.trials import ORDERS
 
-from upsample.engines.cuda import conv_weight
 from upsample.engines.cuda.conv_transpose import driver as conv_transpose
+from upsample.engines.cuda.conv_transpose import weight_grad
 from upsample.engines.cuda.runtime.device import emulating
 
 
@@ -24,6 +24,6 @@ def gpu(request: pytest.FixtureRequest) -> Iterator[EmulatedDevice]:
 @pytest.fixture(params=["products", "direct"])
 def road(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
     """By which kernels convolutions and their gradients are made, whatever the choice would be."""
-    for module in (conv_transpose, conv_weight):
+    for module in (conv_transpose, weight_grad):
         monkeypatch.setattr(module, "_is_direct", lambda *_: request.param == "direct")
     return str(request.param)

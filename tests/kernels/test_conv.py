@@ -18,10 +18,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from upsample.engines import dispatch
-from upsample.engines.cuda import conv as cuda
 from upsample.engines.cuda.conv_transpose import driver as conv_transpose
+from upsample.engines.cuda.conv_transpose import input_grad as cuda
 from upsample.engines.cuda.runtime.device import emulating
-from upsample.engines.portable import conv as portable
+from upsample.engines.portable.conv_transpose import input_grad as portable
 from upsample.plans.window import SpreadPlan, WindowAxis
 
 
@@ -120,7 +120,7 @@ def test_the_same_bits_in_any_order(road: str) -> None:
 def test_integers_go_elsewhere(gpu: EmulatedDevice) -> None:
     """No gradient asks for them."""
     plan = SpreadPlan((WindowAxis(4, 1, 4, 1, 0, 1),), 1, allow_tf32=False)
-    for task in ("conv", "conv_weight"):
+    for task in ("conv_transpose.input_grad", "conv_transpose.weight_grad"):
         reasons = {
             engine.name: engine.supports(task, plan, np.ones((1, 1, 4), np.int64)) for engine in dispatch.ENGINES
         }

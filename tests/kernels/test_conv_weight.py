@@ -19,11 +19,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import upsample
-from upsample.engines.cuda import conv_weight as cuda
+from upsample.engines.cuda.conv_transpose import weight_grad as cuda
 from upsample.engines.cuda.conv_transpose import weight_grad_direct as direct
 from upsample.engines.cuda.conv_transpose import weight_grad_reduce as shares
 from upsample.engines.cuda.runtime.device import emulating
-from upsample.engines.portable import conv_weight as portable
+from upsample.engines.portable.conv_transpose import weight_grad as portable
 from upsample.plans.window import SpreadPlan, WindowAxis
 
 

@@ -48,7 +48,7 @@ def convolve(y: ArrayT, weight: Array, *, op: str, xp: ModuleType, plan: SpreadP
         from upsample.ops import gradients  # which imports this module
 
         return cast(ArrayT, follow(gradients.Convolve(op, xp, engine, plan), y, weight)[0])
-    run = dispatch.choose(op, "conv", plan, y, engine)
+    run = dispatch.choose(op, "conv_transpose.input_grad", plan, y, engine)
     result = run(xp, plan, _batched(plan, y), arrays.native_order(weight))
     return cast(ArrayT, arrays.in_order_of(y, _unbatched(plan, y, result)))
 
@@ -80,7 +80,7 @@ def correlate(x: ArrayT, y: Array, *, op: str, xp: ModuleType, plan: SpreadPlan,
         from upsample.ops import gradients  # which imports this module
 
         return cast(ArrayT, follow(gradients.Correlate(op, xp, engine, plan), x, y)[0])
-    run = dispatch.choose(op, "conv_weight", plan, x, engine)
+    run = dispatch.choose(op, "conv_transpose.weight_grad", plan, x, engine)
     return cast(ArrayT, arrays.in_order_of(x, run(xp, plan, _batched(plan, x), _batched(plan, y))))
 
 

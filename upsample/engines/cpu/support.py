@@ -27,8 +27,8 @@ _DTYPES: Mapping[str, frozenset[str]] = MappingProxyType(
         "unpool": arrays.MOVABLE,
         "unpool.backward": arrays.MOVABLE - {"complex128"},
         "conv_transpose": arrays.FLOATING,
-        "conv": arrays.FLOATING,
-        "conv_weight": arrays.FLOATING,
+        "conv_transpose.input_grad": arrays.FLOATING,
+        "conv_transpose.weight_grad": arrays.FLOATING,
     }
 )
 

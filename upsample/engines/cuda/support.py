@@ -30,8 +30,8 @@ _DTYPES: Mapping[str, frozenset[str]] = MappingProxyType(
         "unpool": arrays.MOVABLE,
         "unpool.backward": arrays.MOVABLE,
         "conv_transpose": arrays.FLOATING | arrays.COMPLEX | {"int64"},
-        "conv": arrays.FLOATING | arrays.COMPLEX,
-        "conv_weight": arrays.FLOATING | arrays.COMPLEX,
+        "conv_transpose.input_grad": arrays.FLOATING | arrays.COMPLEX,
+        "conv_transpose.weight_grad": arrays.FLOATING | arrays.COMPLEX,
     }
 )
 """By op, what it computes with; what only moves is moved whatever it is."""
@@ -81,7 +81,7 @@ def _spreads(task: str, plan: SpreadPlan, x: Array, name: str) -> str | None:
     """Say the same of what is left of a transposed convolution and its gradients."""
     if math.prod(plan.kernel_shape) >= INDEX_LIMIT:
         return "it counts the taps of a window in 31 bits"
-    if task == "conv_weight":
+    if task == "conv_transpose.weight_grad":
         images = x.shape[0] if x.ndim == len(plan.axes) + 2 else 1
         fits = weight_grad_reduce.fits(plan, images * math.prod(plan.small_shape))
         return None if fits else "it counts the cells of all images, and positions along an axis, in 31 bits"

@@ -18,8 +18,8 @@ from typing import Any
 import numpy as np
 
 from upsample.engines import threads
-from upsample.engines.cpu.conv import Rows
 from upsample.engines.cpu.conv_transpose.grad_kernels import correlate_units
+from upsample.engines.cpu.conv_transpose.input_grad import Rows
 from upsample.engines.cpu.runtime.compile import frozen
 from upsample.engines.cpu.runtime.gemm_tile import BITS, ROWS
 from upsample.engines.cpu.runtime.simd_copy import turn

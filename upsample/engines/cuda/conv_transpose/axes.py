@@ -44,7 +44,7 @@ class Axis(NamedTuple):
 
 @lru_cache(maxsize=512)
 def axes_of(plan: SpreadPlan, task: str) -> tuple[Axis, ...]:
-    """Return the axes of "conv_transpose", from the small to the large side, or of "conv", from the large one back."""
+    """Return the axes of a task: of "conv_transpose" from the small to the large side, of the other back."""
     return tuple(_spread(axis) if task == "conv_transpose" else _gathered(axis) for axis in three(plan.axes))
 
 

@@ -1,6 +1,6 @@
 """Transposed convolution on a GPU: launches of kernels/conv_transpose.cu, and the choice of the direct kernel.
 
-Convolution, its gradient, is launched here, too: both sum what taps reach (`conv_axes`).
+Convolution, its gradient, is launched here, too: both sum what taps reach (`axes`).
 """
 
 from __future__ import annotations
@@ -116,7 +116,7 @@ def sums(
     name: str,
     sizes: tuple[int, int, int],
 ) -> None:
-    """Write what `task`, "conv_transpose" or "conv", makes of real numbers into `y`, which is not empty.
+    """Write into `y`, which is not empty, what "conv_transpose" or its input gradient makes of real numbers.
 
     The sizes are images, and a group's channels and outputs.
     """

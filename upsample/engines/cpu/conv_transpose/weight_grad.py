@@ -23,8 +23,8 @@ from upsample import arrays
 from upsample.arrays import Array
 from upsample.copies import converted
 from upsample.engines import threads
-from upsample.engines.cpu.conv import FEW_CHANNELS, Rows, cuts, rows_of
 from upsample.engines.cpu.conv_transpose.grad_kernels import correlate_rows, lay_out
+from upsample.engines.cpu.conv_transpose.input_grad import FEW_CHANNELS, Rows, cuts, rows_of
 from upsample.engines.cpu.conv_transpose.weight_grad_gemm import correlate
 from upsample.engines.cpu.runtime.compile import frozen
 from upsample.plans.window import SpreadPlan

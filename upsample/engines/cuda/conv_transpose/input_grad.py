@@ -24,7 +24,7 @@ def run(xp: ModuleType, plan: SpreadPlan, y: Array, weight: Array) -> Array:
         target = Target(gpu, xp, (y.shape[0], weight.shape[0], *plan.small_shape), y, y.dtype, None)
         if y.shape[0]:
             sizes = (y.shape[0], each, weight.shape[0] // plan.groups)
-            sums(gpu, "conv", plan, y, weight, None, target.memory, name=name, sizes=sizes)
+            sums(gpu, "conv_transpose.input_grad", plan, y, weight, None, target.memory, name=name, sizes=sizes)
         return target.finished()
 
 
