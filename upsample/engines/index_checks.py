@@ -25,6 +25,8 @@ _SORTED = 1 << 20
 def legal(plan: UnpoolPlan) -> range:
     """Return the legal indices."""
     size = math.prod((axis.kernel if plan.local_indices else axis.large) for axis in plan.windows)
+    if plan.within is not None and not plan.local_indices:
+        size = math.prod(plan.within.plane)
     return range(-size if plan.local_indices else 0, size)
 
 
@@ -65,15 +67,15 @@ def check_duplicates(xp: ModuleType, plan: UnpoolPlan, where: Any, names: tuple[
         if found is None:
             continue
         plane, cell = begin + found[0], found[1]
-        raise named_twice(where.shape, plane * cells + cell, int(flat[plane, cell]), names)
+        place = np.unravel_index(plane * cells + cell, where.shape)
+        raise named_twice(tuple(map(int, place)), int(flat[plane, cell]), names)
 
 
-def named_twice(shape: tuple[int, ...], number: int, value: int, names: tuple[str, str]) -> ValueError:
-    """Return the error for the cell of that number, whose index an earlier cell of its plane has."""
-    place = np.unravel_index(number, shape)
+def named_twice(place: tuple[int, ...], value: int, names: tuple[str, str]) -> ValueError:
+    """Return the error for the cell at `place`, whose index an earlier cell of its plane has."""
     return bad_value(
         names[0],
-        f"{names[1]}[{', '.join(str(int(p)) for p in place)}]",
+        f"{names[1]}[{', '.join(map(str, place))}]",
         value,
         "an earlier cell of the same plane names that position too and duplicates='error'",
         "pass duplicates='last' or 'sum'",

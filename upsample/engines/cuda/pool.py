@@ -15,7 +15,7 @@ from upsample.arrays import Array
 from upsample.engines.cuda.runtime import device
 from upsample.engines.cuda.runtime.launch import C_TYPES, Kernel, Launch, ceil_div, index_type, kernel, struct
 from upsample.engines.cuda.runtime.output import Target
-from upsample.engines.cuda.runtime.windows import THREADS, cover, three
+from upsample.engines.cuda.runtime.windows import AXES, THREADS, cover, three
 from upsample.plans.window import PoolPlan, SpanAxis, WindowAxis
 
 __all__ = ["kernels", "run"]
@@ -95,7 +95,8 @@ def run(
 def _tables(plan: PoolPlan, index: str) -> tuple[_A]:
     """For each axis and cell: the first position inside; how many taps are; what an index counts at the first."""
     tables = []
-    for axis in three(plan.axes):
+    origin = (0,) * len(plan.axes) if plan.within is None else plan.within.origin
+    for axis, begin in zip(three(plan.axes), (0,) * (AXES - len(origin)) + origin, strict=True):
         if isinstance(axis, SpanAxis):
             first, count, before = axis.first(), axis.count(), np.zeros(axis.small, dtype=np.int64)
         else:
@@ -103,7 +104,8 @@ def _tables(plan: PoolPlan, index: str) -> tuple[_A]:
             first = axis.positions(0) + before * axis.dilation
             count = np.maximum(np.minimum(axis.kernel - before, -(-(axis.large - first) // axis.dilation)), 0)
             first, before = np.where(count > 0, first, 0), np.where(count > 0, before, 0)
-        tables += [first, count, before if plan.local_indices else first]
+        number = first if begin == 0 else np.where(count > 0, first + begin, 0)
+        tables += [first, count, before if plan.local_indices else number]
     return (np.concatenate(tables).astype(np.int32 if index == "int" else np.int64),)
 
 
@@ -121,13 +123,13 @@ def _launch(plan: PoolPlan, planes: int, name: str, limit: int, processors: int)
     large, small = [axis.large for axis in axes], [axis.small for axis in axes]
     taps = [axis.kernel if isinstance(axis, WindowAxis) else axis.large for axis in axes]
     steps = [min(axis.dilation, axis.large) if isinstance(axis, WindowAxis) else 1 for axis in axes]
-    counted = taps if plan.local_indices else large
+    weights = (0,) * (AXES - len(plan.axes)) + plan.weights
     cells = math.prod(small)
     reach = math.prod(large) + _REACH * (steps[1] * large[2] + steps[2])
-    longest = max(reach, math.prod(taps), cells + (processors * _BLOCKS + 1) * THREADS, 3 * sum(small))
+    longest = max(reach, plan.counted, math.prod(taps), cells + (processors * _BLOCKS + 1) * THREADS, 3 * sum(small))
     index = index_type(longest, limit)
     c_type, floating, infinity, lowest = _scalar(name)
-    window = _pair_window(axes[2]) if index == "int" and _has_pairs(c_type, floating) else 0
+    window = _pair_window(axes[2]) if plan.within is None and index == "int" and _has_pairs(c_type, floating) else 0
     columns = ceil_div(small[2], _CELLS[c_type]) if window else small[2]
     items = small[0] * small[1] * columns
     integer = np.int32 if index == "int" else np.int64
@@ -143,7 +145,7 @@ def _launch(plan: PoolPlan, planes: int, name: str, limit: int, processors: int)
             "large": np.asarray(large, dtype=integer),
             "small": np.asarray(small, dtype=integer),
             "step": np.asarray(steps, dtype=integer),
-            "weight": np.asarray([counted[1] * counted[2], counted[2], 1], dtype=integer),
+            "weight": np.asarray(weights, dtype=integer),
             "count_step": np.asarray([1, 1, 1] if plan.local_indices else steps, dtype=integer),
             "table": 3 * np.asarray([0, small[0], small[0] + small[1]], dtype=integer),
             "one_slice": np.int32(small[0] == 1),

@@ -37,18 +37,20 @@ def pool_cells(
     place: _A,
     values: _A,
     indices: _A,
-    piece: tuple[int, int, int],
+    piece: tuple[int, int, int, int],
     sizes: tuple[int, int, int],
     taps: _A,
     home: _A,
+    places: _A,
     last_nan: bool,
 ) -> None:
     """Pool small planes, `sizes` (positions, cells, planes at once): `values` begins at the piece, `indices` is whole.
 
-    ``piece``: where the first plane lies in `x`, its number, how many planes. ``taps [taps, cells of the planes at
-    once]`` are positions, `home` where each cell's plane begins.
+    ``piece``: where the first plane lies in `x`, its number, how many planes; the index of the first position. ``taps
+    [taps, cells of the planes at once]`` are positions, `home` where each cell's plane begins. `places` has what each
+    position adds to an index, if that is not its own number.
     """
-    first, plane0, planes = piece
+    first, plane0, planes, origin = piece
     size, cells, group = sizes
     for plane in range(0, planes, group):
         n = min(group, planes - plane) * cells
@@ -70,8 +72,12 @@ def pool_cells(
                 place[j] = o
         if indices.shape[0]:
             d = _U((plane0 + plane) * cells)
-            for j in range(_U(n)):
-                indices[d + j] = np.int64(place[j]) - np.int64(home[j])
+            if places.shape[0]:
+                for j in range(_U(n)):
+                    indices[d + j] = origin + places[_U(place[j] - home[j])]
+            else:
+                for j in range(_U(n)):
+                    indices[d + j] = origin + np.int64(place[j]) - np.int64(home[j])
 
 
 @part
@@ -190,6 +196,7 @@ def pool_rows(
     piece: tuple[int, ...],
     sizes: tuple[int, ...],
     lead: _A,
+    places: _A,
     across: _A,
     columns: _A,
     last_nan: bool,
@@ -198,12 +205,13 @@ def pool_rows(
     """Pool rows of cells: `values` begins at the piece, rows `step` apart; `indices`, if there are any, is whole.
 
     ``piece``: rows of cells from and to; cells of the last axis from and to; the first row, position and width of the
-    input. ``sizes``: rows of the input and of cells a plane, positions and cells of a row, stride, and which cells
-    have all their taps inside. ``lead [rows of cells, taps]`` are rows of the input; `across` is where the taps of the
-    first cell lie in a row, ``columns [cells not inside, taps]`` where those of the others do.
+    input; the index of the first position. ``sizes``: rows of the input and of cells a plane, cells of a row, stride,
+    and which cells have all their taps inside. ``lead [rows of cells, taps]`` are rows of the input, `places` what they
+    add to an index; `across` is where the taps of the first cell lie in a row, ``columns [cells not inside, taps]``
+    where those of the others do.
     """
-    row0, row1, begin, end, x_row, x_low, width = piece
-    in_rows, rows, size, every, stride, whole_from, whole_to = sizes
+    row0, row1, begin, end, x_row, x_low, width, first = piece
+    in_rows, rows, every, stride, whole_from, whole_to = sizes
     low, high = min(max(whole_from, begin), end), min(max(whole_to, begin), end)
     n, taps = max(high - low, 0), across.shape[0]
     most = max(1, min(row1 - row0, place.shape[0] // max(n, 1)))
@@ -215,7 +223,7 @@ def pool_rows(
             plane, line = (row + r) // rows, (row + r) % rows
             for t in range(taps):
                 lines[r, t] = (plane * in_rows + lead[line, t] - x_row) * width - x_low
-                weights[r, t] = lead[line, t] * size
+                weights[r, t] = first + places[line, t]
                 starts[r, t] = lines[r, t] + low * stride + across[t]
                 shifts[r, t] = np.int32(weights[r, t] - weights[r, 0] + across[t] - across[0])
         if n:

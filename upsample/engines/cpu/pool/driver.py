@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache, partial
 from types import ModuleType
 from typing import Any
@@ -90,11 +90,20 @@ class _Geometry:
     few: Cells | Rows | None
 
 
+def _geometry_of(plan: PoolPlan) -> _Geometry:
+    """Return the geometry; parts of a plane that differ only in their place share it."""
+    if plan.within is None:
+        return _geometry(plan)
+    return _geometry(replace(plan, within=replace(plan.within, origin=(0,) * len(plan.axes), first=())))
+
+
 @lru_cache(maxsize=256)
 def _geometry(plan: PoolPlan) -> _Geometry:
-    axes = plan.axes if len(plan.axes) > 1 else (WindowAxis(1, 1, 1, 1, 0, 1), *plan.axes)
+    axes, weights = plan.axes, plan.weights
+    if len(axes) == 1:
+        axes, weights = (WindowAxis(1, 1, 1, 1, 0, 1), *axes), (axes[0].large * weights[0], *weights)
     last, leading = axes[-1], axes[:-1]
-    few = None if plan.local_indices else few_taps(axes)
+    few = None if plan.local_indices else few_taps(axes, weights)
     leads, across = math.prod(map(_taps, leading)), _taps(last)
     tile = last.small if isinstance(few, Cells) else min(last.small, _TILE)
     reach = _reach(leading[-1]) if len(leading) == 1 else math.prod(axis.large for axis in leading)
@@ -114,7 +123,7 @@ def _geometry(plan: PoolPlan) -> _Geometry:
         step = min(step, _LONGEST // (max(tile, _SHORTEST) * leads + tile * across * reduced))
     step = max(1, step // of_plane) * of_plane
     return _Geometry(
-        frozen(np.empty(0, dtype=np.int64) if few is not None else _grid(axes, plan.local_indices)),
+        frozen(np.empty(0, dtype=np.int64) if few is not None else _grid(axes, weights, plan.local_indices)),
         len(leading),
         tuple(axis.large for axis in axes),
         tuple(axis.small for axis in axes),
@@ -137,13 +146,12 @@ def _reach(axis: WindowAxis | SpanAxis) -> int:
     return min(axis.reach, axis.large) if isinstance(axis, WindowAxis) else axis.longest
 
 
-def _grid(axes: tuple[WindowAxis | SpanAxis, ...], local: bool) -> _A:
+def _grid(axes: tuple[WindowAxis | SpanAxis, ...], weights: tuple[int, ...], local: bool) -> _A:
     """Lay out the numbers of all axes, the last one first, and then their tables, a piece at a time."""
     last, place = len(axes) - 1, AXIS * len(axes)
     grid = np.empty(place + 3 * sum(axis.small for axis in axes), dtype=np.int64)
     for number, at in enumerate((last, *range(last))):
-        axis = axes[at]
-        weight = math.prod(a.kernel if isinstance(a, WindowAxis) else a.large for a in axes[at + 1 :])
+        axis, weight = axes[at], weights[at]
         if isinstance(axis, WindowAxis):
             step = axis.dilation if at == last and not local else weight
             numbers = axis.large, axis.small, axis.kernel, axis.stride, axis.padding, axis.dilation, step, place
@@ -205,7 +213,7 @@ def _lowest(dtype: np.dtype[Any]) -> _A:
 def ready(plan: PoolPlan, x: Array) -> Callable[..., tuple[Array, Array | None]]:
     """Return `run` for arrays like `x`; where the work is one block, little more than the kernel's call is left."""
     source: Any = x
-    g, dtype = _geometry(plan), source.dtype
+    g, dtype = _geometry_of(plan), source.dtype
     shape = (*source.shape[: source.ndim - len(plan.axes)], *plan.small_shape)
     rows = math.prod(shape[:-1])
     if not 0 < rows <= g.alone or len(g.tiles) > 1 or arrays.dtype_name(x) in ("float16", "bfloat16", "bool"):
@@ -244,14 +252,15 @@ def _kernel(
     """Return the kernel of a piece, and its arguments behind the arrays."""
     few, last_nan = g.few, not plan.first_nan
     if isinstance(few, Rows):
-        return pool_rows, (piece, few.sizes, few.lead, few.across, few.columns, last_nan, step)
+        tables = (few.lead, few.places, few.across, few.columns)
+        return pool_rows, ((*piece, plan.start), few.sizes, *tables, last_nan, step)
     if isinstance(few, Cells):
         plane0, planes = piece[0] // g.rows, (piece[1] - piece[0]) // g.rows
         first = plane0 * few.sizes[0] - piece[4] * g.large[-1]
-        if few.lanes is not None and lowest.dtype == np.float32:
+        if few.lanes is not None and plan.within is None and lowest.dtype == np.float32:
             return pool_lanes, ((first, plane0, planes), *few.lanes.arguments, last_nan)
-        return pool_cells, ((first, plane0, planes), few.sizes, few.taps, few.home, last_nan)
-    whole = (*piece, g.kept, int(plan.local_indices))
+        return pool_cells, ((first, plane0, planes, plan.start), few.sizes, few.taps, few.home, few.places, last_nan)
+    whole = (*piece, g.kept, int(plan.local_indices), plan.start)
     return (pool_indices if indexed else pool_values), (g.grid, g.axes, whole, lowest, last_nan, step)
 
 
@@ -264,7 +273,7 @@ def _place(g: _Geometry) -> _A:
 
 
 def _pool(plan: PoolPlan, x: _A, values: _A, indices: _A | None) -> None:
-    g = _geometry(plan)
+    g = _geometry_of(plan)
     name = arrays.dtype_name(x)
     if name == "bool":
         x, values = x.view(np.uint8), values.view(np.uint8)

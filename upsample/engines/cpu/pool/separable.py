@@ -22,10 +22,11 @@ __all__ = ["AXIS", "PIECE", "pool_indices", "pool_values"]
 _A = np.ndarray[Any, Any]
 
 AXIS = 8
-"""Positions, cells, kernel (0: adaptive), stride, padding, dilation, weight of a tap in an index, place of tables."""
-PIECE = 9
+"""Positions, cells, kernel (0: adaptive), stride, padding, dilation; what a step adds to an index, of a position in the
+plane or of a tap in the window (on the last axis always of a tap); place of tables."""
+PIECE = 10
 """Rows of cells from and to; cells of the last axis from and to; the first row, position and width of the input; rows
-reduced at once that are kept; 1 where indices count in the window."""
+reduced at once that are kept; 1 where indices count in the window; the index of the first position."""
 
 
 @part
@@ -105,7 +106,7 @@ def _reduce_spans(row: _A, low: int, begin: int, grid: _A, last_nan: bool, v: _A
 
 
 @part
-def _source(grid: _A, axes: int, cell: int, tap: int) -> tuple[int, int]:
+def _source(grid: _A, axes: int, cell: int, tap: int, local: bool) -> tuple[int, int]:
     """Return the input row that tap `tap` of a row of cells reads and what it adds to an index; rows count planes."""
     row, weight, scale = 0, 0, 1
     for axis in range(axes, 0, -1):
@@ -116,8 +117,9 @@ def _source(grid: _A, axes: int, cell: int, tap: int) -> tuple[int, int]:
         count = grid[table + cells + i]
         t = tap % count
         tap //= count
-        row += scale * (grid[table + i] + t * grid[at + 5])
-        weight += grid[at + 6] * (grid[table + 2 * cells + i] + t)
+        position = grid[table + i] + t * grid[at + 5]
+        row += scale * position
+        weight += grid[at + 6] * (grid[table + 2 * cells + i] + t if local else position)
         scale *= size
     return row + cell * scale, weight
 
@@ -132,15 +134,6 @@ def _taps(grid: _A, axes: int, cell: int) -> int:
         total *= grid[grid[at + 7] + cells + cell % cells]
         cell //= cells
     return total
-
-
-@part
-def _plane_row(grid: _A, axes: int, row: int) -> Any:
-    """Return what a row's place in its plane adds to an index that counts in the plane."""
-    rows = 1
-    for axis in range(1, axes + 1):
-        rows *= grid[AXIS * axis]
-    return row % rows * grid[0]
 
 
 @kernel
@@ -160,7 +153,7 @@ def pool_indices(
 
     One thread a piece; a row of cells is written by one piece only, and its taps are taken in row-major order.
     """
-    row0, row1, begin, end, x_row, x_low, width, kept, local = piece
+    row0, row1, begin, end, x_row, x_low, width, kept, local, origin = piece
     cells, every, stride = end - begin, grid[1], max(grid[3], 1)
     low = lowest[0]
     reach = cells + (grid[2] - 1) * grid[5] // stride if grid[2] else 0
@@ -175,7 +168,7 @@ def pool_indices(
             for i in range(cells):
                 v[i], c[i] = low, 0
         for tap in range(total):
-            row, weight = _source(grid, axes, cell, tap)
+            row, weight = _source(grid, axes, cell, tap, local != 0)
             slot = row % kept
             bv, bc = best[slot], place[slot]
             if tags[slot] != row:
@@ -186,7 +179,7 @@ def pool_indices(
                 else:
                     _deal(line, begin * stride - grid[4], x_low, stride, phases)
                     _reduce(phases, begin, grid, local != 0, low, last_nan, bv, bc)
-            base = weight if local else _plane_row(grid, axes, row)
+            base = origin + weight
             if tap == 0 and not local:
                 for i in range(cells):
                     v[i] = bv[i]
@@ -212,7 +205,7 @@ def pool_values(
     step: int,
 ) -> None:
     """Pool rows of cells as `pool_indices` does, without indices."""
-    row0, row1, begin, end, x_row, x_low, width, kept, _ = piece
+    row0, row1, begin, end, x_row, x_low, width, kept, _, _ = piece
     cells, stride, low = end - begin, max(grid[3], 1), lowest[0]
     reach = cells + (grid[2] - 1) * grid[5] // stride if grid[2] else 0
     phases = np.full((stride, max(reach, 0)), low, x.dtype)
@@ -222,7 +215,7 @@ def pool_values(
         v = values[(cell - row0) * step : (cell - row0) * step + cells]
         v[:] = low
         for tap in range(_taps(grid, axes, cell)):
-            row, _ = _source(grid, axes, cell, tap)
+            row, _ = _source(grid, axes, cell, tap, True)
             slot = row % kept
             bv = best[slot]
             if tags[slot] != row:

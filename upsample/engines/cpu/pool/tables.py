@@ -43,6 +43,8 @@ class Cells:
         ``[taps, cells]``.
     home : array
         Where the plane of each cell begins.
+    places : array
+        What each position adds to an index; empty if that is its own number.
     lanes : Lanes or None
         The same for vectors of float32, where rows are short.
     """
@@ -50,6 +52,7 @@ class Cells:
     sizes: tuple[int, int, int]
     taps: _A
     home: _A
+    places: _A
     lanes: Lanes | None
 
     @property
@@ -64,6 +67,7 @@ class Rows:
 
     sizes: tuple[int, ...]
     lead: _A
+    places: _A
     across: _A
     columns: _A
 
@@ -73,21 +77,28 @@ class Rows:
         return len(self.across)
 
 
-def few_taps(axes: tuple[_Axis, ...]) -> Cells | Rows | None:
-    """Lay out the taps, or None where there are many, or where a window has none inside."""
+def few_taps(axes: tuple[_Axis, ...], weights: tuple[int, ...]) -> Cells | Rows | None:
+    """Lay out the taps, or None where there are many, or where a window has none inside.
+
+    `weights` are what a step along each axis adds to an index.
+    """
     taps = math.prod(axis.longest if isinstance(axis, SpanAxis) else axis.kernel for axis in axes)
     windows = [axis for axis in axes if isinstance(axis, WindowAxis)]
     if taps > _FEW_TAPS or not all(axis.every_window_has_an_element() for axis in windows):
         return None
     size, cells = (math.prod(numbers) for numbers in zip(*((a.large, a.small) for a in axes), strict=True))
     *leading, last = axes
-    if last.small <= _SHORT and (cells + _TOGETHER) * (taps + MORE) <= _CELLS and size < 1 << 21:
-        lanes = lanes_of(tuple(axis.large for axis in axes), _joined(leading), _positions(last))
-        return _cells(_joined(axes), size, lanes)
+    large = tuple(axis.large for axis in axes)
+    whole = weights == tuple(math.prod(large[axis + 1 :]) for axis in range(len(large)))
+    if last.small <= _SHORT and (cells + _TOGETHER) * (taps + MORE) <= _CELLS and size < (1 << 21 if whole else _CELLS):
+        if not whole:
+            return _cells(_joined(axes), size, _places(large, weights), None)
+        return _cells(_joined(axes), size, _places((), ()), lanes_of(large, _joined(leading), _positions(last)))
     rows = math.prod(axis.small for axis in leading)
-    if isinstance(last, SpanAxis) or rows * (taps + MORE) > _LEAD or size >= 1 << 31:
+    apart = sum(axis.large * weight for axis, weight in zip(leading, weights, strict=False)) + last.large
+    if isinstance(last, SpanAxis) or rows * (taps + MORE) > _LEAD or apart >= 1 << 31:
         return None
-    return _rows(last, _joined(leading), math.prod(axis.large for axis in leading))
+    return _rows(last, _joined(leading), _weighed(leading, weights), math.prod(large[:-1]))
 
 
 def _positions(axis: _Axis) -> _A:
@@ -113,6 +124,23 @@ def _joined(axes: Iterable[_Axis]) -> _A:
     return joined
 
 
+def _weighed(axes: Iterable[_Axis], weights: tuple[int, ...]) -> _A:
+    """What the taps of several axes together add to an index, ``[cells, taps]``."""
+    total = np.zeros((1, 1), dtype=np.int64)
+    for axis, weight in zip(axes, weights, strict=False):
+        table = _positions(axis) * weight
+        total = (total[:, None, :, None] + table[None, :, None, :]).reshape(len(total) * len(table), -1)
+    return total
+
+
+def _places(large: tuple[int, ...], weights: tuple[int, ...]) -> _A:
+    """What each position adds to an index, flat; nothing for no axes."""
+    place = np.zeros(1 if large else 0, dtype=np.int64)
+    for size, weight in zip(large, weights, strict=True):
+        place = (place[:, None] + np.arange(size) * weight).reshape(-1)
+    return frozen(place)
+
+
 def _whole_turns(table: _A) -> _A:
     """Repeat the last tap until the turns are full."""
     taps = table.shape[-1]
@@ -120,22 +148,21 @@ def _whole_turns(table: _A) -> _A:
     return np.concatenate([table, np.repeat(table[..., -1:], missing, axis=-1)], axis=-1)
 
 
-def _cells(table: _A, size: int, lanes: Lanes | None) -> Cells:
+def _cells(table: _A, size: int, places: _A, lanes: Lanes | None) -> Cells:
     group = max(1, _TOGETHER // len(table))
     home = np.repeat(np.arange(group) * size, len(table))
     taps = np.tile(_whole_turns(table).T, (1, group)) + home
     packed = np.ascontiguousarray(taps, dtype=np.uint32)
-    return Cells((size, len(table), group), frozen(packed), frozen(home.astype(np.uint32)), lanes)
+    return Cells((size, len(table), group), frozen(packed), frozen(home.astype(np.uint32)), places, lanes)
 
 
-def _rows(last: WindowAxis, lead: _A, in_rows: int) -> Rows:
+def _rows(last: WindowAxis, lead: _A, places: _A, in_rows: int) -> Rows:
     low = min(-(-last.padding // last.stride), last.small)  # the cells that have all their taps inside
     high = min(max((last.large + last.padding - last.reach) // last.stride + 1, low), last.small)
     kernel, leads = last.kernel, lead.shape[1]
     across = np.tile(np.arange(kernel) * last.dilation - last.padding, leads)
     border = np.concatenate([_positions(last.cells(0, low)), _positions(last.cells(high, last.small))])
     border = np.tile(border, (1, leads))
-    sizes = (in_rows, len(lead), last.large, last.small, last.stride, low, high)
-    tables = (np.repeat(lead, kernel, axis=1), across, border)
-    lead, across, border = (frozen(np.ascontiguousarray(_whole_turns(table))) for table in tables)
-    return Rows(sizes, lead, across, border)
+    sizes = (in_rows, len(lead), last.small, last.stride, low, high)
+    tables = (np.repeat(lead, kernel, axis=1), np.repeat(places, kernel, axis=1), across, border)
+    return Rows(sizes, *(frozen(np.ascontiguousarray(_whole_turns(table))) for table in tables))

@@ -6,6 +6,7 @@ planes are asked as a whole, one range of positions after the other.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from types import ModuleType
 from typing import Any
 
@@ -17,6 +18,7 @@ from upsample.engines import result_pool, threads
 from upsample.engines.cpu.runtime.compile import frozen
 from upsample.engines.cpu.unpool.backward_kernels import take, take_bands, take_last
 from upsample.engines.cpu.unpool.driver import Geometry, geometry, targets
+from upsample.engines.cpu.unpool.parts import localised
 from upsample.plans.window import UnpoolPlan
 
 __all__ = ["run"]
@@ -35,6 +37,8 @@ def run(xp: ModuleType, plan: UnpoolPlan, y: Array, indices: Array) -> Array:
     """Return for each cell of ``indices [..., *small]`` what ``y [..., *large]`` has at its position."""
     source: Any = y
     where: Any = indices
+    if plan.within is not None:
+        plan, where = localised(replace(plan, check_indices=False), where, ("gather", "indices"))
     result = result_pool.empty(where.shape, source.dtype)
     if result.size == 0:
         return result

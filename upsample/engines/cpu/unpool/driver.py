@@ -25,6 +25,7 @@ from upsample.engines.cpu.runtime import nontemporal
 from upsample.engines.cpu.runtime.compile import bound, frozen
 from upsample.engines.cpu.runtime.window_grid import grid_of
 from upsample.engines.cpu.unpool.gather_simd import Asked, asked, selecting
+from upsample.engines.cpu.unpool.parts import localised
 from upsample.engines.cpu.unpool.scatter import (
     any_outside,
     first_twice,
@@ -123,6 +124,8 @@ def run(xp: ModuleType, plan: UnpoolPlan, x: Array, indices: Array, out: Array |
     source: Any = x
     where: Any = indices
     given: Any = out
+    if plan.within is not None:
+        plan, where = localised(plan, where, names)
     shape = (*source.shape[: source.ndim - len(plan.axes)], *plan.large_shape)
     direct = given is not None and given.flags.c_contiguous and given.dtype.isnative
     result = given if direct else result_pool.empty(shape, source.dtype)
@@ -142,7 +145,12 @@ def ready(plan: UnpoolPlan, x: Array, indices: Array) -> Callable[..., Array]:
     g = geometry(plan)
     lead, itemsize = source.shape[: source.ndim - len(plan.axes)], source.dtype.itemsize
     shape, planes = (*lead, *plan.large_shape), math.prod(lead)
-    as_they_are = where.dtype == np.int64 and not plan.local_indices and (plan.check_indices or plan.trusted)
+    as_they_are = (
+        where.dtype == np.int64
+        and not plan.local_indices
+        and plan.within is None
+        and (plan.check_indices or plan.trusted)
+    )
     plain = as_they_are and plan.duplicates not in ("sum", "error")
     small = 0 < planes * g.positions <= _BLOCK and 0 < source.size <= _BLOCK and not len(g.bands)
     if not (plain and small) or nontemporal.pays(planes * g.positions * itemsize, fresh=False):
@@ -345,7 +353,8 @@ def _check(plan: UnpoolPlan, g: Geometry, where: _A, flat: _A, names: tuple[str,
     if plan.duplicates == "error":
         _each(twice, flat.size // g.cells, g.positions, _RANGE >> 3)
     if found:
-        raise named_twice(where.shape, min(found), int(flat[min(found)]), names)
+        place = np.unravel_index(min(found), where.shape)
+        raise named_twice(tuple(map(int, place)), int(flat[min(found)]), names)
 
 
 def _raise_range(plan: UnpoolPlan, where: _A, names: tuple[str, str]) -> None:

@@ -28,6 +28,7 @@ from upsample.engines.cuda.unpool.geometry import (
     meet,
     planned,
 )
+from upsample.engines.part_indices import localised
 from upsample.plans.window import UnpoolPlan, WindowAxis
 
 __all__ = ["kernels", "run"]
@@ -60,6 +61,8 @@ def run(xp: ModuleType, plan: UnpoolPlan, y: Array, indices: Array) -> Array:
     Where the last of several cells won and indices may lie outside their windows, looking at them costs a
     synchronisation, and sorting them if they do.
     """
+    if plan.within is not None:
+        plan, indices = localised(xp, replace(plan, check_indices=False), indices, _NAMES)
     shape = tuple(indices.shape)
     with device.of(y) as gpu:
         target = Target(gpu, xp, shape, y, y.dtype, None)

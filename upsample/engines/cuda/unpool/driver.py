@@ -30,6 +30,7 @@ from upsample.engines.cuda.unpool.geometry import (
     planned,
 )
 from upsample.engines.index_checks import check_duplicates
+from upsample.engines.part_indices import localised
 from upsample.plans.phases import phases
 from upsample.plans.window import SpanAxis, UnpoolPlan, WindowAxis
 
@@ -102,6 +103,8 @@ def run(xp: ModuleType, plan: UnpoolPlan, x: Array, indices: Array, out: Array |
     Looking at the indices costs the call's only synchronisation, and none is made under ``check_indices=False``.
     """
     shape = (*x.shape[: x.ndim - len(plan.axes)], *plan.large_shape)
+    if plan.within is not None:
+        plan, indices = localised(xp, plan, indices, names)
     with device.of(x) as gpu:
         where = arrays.astype(xp, indices, xp.int64)
         target = Target(gpu, xp, shape, x, x.dtype, out)

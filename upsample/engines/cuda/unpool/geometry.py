@@ -49,7 +49,7 @@ def axes_of(plan: UnpoolPlan) -> tuple[WindowAxis, ...]:
 def _windows(axis: WindowAxis | SpanAxis) -> WindowAxis:
     if isinstance(axis, WindowAxis):
         return axis
-    if axis.large % axis.small == 0:
+    if axis.is_even:
         size = axis.large // axis.small
         return WindowAxis(axis.large, axis.small, size, size, 0, 1)
     return WindowAxis(axis.large, axis.small, kernel=axis.large, stride=0, padding=0, dilation=1)

@@ -1,6 +1,6 @@
 """Transposed convolution by the Array API alone: one matrix product, then phases that add their taps.
 
-The product gives every tap of every cell its share; each phase of the output (`upsample.plans.window.phases`) is the
+The product gives every tap of every cell its share; each phase of the output (`upsample.plans.phases`) is the
 sum of a few shifted shares, in one fixed order, added where the first of them lies. Images, groups and output channels
 go in blocks that bound the shares, and large planes in parts.
 """

@@ -62,6 +62,8 @@ def run(
     if arrays.can_assign(xp, x):
         return _by_planes(pooling, source, x, out, shape)
     values, indices = pooling.whole(source, plan.axes)
+    if indices is not None and plan.start:
+        indices = indices + plan.start
     values = deliver(arrays.astype(xp, xp.reshape(values, shape), x.dtype), out[0])
     if indices is None:
         return values, None
@@ -80,7 +82,7 @@ def _by_planes(
     item = arrays.itemsize(source)
     shares = math.prod(source.shape) > WORTH_SHARING
     by_keys = xp is np and pooling.indexed and PoolKeys.suits(pooling.plan, arrays.dtype_name(source), shares)
-    keys = PoolKeys(pooling.weights) if by_keys else None
+    keys = PoolKeys(pooling.weights, pooling.plan.start) if by_keys else None
     most = (_KEYS_BYTES if shares else _ALONE_BYTES) if by_keys else tile_bytes(xp)
     parts = cut_planes(pooling.plan.axes, source.shape[0], item, most, WORTH_SHARING)
 
@@ -108,14 +110,8 @@ class _Pooling:
 
     def __init__(self, xp: ModuleType, plan: PoolPlan, indexed: bool) -> None:
         self.xp, self.plan, self.indexed = xp, plan, indexed
-        extents = [self._extent(axis) for axis in plan.axes]
-        self.weights = tuple(math.prod(extents[place + 1 :]) for place in range(len(extents)))
-        largest = math.prod(extents)
-        self.integer = xp.int32 if largest < 2**31 else arrays.index_dtype(xp)  # half the traffic
-
-    def _extent(self, axis: WindowAxis | SpanAxis) -> int:
-        """What an index counts along an axis: taps of the window, or positions of the plane."""
-        return axis.kernel if isinstance(axis, WindowAxis) and self.plan.local_indices else axis.large
+        self.weights = plan.weights
+        self.integer = xp.int32 if plan.counted < 2**31 else arrays.index_dtype(xp)  # half the traffic
 
     def part(self, values: Any, part: Part) -> tuple[Any, Any]:
         """Return the maxima and their places in the plane, of a part that can be looked at."""
@@ -123,6 +119,7 @@ class _Pooling:
         found = pool_plain(self.xp, self.plan, part.axes, self.weights, values, lowest, self.integer, self.indexed)
         maxima, places = self.whole(values, part.axes) if found is None else found
         before = sum(cut.start * weight for cut, weight in zip(part.positions, self.weights, strict=True))
+        before += self.plan.start
         if before and self.indexed and not self.plan.local_indices:
             places += before
         return maxima, places

@@ -38,10 +38,12 @@ class PoolKeys:
     ----------
     weights : sequence of int
         What a step along each axis adds to a place.
+    start : int
+        The place of the first position.
     """
 
-    def __init__(self, weights: Sequence[int]) -> None:
-        self._weights = weights
+    def __init__(self, weights: Sequence[int], start: int) -> None:
+        self._weights, self._start = weights, start
         self._spare: list[dict[Any, _A]] = []
 
     @staticmethod
@@ -51,7 +53,7 @@ class PoolKeys:
         if name not in _DTYPES or plan.local_indices or len(windows) < len(plan.axes):
             return False
         few = all(axis.kernel <= 2 for axis in windows)
-        return not (few and shared) and math.prod(axis.large for axis in windows) <= _LAST
+        return not (few and shared) and plan.counted <= _LAST
 
     def pool(self, values: _A, part: Part, maxima: _A, places: _A) -> bool:
         """Write maxima and places of a part; False, and nothing is written, where values have another order as keys."""
@@ -72,7 +74,7 @@ class PoolKeys:
         halves = _halves(best)
         found = _flipped(halves[..., _VALUE]) if flips else halves[..., _VALUE]
         maxima[...] = found.view(np.float32) if values.dtype.kind == "f" else found
-        start = sum(cut.start * weight for cut, weight in zip(part.positions, self._weights, strict=True))
+        start = self._start + sum(c.start * weight for c, weight in zip(part.positions, self._weights, strict=True))
         np.subtract(np.int64(_LAST + start), halves.view(np.uint32)[..., _PLACE], out=places)
         self._spare.append(rooms)
         return True

@@ -41,7 +41,7 @@ def _table(plan: PoolPlan) -> tuple[Table, Table] | None:
     None for windows that are large, or whose indices count within them.
     """
     taps = [axis.kernel if isinstance(axis, WindowAxis) else 0 for axis in plan.axes]
-    if plan.local_indices or not 0 < math.prod(taps) * math.prod(plan.small_shape) <= 4 * _SMALL:
+    if plan.local_indices or plan.within or not 0 < math.prod(taps) * math.prod(plan.small_shape) <= 4 * _SMALL:
         return None
     table = np.zeros((1, 1), dtype=np.intp)
     for axis in plan.axes:

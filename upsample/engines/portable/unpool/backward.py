@@ -7,6 +7,7 @@ same rule as their values were.
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from types import ModuleType
 from typing import Any, cast
 
@@ -16,6 +17,7 @@ from upsample import arrays
 from upsample.arrays import Array
 from upsample.engines import result_pool
 from upsample.engines.index_checks import check_range
+from upsample.engines.part_indices import localised
 from upsample.engines.portable.output import each_tile, empty, plane_cuts, scalar
 from upsample.engines.portable.unpool import driver as unpool
 from upsample.engines.portable.unpool.numpy_scatter import Places, take
@@ -26,6 +28,8 @@ __all__ = ["run"]
 
 def run(xp: ModuleType, plan: UnpoolPlan, y: Array, indices: Array) -> Array:
     """Return for each cell of ``indices [..., *small]`` what ``y [..., *large]`` has at its position."""
+    if plan.within is not None:
+        plan, indices = localised(xp, replace(plan, check_indices=False), indices, ("gather", "indices"))
     shape = tuple(indices.shape)
     if 0 in shape:
         nothing: Array = empty(xp, shape, y)

@@ -1,6 +1,6 @@
 """Max-unpooling by the Array API alone, as a gather.
 
-Each output position asks the cells whose windows cover it, phase by phase (`upsample.plans.window.phases`): the last
+Each output position asks the cells whose windows cover it, phase by phase (`upsample.plans.phases`): the last
 cell in row-major order that names the position wins, so "last" needs no write order. That takes indices that lie in
 their own windows; where some do not (those of a pool of another dilation, say), cells are sorted by their targets
 instead, stably, and each position finds the last of its run. Adaptive windows have no phases: each position takes its
@@ -19,6 +19,7 @@ import numpy as np
 from upsample import arrays
 from upsample.arrays import Array
 from upsample.engines.index_checks import check_duplicates, check_range
+from upsample.engines.part_indices import localised
 from upsample.engines.portable.output import Target, deliver, each_tile, plane_cuts, quiet, scalar
 from upsample.engines.portable.phases import interleave, shifted
 from upsample.engines.portable.unpool.numpy_scatter import Places, all_legal, scatter
@@ -34,6 +35,8 @@ _SORTED_POSITIONS = 1 << 22
 @quiet
 def run(xp: ModuleType, plan: UnpoolPlan, x: Array, indices: Array, out: Array | None, names: tuple[str, str]) -> Array:
     """Return the unpooled array; raises IndexError for a bad index, ValueError for a duplicate under "error"."""
+    if plan.within is not None:
+        plan, indices = localised(xp, plan, indices, names)
     lead = x.shape[: x.ndim - len(plan.axes)]
     shape = (*lead, *plan.large_shape)
     if 0 in x.shape:
