@@ -11,7 +11,7 @@ import pytest
 
 from upsample import opencv
 
-cv2 = pytest.importorskip("cv2", reason="opencv is not installed")
+cv2 = pytest.importorskip("cv2", reason="cv2 is not installed")
 
 VERSION = cv2.__version__.partition(".")[0]
 CALLS = int(os.environ.get("UPSAMPLE_FUZZ_EXAMPLES", 1500))

@@ -26,6 +26,9 @@ __all__ = ["Listed", "Runs", "Steady", "listed", "pairs", "reach", "runs", "shif
 
 _Array: TypeAlias = np.ndarray[Any, np.dtype[Any]]
 
+LOW_BITS = 11
+"""Bits of a weight of more than 16 that are multiplied apart, such as half of Pillow's 22."""
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Listed:
@@ -139,24 +142,48 @@ def _listed(table: Taps, weight: _Array, more: tuple[bool, bool], in_size: int) 
     return count.astype(np.int32), index.astype(np.int32), np.ascontiguousarray(weight)
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Pairs:
+    """Taps of each output in pairs, for the kernels that multiply 16-bit numbers.
+
+    Attributes
+    ----------
+    count : ndarray of int32, shape (out,)
+        How many pairs.
+    index : ndarray of int32, shape (out, 2 * most)
+        The inputs of the taps.
+    weights : tuple of ndarray of int32, shape (out, most)
+        The weights of the two taps of each pair, as the halves of one number; or, where a weight takes more than 16
+        bits, first what is left of it without its last `LOW_BITS`, then those.
+    """
+
+    count: _Array
+    index: _Array
+    weights: tuple[_Array, ...]
+
+
 @lru_cache(maxsize=256)
-def pairs(rule: AxisRule) -> Listed | None:
+def pairs(rule: AxisRule) -> Pairs | None:
     """Name the inputs of a uint8 axis, taps in pairs and their weights as halves of one number.
 
-    A last tap without another is paired with itself, of weight zero. None where sums may pass 32 bits, or a weight 16.
+    A last tap without another is paired with itself, of weight zero. None where sums may pass 32 bits.
     """
     each = listed(rule, "int32")
-    if sums_of(rule) != "int32" or int(each.weight.min()) < -(2**15) or int(each.weight.max()) >= 2**15:
+    least, largest = int(each.weight.min()), int(each.weight.max())
+    if sums_of(rule) != "int32" or max(-least, largest + 1) > 2 ** (15 + LOW_BITS):
         return None
+    fits = least >= -(2**15) and largest < 2**15
 
     def make(low: int, high: int) -> tuple[_Array, ...]:
         index, weight, count = each.index[low:high], each.weight[low:high], each.count[low:high]
         if index.shape[1] % 2:
             last = index[np.arange(len(index)), count - 1][:, None]
             index, weight = np.concatenate([index, last], axis=1), np.pad(weight, ((0, 0), (0, 1)))
-        return (count + 1) // 2, index, (weight[:, ::2] & 0xFFFF) | (weight[:, 1::2] << 16)
+        parts = (weight,) if fits else (weight >> LOW_BITS, weight & ((1 << LOW_BITS) - 1))
+        return (count + 1) // 2, index, *((part[:, ::2] & 0xFFFF) | (part[:, 1::2] << 16) for part in parts)
 
-    return Listed(*in_pieces(make, 0, rule.out_size, max(1, pieces.PIECE // each.index.shape[1])))
+    count, index, *weights = in_pieces(make, 0, rule.out_size, max(1, pieces.PIECE // each.index.shape[1]))
+    return Pairs(count, index, tuple(weights))
 
 
 @lru_cache(maxsize=256)

@@ -14,6 +14,7 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
+from upsample.engines.cpu.resize.taps import LOW_BITS
 from upsample.engines.cpu.runtime.compile import pointers
 
 __all__ = ["SIDE", "WIDTH", "filter_bytes", "turn"]
@@ -66,14 +67,15 @@ def _write(builder: Any, value: Any, pointer: Any, place: Any) -> None:
 
 
 def _filter(builder: Any, data: list[Any], numbers: list[Any]) -> None:
-    src, dst, index, weight = data
+    src, dst, index, *weights = data
     s0, step, d0, first, pairs, shift = numbers
     shift = builder.trunc(shift, _LANE)
     half = builder.lshr(builder.shl(_LANE(1), shift), _LANE(1))
-    start = _in_all_lanes(builder, half)
-    totals = [cgutils.alloca_once(builder, _LANES) for _ in range(4)]
-    for total in totals:
-        builder.store(start, total)
+    sums = [[cgutils.alloca_once(builder, _LANES) for _ in range(4)] for _ in weights]
+    for totals in sums:
+        start = _in_all_lanes(builder, half) if totals is sums[-1] else ir.Constant(_LANES, None)
+        for total in totals:
+            builder.store(start, total)
     zero = ir.Constant(_BYTES, None)
     with cgutils.for_range(builder, pairs) as loop:
         pair = builder.add(first, loop.index)
@@ -81,13 +83,18 @@ def _filter(builder: Any, data: list[Any], numbers: list[Any]) -> None:
         for k in (0, 1):
             number = builder.sext(builder.load(builder.gep(index, [builder.add(twice, _COUNT(k))])), _COUNT)
             read.append(_read(builder, src, builder.add(s0, builder.mul(number, step)), _BYTES))
-        factor = builder.bitcast(_in_all_lanes(builder, builder.load(builder.gep(weight, [pair]))), _HALVES)
         fours = [four for eight in _beside(builder, *read) for four in _beside(builder, eight, zero)]
-        for total, four in zip(totals, fours, strict=True):
-            product = _named(builder, "pmadd.wd", _LANES, builder.bitcast(four, _HALVES), factor)
-            builder.store(builder.add(builder.load(total), product), total)
+        for totals, weight in zip(sums, weights, strict=True):
+            factor = builder.bitcast(_in_all_lanes(builder, builder.load(builder.gep(weight, [pair]))), _HALVES)
+            for total, four in zip(totals, fours, strict=True):
+                product = _named(builder, "pmadd.wd", _LANES, builder.bitcast(four, _HALVES), factor)
+                builder.store(builder.add(builder.load(total), product), total)
     places = _in_all_lanes(builder, shift)
-    a, b, c, d = (builder.ashr(builder.load(total), places) for total in totals)
+    whole = [builder.load(total) for total in sums[0]]
+    for totals in sums[1:]:
+        up = ir.Constant(_LANES, [LOW_BITS] * _LANES.count)
+        whole = [builder.add(builder.shl(high, up), builder.load(low)) for high, low in zip(whole, totals, strict=True)]
+    a, b, c, d = (builder.ashr(total, places) for total in whole)
     low, high = _named(builder, "packssdw", _HALVES, a, b), _named(builder, "packssdw", _HALVES, c, d)
     _write(builder, _named(builder, "packuswb", _BYTES, low, high), dst, d0)
 
@@ -117,7 +124,8 @@ def _inlined(write: Callable[[Any, list[Any], list[Any]], None]) -> Any:
 filter_bytes = _inlined(_filter)
 """``filter_bytes(data, numbers)`` makes 32 bytes, rounded half up and clamped.
 
-``data``: source and destination, bytes; index and weight, int32, flat, as `resize_tables.pairs` gives them.
+``data``: source and destination, bytes; index and weights, int32, flat, as `upsample.engines.cpu.resize.taps.pairs`
+makes them, one array of weights or two.
 ``numbers``: where the source begins, the distance of its samples, where the destination begins, the first pair, how
 many pairs, the binary places of the weights.
 """

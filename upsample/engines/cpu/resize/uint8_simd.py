@@ -42,11 +42,11 @@ def columns(
     shift: int,
     pairs: _Array,
     index: _Array,
-    weight: _Array,
+    weight: tuple[_Array, ...],
 ) -> None:
     """Filter an axis whose samples are `WIDTH` values or more; a last piece begins earlier."""
     sa, sb, sn, da, db, dn, size_b, n = steps
-    most, data = weight.shape[1], (src, dst, index.reshape(-1), weight.reshape(-1))
+    most, data = index.shape[1] // 2, (src, dst, index.reshape(-1), *weight)
     for top in range(outer):
         for mid in range(size_b):
             s, d = s0 + top * sa + mid * sb, d0 + top * da + mid * db
@@ -70,7 +70,7 @@ def short_columns(
     factor: _Array,
     pairs: _Array,
     index: _Array,
-    weight: _Array,
+    weight: tuple[_Array, ...],
 ) -> None:
     """Filter an axis whose samples are `WIDTH` values at most, and half of that at least.
 
@@ -78,7 +78,7 @@ def short_columns(
     """
     sa, _, sn, da, _, dn, size_b, n = steps
     whole = outer - 1 if size_b == 1 and dn == n and da == len(count) * n else 0
-    most, data = weight.shape[1], (src, dst, index.reshape(-1), weight.reshape(-1))
+    most, data = index.shape[1] // 2, (src, dst, index.reshape(-1), *weight)
     for top in range(whole):
         s, d = s0 + top * sa, d0 + top * da
         for o in range(len(pairs)):
@@ -102,12 +102,12 @@ def _turned(
     shift: int,
     pairs: _Array,
     index: _Array,
-    weight: _Array,
+    weight: tuple[_Array, ...],
     before: _Array,
     behind: _Array,
 ) -> None:
     """Filter `count` rows of the inputs ``[low, high)``; they are turned as far as they are needed by now."""
-    most, data = weight.shape[1], (before, behind, index.reshape(-1), weight.reshape(-1))
+    most, data = index.shape[1] // 2, (before, behind, index.reshape(-1), *weight)
     size, n, done = (high - low) * inner, count * inner, 0
     for begin in range(0, len(pairs), SIDE):
         first = min(begin, len(pairs) - SIDE)
@@ -145,7 +145,7 @@ def rows(
     high: int,
     pairs: _Array,
     index: _Array,
-    weight: _Array,
+    weight: tuple[_Array, ...],
 ) -> None:
     """Filter an axis whose samples are few values, `joint` rows as one; rows too few to be turned go by runs."""
     sa, sb, _, da, db, _, size_b, inner = steps
@@ -197,7 +197,7 @@ def chosen(
     if both is None:
         return None
     cut = slice(*span)
-    tables = (both.count[cut], both.index[cut], both.weight[cut])
+    tables = (both.count[cut], both.index[cut], tuple(weight[cut].reshape(-1) for weight in both.weights))
     if inner >= WIDTH:
         return columns, (shift_of(rule), *tables)
     if 2 * inner >= WIDTH:
@@ -214,9 +214,10 @@ def chosen(
 
 
 @lru_cache(maxsize=256)
-def _joined(rule: AxisRule) -> tuple[_Array, _Array, _Array]:
+def _joined(rule: AxisRule) -> tuple[_Array, _Array, tuple[_Array, ...]]:
     """The tables of `_JOINT` rows as one."""
     both = pairs_of(rule)
     assert both is not None
     index = both.index + np.arange(_JOINT, dtype=np.int32)[:, None, None] * np.int32(rule.in_size)
-    return np.tile(both.count, _JOINT), index.reshape(-1, index.shape[2]), np.tile(both.weight, (_JOINT, 1))
+    weights = tuple(np.tile(weight.reshape(-1), _JOINT) for weight in both.weights)
+    return np.tile(both.count, _JOINT), index.reshape(-1, index.shape[2]), weights
