@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from benchmarks.conftest import ROOT
-from upsample.info import SPOILERS
+from upsample.command_line.info import SPOILERS
 
 HERE = Path(__file__).resolve().parent
 

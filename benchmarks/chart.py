@@ -18,7 +18,7 @@ from matplotlib.patches import Patch
 from PIL import Image
 
 from benchmarks.cases import CASES, Case
-from upsample.bench.show import figure as figure_of
+from upsample.command_line.bench.show import figure as figure_of
 
 if TYPE_CHECKING:
     from benchmarks.report import Results

@@ -26,7 +26,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    from upsample.info import SPOILERS
+    from upsample.command_line.info import SPOILERS
 
     set_ = [name for name in SPOILERS if name in os.environ]
     if set_:

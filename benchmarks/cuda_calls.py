@@ -16,7 +16,7 @@ from benchmarks.bench_resize import NATIVE
 from benchmarks.cuda_cases import CudaCase
 from benchmarks.cuda_device import Device, device
 from upsample.arrays import namespace
-from upsample.info import version_of
+from upsample.command_line.info import version_of
 from upsample.ops.conv import convolve, correlate
 from upsample.plans.window import SpreadPlan, WindowAxis
 

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from gpu.delay import delaying
 
-from upsample.info import version_of
+from upsample.command_line.info import version_of
 
 __all__ = ["Device", "Emulated", "Gpu", "clock", "device", "emulated", "use"]
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from benchmarks.cuda_cases import CUDA_CASES, CudaCase
-from upsample.bench.show import figure as _ratio
-from upsample.bench.show import time as _time
+from upsample.command_line.bench.show import figure as _ratio
+from upsample.command_line.bench.show import time as _time
 
 __all__ = ["is_of_cuda", "page"]
 

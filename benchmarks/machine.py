@@ -6,8 +6,8 @@ import os
 import platform
 from typing import Any
 
-from upsample import info
-from upsample.bench.calm import Others
+from upsample.command_line import info
+from upsample.command_line.bench.calm import Others
 from upsample.engines.thread_count import get_num_threads
 
 PACKAGES = ("numpy", "numba", "torch", "opencv-python-headless", "opencv-python", "pillow", "scikit-image", "scipy")

@@ -14,7 +14,7 @@ from matplotlib import pyplot as plt
 
 from benchmarks.cases import CASES
 from benchmarks.chart import FAINT, INK, quantised
-from upsample.bench.show import figure as figure_of
+from upsample.command_line.bench.show import figure as figure_of
 
 if TYPE_CHECKING:
     from benchmarks.report import Results

@@ -42,8 +42,8 @@ import upsample
 from benchmarks import memory
 from benchmarks.cases import TINY_CASES, Case
 from benchmarks.machine import CALM, Others
-from upsample.bench.calm import quiet, thread_count
-from upsample.bench.devices import Cpu
+from upsample.command_line.bench.calm import quiet, thread_count
+from upsample.command_line.bench.devices import Cpu
 from upsample.engines.dispatch import ENGINES
 
 CPU = Cpu()

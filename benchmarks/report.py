@@ -13,8 +13,8 @@ from typing import Any
 from benchmarks import cuda_report
 from benchmarks.cases import CASES, LIMITS, PORTABLE_LIMITS, Case
 from benchmarks.machine import CALM
-from upsample.bench.show import figure as _ratio
-from upsample.bench.show import time as _time
+from upsample.command_line.bench.show import figure as _ratio
+from upsample.command_line.bench.show import time as _time
 
 WAYS = {
     ("cpu", "fresh"): "compiled, fresh",

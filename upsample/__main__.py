@@ -42,7 +42,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="replace")  # a terminal that knows no multiplication sign
     if given.command == "info":
-        from upsample.info import info
+        from upsample.command_line.info import info
 
         return info()
     if given.command == "bench":
@@ -91,14 +91,14 @@ def _count(text: str) -> int:
 
 
 def _bench(given: argparse.Namespace) -> int:
-    from upsample.bench.command import Wish, bench
+    from upsample.command_line.bench.command import Wish, bench
 
     return bench(Wish(given.k, given.device, given.engine, given.threads, given.quick, given.json, given.plot))
 
 
 def _demo(given: argparse.Namespace) -> int:
     try:
-        from upsample.demo import demo
+        from upsample.command_line.demo import demo
 
         return demo(given.image, given.output, given.engine)
     except ModuleNotFoundError as error:

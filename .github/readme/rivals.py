@@ -6,7 +6,7 @@ import sys
 import textwrap
 from pathlib import Path
 
-from upsample.bench.show import figure
+from upsample.command_line.bench.show import figure
 
 __all__ = ["faster"]
 

@@ -18,8 +18,8 @@ from backends import needs_numba, unusable
 
 import upsample
 from upsample.__main__ import main
-from upsample.bench import calm, cases, command, measure, rivals, show
-from upsample.bench.devices import Cpu, Cuda
+from upsample.command_line.bench import calm, cases, command, measure, rivals, show
+from upsample.command_line.bench.devices import Cpu, Cuda
 
 Complains = Callable[..., None]
 OPTIONAL = ("torch", "cv2", "PIL", "skimage", "scipy", "rich", "matplotlib", "threadpoolctl")

@@ -46,7 +46,7 @@ def test_the_demo_runs_every_operation_and_draws_the_gallery(
 ) -> None:
     from PIL import Image
 
-    from upsample.demo import cases
+    from upsample.command_line.demo import cases
 
     monkeypatch.setenv("COLUMNS", "80")
     monkeypatch.setenv("NO_COLOR", "1")
@@ -68,7 +68,7 @@ def test_the_demo_runs_every_operation_and_draws_the_gallery(
 
 
 def test_the_demo_leaves_no_operation_out(demo_modules: None) -> None:
-    from upsample.demo import cases
+    from upsample.command_line.demo import cases
 
     image = np.zeros((32, 32, 3), np.uint8)
     shown = {case.name for case in cases(image)}
@@ -85,7 +85,7 @@ def test_the_demo_leaves_no_operation_out(demo_modules: None) -> None:
 def test_a_wide_terminal_gets_one_line_a_row(demo_modules: None) -> None:
     from rich.console import Console
 
-    from upsample.demo import cases, measure, table
+    from upsample.command_line.demo import cases, measure, table
 
     row = measure(cases(np.ones((32, 32, 3), np.uint8))[0], None, None)
     assert row is not None
@@ -111,7 +111,7 @@ def test_a_deviation_marks_its_row_and_the_exit_code(
 
 @pytest.mark.parametrize("fault", ["shape", "dtype", "nan"])
 def test_what_no_tolerance_covers(fault: str, demo_modules: None) -> None:
-    from upsample.demo import cases, measure
+    from upsample.command_line.demo import cases, measure
 
     case = next(c for c in cases(np.ones((32, 32, 3), np.uint8)) if c.label.startswith("bilinear"))
     good = measure(case, None, None)
@@ -128,14 +128,14 @@ def test_what_no_tolerance_covers(fault: str, demo_modules: None) -> None:
 
 
 def test_rows_that_an_engine_cannot_run_are_left_out(demo_modules: None) -> None:
-    from upsample.demo import cases, measure
+    from upsample.command_line.demo import cases, measure
 
     case = cases(np.ones((32, 32, 3), np.uint8))[0]
     assert measure(case, "cuda" if unusable("cuda") else "nowhere", None) is None
 
 
 def test_arrays_of_cupy_travel_there_and_back(demo_modules: None) -> None:
-    from upsample.demo import cases, measure
+    from upsample.command_line.demo import cases, measure
 
     calls: list[str] = []
 
@@ -184,7 +184,7 @@ def test_an_image_that_is_too_small(tmp_path: Path, demo_modules: None, complain
 def test_every_mode_of_an_image(mode: str, tmp_path: Path, demo_modules: None) -> None:
     from PIL import Image
 
-    from upsample.gallery import load
+    from upsample.command_line.gallery import load
 
     ramp = np.linspace(0, 1, 40 * 36).reshape(36, 40)
     if mode in ("I;16", "I", "F"):
@@ -206,14 +206,14 @@ def test_every_mode_of_an_image(mode: str, tmp_path: Path, demo_modules: None) -
 def test_transparent_pixels_are_white(tmp_path: Path, demo_modules: None) -> None:
     from PIL import Image
 
-    from upsample.gallery import load
+    from upsample.command_line.gallery import load
 
     Image.new("RGBA", (32, 32), (0, 0, 0, 0)).save(tmp_path / "clear.png")
     assert (load(tmp_path / "clear.png")[0] == 255).all()
 
 
 def test_the_photograph_needs_no_path(demo_modules: None) -> None:
-    from upsample.gallery import load
+    from upsample.command_line.gallery import load
 
     image, detail = load(None)
     assert image.shape == (512, 512, 3)
@@ -232,7 +232,7 @@ def test_where_the_gallery_cannot_go(photo: Path, tmp_path: Path, complains: Com
 
 
 def test_an_engine_that_cannot_run(photo: Path, complains: Complains, monkeypatch: pytest.MonkeyPatch) -> None:
-    demo = import_module("upsample.demo")  # the attribute `upsample.demo` may be another test's
+    demo = import_module("upsample.command_line.demo")  # the attribute may be another test's
     absent = SimpleNamespace(name="cuda", unusable=lambda: "there is no GPU")
     monkeypatch.setattr(demo, "ENGINES", (absent,))
     assert main(["demo", str(photo), "--engine", "cuda"]) == 2
@@ -249,7 +249,7 @@ def test_a_missing_extra_is_named(
 ) -> None:
     for name in [n for n in sys.modules if n.partition(".")[0] == missing]:
         monkeypatch.delitem(sys.modules, name)
-    for name in ("upsample.demo", "upsample.gallery"):
+    for name in ("upsample.command_line.demo", "upsample.command_line.gallery"):
         monkeypatch.delitem(sys.modules, name, raising=False)
     monkeypatch.setitem(sys.modules, missing, None)
     assert main(["demo", "--output", str(tmp_path / "gallery.png")]) == 2

@@ -48,7 +48,7 @@ sys.exit(main(["info"]))
 def test_info_says_why_an_engine_is_not_usable(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from upsample import info
+    from upsample.command_line import info
 
     engines = [SimpleNamespace(name=n, unusable=lambda w=w: w) for n, w in (("cuda", "no GPU"), ("portable", None))]
     monkeypatch.setattr(info, "ENGINES", tuple(engines))
@@ -79,7 +79,7 @@ def _pool(kernel: str, **others: object) -> dict[str, object]:
 def test_info_warns_of_a_blas_below_the_processor(
     flags: str, kernel: str, warns: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from upsample import info
+    from upsample.command_line import info
 
     for name in ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE"):
         monkeypatch.delenv(name, raising=False)
@@ -100,7 +100,7 @@ def test_info_warns_of_a_blas_below_the_processor(
 
 
 def test_info_knows_a_blas_that_is_no_openblas_or_cannot_be_asked(monkeypatch: pytest.MonkeyPatch) -> None:
-    from upsample import info
+    from upsample.command_line import info
 
     for name in ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE"):
         monkeypatch.delenv(name, raising=False)
@@ -118,7 +118,7 @@ def test_info_knows_a_blas_that_is_no_openblas_or_cannot_be_asked(monkeypatch: p
 
 def test_info_counts_the_kernels_on_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Those of every folder of the engine: Numba has a folder for each."""
-    from upsample import info
+    from upsample.command_line import info
 
     monkeypatch.setattr(info.upsample, "__file__", str(tmp_path / "upsample" / "__init__.py"))
     monkeypatch.setenv("NUMBA_CACHE_DIR", str(tmp_path / "cache"))
@@ -149,7 +149,7 @@ def test_the_kernels_are_where_info_looks(tmp_path: Path, told: bool) -> None:
     code = """
 import numpy as np
 import upsample
-from upsample import info
+from upsample.command_line import info
 assert info.kernels().startswith("none")
 upsample.interpolate(np.ones((1, 1, 4, 4), dtype=np.float32), scale_factor=2, engine="cpu")
 upsample.max_pool2d(np.ones((1, 1, 4, 4), dtype=np.float32), 2, engine="cpu")
@@ -174,7 +174,7 @@ print(info.kernels())
 
 @pytest.mark.parametrize("state", ["none", "present", "fails"])
 def test_info_names_the_gpus(state: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    from upsample import info
+    from upsample.command_line import info
 
     about = {"name": b"NVIDIA H200", "totalGlobalMem": 140 * 2**30, "major": 9, "minor": 0}
 

@@ -12,9 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 import upsample
-from upsample.bench.cases import Case
-from upsample.bench.devices import Device
-from upsample.bench.rivals import Rival, rivals
+from upsample.command_line.bench.cases import Case
+from upsample.command_line.bench.devices import Device
+from upsample.command_line.bench.rivals import Rival, rivals
 
 __all__ = ["Row", "Timing", "measure"]
 
@@ -113,7 +113,7 @@ def measure(case: Case, device: Device, size: str, engine: str | None) -> Row | 
     device : Device
         Where.
     size : str
-        Which of `upsample.bench.cases.SIZES`; with "quick" there is one round.
+        Which of `upsample.command_line.bench.cases.SIZES`; with "quick" there is one round.
     engine : str or None
         Forces an engine.
 

@@ -8,9 +8,9 @@ from importlib import import_module
 from importlib.util import find_spec
 from typing import Any
 
-from upsample import info
-from upsample.bench.cases import Case
-from upsample.bench.devices import Device
+from upsample.command_line import info
+from upsample.command_line.bench.cases import Case
+from upsample.command_line.bench.devices import Device
 
 __all__ = ["LIBRARIES", "Rival", "rivals", "taking_part", "versions"]
 

@@ -12,8 +12,8 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
-from upsample.bench.measure import Row, Timing
-from upsample.bench.rivals import LIBRARIES
+from upsample.command_line.bench.measure import Row, Timing
+from upsample.command_line.bench.rivals import LIBRARIES
 
 __all__ = ["bar", "chart", "document", "figure", "summary", "table", "time"]
 

@@ -10,8 +10,8 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from upsample import info
-from upsample.bench.calm import quiet
+from upsample.command_line import info
+from upsample.command_line.bench.calm import quiet
 from upsample.engines import threads
 from upsample.engines.thread_count import get_num_threads
 

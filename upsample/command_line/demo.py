@@ -17,8 +17,9 @@ from rich.console import Console
 from rich.table import Table
 
 import upsample
-from upsample import chainer, gallery, reference
-from upsample.bench.show import bar
+from upsample import chainer, reference
+from upsample.command_line import gallery
+from upsample.command_line.bench.show import bar
 from upsample.engines.dispatch import ENGINES
 
 __all__ = ["Case", "Row", "cases", "coordinates", "demo", "exact", "levels", "measure", "sums", "table"]

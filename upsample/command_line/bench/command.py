@@ -10,12 +10,12 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from upsample import info
-from upsample.bench import rivals, show
-from upsample.bench.calm import Others, thread_count
-from upsample.bench.cases import CASES, Case, matching
-from upsample.bench.devices import Cpu, Cuda, Device
-from upsample.bench.measure import Row, measure
+from upsample.command_line import info
+from upsample.command_line.bench import rivals, show
+from upsample.command_line.bench.calm import Others, thread_count
+from upsample.command_line.bench.cases import CASES, Case, matching
+from upsample.command_line.bench.devices import Cpu, Cuda, Device
+from upsample.command_line.bench.measure import Row, measure
 from upsample.engines.dispatch import ENGINES
 
 __all__ = ["Wish", "bench"]
