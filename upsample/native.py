@@ -8,7 +8,7 @@ from functools import lru_cache
 from upsample import arrays
 from upsample.arguments import check_dtype, check_no_factor, flag, integer, integers, number, numbers, scaled_size
 from upsample.arrays import Array, ArrayT
-from upsample.autograd.compiled import opaque
+from upsample.autograd.torch_compile import opaque
 from upsample.errors import Raw, bad_type, bad_value
 from upsample.ops import repeats
 from upsample.ops.resize import resize as _run

@@ -10,7 +10,7 @@ import torch_live as live
 
 import upsample
 from upsample import chainer
-from upsample.autograd.text import read, written
+from upsample.autograd.serialize import read, written
 
 torch = live.torch
 
@@ -97,7 +97,7 @@ def test_the_custom_op_is_well_made() -> None:
     """torch's own check: schema, fake tensors, autograd."""
     import array_api_compat.torch as xp
 
-    from upsample.autograd import torch as door
+    from upsample.autograd import torch_function as door
     from upsample.autograd.tape import recording
     from upsample.ops import gradients
     from upsample.plans.window import SpreadPlan, WindowAxis

@@ -177,7 +177,7 @@ def follow(step: ShapedStep, *inputs: Any) -> Arrays:
     if current() is not None:
         return record(step, *inputs)
     if "torch" in sys.modules and followed(*inputs):
-        door: Any = import_module("upsample.autograd.torch")
+        door: Any = import_module("upsample.autograd.torch_function")
         outputs: Arrays = door.follow(step, inputs)
         return outputs
     return step.run(*inputs)

@@ -6,7 +6,7 @@ InvalidType, AssertionError, RuntimeError or ZeroDivisionError, these raise Type
 shape or a value.
 """
 
-from upsample.autograd.compiled import opaque
+from upsample.autograd.torch_compile import opaque
 from upsample.chainer.deconvolution import deconvolution_1d, deconvolution_2d, deconvolution_3d, deconvolution_nd
 from upsample.chainer.depth_space import depth2space, space2depth
 from upsample.chainer.pooling import max_pooling_1d, max_pooling_2d, max_pooling_3d, max_pooling_nd

@@ -4,7 +4,7 @@ Names, positional order, defaults, results and dtypes are those of torch 2.13. E
 ``out=`` and ``engine=``.
 """
 
-from upsample.autograd.compiled import opaque
+from upsample.autograd.torch_compile import opaque
 from upsample.functional.adaptive_pool import (
     adaptive_max_pool1d,
     adaptive_max_pool1d_with_indices,

@@ -7,7 +7,7 @@ from functools import lru_cache
 from upsample import arrays
 from upsample.arguments import IntOrInts, check_dtype, check_rank, flag, integer, integers
 from upsample.arrays import Array, ArrayT
-from upsample.autograd.autocast import autocast
+from upsample.autograd.torch_autocast import autocast
 from upsample.errors import Raw, bad_type, bad_value
 from upsample.ops import repeats
 from upsample.ops.conv_transpose import conv_transpose, repeat_conv_transpose

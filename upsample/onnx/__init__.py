@@ -5,7 +5,7 @@ onnx is not needed. ONNX defines no rounding, so results agree with its referenc
 precision of the dtype, not to the bit.
 """
 
-from upsample.autograd.compiled import opaque
+from upsample.autograd.torch_compile import opaque
 from upsample.onnx.conv_transpose import conv_transpose
 from upsample.onnx.depth_space import depth_to_space, space_to_depth
 from upsample.onnx.nodes import run_node

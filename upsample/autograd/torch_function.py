@@ -11,8 +11,8 @@ from typing import Any
 
 import torch
 
+from upsample.autograd.serialize import read, written
 from upsample.autograd.tape import Arrays, ShapedStep, Step
-from upsample.autograd.text import read, written
 
 __all__ = ["follow"]
 
