@@ -10,7 +10,7 @@ from upsample.arguments import check_dtype, check_no_factor, flag, integer, inte
 from upsample.arrays import Array, ArrayT
 from upsample.autograd.torch_compile import opaque
 from upsample.errors import Raw, bad_type, bad_value
-from upsample.ops import repeats
+from upsample.ops import call_cache
 from upsample.ops.resize import resize as _run
 from upsample.plans.arithmetic import NEAREST, TORCH_BYTES, Arithmetic
 from upsample.plans.filters import FILTERS, Weighted, keeps_samples
@@ -114,7 +114,7 @@ def resize(
     """
     op = "resize"
     arguments = (shape, scale, axes, mode, antialias, align_corners, cubic_coeff, engine)
-    key, known = repeats.find(op, arguments, (x,), out)
+    key, known = call_cache.find(op, arguments, (x,), out)
     if known is not None:
         result: ArrayT = known.run(x, out)
         return result
@@ -151,7 +151,7 @@ def resize(
         NEAREST if dtype in _INTEGERS - {"uint8"} and not points else TORCH_BYTES,
     )
     result = _run(x, op=op, arguments=("x", "shape"), xp=xp, plan=plan, out=out, engine=engine)
-    repeats.keep(key, "resize", plan, (x,), (result,), engine)
+    call_cache.keep(key, "resize", plan, (x,), (result,), engine)
     return result
 
 

@@ -47,10 +47,10 @@ def same_as_portable(x: np.ndarray, *args: Any, function: Any = upsample.resize,
 def forget_calls(patch: pytest.MonkeyPatch) -> None:
     """Make every call be worked out anew."""
     from upsample.engines.cpu.resize import driver as resize
-    from upsample.ops import repeats
+    from upsample.ops import call_cache
 
     patch.setattr(resize, "_works", {})
-    patch.setattr(repeats, "_known", {})
+    patch.setattr(call_cache, "_known", {})
 
 
 @pytest.mark.parametrize("kind", LAYOUTS)

@@ -15,7 +15,7 @@ from upsample.arrays import Array, ArrayT
 from upsample.chainer.windows import Holed, Window, check_filled, default_size, large_size, outsize_of, spatial_axes
 from upsample.errors import Raw, bad_type, bad_value
 from upsample.ops.conv_transpose import conv_transpose
-from upsample.ops.moves import convert, repeat
+from upsample.ops.taped_casts import convert, repeat
 from upsample.plans.window import SpreadPlan, WindowAxis
 
 __all__ = ["deconvolution_1d", "deconvolution_2d", "deconvolution_3d", "deconvolution_nd"]

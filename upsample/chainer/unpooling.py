@@ -23,7 +23,7 @@ from upsample.chainer.windows import (
 from upsample.copies import copy
 from upsample.errors import bad_value
 from upsample.ops.conv_transpose import conv_transpose
-from upsample.ops.moves import reshape
+from upsample.ops.taped_casts import reshape
 from upsample.ops.unpool import unpool
 from upsample.plans.window import SpreadPlan, UnpoolPlan, WindowAxis
 

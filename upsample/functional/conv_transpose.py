@@ -9,7 +9,7 @@ from upsample.arguments import IntOrInts, check_dtype, check_rank, flag, integer
 from upsample.arrays import Array, ArrayT
 from upsample.autograd.torch_autocast import autocast
 from upsample.errors import Raw, bad_type, bad_value
-from upsample.ops import repeats
+from upsample.ops import call_cache
 from upsample.ops.conv_transpose import conv_transpose, repeat_conv_transpose
 from upsample.plans.window import SpreadPlan, WindowAxis
 
@@ -249,7 +249,7 @@ def _spread(
     engine: str | None,
 ) -> ArrayT:
     given = (x, weight) if bias is None else (x, weight, bias)
-    key, known = repeats.find(op, (*window, groups, allow_tf32, engine), given, out)
+    key, known = call_cache.find(op, (*window, groups, allow_tf32, engine), given, out)
     if known is not None:
         result: ArrayT = repeat_conv_transpose(known.run, x, weight, bias, out)
         return result
@@ -288,7 +288,7 @@ def _spread(
         out=out,
         engine=engine,
     )
-    repeats.keep(key, "conv_transpose", plan, given, (result,), engine)
+    call_cache.keep(key, "conv_transpose", plan, given, (result,), engine)
     return result
 
 

@@ -14,7 +14,7 @@ from upsample import arrays
 from upsample.arguments import check_dtype, check_no_factor, check_rank, flag, integers, numbers, scaled_size
 from upsample.arrays import Array, ArrayT
 from upsample.errors import Raw, bad_type, bad_value
-from upsample.ops import repeats
+from upsample.ops import call_cache
 from upsample.ops.resize import resize
 from upsample.plans.resize import AxisRule, ResizePlan, Rounding, identity
 
@@ -265,7 +265,7 @@ def _interpolate(
     engine: str | None,
 ) -> ArrayT:
     arguments = (size, scale_factor, mode, align_corners, recompute_scale_factor, antialias, engine)
-    key, known = repeats.find(op, arguments, (x,), out)
+    key, known = call_cache.find(op, arguments, (x,), out)
     if known is not None:
         result: ArrayT = known.run(x, out)
         return result
@@ -300,7 +300,7 @@ def _interpolate(
         scales = numbers(op, "scale_factor", scale_factor, len(spatial))
     plan = _plan(op, spatial, sizes, scales, rules.method, corners, recompute or name == "area", smooth, dtype)
     result = resize(x, op=op, arguments=("input", "size"), xp=xp, plan=plan, out=out, engine=engine)
-    repeats.keep(key, "resize", plan, (x,), (result,), engine)
+    call_cache.keep(key, "resize", plan, (x,), (result,), engine)
     return result
 
 

@@ -10,7 +10,7 @@ from upsample import arrays
 from upsample.arguments import IntOrInts, check_dtype, check_rank, flag, integers
 from upsample.arrays import Array, ArrayT
 from upsample.errors import Raw, bad_value
-from upsample.ops import repeats
+from upsample.ops import call_cache
 from upsample.ops.pool import pool
 from upsample.plans.window import PoolPlan, WindowAxis
 
@@ -464,7 +464,7 @@ def _pooled(
     engine: str | None,
 ) -> tuple[ArrayT, ArrayT | None]:
     arguments = (kernel_size, stride, padding, dilation, ceil_mode, return_indices, engine)
-    key, known = repeats.find(op, arguments, (x,), out)
+    key, known = call_cache.find(op, arguments, (x,), out)
     if known is not None:
         pair = out if return_indices and out is not None else (out, None)
         made: tuple[ArrayT, ArrayT | None] = known.run(x, pair, return_indices)
@@ -484,7 +484,7 @@ def _pooled(
     )
     wanted = flag(op, "return_indices", return_indices)
     result = pool(x, op=op, argument="input", xp=xp, plan=plan, with_indices=wanted, out=out, engine=engine)
-    repeats.keep(key, "pool", plan, (x,), result, engine)
+    call_cache.keep(key, "pool", plan, (x,), result, engine)
     return result
 
 

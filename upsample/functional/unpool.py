@@ -9,7 +9,7 @@ from upsample import arrays
 from upsample.arguments import IntOrInts, check_dtype, check_rank, flag, integers
 from upsample.arrays import Array, ArrayT
 from upsample.errors import Raw, bad_type, bad_value
-from upsample.ops import repeats
+from upsample.ops import call_cache
 from upsample.ops.unpool import unpool
 from upsample.plans.window import UnpoolPlan, WindowAxis
 
@@ -262,7 +262,7 @@ def _unpooled(
     out: Array | None,
     engine: str | None,
 ) -> ArrayT:
-    key, known = repeats.find(op, (*sizes, *rules, engine), (x, indices), out)
+    key, known = call_cache.find(op, (*sizes, *rules, engine), (x, indices), out)
     if known is not None:
         result: ArrayT = known.run(x, indices, out, (op, "indices"))
         return result
@@ -300,7 +300,7 @@ def _unpooled(
         out=out,
         engine=engine,
     )
-    repeats.keep(key, "unpool", plan, (x, indices), (result,), engine)
+    call_cache.keep(key, "unpool", plan, (x, indices), (result,), engine)
     return result
 
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import upsample
-from upsample.ops import repeats
+from upsample.ops import call_cache
 
 X = np.arange(48, dtype=np.float32).reshape(1, 3, 4, 4)
 MAXIMA, INDICES = upsample.max_pool2d_with_indices(X, 2)
@@ -31,9 +31,9 @@ every_call = pytest.mark.parametrize("name", CALLS)
 
 @pytest.fixture(autouse=True)
 def _nothing_is_known() -> Iterator[None]:
-    repeats._known.clear()
+    call_cache._known.clear()
     yield
-    repeats._known.clear()
+    call_cache._known.clear()
 
 
 def parts(result: Any) -> tuple[np.ndarray, ...]:
@@ -44,9 +44,9 @@ def parts(result: Any) -> tuple[np.ndarray, ...]:
 @pytest.mark.parametrize("engine", [None, "portable"])
 def test_the_second_call_is_known_and_gives_the_same(name: str, engine: str | None) -> None:
     first = CALLS[name](engine=engine)
-    assert len(repeats._known) == 1
+    assert len(call_cache._known) == 1
     second = CALLS[name](engine=engine)
-    assert len(repeats._known) == 1
+    assert len(call_cache._known) == 1
     for a, b in zip(parts(first), parts(second), strict=True):
         np.testing.assert_array_equal(a, b)
         assert not np.may_share_memory(a, b)
@@ -200,7 +200,7 @@ def test_arguments_that_may_change_are_asked_again() -> None:
     assert upsample.interpolate(X, size=size).shape[2:] == (5, 5)
     assert upsample.interpolate(X, size=size).shape[2:] == (6, 6)
     assert upsample.interpolate(X, size=(size, 3)).shape[2:] == (7, 3)
-    assert not repeats._known
+    assert not call_cache._known
 
 
 def test_a_call_that_fails_is_not_kept() -> None:
@@ -213,14 +213,14 @@ def test_a_call_that_fails_is_not_kept() -> None:
 
 
 def test_no_more_are_kept_than_room_is_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(repeats, "_KEPT", 8)
+    monkeypatch.setattr(call_cache, "_KEPT", 8)
     for size in range(1, 30):
         upsample.interpolate(X, size=size)
-        assert len(repeats._known) <= 8
+        assert len(call_cache._known) <= 8
 
 
 def test_several_threads_make_the_same_calls(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(repeats, "_KEPT", 4)
+    monkeypatch.setattr(call_cache, "_KEPT", 4)
     wrong = []
 
     def work() -> None:
