@@ -9,6 +9,8 @@ import numpy as np
 
 import upsample
 import upsample.chainer as F
+import upsample.opencv
+import upsample.pillow
 
 Picture = tuple[str, list[tuple[str, np.ndarray]]]
 
@@ -96,6 +98,7 @@ def gradient() -> Picture:
     return caption, [("x", x), ("y", result), ("gradient", grad)]
 
 
+BYTES = (25 * PLANE).astype(np.uint8)
 CHANNELS = np.arange(4.0).reshape(1, 4, 1, 1) + 10 * np.arange(4.0).reshape(1, 1, 2, 2)
 
 EXAMPLES: dict[str, Callable[[], Picture]] = {
@@ -130,6 +133,11 @@ EXAMPLES: dict[str, Callable[[], Picture]] = {
     "resize_images": call(
         "resize_images(x, (4, 4))", F.resize_images, ("x", SMALL[None, None].astype("float32")), output_shape=(4, 4)
     ),
+    "pillow.resize": call("pillow.resize(image, (8, 8))", upsample.pillow.resize, ("image", BYTES), size=(8, 8)),
+    "pillow.reduce": call("pillow.reduce(image, 2)", upsample.pillow.reduce, ("image", BYTES), factor=2),
+    "opencv.resize": call("opencv.resize(src, (8, 8))", upsample.opencv.resize, ("src", BYTES), dsize=(8, 8)),
+    "opencv.pyrDown": call("opencv.pyrDown(src)", upsample.opencv.pyrDown, ("src", BYTES)),
+    "opencv.pyrUp": call("opencv.pyrUp(src)", upsample.opencv.pyrUp, ("src", BYTES[:2, :2])),
     "upsampling_2d": upsampled,
     "vjp": gradient,
 }

@@ -22,7 +22,7 @@ from sphinx.util import logging
 
 FOLDER = "_pictures"
 LOGGER = logging.getLogger(__name__)
-WITHOUT = ("upsample.explain",)
+WITHOUT = ("upsample.explain", "upsample.get_num_threads", "upsample.num_threads", "upsample.set_num_threads")
 """Functions that return no array."""
 LARGEST_WITH_NUMBERS = 8
 
