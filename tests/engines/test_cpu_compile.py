@@ -49,7 +49,7 @@ PARTS = {
 
 @pytest.mark.parametrize("op", CALLS)
 def test_a_first_call_compiles_one_kernel_and_no_messages(tmp_path: Path, op: str) -> None:
-    environment = {**os.environ, "NUMBA_CACHE_DIR": str(tmp_path)}
+    environment = {**os.environ, "UPSAMPLE_CACHE_DIR": str(tmp_path)}
     ran = subprocess.run(
         [sys.executable, "-c", CODE.format(call=CALLS[op])], env=environment, capture_output=True, text=True
     )
@@ -57,6 +57,6 @@ def test_a_first_call_compiles_one_kernel_and_no_messages(tmp_path: Path, op: st
     own = {name for module, name in compiled if module.startswith("upsample.engines.cpu")}
     assert own, ran.stderr
     assert not [m for m, _ in compiled if "unicode" in m]  # a message made of numbers compiles for two seconds
-    stored = {path.name.split("-")[0].rpartition(".")[2] for path in tmp_path.rglob("*.nbi")}
+    stored = {path.name.split("-")[0].rpartition(".")[2] for path in tmp_path.rglob("*.kernel")}
     assert stored == STORED[op]  # what only kernels call is a part of theirs
     assert op not in PARTS or own == STORED[op] | PARTS[op]

@@ -169,7 +169,7 @@ def test_thousands_of_interrupts_leave_every_thread_at_hand() -> None:
 def test_interrupts_while_kernels_are_compiled(tmp_path: Path) -> None:
     """A thread compiles: an exception in a callback of LLVM's is lost, and the call failed by an error of Numba's."""
     needs_numba()
-    late = sorted(map(float, _run(COLD, NUMBA_CACHE_DIR=str(tmp_path)).split()))
+    late = sorted(map(float, _run(COLD, UPSAMPLE_CACHE_DIR=str(tmp_path)).split()))
     print(f"{', '.join(f'{each * 1e3:.0f}' for each in late)} ms")
     assert late[len(late) // 2] < BOUND  # one may be late because the machine was
 

@@ -265,7 +265,7 @@ def test_machine_code_is_old_where_any_file_of_the_engine_is_newer(tmp_path: Pat
     )
 
     def hits() -> int:
-        environment = {**os.environ, "NUMBA_CACHE_DIR": str(tmp_path / "cache"), "PYTHONPATH": str(tmp_path)}
+        environment = {**os.environ, "UPSAMPLE_CACHE_DIR": str(tmp_path / "cache"), "PYTHONPATH": str(tmp_path)}
         ran = subprocess.run(
             [sys.executable, "-c", code], env=environment, cwd=tmp_path, capture_output=True, text=True
         )

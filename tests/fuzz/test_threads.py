@@ -28,7 +28,7 @@ def test_eight_threads(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_eight_threads_in_a_fresh_process(tmp_path: Path) -> None:
     """Nothing is imported, compiled, or kept when they begin."""
-    env = {**os.environ, "NUMBA_CACHE_DIR": str(tmp_path), "UPSAMPLE_NUM_THREADS": "3", "PYTHONPATH": str(TESTS)}
+    env = {**os.environ, "UPSAMPLE_CACHE_DIR": str(tmp_path), "UPSAMPLE_NUM_THREADS": "3", "PYTHONPATH": str(TESTS)}
     got = subprocess.run(
         [sys.executable, "-W", "error", "-m", "fuzz.together"], env=env, capture_output=True, text=True, timeout=380
     )

@@ -30,6 +30,7 @@ def about():
     return {
         "engine": choice.engine, "reasons": dict(choice.reasons), "problems": kernel_cache.problems(),
         "folders": [str(folder) for folder in kernel_cache.folders()], "compiled": kernel_cache.compiled(),
+        "package": upsample.__file__,
     }
 """
 """What happened to the kernels of a call."""
@@ -42,8 +43,11 @@ def environment(**variables: str) -> dict[str, str]:
 
 
 def run(code: str, *before: str, **variables: str) -> subprocess.CompletedProcess[str]:
-    """Run code in a new process, by the command `before` if there is one; warnings are errors."""
-    command = [*before, sys.executable, "-W", "error", "-c", code]
+    """Run code in a new process, by the command `before` if there is one; warnings are errors.
+
+    The current folder, which may hold a checkout, is not on the path (``-P``).
+    """
+    command = [*before, sys.executable, "-P", "-W", "error", "-c", code]
     return subprocess.run(command, capture_output=True, text=True, env=environment(**variables), check=False)
 
 

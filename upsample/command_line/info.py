@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import platform
-import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from importlib import import_module, metadata
 from pathlib import Path
 from typing import Any
@@ -15,6 +13,7 @@ import numpy as np
 
 import upsample
 from upsample.engines import cores, result_pool
+from upsample.engines.cpu import support
 from upsample.engines.dispatch import ENGINES
 from upsample.engines.thread_count import get_num_threads
 
@@ -139,46 +138,30 @@ def _below(kernel: str) -> str | None:
     return f"warning: {kernel or 'unknown'} kernels on a processor with {has}: matrix products run below its speed"
 
 
-def kernels() -> str:
-    """Return how many of the compiled engine's kernels are on disk, looking where Numba keeps them.
+def kernels() -> list[str]:
+    """Return how many of the compiled engine's kernels are on disk and where, and what is wrong with that.
 
     Returns
     -------
-    str
-        Where there is none, the first call of an op compiles for one to three seconds.
+    list of str
+        A line each; none where there is no compiled engine.
     """
-    package = Path(upsample.__file__).parent / "engines" / "cpu"
-    folders = sorted({path.parent for path in package.rglob("*.py")})
-    count, place = max(
-        (sum(_compiled(at(folder), folder) for folder in folders), str(root)) for root, at in _caches(package)
-    )
-    if count == 0:
-        return "none on disk: the first call of each op compiles for 1 to 3 s, later processes load what it made"
-    return f"{count} on disk, in {place}"
-
-
-def _caches(package: Path) -> list[tuple[Path, Callable[[Path], Path]]]:
-    """List where Numba may keep machine code: beside the code, in the user's cache, or as NUMBA_CACHE_DIR says.
-
-    Each is its root, and the function from a folder with code to the folder of its machine code.
-    """
-
-    def below(root: Path) -> tuple[Path, Callable[[Path], Path]]:
-        return root, lambda folder: root / f"{folder.name}_{hashlib.sha1(str(folder).encode()).hexdigest()}"
-
-    told = os.environ.get("NUMBA_CACHE_DIR", "")
-    if told:
-        return [below(Path(told))]
-    user = Path(os.environ.get("XDG_CACHE_HOME", "") or os.path.expanduser("~/.cache"))
-    return [(package, lambda folder: folder / "__pycache__"), below(user / "numba")]
-
-
-def _compiled(cache: Path, folder: Path) -> int:
-    """Count the kernels of a folder in its cache for this Python; those older than their source do not count."""
-    python = f".py{sys.version_info.major}{sys.version_info.minor}.nbi"
-    found = [path for path in cache.glob(f"*{python}") if path.stat().st_size]
-    sources = ((folder / f"{path.name.partition('.')[0]}.py", path) for path in found)
-    return sum(source.is_file() and source.stat().st_mtime <= path.stat().st_mtime for source, path in sources)
+    if support.unusable() is not None:
+        return []
+    cache: Any = import_module("upsample.engines.cpu.runtime.kernel_cache")
+    lines, damaged = [], 0
+    for folder in cache.folders():
+        usable, broken = cache.contents(folder)
+        damaged += broken
+        if usable:
+            lines.append(f"{usable} on disk, in {folder}")
+    if not lines:
+        lines = ["none on disk: the first call of each op compiles for 1 to 3 s, later processes load what it made"]
+    if damaged:
+        lines.append(f"{damaged} damaged on disk: they are compiled anew when they are needed")
+    if not cache.has_room():
+        lines.append("no folder can be written, so each process compiles anew: set UPSAMPLE_CACHE_DIR to one that can")
+    return [*lines, *cache.problems()]
 
 
 def cuda() -> list[str]:
@@ -233,7 +216,7 @@ def info() -> int:
         *(("BLAS", line) for line in blas()),
         *(("CUDA", line) for line in cuda()),
     ]
-    compiled = [] if version_of("numba") is None else [("kernels", kernels())]
+    compiled = [("kernels", line) for line in kernels()]
     parts = (("Versions", versions()), ("Devices", devices), *([("Compiled", compiled)] if compiled else []))
     parts = (*parts, ("Engines", engines()))
     print("\n\n".join("\n".join([title, *_aligned(rows)]) for title, rows in parts))

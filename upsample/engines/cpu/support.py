@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from functools import lru_cache
+from importlib import import_module
 from importlib.util import find_spec
 from types import MappingProxyType
 from typing import Any
@@ -35,16 +36,26 @@ _DTYPES: Mapping[str, frozenset[str]] = MappingProxyType(
 
 @lru_cache(maxsize=1)
 def unusable() -> str | None:
-    """Return None, or in words why the engine is of no use on this machine; Numba is looked for, not imported."""
-    return None if find_spec("numba") is not None else 'Numba is not installed: pip install "upsample[cpu]"'
+    """Return None, or in words why the engine is of no use in this process.
+
+    Numba is imported here, once, at the first call that could use it: one that is there may still be broken.
+    """
+    if find_spec("numba") is None:
+        return 'Numba is not installed: pip install "upsample[cpu]"'
+    try:
+        if import_module("numba").config.DISABLE_JIT:
+            return "NUMBA_DISABLE_JIT is set, so Numba compiles nothing: unset it"
+        import_module("upsample.engines.cpu.runtime.compile")
+    except Exception as error:  # whatever Numba, llvmlite or their shared libraries raise
+        words = str(error).strip().splitlines() or [type(error).__name__]
+        return f"Numba is installed, but cannot be imported: {words[0]}"
+    return None
 
 
 def supports(task: str, plan: object, x: Array) -> str | None:
     """Return None, or in words why this engine does not carry out `plan` on `x`."""
     if not isinstance(x, np.ndarray) and not is_lendable(x):
         return "it takes NumPy arrays and torch CPU tensors only"
-    if unusable() is not None:
-        return unusable()
     if task not in _DTYPES:
         return "moving blocks of memory needs no compiled code"
     if any(_is_huge(axis) for axis in getattr(plan, "axes", ()) if isinstance(axis, WindowAxis)):
@@ -53,7 +64,7 @@ def supports(task: str, plan: object, x: Array) -> str | None:
     moves = task == "resize" and isinstance(plan, ResizePlan) and plan.only_moves
     if name not in (arrays.MOVABLE if moves else _DTYPES[task]):
         return f"it does not take {name} for this"
-    return None
+    return unusable()
 
 
 def adapted(run: Callable[..., Any], x: Array) -> Callable[..., Any]:

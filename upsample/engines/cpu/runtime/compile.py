@@ -9,8 +9,6 @@ import queue
 import threading
 import time
 from collections.abc import Callable
-from functools import lru_cache
-from pathlib import Path
 from typing import Any, TypeVar, cast
 
 import numba
@@ -20,7 +18,7 @@ from numba.core import cgutils
 from numba.core.codegen import JITCodeLibrary
 from numba.core.compiler import Compiler
 
-from upsample.engines import cpu
+from upsample.engines.cpu.runtime.kernel_cache import KernelCache
 
 __all__ = ["bound", "frozen", "inlined", "kernel", "part", "pointers"]
 
@@ -106,25 +104,14 @@ def _in_a_thread(dispatcher: Any) -> Callable[[Any], Any]:
     return compile_there
 
 
-@lru_cache(maxsize=1)
-def _stamp() -> tuple[tuple[str, float, int], ...]:
-    """Return path, time and size of every file of this engine, in all its folders.
-
-    Numba compares only the kernel's own file, but a kernel's machine code contains functions of other files, too.
-    """
-    root = Path(cpu.__file__).parent
-    files = [(path.relative_to(root).as_posix(), path.stat()) for path in sorted(root.rglob("*.py"))]
-    return tuple((name, of.st_mtime, of.st_size) for name, of in files)
-
-
 def kernel(function: _F) -> _F:
     """Compile a serial kernel that releases the GIL; its machine code is cached on disk while no file here changes.
 
     The arrays that it writes must lie apart from all others. Products and sums are fused only by `fma`
     (`runtime.fma`), so that results have the same bits on every processor.
     """
-    compiled: Any = numba.njit(nogil=True, cache=True, pipeline_class=_Apart, **_OPTIONS)(function)
-    compiled._cache._cache_file._source_stamp = _stamp()
+    compiled: Any = numba.njit(nogil=True, pipeline_class=_Apart, **_OPTIONS)(function)
+    compiled._cache = KernelCache(function)
     compiled.compile = _in_a_thread(compiled)  # first calls come by it, and those of other kernels
     return cast(_F, compiled)
 
