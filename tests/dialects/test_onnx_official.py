@@ -20,7 +20,9 @@ FEWEST = {
     "DepthToSpace": 2,
     "MaxPool": 28,
     "MaxUnpool": 2,
+    "Resize": 33,
     "SpaceToDepth": 2,
+    "Upsample": 1,
 }
 """Cases that onnx 1.17 to 1.23 have at least."""
 

@@ -10,14 +10,17 @@ from upsample.onnx.conv_transpose import conv_transpose
 from upsample.onnx.depth_space import depth_to_space, space_to_depth
 from upsample.onnx.nodes import run_node
 from upsample.onnx.pooling import max_pool, max_unpool
+from upsample.onnx.resize import resize, upsample
 
 __all__ = [
     "conv_transpose",
     "depth_to_space",
     "max_pool",
     "max_unpool",
+    "resize",
     "run_node",
     "space_to_depth",
+    "upsample",
 ]
 
 for _name in __all__:

@@ -14,6 +14,7 @@ from upsample.errors import Raw, bad_type, bad_value
 from upsample.onnx.conv_transpose import conv_transpose
 from upsample.onnx.depth_space import depth_to_space, space_to_depth
 from upsample.onnx.pooling import max_pool, max_unpool
+from upsample.onnx.resize import resize, resize_of_opset_10, upsample
 
 __all__ = ["OPERATORS", "run_node"]
 
@@ -147,6 +148,17 @@ def _pool(_opset: int, inputs: Sequence[Any], attributes: dict[str, Any], output
     return [max_pool(inputs[0], **attributes)]
 
 
+def _resize(opset: int, inputs: Sequence[Any], attributes: dict[str, Any], _outputs: int) -> list[Any]:
+    if opset == 10:
+        return [resize_of_opset_10(inputs[0], inputs[1], **attributes)]
+    return [resize(*inputs, **attributes)]
+
+
+def _upsample(opset: int, inputs: Sequence[Any], attributes: dict[str, Any], _outputs: int) -> list[Any]:
+    scales = attributes.pop("scales", inputs[1])  # an attribute up to opset 8
+    return [upsample(inputs[0], scales, **attributes)]
+
+
 def _plain(function: Callable[..., Any]) -> Callable[[int, Sequence[Any], dict[str, Any], int], list[Any]]:
     """Return a runner of a function that takes the inputs in order, the same in every opset."""
 
@@ -157,6 +169,23 @@ def _plain(function: Callable[..., Any]) -> Callable[[int, Sequence[Any], dict[s
 
 
 OPERATORS: Mapping[str, Operator] = {
+    "Resize": Operator(
+        _resize,
+        (1, 4),
+        {
+            10: ("mode",),
+            11: (
+                "coordinate_transformation_mode",
+                "cubic_coeff_a",
+                "exclude_outside",
+                "extrapolation_value",
+                "nearest_mode",
+            ),
+            18: ("antialias", "axes", "keep_aspect_ratio_policy"),
+        },
+        None,
+    ),
+    "Upsample": Operator(_upsample, (1, 2), {7: ("mode", "scales")}, 10),
     "MaxPool": Operator(
         _pool,
         (1, 1),

@@ -9,11 +9,13 @@ from dataclasses import dataclass
 from types import ModuleType
 from typing import Any
 
+import numpy as np
+
 from upsample import arrays
 from upsample.arrays import Array
 from upsample.autograd.tape import Arrays, record, taped
 
-__all__ = ["convert", "repeat", "reshape"]
+__all__ = ["convert", "fill", "permute", "repeat", "reshape"]
 
 
 def reshape(xp: ModuleType, x: Array, shape: tuple[int, ...]) -> Any:
@@ -28,6 +30,24 @@ def convert(xp: ModuleType, x: Array, dtype: Any) -> Any:
     if taped(x) and x.dtype != dtype:
         return record(_Convert(xp, x.dtype, dtype), x)[0]
     return arrays.astype(xp, x, dtype)
+
+
+def fill(xp: ModuleType, x: Array, is_filled: Array, value: Array) -> Any:
+    """Return `x` with `value` where `is_filled`; both are broadcast to `x`, of whose dtype the value is."""
+    if taped(x):
+        return record(_Fill(xp, is_filled, value), x)[0]
+    return xp.where(is_filled, value, x)
+
+
+def permute(xp: ModuleType, x: Array, order: tuple[int, ...]) -> Any:
+    """Return `x` with its axes in another order."""
+    if taped(x):
+        return record(_Permute(xp, order), x)[0]
+    return _permuted(xp, x, order)
+
+
+def _permuted(xp: ModuleType, x: Any, order: tuple[int, ...]) -> Any:
+    return np.transpose(x, order) if xp is np else xp.permute_dims(x, order)
 
 
 def repeat(xp: ModuleType, x: Array, count: int) -> Any:
@@ -63,6 +83,29 @@ class _Reshape(_Move):
 
     def pull(self, kept: Arrays, grad: Any, wanted: tuple[bool, ...]) -> Arrays:
         return (self.xp.reshape(grad, self.before),)
+
+
+@dataclass(frozen=True, slots=True)
+class _Fill(_Move):
+    is_filled: Any
+    value: Any
+
+    def run(self, x: Any) -> Arrays:
+        return (self.xp.where(self.is_filled, self.value, x),)
+
+    def pull(self, kept: Arrays, grad: Any, wanted: tuple[bool, ...]) -> Arrays:
+        return (self.xp.where(self.is_filled, self.xp.zeros_like(self.value, dtype=grad.dtype), grad),)
+
+
+@dataclass(frozen=True, slots=True)
+class _Permute(_Move):
+    order: tuple[int, ...]
+
+    def run(self, x: Any) -> Arrays:
+        return (_permuted(self.xp, x, self.order),)
+
+    def pull(self, kept: Arrays, grad: Any, wanted: tuple[bool, ...]) -> Arrays:
+        return (_permuted(self.xp, grad, tuple(self.order.index(axis) for axis in range(len(self.order)))),)
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,7 +20,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-__all__ = ["Bools", "Ints", "Reals", "Taps", "clamped", "folded", "unmerged"]
+__all__ = ["Bools", "Ints", "Reals", "Taps", "clamped", "folded", "trimmed", "unmerged"]
 
 Bools: TypeAlias = np.ndarray[Any, np.dtype[np.bool_]]
 Ints: TypeAlias = np.ndarray[Any, np.dtype[np.int64]]
@@ -141,3 +141,13 @@ def folded(index: Ints, weight: Reals, size: int, boundary: str) -> Taps:
     row, tap = np.nonzero(inside)
     np.add.at(merged, (row, place[row, tap] - first[row]), weight[row, tap])
     return unmerged(first, count, merged)
+
+
+def trimmed(table: Taps) -> Taps:
+    """Drop the taps of weight zero at both ends of a run: they make runs longer, and NaN of an infinite sample."""
+    used = table.weight != 0
+    skipped = used.argmax(axis=1)
+    count = np.where(used.any(axis=1), used.shape[1] - used[:, ::-1].argmax(axis=1) - skipped, 0)
+    place = np.arange(int(count.max(initial=1)))
+    weight = np.take_along_axis(table.weight, np.minimum(skipped[:, None] + place, used.shape[1] - 1), axis=1)
+    return unmerged(table.first + skipped, count, np.where(place < count[:, None], weight, 0.0))

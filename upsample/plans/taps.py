@@ -22,7 +22,7 @@ from upsample.plans.filters import FILTERS, Mean, Point, Weighted
 from upsample.plans.makers import MAKERS
 from upsample.plans.pieces import in_pieces
 from upsample.plans.resize import AxisRule, Rounding
-from upsample.plans.tap_table import Ints, Reals, Taps, clamped, unmerged
+from upsample.plans.tap_table import Ints, Reals, Taps, clamped, trimmed, unmerged
 
 __all__ = ["FixedPoint", "Taps", "fixed_point", "scaled", "taps", "taps_between"]
 
@@ -109,17 +109,7 @@ def _transposed(rule: AxisRule, table: Taps, begin: int, output: Ints) -> Taps:
     tap = output[sample] - table.first[user]
     own = (tap >= 0) & (tap < table.count[user])
     weight[sample[own], place[own]] = table.weight[user[own], tap[own]]
-    return _trimmed(unmerged(np.minimum(begin + low + lowest, last), count, weight))
-
-
-def _trimmed(table: Taps) -> Taps:
-    """Leave away taps of weight zero at both ends: most come of a border, and would make every run longer."""
-    used = table.weight != 0
-    skipped = used.argmax(axis=1)
-    count = np.where(used.any(axis=1), used.shape[1] - used[:, ::-1].argmax(axis=1) - skipped, 0)
-    place = np.arange(int(count.max(initial=1)))
-    weight = np.take_along_axis(table.weight, np.minimum(skipped[:, None] + place, used.shape[1] - 1), axis=1)
-    return unmerged(table.first + skipped, count, np.where(place < count[:, None], weight, 0.0))
+    return trimmed(unmerged(np.minimum(begin + low + lowest, last), count, weight))
 
 
 def _users(rule: AxisRule, begin: int, end: int) -> tuple[int, int]:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
-from upsample.plans.makers import opencv, pillow
+from upsample.plans.makers import jax, onnx, opencv, pillow, tensorflow
 from upsample.plans.tap_table import Taps
 
 __all__ = ["MAKERS", "Maker"]
@@ -35,6 +35,10 @@ class Maker:
 
 MAKERS: Mapping[str, Maker] = MappingProxyType(
     {
+        "jax kernel": Maker(jax.scaled, moves=False),
+        "jax nearest": Maker(jax.nearest, moves=True),
+        "onnx nearest": Maker(onnx.nearest, moves=True),
+        "onnx weighted": Maker(onnx.weighted, moves=False),
         "opencv area": Maker(opencv.area, moves=False),
         "opencv area cells": Maker(opencv.area_cells, moves=False),
         "opencv area linear": Maker(opencv.area_linear, moves=False),
@@ -49,5 +53,10 @@ MAKERS: Mapping[str, Maker] = MappingProxyType(
         "opencv pyramid up": Maker(opencv.pyramid_up, moves=False),
         "pillow": Maker(pillow.window, moves=False),
         "pillow nearest": Maker(pillow.nearest, moves=True),
+        "tensorflow area": Maker(tensorflow.area, moves=False),
+        "tensorflow bicubic": Maker(tensorflow.cubic, moves=False),
+        "tensorflow bilinear": Maker(tensorflow.linear, moves=False),
+        "tensorflow kernel": Maker(tensorflow.scaled, moves=False),
+        "tensorflow nearest": Maker(tensorflow.nearest, moves=True),
     }
 )
