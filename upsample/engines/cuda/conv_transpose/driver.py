@@ -35,8 +35,8 @@ _STORE_COST = 16
 """What storing a value costs beside a product, if it lies beside others; if not, twice that."""
 _CROWD: Mapping[int, float] = MappingProxyType({1: 0.6, 2: 0.9})
 """What share of its rate a tile reaches where only so many blocks fit a multiprocessor."""
-_SHARED = 100 << 10
-"""Bytes of shared memory of a block, at most: two fit a multiprocessor."""
+_MOST_RESIDENT = 3
+"""Blocks of a multiprocessor that the kernel's launch bounds leave registers for."""
 _TENSOR_RATE = 8
 """How much faster tensor cores are, as the choice of the kernel has it."""
 _DIRECT_COST = 4
@@ -254,11 +254,11 @@ def _cost(cut: _Cut, products: float, stride: int, shared: int, gpu: tuple[int, 
     """Estimate the time that a cut takes; `products` are those of a value, in the time of an ordinary core's."""
     _, processors, room = gpu
     tile = cut.tile
-    resident = min(384 // tile.threads, max(1, (room + 1024) // (shared + 1024)))
+    rounds = ceil_div(cut.blocks, processors)  # the busiest multiprocessor makes so many blocks
+    resident = min(rounds, _MOST_RESIDENT, 512 // tile.threads, max(1, (room + 1024) // (shared + 1024)))
     store = _STORE_COST * (1 if cut.together == stride else 2)
     value = products / (tile.rate * _CROWD.get(resident * tile.threads // 128, 1.0)) + store
-    rounds = max(1.0, cut.blocks / (processors * resident))
-    return rounds * resident * cut.together * tile.outputs * tile.cells * value
+    return rounds * cut.together * tile.outputs * tile.cells * value
 
 
 @lru_cache(maxsize=1024)
@@ -273,7 +273,7 @@ def _launch(
     index = index_type(_reach(axes, batch * plan.groups * max(channels, outputs), columns), gpu[0])
     words = _words(name, channels)
     products = words * channels_a_word(name) * taps / math.prod(len(axis.phases) for axis in axes)
-    last, room = axes[2].step, min(_SHARED, gpu[2])
+    last, room = axes[2].step, gpu[2]
 
     def cost(cut: _Cut) -> float:
         shared = _shared(name, tensor, cut.tile, index, cut.together)

@@ -1,0 +1,40 @@
+"""Which tile a transposed convolution takes on GPUs of several sizes: pure functions, without a GPU."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from upsample.engines.cuda import conv_transpose as cuda
+from upsample.plans.window import SpreadPlan, WindowAxis
+
+H200 = (2**31, 132, 227 << 10)
+T4 = (2**31, 40, 64 << 10)
+
+
+def chosen(side: int, batch: int, channels: tuple[int, int], name: str, gpu: tuple[int, int, int]) -> Any:
+    """The launch of a 4×4 window with stride 2."""
+    axis = WindowAxis(2 * side, side, 4, 2, 1, 1)
+    return cuda._launch(SpreadPlan((axis, axis), 1, False), "conv_transpose", name, (batch, *channels), gpu)[0]
+
+
+@pytest.mark.parametrize("name", ["float16", "float32"])
+def test_a_small_grid_is_cut_into_more_blocks(name: str) -> None:
+    """Tiles of 128×128 would leave 16 blocks for 132 multiprocessors."""
+    small = chosen(16, 1, (512, 256), name, H200)
+    assert small.grid[0] == 64
+    assert chosen(16, 64, (512, 256), name, H200).grid[0] < 64 * 64
+
+
+def test_two_phases_of_half_tiles_fit_the_shared_memory_of_a_large_gpu() -> None:
+    """103,424 bytes: with one phase, each value is stored by itself, two bytes at a time."""
+    large = chosen(64, 16, (512, 256), "float16", H200)
+    geometry = large.scalars[0]
+    assert (large.shared, int(geometry["together"]), int(geometry["in_runs"])) == (103_424, 2, 1)
+
+
+@pytest.mark.parametrize("gpu", [H200, T4])
+@pytest.mark.parametrize("side", [16, 64])
+def test_shared_memory_is_the_devices(gpu: tuple[int, int, int], side: int) -> None:
+    assert chosen(side, 16, (512, 256), "float16", gpu).shared <= gpu[2]
