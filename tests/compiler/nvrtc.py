@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes as C
 import importlib.util
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -12,7 +13,7 @@ from pathlib import Path
 from upsample.engines.cuda.runtime.launch import Kernel
 from upsample.engines.cuda.runtime.loader import ADDED_BY_CUPY, OPTIONS, folder, text
 
-__all__ = ["VERSIONS", "Compiled", "compiled", "compiled_text", "missing", "release"]
+__all__ = ["VERSIONS", "Compiled", "compiled", "compiled_text", "compiled_with", "missing", "release"]
 
 VERSIONS = ("12", "13")
 """CUDA's major versions."""
@@ -75,17 +76,15 @@ def compiled_text(program: str, name: str, *, version: str, arch: str) -> Compil
     RuntimeError
         It does not compile, or not without warnings: with the compiler's words.
     """
+    return compiled_with(program, name, (*OPTIONS, f"-I{folder()}"), version=version, arch=arch)
+
+
+def compiled_with(program: str, name: str, options: Sequence[str], *, version: str, arch: str) -> Compiled:
+    """Compile a program with other options than the loader's, and with those that CuPy adds."""
     place = _place(version)
     assert place is not None, missing(version)
     lib, handle = _library(version), C.c_void_p()
-    given = [
-        *OPTIONS,
-        *ADDED_BY_CUPY,
-        f"-arch={arch}",
-        "--ptxas-options=-v",
-        f"-I{folder()}",
-        f"-I{place[1]}",
-    ]
+    given = [*options, *ADDED_BY_CUPY, f"-arch={arch}", "--ptxas-options=-v", f"-I{place[1]}"]
     encoded = (C.c_char_p * len(given))(*(option.encode() for option in given))
     _check(lib, lib.nvrtcCreateProgram(C.byref(handle), program.encode(), b"program.cu", 0, None, None))
     try:

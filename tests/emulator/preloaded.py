@@ -21,7 +21,9 @@ _OPTIONS = {
 }
 
 
-def run(sanitizer: str, arguments: list[str], *, seconds: int) -> subprocess.CompletedProcess[str]:
+def run(
+    sanitizer: str, arguments: list[str], *, seconds: int, folder: Path | None = None
+) -> subprocess.CompletedProcess[str]:
     """Run ``python *arguments`` with the tests on the path; its output is one text in `stdout`."""
     environment = dict(os.environ, **_OPTIONS, OPENBLAS_NUM_THREADS="1", UPSAMPLE_EMULATOR=sanitizer)
     environment["PYTHONPATH"] = os.pathsep.join(
@@ -37,5 +39,6 @@ def run(sanitizer: str, arguments: list[str], *, seconds: int) -> subprocess.Com
         text=True,
         env=environment,
         timeout=seconds,
+        cwd=folder,
         check=False,
     )

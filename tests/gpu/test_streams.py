@@ -31,6 +31,7 @@ def unchecked(call: Call) -> dict[str, Any]:
 def test_nothing_waits_for_the_gpu(call: Call, cupy: Any, delay: Any) -> None:
     arrays = tuple(map(cupy.asarray, call.arrays))
     call.function(*arrays, engine="cuda", **unchecked(call))
+    cupy.cuda.Device().synchronize()  # a stream that does not block would not wait for the copies
     with cupy.cuda.Stream(non_blocking=True) as stream:
         call.function(*arrays, engine="cuda", **unchecked(call))  # the stream's memory pool is filled
         stream.synchronize()

@@ -1,0 +1,177 @@
+"""What only the double can show: where each launch and allocation goes, and that a fault in that is found.
+
+Run by ``test_on_the_double.py``, in a process in which CuPy and torch's GPU are the double.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import nullcontext
+from typing import Any
+
+import backends
+import numpy as np
+import pytest
+from compiler import nvrtc
+from emulator.build import FOLDER
+from emulator.listing import listed
+
+import upsample
+from double import cuda, memory
+from double.memory import Misuse
+from upsample.engines.cuda import device, loader
+
+cupy: Any = pytest.importorskip("cupy")
+torch: Any = pytest.importorskip("torch")
+
+VALUES = np.random.default_rng(0).standard_normal((2, 16, 6, 8)).astype("float32")
+WEIGHT = np.random.default_rng(1).standard_normal((16, 40, 4, 4)).astype("float32")
+
+
+@pytest.fixture(autouse=True)
+def fresh(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No tables are on the devices, so that each test uploads its own."""
+    monkeypatch.setattr(device, "_devices", {})
+
+
+def convolved(made: Any) -> Any:
+    return upsample.conv_transpose2d(made(VALUES), made(WEIGHT), stride=2, padding=1, engine="cuda")
+
+
+def resized(made: Any) -> Any:
+    return upsample.interpolate(made(VALUES), scale_factor=2, mode="bicubic", engine="cuda")
+
+
+def unpooled(made: Any) -> Any:
+    values, where = upsample.max_pool2d_with_indices(made(VALUES), 2, engine="cuda")
+    return upsample.max_unpool2d(values, where, 2, engine="cuda")
+
+
+CALLS = (convolved, resized, unpooled)
+
+
+def tensors(x: np.ndarray) -> Any:
+    return backends.get("torch-cuda").make(x)
+
+
+@pytest.mark.parametrize("call", CALLS, ids=lambda f: f.__name__)
+def test_cupy_calls_use_its_current_stream_and_its_pool(call: Callable[[Any], Any]) -> None:
+    with cupy.cuda.Stream(non_blocking=True) as stream, memory.recording() as events:
+        call(cupy.asarray)
+    launches = [e for e in events if e.kind == "launch"]
+    assert launches
+    assert {(e.stream, e.device) for e in launches} == {(stream.ptr, 0)}
+    assert {e.allocator for e in events if e.kind == "allocate" and e.stream == stream.ptr} == {"pool"}
+
+
+@pytest.mark.parametrize("call", CALLS, ids=lambda f: f.__name__)
+def test_torch_calls_use_its_current_stream_and_its_allocator(call: Callable[[Any], Any]) -> None:
+    stream = torch.cuda.Stream()
+    with torch.cuda.stream(stream), memory.recording() as events:
+        call(tensors)
+    launches = [e for e in events if e.kind == "launch"]
+    assert launches
+    assert {(e.stream, e.allocator) for e in launches} == {(stream.cuda_stream, "torch")}
+    assert {e.allocator for e in events if e.kind == "allocate"} <= {"torch", "direct"}
+    assert cupy.cuda.get_current_stream().ptr == 0
+
+
+@pytest.mark.parametrize("call", CALLS, ids=lambda f: f.__name__)
+def test_the_arrays_device_is_the_current_one_within(call: Callable[[Any], Any]) -> None:
+    def make(x: np.ndarray) -> Any:
+        with cupy.cuda.Device(1):
+            return cupy.asarray(x)
+
+    with memory.recording() as events:
+        result = call(make)
+    assert {e.device for e in events if e.kind == "launch"} == {1}
+    assert result.device.id == 1
+    assert cupy.cuda.Device().id == 0
+
+
+def test_the_second_call_uploads_nothing_and_waits_for_nothing() -> None:
+    x, weight = tensors(VALUES), tensors(WEIGHT)
+    upsample.conv_transpose2d(x, weight, stride=2, engine="cuda")
+    with memory.recording() as events:
+        upsample.conv_transpose2d(x, weight, stride=2, engine="cuda")
+    assert {e.kind for e in events} <= {"launch", "allocate"}
+
+
+def plant_wrong_stream(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(device, "_foreign", lambda pointer: cupy.cuda.Stream(null=True))
+
+
+def plant_wrong_pool(monkeypatch: pytest.MonkeyPatch) -> None:
+    def pool(allocator: Any) -> Any:
+        return nullcontext() if allocator is not None else cuda.using_allocator(None)
+
+    monkeypatch.setattr(cupy.cuda, "using_allocator", pool)
+
+
+def plant_numpy_array(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(device.CupyDevice, "_upload", lambda self, table: table)
+
+
+def plant_missing_synchronize(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cuda.Stream, "synchronize", lambda self: None)
+
+
+def plant_wrong_device(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cuda.Device, "__enter__", lambda self: self)
+    monkeypatch.setattr(cuda.Device, "__exit__", lambda self, *args: None)
+
+
+@pytest.mark.parametrize(
+    ("plant", "error", "says"),
+    [
+        (plant_wrong_stream, Misuse, "stream 0 reads memory that stream"),
+        (plant_wrong_pool, Misuse, "memory of CuPy's pool"),
+        (plant_numpy_array, TypeError, r"Unsupported type <class 'numpy\.ndarray'>"),
+        (plant_missing_synchronize, Misuse, "and nothing waited"),
+    ],
+    ids=lambda f: getattr(f, "__name__", ""),
+)
+def test_planted_faults_are_found(plant: Any, error: type[Exception], says: str) -> None:
+    x, weight = tensors(VALUES), tensors(WEIGHT)
+    with torch.cuda.stream(torch.cuda.Stream()), pytest.MonkeyPatch.context() as patch:
+        plant(patch)
+        with pytest.raises(error, match=says):
+            upsample.conv_transpose2d(x, weight, stride=2, engine="cuda")
+
+
+def test_a_forgotten_device_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    with cupy.cuda.Device(1):
+        x = cupy.asarray(VALUES)
+    plant_wrong_device(monkeypatch)
+    with pytest.raises(Misuse, match=r"of device [01], and the current one is [01]"):
+        upsample.interpolate(x, scale_factor=2, mode="bicubic", engine="cuda")
+
+
+@pytest.mark.parametrize("file", sorted(path.stem for path in FOLDER.glob("*.cu")))
+def test_what_the_loader_hands_to_cupy_compiles(file: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The very text and options that `RawModule` is given, by the real NVRTC."""
+    version = next((v for v in reversed(nvrtc.VERSIONS) if nvrtc.missing(v) is None), None)
+    if version is None:
+        pytest.skip(str(nvrtc.missing("13")))
+    compiled = list[str]()
+
+    def really(code: str, entry: str, options: tuple[str, ...]) -> None:
+        assert nvrtc.compiled_with(code, file, options, version=version, arch="sm_90").cubin.count(entry.encode())
+        compiled.append(entry)
+
+    monkeypatch.setattr(cuda, "compile_really", really)
+    loader.function.cache_clear()
+    kernel = listed(file)[0]
+    assert loader.function(kernel, 0) is loader.function(kernel, 0)
+    assert compiled == [kernel.entry]
+    loader.function.cache_clear()
+
+
+def test_cupy_refuses_what_cupy_refuses() -> None:
+    x = cupy.asarray(VALUES)
+    with pytest.raises(TypeError, match="Implicit conversion"):
+        np.asarray(x)
+    with pytest.raises(TypeError, match="Unsupported type"):
+        x + VALUES
+    with pytest.raises(TypeError, match="can't convert cuda:0"):
+        tensors(VALUES).numpy()
