@@ -16,6 +16,7 @@ from typing import Any, Protocol, TypeAlias, TypeVar, cast, runtime_checkable
 import numpy as np
 
 from upsample.copies import converted, copy, duplicate
+from upsample.dask_arrays import leading
 from upsample.errors import Raw, bad_type, bad_value, missing_package
 from upsample.overlap import is_plainly_apart, may_overlap, overlaps_itself
 
@@ -105,7 +106,7 @@ def namespace(op: str, arrays: dict[str, object]) -> ModuleType:
     """
     if all(type(x) is np.ndarray for x in arrays.values()):
         return np
-    found = {name: _namespace_of(op, name, x) for name, x in arrays.items()}
+    found = {name: _namespace_of(op, name, x) for name, x in leading(op, arrays).items()}
     first, *others = found
     for name in others:
         if found[name] is not found[first]:

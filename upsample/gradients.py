@@ -12,6 +12,7 @@ import numpy as np
 
 from upsample import arrays
 from upsample.autograd.tape import DIFFERENTIABLE, Tape, recording
+from upsample.dask_arrays import beside
 from upsample.errors import Raw, bad_type, bad_value
 
 __all__ = ["vjp"]
@@ -192,7 +193,7 @@ def _checked(op: str, xp: ModuleType, grad: Any, result: Any) -> Any:
     name, made = arrays.dtype_name(grad), arrays.dtype_name(result)
     if name not in DIFFERENTIABLE or (name in arrays.COMPLEX and made not in arrays.COMPLEX):
         raise bad_type(op, "grad_output", Raw(f"<dtype {name}>"), f"the output is {made}", "pass that dtype")
-    return arrays.astype(xp, grad, result.dtype)
+    return arrays.astype(xp, beside(grad, result), result.dtype)
 
 
 def _finished(xp: ModuleType, grad: Any, x: Any) -> Any:

@@ -120,13 +120,13 @@ def test_gradient_of_unpooling(engine: str, plan: UnpoolPlan, dtype: str, seed: 
     rng = np.random.default_rng(seed)
     where = indices_of("own", plan, rng, 2)
     y = values(rng, (2, *plan.large_shape), dtype)
-    whole = run("gather", plan, engine, y, where)
+    whole = run("unpool.backward", plan, engine, y, where)
     for cells in boxes(plan.small_shape, rng):
         positions = tuple(axis.needs(*c) for axis, c in zip(plan.axes, cells, strict=True))
         meeting = _cells(plan, positions)
         wider = tuple((min(c[0], m[0]), max(c[1], m[1])) for c, m in zip(cells, meeting, strict=True))
         part = part_of(plan, wider, positions, (0,))
-        made = run("gather", part, engine, cut(y, positions), cut(where, wider))
+        made = run("unpool.backward", part, engine, cut(y, positions), cut(where, wider))
         inner = tuple((c[0] - w[0], c[1] - w[0]) for c, w in zip(cells, wider, strict=True))
         assert cut(made, inner).tobytes() == cut(whole, cells).tobytes(), (cells, wider, positions)
 

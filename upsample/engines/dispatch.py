@@ -21,6 +21,7 @@ import numpy as np
 from upsample.arrays import Array
 from upsample.engines.cpu import support as cpu
 from upsample.engines.cuda import support as cuda
+from upsample.engines.dask import support as dask
 from upsample.errors import bad_type, bad_value
 
 if TYPE_CHECKING:
@@ -82,6 +83,7 @@ def _as_it_is(run: Callable[..., Any], _x: Array) -> Callable[..., Any]:
 ENGINES: tuple[Engine, ...] = (
     Engine("cuda", "upsample.engines.cuda", cuda.supports, cuda.unusable, _as_it_is),
     Engine("cpu", "upsample.engines.cpu", cpu.supports, cpu.unusable, cpu.adapted),
+    Engine("dask", "upsample.engines.dask", dask.supports, dask.unusable, _as_it_is),
     Engine("portable", "upsample.engines.portable", _anything, _always, _as_it_is),
 )
 _BY_NAME: Mapping[str, Engine] = MappingProxyType({engine.name: engine for engine in ENGINES})

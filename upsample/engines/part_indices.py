@@ -33,6 +33,11 @@ def localised(xp: ModuleType, plan: UnpoolPlan, where: Any, names: tuple[str, st
             raise_bad(plan, _on_host(where), names)
     if plan.local_indices:
         return replace(plan, within=None, check_indices=False), where
+    if plan.has_whole_planes:  # an index may lie outside of its own window, because all cells are at hand
+        if plan.check_indices and plan.duplicates == "error":
+            check_twice(plan, _on_host(where), _on_host(where), names)
+            return replace(plan, within=None, duplicates="last"), where
+        return replace(plan, within=None), where
     target, own = _targets(xp, plan, where)
     if plan.check_indices and not plan.trusted and not arrays.all_true(xp.all(own)):
         raise_bad(plan, _on_host(where), names)

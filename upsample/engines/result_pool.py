@@ -13,11 +13,14 @@ import mmap
 import os
 import sys
 import tracemalloc
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any
 
 import numpy as np
 
-__all__ = ["LEAST", "empty", "keeps", "reused"]
+__all__ = ["LEAST", "empty", "keeps", "reused", "unused"]
 
 _A = np.ndarray[Any, Any]
 
@@ -53,10 +56,25 @@ def keeps() -> int:
     return (int(told) if told.isdecimal() else _KEPT_MIB) << 20 if _POSSIBLE else 0
 
 
+_unused: ContextVar[bool] = ContextVar("upsample_result_pool_unused", default=False)
+
+
+@contextmanager
+def unused() -> Iterator[None]:
+    """Within this block, results lie in memory of their own, which the system has back as soon as they are gone."""
+    token = _unused.set(True)
+    try:
+        yield
+    finally:
+        _unused.reset(token)
+
+
 def empty(shape: tuple[int, ...], dtype: Any) -> _A:
     """Make an uninitialised array, like ``np.empty``."""
     size = math.prod(shape) * np.dtype(dtype).itemsize
-    if size < LEAST or size > keeps() or tracemalloc.is_tracing():  # which is told of memory that NumPy asks for
+    if (
+        size < LEAST or _unused.get() or size > keeps() or tracemalloc.is_tracing()
+    ):  # which is told of memory that NumPy asks for
         return np.empty(shape, dtype)
     whole = -(-size // _HUGE) * _HUGE
     old = _taken(whole)

@@ -315,6 +315,11 @@ class UnpoolPlan:
     within: PlanePart | None = None
 
     @property
+    def has_whole_planes(self) -> bool:
+        """Whether the result has whole planes, wherever its cells lie on the leading axes."""
+        return self.within is None or self.within.plane == self.large_shape
+
+    @property
     def windows(self) -> tuple[WindowAxis, ...]:
         """The axes, none of which is adaptive."""
         return tuple(axis for axis in self.axes if isinstance(axis, WindowAxis))

@@ -75,7 +75,7 @@ def _targets(where: _A, row0: int, row1: int, grid: _A, positions: int, target: 
 
 def localised(plan: UnpoolPlan, where: _A, names: tuple[str, str]) -> tuple[UnpoolPlan, _A]:
     """Do as `upsample.engines.part_indices.localised`."""
-    if plan.local_indices:
+    if plan.local_indices or plan.has_whole_planes:
         return part_indices.localised(np, plan, where, names)
     within = plan.within
     assert within is not None

@@ -1,0 +1,196 @@
+"""Arrays of tasks: keys, names, chunks, and what a task runs."""
+
+from __future__ import annotations
+
+import itertools
+import math
+import threading
+from collections.abc import Callable, Hashable, Sequence
+from contextlib import ExitStack
+from typing import Any, TypeAlias
+
+import dask
+import dask.array as da
+import numpy as np
+from dask._task_spec import Task, TaskRef
+from dask.array.utils import meta_from_array
+from dask.base import tokenize
+from dask.highlevelgraph import HighLevelGraph
+from dask.utils import parse_bytes
+
+from upsample import arrays
+from upsample.engines import dispatch, result_pool
+from upsample.engines.dask.slabs import Layout, Source, assemble
+from upsample.engines.thread_count import num_threads
+from upsample.plans.window import Range
+
+__all__ = [
+    "Ranges",
+    "as_dask",
+    "bounds",
+    "chunked",
+    "even",
+    "everything",
+    "lazily",
+    "one_chunk",
+    "out_chunks",
+    "run_op",
+]
+
+Ranges: TypeAlias = tuple[Range, ...]
+_Chunks: TypeAlias = tuple[tuple[int, ...], ...]
+_PlanChunk: TypeAlias = Callable[[Ranges], tuple[tuple[Any, ...], tuple[Ranges, ...] | None]]
+
+_SHRUNK = 8
+"""Blocks of the input that a chunk of a result which shrinks is made of, about, at most."""
+
+
+def bounds(chunks: Sequence[int]) -> list[Range]:
+    """Return where each chunk of an axis begins and ends."""
+    return list(itertools.pairwise([0, *itertools.accumulate(chunks)]))
+
+
+def even(size: int, chunk: float) -> tuple[int, ...]:
+    """Cut an axis into chunks of one size, the last one the rest."""
+    each = max(1, min(int(chunk), size))
+    rest = size % each
+    return (each,) * (size // each) + ((rest,) if rest else ()) or (0,)
+
+
+def out_chunks(x: Any, shape: tuple[int, ...], changed: set[int]) -> _Chunks:
+    """Return the chunks of a result: along `changed` axes even and as large as the largest of `x`, elsewhere its own.
+
+    Smaller if one would be made of many chunks of `x`, or be larger than Dask's ``array.chunk-size``.
+    """
+    shrunk = [axis for axis in changed if shape[axis] < x.shape[axis] and len(x.chunks[axis]) > 1]
+    most = _SHRUNK ** (1 / max(len(shrunk), 1))
+    sizes = {}
+    for axis in changed:
+        chunks, n = x.chunks[axis], shape[axis]
+        ratio = min(1.0, most * n / max(x.shape[axis], 1))
+        sizes[axis] = n if len(chunks) == 1 else max(1, int(max(chunks) * ratio))
+    limit = parse_bytes(dask.config.get("array.chunk-size"))
+    others = math.prod(max(c, default=1) for axis, c in enumerate(x.chunks) if axis not in changed)
+    while others * math.prod(sizes.values()) * x.dtype.itemsize > limit and max(sizes.values(), default=1) > 1:
+        largest = max(sizes, key=lambda axis: sizes[axis])
+        sizes[largest] = -(-sizes[largest] // 2)
+    return tuple(even(shape[a], sizes[a]) if a in changed else c for a, c in enumerate(x.chunks))
+
+
+def as_dask(x: Any, chunks: Any) -> Any:
+    """Return an array in these chunks, as Dask arrays take NumPy arrays along."""
+    return x.rechunk(chunks) if isinstance(x, da.Array) else da.from_array(x, chunks=chunks)
+
+
+def one_chunk(x: Any) -> Any:
+    """Return a weight as a Dask array of one chunk, which all tasks share."""
+    return as_dask(x, -1)
+
+
+def everything(x: Any) -> Ranges:
+    """Return the ranges that are all of an array."""
+    return tuple((0, n) for n in x.shape)
+
+
+def chunked(
+    op: str, inputs: Sequence[Any], chunks: _Chunks, dtype: Any, plan_chunk: _PlanChunk, token: object, outputs: int
+) -> Any:
+    """Return the array whose chunks are made by one task each; several such arrays for several `outputs`.
+
+    Parameters
+    ----------
+    op : str
+        Names the tasks.
+    inputs : sequence of Dask arrays
+        What slabs are taken of.
+    chunks : tuple
+        Of the result.
+    dtype : dtype
+        Of the first result; others are indices.
+    plan_chunk : callable
+        Takes the ranges of a chunk; returns what the task runs (a function and its first arguments), and the ranges of
+        each input, or None if it needs none, and is zero.
+    token : object
+        What else the result depends on; its text must be the same in each process.
+    outputs : int
+        Arrays that a task makes.
+    """
+    sources = [Source(x) for x in inputs]
+    name = f"{op}-{tokenize(op, [x.name for x in inputs], chunks, repr(token), str(dtype), outputs)}"
+    like = meta_from_array(inputs[0], ndim=len(chunks), dtype=dtype)
+    graph: dict[Hashable, Any] = {}
+    for place in itertools.product(*(list(enumerate(bounds(c))) for c in chunks)):
+        key, ranges = (name, *(p[0] for p in place)), tuple(p[1] for p in place)
+        shape = tuple(end - begin for begin, end in ranges)
+        job, needed = ((), None) if 0 in shape else plan_chunk(ranges)
+        if needed is None:
+            graph[key] = Task(key, _zeros, shape, np.dtype(dtype).str if outputs == 1 else dtype, like, outputs)
+            continue
+        layouts, refs = [], []
+        for source, wanted in zip(sources, needed, strict=True):
+            layout, blocks = source.slab(wanted, graph, name)
+            layouts.append(layout)
+            refs += blocks
+        graph[key] = Task(key, _run_chunk, job, tuple(layouts), *refs)
+    made = lazily(graph, name, chunks, like, inputs)
+    if outputs == 1:
+        return made
+    kinds = (like, meta_from_array(like, dtype=np.int64))
+    return tuple(_picked(made, name, number, chunks, kind) for number, kind in enumerate(kinds))
+
+
+def _picked(made: Any, of: str, number: int, chunks: _Chunks, like: Any) -> Any:
+    """Return one of several results that the same tasks make."""
+    name = f"{of}-{number}"
+    places = itertools.product(*(range(len(c)) for c in chunks))
+    graph: dict[Hashable, Any] = {(name, *at): Task((name, *at), _pick, TaskRef((of, *at)), number) for at in places}
+    return lazily(graph, name, chunks, like, [made])
+
+
+def lazily(graph: dict[Hashable, Any], name: str, chunks: _Chunks, like: Any, inputs: Sequence[Any]) -> Any:
+    """Return the array of a graph, in either system of Dask's.
+
+    Under ``array.query-planning`` the graphs of all inputs become part of one expression.
+    """
+    if not getattr(da, "ARRAY_EXPR_ENABLED", False):
+        return da.Array(HighLevelGraph.from_collections(name, graph, dependencies=inputs), name, chunks, meta=like)
+    from dask._collections import new_collection
+    from dask.array._array_expr._io import FromGraph
+
+    layer = {key: task for x in inputs for key, task in dict(x.__dask_graph__()).items()} | graph
+    keys = [(name, *at) for at in itertools.product(*(range(len(c)) for c in chunks))]
+    return new_collection(FromGraph(layer, like, chunks, keys, name))
+
+
+def _zeros(shape: tuple[int, ...], dtype: Any, like: Any, outputs: int) -> Any:
+    zeros = np.zeros_like(like, shape=shape, dtype=dtype)
+    return zeros if outputs == 1 else (zeros, np.zeros_like(like, shape=shape, dtype=np.int64))
+
+
+def _pick(results: tuple[Any, ...], number: int) -> Any:
+    return results[number]
+
+
+def _run_chunk(job: tuple[Any, ...], layouts: tuple[Layout, ...], *blocks: Any) -> Any:
+    """Assemble the slabs of a chunk and run its job on them: what a task does.
+
+    Beside other tasks it uses one thread, and no memory that is kept for the next result: the scheduler spreads tasks
+    over cores, and measures what they leave behind.
+    """
+    slabs, at = [], 0
+    for layout in layouts:
+        count = math.prod(map(len, layout))
+        slabs.append(assemble(layout, blocks[at : at + count]))
+        at += count
+    make, *given = job
+    with ExitStack() as stack:
+        if threading.current_thread() is not threading.main_thread():
+            stack.enter_context(num_threads(1))
+        stack.enter_context(result_pool.unused())
+        return make(*given, *slabs)
+
+
+def run_op(task: str, plan: Any, x: Any, *rest: Any) -> Any:
+    """Run an op on a block by the fastest engine that can."""
+    xp = np if isinstance(x, np.ndarray) else arrays.namespace(task, {"block": x})
+    return dispatch.choose(task, task, plan, x, None)(xp, plan, x, *rest)
