@@ -5,6 +5,7 @@
 """
 
 from upsample import chainer, nn
+from upsample.comparison import compare
 from upsample.engines.dispatch import explain
 from upsample.engines.thread_count import get_num_threads, num_threads, set_num_threads
 from upsample.functional import *  # noqa: F403
@@ -16,6 +17,7 @@ __version__ = "0.1.0.dev0"
 
 __all__ = [
     "chainer",
+    "compare",
     "explain",
     "get_num_threads",
     "nn",

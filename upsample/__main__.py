@@ -1,4 +1,4 @@
-"""The command line: ``upsample demo``, ``upsample bench`` and ``upsample info``."""
+"""The command line: ``upsample demo``, ``upsample compare``, ``upsample bench`` and ``upsample info``."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from upsample.engines.dispatch import ENGINES
 __all__ = ["main"]
 
 _EXTRA = {"rich": "rich", "PIL": "Pillow", "matplotlib": "matplotlib", "skimage": "scikit-image"}
-"""What only the demo needs: module and package."""
+"""What only the demo and a comparison need: module and package."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -47,6 +47,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         return info()
     if given.command == "bench":
         return _bench(given)
+    if given.command == "compare":
+        return _compare(given)
     if given.image is not None and os.path.realpath(given.image) == os.path.realpath(given.output):
         print(f"upsample demo: --output {given.output} would overwrite the image", file=sys.stderr)
         return 2
@@ -67,6 +69,15 @@ def _parser() -> argparse.ArgumentParser:
     demo.add_argument("--output", default="gallery.png", metavar="PNG", help="where the gallery goes (%(default)s)")
     engines = [engine.name for engine in ENGINES]
     demo.add_argument("--engine", choices=engines, help="force an engine (default: the best)")
+    about = "resize an image as two libraries do it, and say where the results differ"
+    compare = commands.add_parser("compare", help=about, description=about[0].upper() + about[1:] + ".")
+    compare.add_argument("a", metavar="A", help="a library and its method, such as pillow:bicubic or torch:area")
+    compare.add_argument("b", metavar="B", help="another; any unknown name prints all that there are")
+    compare.add_argument(
+        "image", nargs="?", metavar="IMAGE", help="an image file (default: a photograph of scikit-image's)"
+    )
+    compare.add_argument("--size", type=_size, default=(224, 224), metavar="WxH", help="of the result (224x224)")
+    compare.add_argument("--output", metavar="PNG", help="draw both results and their difference there")
     about = "measure this machine, CPU or GPU, beside the libraries that are installed"
     bench = commands.add_parser("bench", help=about, description=about[0].upper() + about[1:] + ".")
     bench.add_argument("-k", metavar="WORDS", help='only the cases with all these words, such as "resize uint8"')
@@ -90,10 +101,27 @@ def _count(text: str) -> int:
     return int(text)
 
 
+def _size(text: str) -> tuple[int, int]:
+    """A width and a height."""
+    width, _, height = text.partition("x")
+    if not (width.isdecimal() and height.isdecimal() and int(width) and int(height)):
+        raise argparse.ArgumentTypeError(f"{text!r} is no size: pass width and height, such as 224x224")
+    return int(width), int(height)
+
+
 def _bench(given: argparse.Namespace) -> int:
     from upsample.command_line.bench.command import Wish, bench
 
     return bench(Wish(given.k, given.device, given.engine, given.threads, given.quick, given.json, given.plot))
+
+
+def _compare(given: argparse.Namespace) -> int:
+    try:
+        from upsample.command_line.compare import run
+
+        return run(given.a, given.b, given.image, given.size, given.output)
+    except ModuleNotFoundError as error:
+        return _missing("compare", error)
 
 
 def _demo(given: argparse.Namespace) -> int:
@@ -102,11 +130,16 @@ def _demo(given: argparse.Namespace) -> int:
 
         return demo(given.image, given.output, given.engine)
     except ModuleNotFoundError as error:
-        missing = _EXTRA.get((error.name or "").partition(".")[0])
-        if missing is None:
-            raise
-        print(f'upsample demo needs {missing}: pip install "upsample[demo]"', file=sys.stderr)
-        return 2
+        return _missing("demo", error)
+
+
+def _missing(command: str, error: ModuleNotFoundError) -> int:
+    """Say which package a command lacks; another module that is missing is an error of ours."""
+    missing = _EXTRA.get((error.name or "").partition(".")[0])
+    if missing is None:
+        raise error
+    print(f'upsample {command} needs {missing}: pip install "upsample[demo]"', file=sys.stderr)
+    return 2
 
 
 if __name__ == "__main__":

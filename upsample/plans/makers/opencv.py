@@ -139,6 +139,7 @@ def cubic(in_size: int, out_size: int, output: Ints, scale: float, bits: int) ->
     return clamped(whole[:, None] + np.arange(-1, 3), _quantised(weight, bits), in_size - 1)
 
 
+@np.errstate(divide="ignore", invalid="ignore", under="ignore")  # a sample at the centre weighs 1e30 before division
 def lanczos4(in_size: int, out_size: int, output: Ints, scale: float, bits: int) -> Taps:
     """INTER_LANCZOS4, eight taps."""
     whole, t = _centres(output, scale)
@@ -150,8 +151,7 @@ def lanczos4(in_size: int, out_size: int, output: Ints, scale: float, bits: int)
     for k, (p, q) in enumerate(turns):
         distance = (t + _F(3) - _F(k)).astype(np.float32)
         y = -distance.astype(np.float64) * np.pi * 0.25
-        with np.errstate(divide="ignore", invalid="ignore"):
-            value = (p * sine + q * cosine) / (y * y)
+        value = (p * sine + q * cosine) / (y * y)
         weight[:, k] = np.where(np.abs(distance) < 1e-6, 1e30, value)
     total = np.zeros(len(output), dtype=np.float32)
     for column in weight.T:
