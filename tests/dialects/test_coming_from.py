@@ -8,7 +8,10 @@ import numpy as np
 import pytest
 
 import upsample
+from upsample import opencv, pillow
 
+DRAWN = 150
+"""Sizes of a comparison."""
 SIZES = [(34, 46), (25, 30), (9, 11), (51, 23)]
 PHOTO = np.random.default_rng(0).random((17, 23, 3), dtype=np.float32)
 BYTES = np.random.default_rng(1).integers(0, 256, (17, 23, 3), dtype=np.uint8)
@@ -29,54 +32,101 @@ def off(got: np.ndarray, want: np.ndarray) -> float:
     return float(np.abs(got.astype(np.float64) - want.astype(np.float64)).max())
 
 
-@pytest.mark.parametrize("size", SIZES)
-def test_opencv(size: tuple[int, int]) -> None:
-    cv2 = library("cv2")
-
-    def theirs(image: np.ndarray, how: int) -> np.ndarray:
-        return cv2.resize(image, size[::-1], interpolation=how)
-
-    assert off(resized(PHOTO, size), theirs(PHOTO, cv2.INTER_LINEAR)) <= ROUNDING
-    assert off(resized(BYTES, size), theirs(BYTES, cv2.INTER_LINEAR)) <= 1
-    assert off(resized(PHOTO, size, mode="cubic"), theirs(PHOTO, cv2.INTER_CUBIC)) <= ROUNDING
-    calm = BYTES // 4 + 96  # nothing is clamped
-    assert off(resized(calm, size, mode="cubic"), theirs(calm, cv2.INTER_CUBIC)) <= 2
-    for mode, how in (("nearest", cv2.INTER_NEAREST), ("nearest-exact", cv2.INTER_NEAREST_EXACT)):
-        for image in (PHOTO, BYTES):
-            assert off(resized(image, size, mode=mode), theirs(image, how)) == 0
-    assert off(resized(PHOTO, size, mode="lanczos"), theirs(PHOTO, cv2.INTER_LANCZOS4)) > 0.01
+def sizes(seed: int) -> list[tuple[tuple[int, int], tuple[int, int]]]:
+    """Draw sizes before and after, many of them tall or wide."""
+    rng = np.random.default_rng(seed)
+    drawn = []
+    for _ in range(DRAWN):
+        before, after = rng.integers(2, 70, 2), rng.integers(2, 70, 2)
+        if rng.random() < 0.5:
+            before[rng.integers(2)] *= 4
+        drawn.append((tuple(map(int, before)), tuple(map(int, after))))
+    return drawn
 
 
-def test_opencv_area_and_clamping() -> None:
-    cv2 = library("cv2")
+def image(size: tuple[int, int], dtype: str = "uint8") -> np.ndarray:
+    rng = np.random.default_rng(size)
+    return (
+        rng.integers(0, 256, (*size, 3), dtype=np.uint8) if dtype == "uint8" else rng.random((*size, 3)).astype(dtype)
+    )
+
+
+@pytest.fixture
+def cv2() -> Any:
+    module = library("cv2")
+    used = module.ipp.useIPP()
+    module.ipp.setUseIPP(False)
+    yield module
+    module.ipp.setUseIPP(used)
+
+
+def test_opencv_dialect(cv2: Any) -> None:
+    exact = (cv2.INTER_NEAREST, cv2.INTER_NEAREST_EXACT, cv2.INTER_LINEAR_EXACT, cv2.INTER_LINEAR, cv2.INTER_LANCZOS4)
+    for before, after in sizes(0):
+        for how in (*exact, cv2.INTER_CUBIC, cv2.INTER_AREA):
+            theirs = cv2.resize(image(before), after[::-1], interpolation=how)
+            got = opencv.resize(image(before), after[::-1], interpolation=how, version=cv2.__version__)
+            assert off(got, theirs) <= (0 if how in exact else 1), (before, after, how)
+
+
+def test_opencv_natively(cv2: Any) -> None:
+    other = {"nearest": 0, "nearest-exact": 0}
+    for before, after in sizes(1):
+        x = image(before, "float32")
+        assert off(resized(x, after), cv2.resize(x, after[::-1])) <= 1e-4  # its coordinates are float32
+        assert off(resized(image(before), after), cv2.resize(image(before), after[::-1])) <= 1 or is_half(before, after)
+        for mode, how in (("nearest", cv2.INTER_NEAREST), ("nearest-exact", cv2.INTER_NEAREST_EXACT)):
+            theirs = cv2.resize(image(before), after[::-1], interpolation=how)
+            other[mode] += off(resized(image(before), after, mode=mode), theirs) > 0
+    assert 0 < other["nearest"] <= DRAWN // 8
+    assert DRAWN // 8 < other["nearest-exact"] < DRAWN // 2
+
+
+def is_half(before: tuple[int, int], after: tuple[int, int]) -> bool:
+    """Whether OpenCV takes means instead."""
+    return before == (2 * after[0], 2 * after[1])
+
+
+def test_opencv_area_and_lanczos(cv2: Any) -> None:
     whole = WHOLE.astype(np.float32)
     assert off(resized(whole, (8, 8), mode="area"), cv2.resize(whole, (8, 8), interpolation=cv2.INTER_AREA)) <= ROUNDING
     assert off(resized(PHOTO, (9, 11), mode="area"), cv2.resize(PHOTO, (11, 9), interpolation=cv2.INTER_AREA)) > 0.1
-    assert off(resized(BYTES, (34, 46), mode="cubic"), cv2.resize(BYTES, (46, 34), interpolation=cv2.INTER_CUBIC)) > 4
+    theirs = cv2.resize(PHOTO, (30, 25), interpolation=cv2.INTER_LANCZOS4)
+    assert off(resized(PHOTO, (25, 30), mode="lanczos"), theirs) > 0.01
 
 
-@pytest.mark.parametrize("size", SIZES)
-@pytest.mark.parametrize(
-    ("name", "options"),
-    [
-        ("BILINEAR", {}),
-        ("BICUBIC", {"mode": "cubic", "cubic_coeff": -0.5}),
-        ("LANCZOS", {"mode": "lanczos"}),
-    ],
-)
-def test_pillow(size: tuple[int, int], name: str, options: dict[str, Any]) -> None:
-    image = library("PIL.Image")
-    how, plane = image.Resampling[name], np.ascontiguousarray(PHOTO[..., 0])
-    for x, allowed in ((BYTES, 1), (plane, ROUNDING)):
-        theirs = np.asarray(image.fromarray(x).resize(size[::-1], how))
-        assert off(resized(x, size, antialias=True, **options), theirs) <= allowed
+FILTERS = {"BILINEAR": {}, "BICUBIC": {"mode": "cubic", "cubic_coeff": -0.5}, "LANCZOS": {"mode": "lanczos"}}
 
 
-@pytest.mark.parametrize("size", SIZES)
-def test_pillow_nearest(size: tuple[int, int]) -> None:
-    image = library("PIL.Image")
-    theirs = np.asarray(image.fromarray(BYTES).resize(size[::-1], image.Resampling.NEAREST))
-    assert off(resized(BYTES, size, mode="nearest-exact"), theirs) == 0
+def test_pillow_dialect() -> None:
+    pil = library("PIL.Image")
+    version = library("PIL").__version__
+    for before, after in sizes(2):
+        for how in ("NEAREST", "BOX", *FILTERS, "HAMMING"):
+            theirs = np.asarray(pil.fromarray(image(before)).resize(after[::-1], pil.Resampling[how]))
+            got = pillow.resize(image(before), after[::-1], pillow.Resampling[how], version=version)
+            assert off(got, theirs) == 0, (before, after, how)
+
+
+def test_pillow_natively() -> None:
+    pil = library("PIL.Image")
+    version = int(library("PIL").__version__.partition(".")[0])
+    other, largest = 0, 0.0
+    for before, after in sizes(3):
+        x = image(before)
+        columns_first = version >= 13 and 0 < before[0] - after[0] > 2 * (before[1] - after[1])
+        for how, options in FILTERS.items():
+            theirs = np.asarray(pil.fromarray(x).resize(after[::-1], pil.Resampling[how]))
+            found = off(resized(x, after, antialias=True, **options), theirs)
+            assert found <= (46 if columns_first else 3), (before, after, how)
+            largest = max(largest, found)
+        theirs = np.asarray(pil.fromarray(x).resize(after[::-1], pil.Resampling.NEAREST))
+        other += off(resized(x, after, mode="nearest-exact"), theirs) > 0
+    assert DRAWN // 8 < other < DRAWN // 2
+    assert largest > 3 or version < 13
+    plane = np.ascontiguousarray(PHOTO[..., 0])
+    theirs = np.asarray(pil.fromarray(plane).resize((46, 34), pil.Resampling.BICUBIC))
+    assert off(resized(plane, (34, 46), antialias=True, **FILTERS["BICUBIC"]), theirs) <= ROUNDING
 
 
 @pytest.mark.parametrize("size", SIZES)
