@@ -13,13 +13,17 @@ constexpr bool WHOLE<int> = true;
 template <>
 constexpr bool WHOLE<int64> = true;
 
-// The end of one axis' sum. Bytes are summed in integers, with weights that are multiples of 2**-shift, and each axis
-// rounds half up and clamps, as torch does (aten/src/ATen/native/cpu/UpSampleKernel.cpp); a float stays as it is.
+// The end of one axis' sum. Bytes are summed in integers, with weights that are multiples of a power of two; `how` is
+// upsample.plans.taps.settling: by how many places to shift, and 256 times a kind. A float stays as it is.
+constexpr int BETWEEN = 1;  // a 16-bit number between two axes; else a byte
+constexpr int TO_EVEN = 2;  // a byte, ties to even; else ties up, as torch does
 template <typename Acc>
-DEVICE Acc settled(Acc total, int shift) {
+DEVICE Acc settled(Acc total, int how) {
   if constexpr (WHOLE<Acc>) {
-    const Acc rounded = (total + (static_cast<Acc>(1) << shift >> 1)) >> shift;
-    return lesser<Acc>(greater<Acc>(rounded, 0), 255);
+    const int shift = how & 255, kind = how >> 8;
+    const Acc half = (static_cast<Acc>(1) << shift >> 1) - (kind == TO_EVEN ? 1 - (total >> shift & 1) : 0);
+    const Acc rounded = (total + half) >> shift;
+    return lesser<Acc>(greater<Acc>(rounded, kind == BETWEEN ? -32768 : 0), kind == BETWEEN ? 32767 : 255);
   } else {
     return total;
   }

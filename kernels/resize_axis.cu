@@ -19,7 +19,7 @@ struct Rows {
   int64 rows, in_size, out_size;
   int64 tap_step, output_step;  // of the weights
   int lanes_log, across_log;    // threads that share an output, outputs side by side: powers of two
-  int chunk, shift;
+  int chunk, shift;  // of bytes, see `settled`
 };
 
 // One place in 32 is left free, so that neighbours two, four … 32 samples apart lie in different banks.

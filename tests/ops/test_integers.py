@@ -139,6 +139,77 @@ def test_no_bias() -> None:
     assert abs(x.mean() - mean) < 0.2  # rounded up, or after each axis, it is 0.6 or 2.4
 
 
+BYTES = [
+    # shape, size, axes: no axis grows
+    ((64, 48, 3), (32, 24), (0, 1)),
+    ((40, 33, 3), (23, 33), (0, 1)),
+    ((3, 64, 80), (31, 77), (1, 2)),
+    ((2, 37, 40, 20), (17, 11), (1, 2)),
+    ((70, 200), (7, 9), (0, 1)),
+    ((33, 50), (20,), (0,)),
+    ((33, 50), (20,), (1,)),
+    ((9, 12, 14), (4, 12, 5), (0, 1, 2)),
+    ((6, 5, 4, 8), (3, 3, 2, 7), (0, 1, 2, 3)),
+]
+
+
+def black_and_white(*shape: int) -> np.ndarray:
+    """Bytes, half of them at the ends, where weights overshoot."""
+    x = numbers("uint8", *shape)
+    x.flat[::2] = np.random.default_rng(1).choice(np.asarray([0, 255], dtype=np.uint8), x[...].flat[::2].size)
+    return x
+
+
+@pytest.mark.parametrize("mode", ["linear", "cubic", "lanczos", "area", ("nearest", "cubic")], ids=str)
+@pytest.mark.parametrize("antialias", [False, True])
+def test_bytes_that_shrink_are_rounded_once(engine: str, mode: Any, antialias: bool) -> None:
+    if antialias and ("area" in mode or not isinstance(mode, str)):
+        pytest.skip("no antialias")
+    for shape, size, axes in BYTES:
+        if not isinstance(mode, str) and len(axes) != 2:
+            continue
+        x = black_and_white(*shape)
+        got = upsample.resize(x, size, axes=axes, mode=mode, antialias=antialias, engine=engine)
+        want = upsample.resize(x.astype(float), size, axes=axes, mode=mode, antialias=antialias, engine="portable")
+        assert got.dtype == np.uint8
+        assert np.abs(got - np.clip(want, 0, 255)).max() <= 0.55
+        same = upsample.resize(x, size, axes=axes, mode=mode, antialias=antialias, engine="portable")
+        np.testing.assert_array_equal(got, same)
+
+
+@pytest.mark.parametrize(("shape", "size"), SIZES)
+def test_bytes_in_mode_area(engine: str, shape: Any, size: Any) -> None:
+    """Weights that are powers of two are exact, and so are ties; others miss them by less than a thirtieth."""
+    x = numbers("uint8", *shape)
+    got = upsample.resize(x, size, mode="area", engine=engine)
+    want = exact(x, (area(shape[0], size[0]), area(shape[1], size[1])), round, each_axis=False)
+    off = np.abs(got.astype(int) - want)
+    assert off.max() <= 1
+    if all(n % o == 0 and n // o in (1, 2, 4) for n, o in zip(shape, size, strict=True)):
+        assert off.max() == 0
+
+
+def test_no_bias_in_bytes(engine: str) -> None:
+    for mode in ("area", "linear"):
+        x = noise(128, 128, dtype="uint8")
+        mean = x.mean()
+        for _ in range(4):
+            x = upsample.resize(x, scale=0.5, mode=mode, engine=engine)
+        assert abs(x.mean() - mean) < 0.3  # after each axis, ties up, it is 2
+
+
+def test_bytes_with_large_weights(engine: str) -> None:
+    """Keys' a of 40, or four axes of lanczos: 16-bit numbers would not hold what is between the axes."""
+    x = black_and_white(12, 13)
+    got = upsample.resize(x, (7, 9), mode="cubic", cubic_coeff=-40.0, engine=engine)
+    want = upsample.resize(x.astype(float), (7, 9), mode="cubic", cubic_coeff=-40.0, engine="portable")
+    assert np.abs(got - np.clip(want, 0, 255)).max() <= 0.5001
+    x = black_and_white(6, 7, 8, 9)
+    got = upsample.resize(x, (5, 6, 7, 8), mode="lanczos", engine=engine)
+    want = upsample.resize(x.astype(float), (5, 6, 7, 8), mode="lanczos", engine="portable")
+    assert np.abs(got - np.clip(want, 0, 255)).max() <= 0.5001
+
+
 def away(value: Fraction) -> int:
     return math.copysign(1, value) * math.floor(abs(value) + Fraction(1, 2))  # type: ignore[return-value]
 

@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["NEAREST", "TORCH_BYTES", "Arithmetic", "Ties", "bounds"]
+__all__ = ["BYTES", "NEAREST", "TORCH_BYTES", "Arithmetic", "Ties", "bounds"]
 
 
 class Ties(Enum):
@@ -108,3 +108,5 @@ TORCH_BYTES = Arithmetic("fixed", Ties.UP, each_axis=True)
 """torch's, for uint8: weights of up to 22 binary places that fit 16 bits."""
 NEAREST = Arithmetic("float64", Ties.EVEN, each_axis=False, grain=16)
 """Rounded once, to nearest, ties to even: at most 1/2 + 2**-17 of a level from the exact value, and without bias."""
+BYTES = Arithmetic("fixed", Ties.EVEN, each_axis=False)
+"""The same for uint8, in integers: what axes make is 16-bit numbers of `upsample.plans.resize.AxisRule.places`."""

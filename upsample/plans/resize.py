@@ -66,6 +66,10 @@ class AxisRule:
         follows it mean nothing then. Empty where they do. See `tabled`.
     bits : int
         Binary places of the weights in integer arithmetic; 0 for as many as torch takes.
+    places : tuple of int or None
+        Binary places of the 16-bit numbers that the axis' sums are made of, and of those that they become, in integer
+        arithmetic that rounds once (`upsample.plans.arithmetic.BYTES`): 0 where those are bytes. None where each axis
+        is rounded to bytes.
     cut : Cut or None
         For a part of an axis: which one. Its table is a slice of the table of the whole axis, so that its weights have
         the same bits. See `upsample.plans.parts`.
@@ -82,6 +86,7 @@ class AxisRule:
     transposed: bool = False
     table: tuple[str | int | float, ...] = ()
     bits: int = 0
+    places: tuple[int, int] | None = None
     cut: Cut | None = None
 
     def transpose(self) -> AxisRule:

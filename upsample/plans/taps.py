@@ -24,7 +24,7 @@ from upsample.plans.pieces import in_pieces
 from upsample.plans.resize import AxisRule, Rounding
 from upsample.plans.tap_table import Ints, Reals, Taps, clamped, trimmed, unmerged
 
-__all__ = ["FixedPoint", "Taps", "fixed_point", "scaled", "taps", "taps_between"]
+__all__ = ["FixedPoint", "Taps", "fixed_point", "scaled", "settling", "taps", "taps_between"]
 
 _KEPT = 1 << 16
 """Outputs up to which an axis' whole table is cached: some megabytes."""
@@ -169,7 +169,8 @@ class FixedPoint:
 def fixed_point(rule: AxisRule) -> FixedPoint:
     """Round the weights of an axis to binary fractions, halves away from zero.
 
-    They have `AxisRule.bits` binary places; where that is 0, they are torch's: multiples of 2**-p, where p is the
+    They have `AxisRule.bits` binary places; where that is 0, they are torch's (with `AxisRule.places`, at most 15,
+    and the weights of each output keep their sum): multiples of 2**-p, where p is the
     largest precision, at most 22, in which the largest of them fits 16 bits with its sign. Source: torch's
     ``_compute_index_ranges_int16_weights`` (aten/src/ATen/native/cpu/UpSampleKernel.cpp).
     """
@@ -177,25 +178,53 @@ def fixed_point(rule: AxisRule) -> FixedPoint:
         cut, fixed = rule.cut, fixed_point(rule.cut.whole)
         return replace(fixed, table=fixed.table.rows(cut.begin, cut.begin + rule.out_size).moved(cut.low))
     table = taps(rule)
-    shift = rule.bits or _precision(float(table.weight.max()))
+    later = rule.places is not None and rule.places[0] > 0
+    shift = rule.bits or _precision(float(table.weight.max()), 22 if rule.places is None else 15)
     one, sums_of_pieces = 2.0**shift, []
 
     def make(low: int, high: int) -> tuple[Reals]:
         whole = table.weight[low:high] * one
-        whole = np.trunc(whole + np.copysign(0.5, whole))
+        whole = np.trunc(whole + np.copysign(0.5, whole)) if rule.places is None else _balanced(whole)
         sums_of_pieces.append(float(np.abs(whole).sum(axis=1).max()))
         return (whole / one,)
 
     weight = in_pieces(make, 0, len(table.first), max(1, pieces.PIECE // table.longest))[0]
     weight.flags.writeable = False
-    most = 255.0 * max(sums_of_pieces)
+    most = (2.0**15 if later else 255.0) * max(sums_of_pieces)
     sums = "int32" if most + one < 2.0**31 else "int64"
     return FixedPoint(replace(table, weight=weight), shift, most + one / 2 < 2.0**24, sums)
 
 
-def _precision(largest: float) -> int:
+def _precision(largest: float, most: int) -> int:
     """Return the binary places of torch's weights, of which one is the `largest`."""
-    return max(p for p in range(23) if int(0.5 + largest * 2.0**p) < 2**15)
+    return max(p for p in range(most + 1) if int(0.5 + largest * 2.0**p) < 2**15)
+
+
+def _balanced(weight: Reals) -> Reals:
+    """Round the weights of each output so that they keep their sum: those with the largest fractions are rounded up."""
+    whole = np.floor(weight)
+    fraction = weight - whole
+    missing = np.rint(weight.sum(axis=1)) - whole.sum(axis=1)
+    rank = np.argsort(np.argsort(-fraction, axis=1, kind="stable"), axis=1, kind="stable")
+    return np.asarray(whole + (rank < missing[:, None]))
+
+
+def settling(rule: AxisRule) -> int:
+    """Return how kernels end the sums of a fixed-point axis: by how many places they shift, and 256 times a kind.
+
+    ====  ==============================================================
+    Kind  The sum becomes
+    ====  ==============================================================
+    0     a byte, ties rounded up
+    1     a 16-bit number with `AxisRule.places`, ties rounded up
+    2     a byte, ties rounded to even
+    ====  ==============================================================
+    """
+    shift = fixed_point(rule).shift
+    if rule.places is None:
+        return shift
+    before, behind = rule.places
+    return shift + before - behind + ((1 if behind else 2) << 8)
 
 
 def scaled(rule: AxisRule, dtype: str) -> tuple[Taps, Reals]:

@@ -345,8 +345,9 @@ def resize(
     Returns
     -------
     array
-        Of x's dtype where every mode is nearest or nearest-exact; uint8 for uint8 input, rounded half up and
-        clamped after every axis, the last one first; else float64 or complex128.
+        Of x's dtype where every mode is nearest or nearest-exact, and for integers, which are rounded to nearest, ties
+        to even, and clamped, once; but uint8 half up after every axis, the last one first, where an axis grows by
+        another mode than these and area. Else float64 or complex128.
 
     Examples
     --------
@@ -369,7 +370,11 @@ def resize(
     if any(o < 1 or x.shape[a] < 1 for a, o in zip(where, sizes, strict=True)):
         raise ValueError(f"resize: no resizing of axes {axes!r} of {x.shape} to {tuple(sizes)}")
 
-    y = x.copy() if all(kind.startswith("nearest") for kind in modes) else _wide(x)
+    moves = all(kind.startswith("nearest") for kind in modes)
+    grows = any(o > x.shape[a] for a, o in zip(where, sizes, strict=True))
+    blurs = any(not kind.startswith("nearest") and kind != "area" for kind in modes)
+    once = x.dtype.kind in "iu" and not moves and not (x.dtype == np.uint8 and grows and blurs)
+    y = x.copy() if moves else x.astype(np.float64) if once else _wide(x)
     for axis, o, kind, factor in sorted(zip(where, sizes, modes, scales, strict=True), reverse=True, key=_axis):
         n = x.shape[axis]
         step = _step(n, o, factor, align_corners)
@@ -386,6 +391,9 @@ def resize(
             y = _weigh(y, axis, _cubic_taps(n, coordinates, cubic_coeff))
         else:
             y = _weigh(y, axis, _lanczos_taps(n, coordinates))
+    if once:
+        info = np.iinfo(x.dtype)
+        y = np.clip(np.rint(y), info.min, info.max).astype(x.dtype)
     return y
 
 

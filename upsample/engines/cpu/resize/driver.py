@@ -62,6 +62,11 @@ class _Work:
     past: strips.Filter | None
     calls: tuple[tuple[Callable[..., None], tuple[Any, ...], tuple[Any, ...], int], ...]
 
+    @property
+    def between(self) -> np.dtype[Any] | None:
+        """The dtype of what is neither the array nor the result."""
+        return self.task.between if isinstance(self.task, strips.Filter) else self.view
+
 
 _works: dict[_Key, _Work] = {}
 
@@ -95,17 +100,19 @@ def ready(plan: ResizePlan, x: _Array) -> Callable[..., _Array]:
     work, dtype = _work(plan, x), x.dtype
     if not work.calls or work.view is None or work.view.itemsize != dtype.itemsize:
         return partial(run, np, plan)
-    shape, view, empty = work.shape, work.view, np.empty(0, work.view)
-    calls = tuple(
-        (bound(function, frozen(empty), *before, empty, *behind), before, behind, size)
-        for function, before, behind, size in work.calls
-    )
+    shape, between, empty = work.shape, work.between, np.empty(0, work.view)
+    calls = []
+    source = empty
+    for function, before, behind, size in work.calls:
+        target = np.empty(0, between) if size else empty
+        calls.append((bound(function, frozen(source), *before, target, *behind), before, behind, size))
+        source = target
 
     def resample(x: _Array, out: _Array | None) -> _Array:
         result = np.empty(shape, dtype) if out is None else out
         src, dst = x.ravel(), result.ravel()
         for kernel, before, behind, size in calls:
-            target = np.empty(size, view) if size else dst
+            target = np.empty(size, between) if size else dst
             kernel(src, *before, target, *behind)
             src = target
         return result
@@ -147,8 +154,8 @@ def _filter(plan: ResizePlan, shape: tuple[int, ...], name: str) -> tuple[np.dty
     else:
         sums = "float64" if name in ("float64", "complex128") else "float32"
     compact = name in ("float16", "bfloat16") or (integers and sums != name)
-    each_axis = integers and arithmetic.each_axis
-    task = strips.plan_filter(shape, plan, sums, pair, compact=compact, each_axis=each_axis)
+    ordered = integers and (arithmetic.each_axis or arithmetic.sums == "fixed")
+    task = strips.plan_filter(shape, plan, sums, pair, compact=compact, ordered=ordered)
     return None if compact else np.dtype(sums), task
 
 
@@ -186,7 +193,7 @@ def _fill(work: _Work, x: _Array, result: _Array, *, fresh: bool) -> None:
         _run(task, src, dst)
         return
     for function, before, behind, size in work.calls:
-        target = np.empty(size, dtype=dst.dtype) if size else dst
+        target = np.empty(size, dtype=work.between) if size else dst
         function(src, *before, target, *behind)
         if size:
             src = frozen(target)

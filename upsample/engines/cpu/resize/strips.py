@@ -18,9 +18,10 @@ import numpy as np
 
 from upsample.engines.cpu.resize import float_kernels, float_rgb, float_simd, uint8_kernels, uint8_simd
 from upsample.engines.cpu.resize.float_2x_fused import doubled, plan_ends, plan_ring, twins
-from upsample.engines.cpu.resize.taps import Listed, listed, reach, runs, shift_of, steady, sums_of
+from upsample.engines.cpu.resize.taps import Listed, listed, reach, runs, steady, sums_of
 from upsample.engines.cpu.runtime.compile import frozen
 from upsample.plans.resize import AxisRule, ResizePlan, identity
+from upsample.plans.taps import settling
 
 __all__ = ["Filter", "Pass", "Strip", "plan_filter"]
 
@@ -99,6 +100,8 @@ class Filter:
         Planes a job.
     compact : bool
         Whether a job's input and result are arrays of their own, converted from and to the array's dtype.
+    between : dtype
+        Of the scratch arrays.
     """
 
     shape: tuple[int, int, int, int]
@@ -106,6 +109,7 @@ class Filter:
     strips: tuple[Strip, ...]
     planes_step: int
     compact: bool
+    between: np.dtype[Any]
 
     @property
     def jobs(self) -> int:
@@ -139,7 +143,7 @@ class Filter:
             scratch = spare.pop()
         except IndexError:
             most = [max(s.scratch[i] for s in self.strips) for i in range(len(strip.scratch))]
-            scratch = [np.empty(n * self.planes_step, dtype=dst.dtype) for n in most]
+            scratch = [np.empty(n * self.planes_step, dtype=self.between) for n in most]
         filtered(strip, src, dst, begin, planes, scratch, None)
         spare.append(scratch)
 
@@ -288,11 +292,11 @@ def _kernel(
             return paired
     exact = (each.count[cut], each.index[cut], each.weight[cut])
     if inner >= _FEW or not packed:
-        return kernels.columns, (shift_of(rule), *exact) if saturate else (*exact, 0)
+        return kernels.columns, (settling(rule), *exact) if saturate else (*exact, 0)
     run = runs(rule, dtype, inner, *span)
     low, high = source
     tables = (run.first, run.weight)
-    lead = (shift_of(rule), *tables) if saturate else exact
+    lead = (settling(rule), *tables) if saturate else exact
     if inner == 3 and not saturate:
         kernels = float_rgb
     by_lanes = None if saturate else float_simd.chosen(rule, span, dtype, inner, source, whole)
@@ -319,24 +323,24 @@ def _kernel(
 
 
 def plan_filter(
-    shape: tuple[int, ...], plan: ResizePlan, dtype: str, pair: int, *, compact: bool, each_axis: bool
+    shape: tuple[int, ...], plan: ResizePlan, dtype: str, pair: int, *, compact: bool, ordered: bool
 ) -> Filter:
     """Lay out a filtering resize of a contiguous array of `shape`.
 
     `dtype` is the dtype of sums, "uint8" for bytes; `pair` the values of an element, two for complex numbers; `compact`
-    says whether the input has another dtype; `each_axis` whether sums are rounded after each axis.
+    says whether the input has another dtype; `ordered` whether sums are rounded between axes, so that the order shows.
     """
     active = sorted(plan.turns(), key=lambda turn: turn[0])
     begin, end = active[0][0], active[-1][0]
     rules = [identity(n) for n in shape[begin : end + 1]]
     for axis, rule in active:
         rules[axis - begin] = rule
-    order = tuple(axis - begin for axis in plan.filtered(each_axis))
-    geometry = _Geometry(tuple(rules), order, math.prod(shape[end + 1 :]) * pair, dtype, compact, not each_axis)
+    order = tuple(axis - begin for axis in plan.filtered(ordered))
+    geometry = _Geometry(tuple(rules), order, math.prod(shape[end + 1 :]) * pair, dtype, compact, not ordered)
     planes = math.prod(shape[:begin])
+    between = np.dtype("int16" if dtype == "uint8" and active[0][1].places else dtype)
     outs = [rule.out_size for rule in rules]
-    itemsize = 1 if dtype == "uint8" else np.dtype(dtype).itemsize
-    first, second, step = _job(geometry, planes, itemsize)
+    first, second, step = _job(geometry, planes, between.itemsize)
     ends = outs[1] if len(outs) > 1 else 1
     targets = [
         ((r, min(r + first, outs[0])), (q, min(q + second, ends)))
@@ -348,9 +352,8 @@ def plan_filter(
         strips = tuple(map(replace(geometry, rings=False).strip, targets))
     sizes = [(rule.in_size, rule.out_size) for rule in rules] + [(1, 1)]
     rest = [math.prod(n[i] for n in sizes[2:]) * geometry.inner for i in (0, 1)]
-    return Filter(
-        (planes, sizes[0][0], sizes[1][0], rest[0]), (planes, sizes[0][1], sizes[1][1], rest[1]), strips, step, compact
-    )
+    before, behind = ((planes, sizes[0][i], sizes[1][i], rest[i]) for i in (0, 1))
+    return Filter(before, behind, strips, step, compact, between)
 
 
 def _job(geometry: _Geometry, planes: int, itemsize: int) -> tuple[int, int, int]:

@@ -22,7 +22,7 @@ from upsample.plans.pieces import in_pieces
 from upsample.plans.resize import AxisRule
 from upsample.plans.taps import Taps, fixed_point, scaled, taps
 
-__all__ = ["Listed", "Runs", "Steady", "listed", "pairs", "reach", "runs", "shift_of", "steady", "sums_of"]
+__all__ = ["Listed", "Runs", "Steady", "listed", "pairs", "reach", "runs", "steady", "sums_of"]
 
 _Array: TypeAlias = np.ndarray[Any, np.dtype[Any]]
 
@@ -86,11 +86,6 @@ class Steady:
     high: int
     start: tuple[int, ...]
     weight: _Array
-
-
-def shift_of(rule: AxisRule) -> int:
-    """Return the binary places of the weights of a uint8 axis."""
-    return fixed_point(rule).shift
 
 
 def sums_of(rule: AxisRule) -> str:

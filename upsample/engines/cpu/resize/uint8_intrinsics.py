@@ -19,9 +19,8 @@ from upsample.engines.cpu.runtime.compile import pointers
 
 __all__ = ["SIDE", "WIDTH", "filter_bytes", "turn"]
 
-"""Whether the processor has these instructions; without them nothing of this file may be compiled."""
 WIDTH = 32
-"""Bytes that `filter_bytes` makes."""
+"""Values that `filter_bytes` makes."""
 SIDE = 16
 """Rows and columns that `turn` turns."""
 
@@ -39,11 +38,11 @@ def _shuffled(builder: Any, a: Any, b: Any, places: Iterable[int]) -> Any:
 
 
 def _beside(builder: Any, a: Any, b: Any) -> tuple[Any, Any]:
-    """Bring the bytes of two vectors side by side: those of the lower, and of the upper halves of each 16 bytes."""
-    size = a.type.count
+    """Bring the values of two vectors side by side: those of the lower, and of the upper halves of each 16 bytes."""
+    size, lane = a.type.count, 128 // a.type.element.width
     low, high = (
-        [place for lane in range(0, size, 16) for k in range(lane + at, lane + at + 8) for place in (k, size + k)]
-        for at in (0, 8)
+        [k for begin in range(0, size, lane) for i in range(begin + at, begin + at + lane // 2) for k in (i, size + i)]
+        for at in (0, lane // 2)
     )
     return _shuffled(builder, a, b, low), _shuffled(builder, a, b, high)
 
@@ -68,46 +67,97 @@ def _write(builder: Any, value: Any, pointer: Any, place: Any) -> None:
 
 def _filter(builder: Any, data: list[Any], numbers: list[Any]) -> None:
     src, dst, index, *weights = data
-    s0, step, d0, first, pairs, shift = numbers
-    shift = builder.trunc(shift, _LANE)
+    s0, step, d0, first, pairs, how = numbers
+    shift = builder.trunc(builder.and_(how, _COUNT(255)), _LANE)
+    ties_to_even = builder.icmp_signed("==", builder.lshr(how, _COUNT(8)), _COUNT(2))
     half = builder.lshr(builder.shl(_LANE(1), shift), _LANE(1))
+    start = _in_all_lanes(builder, builder.sub(half, builder.zext(ties_to_even, _LANE)))
     sums = [[cgutils.alloca_once(builder, _LANES) for _ in range(4)] for _ in weights]
     for totals in sums:
-        start = _in_all_lanes(builder, half) if totals is sums[-1] else ir.Constant(_LANES, None)
         for total in totals:
-            builder.store(start, total)
-    zero = ir.Constant(_BYTES, None)
+            builder.store(start if totals is sums[-1] else ir.Constant(_LANES, None), total)
     with cgutils.for_range(builder, pairs) as loop:
         pair = builder.add(first, loop.index)
         twice, read = builder.shl(pair, _COUNT(1)), []
         for k in (0, 1):
             number = builder.sext(builder.load(builder.gep(index, [builder.add(twice, _COUNT(k))])), _COUNT)
-            read.append(_read(builder, src, builder.add(s0, builder.mul(number, step)), _BYTES))
-        fours = [four for eight in _beside(builder, *read) for four in _beside(builder, eight, zero)]
+            read.append(builder.add(s0, builder.mul(number, step)))
+        fours = _paired(builder, src, read)
         for totals, weight in zip(sums, weights, strict=True):
             factor = builder.bitcast(_in_all_lanes(builder, builder.load(builder.gep(weight, [pair]))), _HALVES)
             for total, four in zip(totals, fours, strict=True):
                 product = _named(builder, "pmadd.wd", _LANES, builder.bitcast(four, _HALVES), factor)
                 builder.store(builder.add(builder.load(total), product), total)
+    if len(sums) == 2:
+        _join(builder, *sums)
     places = _in_all_lanes(builder, shift)
-    whole = [builder.load(total) for total in sums[0]]
-    for totals in sums[1:]:
-        up = ir.Constant(_LANES, [LOW_BITS] * _LANES.count)
-        whole = [builder.add(builder.shl(high, up), builder.load(low)) for high, low in zip(whole, totals, strict=True)]
-    a, b, c, d = (builder.ashr(total, places) for total in whole)
-    low, high = _named(builder, "packssdw", _HALVES, a, b), _named(builder, "packssdw", _HALVES, c, d)
-    _write(builder, _named(builder, "packuswb", _BYTES, low, high), dst, d0)
+    if dst.type.pointee == _BYTE:
+        with builder.if_then(ties_to_even, likely=src.type.pointee != _BYTE):
+            for total in sums[-1]:
+                odd = builder.ashr(builder.sub(builder.load(total), start), places)
+                odd = builder.and_(odd, ir.Constant(_LANES, [1] * _LANES.count))
+                builder.store(builder.add(builder.load(total), odd), total)
+    ended = [builder.ashr(builder.load(total), places) for total in sums[-1]]
+    _write_ended(builder, ended, in_order=src.type.pointee != _BYTE, dst=dst, d0=d0)
+
+
+def _join(builder: Any, high: list[Any], low: list[Any]) -> None:
+    """Add to the sums of the weights' last bits those of the rest."""
+    up = ir.Constant(_LANES, [LOW_BITS] * _LANES.count)
+    for total, rest in zip(low, high, strict=True):
+        builder.store(builder.add(builder.shl(builder.load(rest), up), builder.load(total)), total)
+
+
+def _paired(builder: Any, src: Any, places: list[Any]) -> list[Any]:
+    """Read `WIDTH` values at each of two places, and bring them side by side as 16-bit numbers: four vectors.
+
+    Of bytes, values 0 to 3 and 16 to 19 come first, 4 to 7 and 20 to 23 second, and so on; of 16-bit numbers, 0 to 3
+    and 8 to 11, 4 to 7 and 12 to 15, and so on.
+    """
+    if src.type.pointee == _BYTE:
+        a, b = (_read(builder, src, place, _BYTES) for place in places)
+        zero = ir.Constant(_BYTES, None)
+        return [four for eight in _beside(builder, a, b) for four in _beside(builder, eight, zero)]
+    fours: list[Any] = []
+    for begin in (0, WIDTH // 2):
+        a, b = (_read(builder, src, builder.add(place, _COUNT(begin)), _HALVES) for place in places)
+        fours += _beside(builder, a, b)
+    return fours
+
+
+def _write_ended(builder: Any, sums: list[Any], *, in_order: bool, dst: Any, d0: Any) -> None:
+    """Clamp sums, in one of the orders of `_paired`, and write them."""
+    low, high = (_named(builder, "packssdw", _HALVES, a, b) for a, b in (sums[:2], sums[2:]))
+    if dst.type.pointee != _BYTE:
+        if not in_order:
+            low, high = (
+                _shuffled(builder, low, high, [8 * k + i for k in ks for i in range(8)]) for ks in ((0, 2), (1, 3))
+            )
+        _write(builder, low, dst, d0)
+        _write(builder, high, dst, builder.add(d0, _COUNT(WIDTH // 2)))
+        return
+    packed = _named(builder, "packuswb", _BYTES, low, high)
+    if in_order:
+        packed = _shuffled(builder, packed, packed, [8 * k + i for k in (0, 2, 1, 3) for i in range(8)])
+    _write(builder, packed, dst, d0)
 
 
 def _turn(builder: Any, data: list[Any], numbers: list[Any]) -> None:
+    """Turn vectors of 16 bytes; of 16-bit numbers two at once, of rows that are eight apart."""
     src, dst = data
     s0, s_step, d0, d_step = numbers
-    kind = ir.VectorType(_BYTE, SIDE)
-    rows = [_read(builder, src, builder.add(s0, builder.mul(s_step, _COUNT(k))), kind) for k in range(SIDE)]
-    for _ in range(4):  # each round halves the distance of a column's neighbours
-        rows = [row for k in range(SIDE // 2) for row in _beside(builder, rows[k], rows[k + SIDE // 2])]
-    for k, row in enumerate(rows):
-        _write(builder, row, dst, builder.add(d0, builder.mul(d_step, _COUNT(k))))
+    side = 128 // src.type.pointee.width
+    kind = ir.VectorType(src.type.pointee, side)
+    for left in range(0, SIDE, side):
+        read = [
+            _read(builder, src, builder.add(s0, builder.add(builder.mul(s_step, _COUNT(k)), _COUNT(left))), kind)
+            for k in range(SIDE)
+        ]
+        rows = read if side == SIDE else [_shuffled(builder, read[k], read[k + side], range(SIDE)) for k in range(side)]
+        for _ in range(side.bit_length() - 1):  # each round halves the distance of a column's neighbours
+            rows = [row for k in range(side // 2) for row in _beside(builder, rows[k], rows[k + side // 2])]
+        for k, row in enumerate(rows):
+            _write(builder, row, dst, builder.add(d0, builder.mul(d_step, _COUNT(left + k))))
 
 
 def _inlined(write: Callable[[Any, list[Any], list[Any]], None]) -> Any:
@@ -122,15 +172,15 @@ def _inlined(write: Callable[[Any, list[Any], list[Any]], None]) -> Any:
 
 
 filter_bytes = _inlined(_filter)
-"""``filter_bytes(data, numbers)`` makes 32 bytes, rounded half up and clamped.
+"""``filter_bytes(data, numbers)`` makes 32 values, rounded and clamped.
 
-``data``: source and destination, bytes; index and weights, int32, flat, as `upsample.engines.cpu.resize.taps.pairs`
-makes them, one array of weights or two.
+``data``: source and destination, bytes or the 16-bit numbers between two axes; index and weights, int32, flat, as
+`upsample.engines.cpu.resize.taps.pairs` makes them, one array of weights or two.
 ``numbers``: where the source begins, the distance of its samples, where the destination begins, the first pair, how
-many pairs, the binary places of the weights.
+many pairs, and how sums end (`upsample.plans.taps.settling`).
 """
 turn = _inlined(_turn)
-"""``turn(data, numbers)`` turns 16 rows of 16 bytes into 16 columns.
+"""``turn(data, numbers)`` turns 16 rows of 16 bytes, or 16-bit numbers, into 16 columns.
 
 ``data``: source and destination. ``numbers``: where the first row begins in each, and how far apart rows are there.
 """

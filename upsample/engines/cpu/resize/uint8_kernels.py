@@ -1,7 +1,8 @@
 """Kernels that filter one axis of a box of bytes, in integers; see `float_kernels` for what a box is.
 
-Weights are multiples of ``2**-shift`` (`upsample.plans.taps.fixed_point`), sums exact; each axis is rounded half up and
-clamped, as torch does. Every step is cast to the weights' type: Numba would go on in int64, which vectorises badly.
+Weights are multiples of a power of two (`upsample.plans.taps.fixed_point`), sums exact; `how` says how they end, see
+`upsample.plans.taps.settling`. Bytes may also be the 16-bit numbers between two axes. Every step is cast to the type of
+the weights: Numba would go on in int64, which vectorises badly.
 """
 
 from __future__ import annotations
@@ -10,12 +11,30 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from upsample.engines.cpu.runtime.compile import kernel, part
+from upsample.engines.cpu.runtime.compile import inlined, kernel, part
 
 __all__ = ["columns", "rows", "rows_double2", "rows_double4"]
 
 _Array: TypeAlias = np.ndarray[Any, np.dtype[Any]]
 _U: Any = np.uint64
+
+
+@inlined
+def _ending(how: int, weight: _Array) -> tuple[Any, Any, Any, Any, Any]:
+    """Return what sums begin with, the places to shift, 1 for ties to even, and the bounds."""
+    kind = weight.dtype.type
+    even, between = how >> 8 == 2, how >> 8 == 1
+    half = kind((1 << (how & 255) >> 1) - (1 if even else 0))
+    low, high = kind(-32768 if between else 0), kind(32767 if between else 255)
+    return half, kind(how & 255), kind(1 if even else 0), low, high
+
+
+@inlined
+def _ended(total: Any, half: Any, places: Any, even: Any, low: Any, high: Any, weight: _Array) -> Any:
+    """Shift and clamp a sum that began with `half`, less by one where ties go to even."""
+    kind = weight.dtype.type
+    odd = kind(kind(kind(total - half) >> places) & even)
+    return min(max(kind(kind(total + odd) >> places), low), high)
 
 
 @part
@@ -39,7 +58,7 @@ def columns(
     d0: int,
     outer: int,
     steps: _Array,
-    shift: int,
+    how: int,
     count: _Array,
     index: _Array,
     weight: _Array,
@@ -47,7 +66,7 @@ def columns(
     """Filter an axis whose samples are `inner` values."""
     sa, sb, sn, da, db, dn, size_b, n = steps
     kind = weight.dtype.type
-    half, places, low, high = kind(1 << shift >> 1), kind(shift), kind(0), kind(255)
+    half, places, even, low, high = _ending(how, weight)
     sums = np.empty(n, dtype=weight.dtype)
     for top in range(outer):
         for mid in range(size_b):
@@ -61,7 +80,7 @@ def columns(
                     for j in range(n):
                         k = _U(j)
                         total = kind(kind(kind(src[a + k]) * w) + kind(kind(src[b + k]) * v) + half)
-                        dst[d + k] = np.uint8(min(max(kind(total >> places), low), high))
+                        dst[d + k] = _ended(total, half, places, even, low, high, weight)
                 elif taps == 4:
                     a, w = _U(s + index[o, 0] * sn), weight[o, 0]
                     b, v = _U(s + index[o, 1] * sn), weight[o, 1]
@@ -71,13 +90,13 @@ def columns(
                         k = _U(j)
                         total = kind(kind(kind(src[a + k]) * w) + kind(kind(src[b + k]) * v))
                         total = kind(total + kind(kind(src[c + k]) * u) + kind(kind(src[e + k]) * z) + half)
-                        dst[d + k] = np.uint8(min(max(kind(total >> places), low), high))
+                        dst[d + k] = _ended(total, half, places, even, low, high, weight)
                 else:
                     for j in range(n):
                         sums[_U(j)] = half
                     _many(src, s, sn, dst, d, taps, index, weight, o, sums)
                     for j in range(n):
-                        dst[d + _U(j)] = np.uint8(min(max(kind(sums[_U(j)] >> places), low), high))
+                        dst[d + _U(j)] = _ended(sums[_U(j)], half, places, even, low, high, weight)
 
 
 @part
@@ -89,13 +108,13 @@ def _some(
     begin: int,
     end: int,
     inner: int,
-    shift: int,
+    how: int,
     first: _Array,
     weight: _Array,
 ) -> None:
     """Filter the elements ``[begin, end)`` of a row by runs."""
     kind = weight.dtype.type
-    half, places, low, high = kind(1 << shift >> 1), kind(shift), kind(0), kind(255)
+    half, places, even, low, high = _ending(how, weight)
     taps, one = len(weight), _U(inner)
     for j in range(begin, end):
         k = _U(j)
@@ -104,7 +123,7 @@ def _some(
         for t in range(1, taps):
             f += one
             total = kind(total + kind(kind(src[f]) * weight[_U(t), k]))
-        dst[d + k] = np.uint8(min(max(kind(total >> places), low), high))
+        dst[d + k] = _ended(total, half, places, even, low, high, weight)
 
 
 @kernel
@@ -115,7 +134,7 @@ def rows(
     d0: int,
     outer: int,
     steps: _Array,
-    shift: int,
+    how: int,
     first: _Array,
     weight: _Array,
 ) -> None:
@@ -125,7 +144,7 @@ def rows(
         for mid in range(size_b):
             s = _U(s0 + top * sa + mid * sb)
             d = _U(d0 + top * da + mid * db)
-            _some(src, s, dst, d, 0, len(first), inner, shift, first, weight)
+            _some(src, s, dst, d, 0, len(first), inner, how, first, weight)
 
 
 @kernel
@@ -136,7 +155,7 @@ def rows_double2(
     d0: int,
     outer: int,
     steps: _Array,
-    shift: int,
+    how: int,
     first: _Array,
     weight: _Array,
     low: int,
@@ -147,22 +166,21 @@ def rows_double2(
     """Filter rows to twice as many samples, two taps each: no tables but at the borders."""
     sa, sb, _, da, db, _, size_b, inner = steps
     kind = weight.dtype.type
-    half, places, least, most = kind(1 << shift >> 1), kind(shift), kind(0), kind(255)
+    half, places, even, least, most = _ending(how, weight)
     p, q, r, z = phases[0, 0], phases[0, 1], phases[1, 0], phases[1, 1]
     for top in range(outer):
         for mid in range(size_b):
             s = _U(s0 + top * sa + mid * sb)
             d = _U(d0 + top * da + mid * db)
-            _some(src, s, dst, d, 0, 2 * low, inner, shift, first, weight)
-            _some(src, s, dst, d, 2 * high, len(first), inner, shift, first, weight)
+            _some(src, s, dst, d, 0, 2 * low, inner, how, first, weight)
+            _some(src, s, dst, d, 2 * high, len(first), inner, how, first, weight)
             f, g = s + _U(low + start), d + _U(2 * low)
             for j in range(high - low):
                 x, y = f + _U(j), g + _U(2 * j)
                 a, b, c = kind(src[x]), kind(src[x + _U(1)]), kind(src[x + _U(2)])
-                even = kind(kind(kind(a * p) + kind(b * q) + half) >> places)
-                odd = kind(kind(kind(b * r) + kind(c * z) + half) >> places)
-                dst[y] = np.uint8(min(max(even, least), most))
-                dst[y + _U(1)] = np.uint8(min(max(odd, least), most))
+                first_of_two, second = kind(kind(a * p) + kind(b * q) + half), kind(kind(b * r) + kind(c * z) + half)
+                dst[y] = _ended(first_of_two, half, places, even, least, most, weight)
+                dst[y + _U(1)] = _ended(second, half, places, even, least, most, weight)
 
 
 @kernel
@@ -173,7 +191,7 @@ def rows_double4(
     d0: int,
     outer: int,
     steps: _Array,
-    shift: int,
+    how: int,
     first: _Array,
     weight: _Array,
     low: int,
@@ -184,21 +202,20 @@ def rows_double4(
     """Filter rows to twice as many samples, four taps each."""
     sa, sb, _, da, db, _, size_b, inner = steps
     kind = weight.dtype.type
-    half, places, least, most = kind(1 << shift >> 1), kind(shift), kind(0), kind(255)
+    half, places, even, least, most = _ending(how, weight)
     a0, a1, a2, a3 = phases[0, 0], phases[0, 1], phases[0, 2], phases[0, 3]
     b0, b1, b2, b3 = phases[1, 0], phases[1, 1], phases[1, 2], phases[1, 3]
     for top in range(outer):
         for mid in range(size_b):
             s = _U(s0 + top * sa + mid * sb)
             d = _U(d0 + top * da + mid * db)
-            _some(src, s, dst, d, 0, 2 * low, inner, shift, first, weight)
-            _some(src, s, dst, d, 2 * high, len(first), inner, shift, first, weight)
+            _some(src, s, dst, d, 0, 2 * low, inner, how, first, weight)
+            _some(src, s, dst, d, 2 * high, len(first), inner, how, first, weight)
             f, g = s + _U(low + start), d + _U(2 * low)
             for j in range(high - low):
                 x, y = f + _U(j), g + _U(2 * j)
                 k, m, n = kind(src[x + _U(1)]), kind(src[x + _U(2)]), kind(src[x + _U(3)])
-                even = kind(kind(kind(kind(src[x]) * a0) + kind(k * a1)) + kind(kind(m * a2) + kind(n * a3)))
-                odd = kind(kind(kind(k * b0) + kind(m * b1)) + kind(kind(n * b2) + kind(kind(src[x + _U(4)]) * b3)))
-                even, odd = kind(kind(even + half) >> places), kind(kind(odd + half) >> places)
-                dst[y] = np.uint8(min(max(even, least), most))
-                dst[y + _U(1)] = np.uint8(min(max(odd, least), most))
+                first_of_two = kind(kind(kind(kind(src[x]) * a0) + kind(k * a1)) + kind(kind(m * a2) + kind(n * a3)))
+                second = kind(kind(kind(k * b0) + kind(m * b1)) + kind(kind(n * b2) + kind(kind(src[x + _U(4)]) * b3)))
+                dst[y] = _ended(kind(first_of_two + half), half, places, even, least, most, weight)
+                dst[y + _U(1)] = _ended(kind(second + half), half, places, even, least, most, weight)

@@ -13,13 +13,14 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from upsample.engines.cpu.resize import uint8_kernels
-from upsample.engines.cpu.resize.taps import listed, shift_of
+from upsample.engines.cpu.resize.taps import listed
 from upsample.engines.cpu.resize.taps import pairs as pairs_of
 from upsample.engines.cpu.resize.taps import runs as runs_of
 from upsample.engines.cpu.resize.uint8_intrinsics import SIDE, WIDTH, filter_bytes, turn
 from upsample.engines.cpu.runtime.compile import kernel, part
 from upsample.engines.cpu.runtime.machine import HAS_AVX2
 from upsample.plans.resize import AxisRule
+from upsample.plans.taps import settling
 
 __all__ = ["chosen", "columns", "rows", "short_columns"]
 
@@ -39,7 +40,7 @@ def columns(
     d0: int,
     outer: int,
     steps: _Array,
-    shift: int,
+    how: int,
     pairs: _Array,
     index: _Array,
     weight: tuple[_Array, ...],
@@ -53,7 +54,7 @@ def columns(
             for o in range(len(pairs)):
                 for j in range(0, n, WIDTH):
                     k = min(j, n - WIDTH)
-                    filter_bytes(data, (s + k, sn, d + o * dn + k, o * most, np.int64(pairs[o]), shift))
+                    filter_bytes(data, (s + k, sn, d + o * dn + k, o * most, np.int64(pairs[o]), how))
 
 
 @kernel
@@ -64,7 +65,7 @@ def short_columns(
     d0: int,
     outer: int,
     steps: _Array,
-    shift: int,
+    how: int,
     count: _Array,
     exact: _Array,
     factor: _Array,
@@ -82,9 +83,9 @@ def short_columns(
     for top in range(whole):
         s, d = s0 + top * sa, d0 + top * da
         for o in range(len(pairs)):
-            filter_bytes(data, (s, sn, d + o * n, o * most, np.int64(pairs[o]), shift))
+            filter_bytes(data, (s, sn, d + o * n, o * most, np.int64(pairs[o]), how))
     s, d = s0 + whole * sa, d0 + whole * da
-    uint8_kernels.columns(src, s, dst, d, outer - whole, steps, shift, count, exact, factor)
+    uint8_kernels.columns(src, s, dst, d, outer - whole, steps, how, count, exact, factor)
 
 
 @part
@@ -99,7 +100,7 @@ def _turned(
     inner: int,
     low: int,
     high: int,
-    shift: int,
+    how: int,
     pairs: _Array,
     index: _Array,
     weight: tuple[_Array, ...],
@@ -122,7 +123,7 @@ def _turned(
             for j in range(0, n, WIDTH):
                 k = min(j, n - WIDTH)
                 place = (o - first) * n + k
-                filter_bytes(data, (k - low * n, n, place, o * most, np.int64(pairs[o]), shift))
+                filter_bytes(data, (k - low * n, n, place, o * most, np.int64(pairs[o]), how))
         for at in range(0, SIDE * inner, SIDE):
             for row in range(0, count, SIDE):
                 r = min(row, count - SIDE)
@@ -137,7 +138,7 @@ def rows(
     d0: int,
     outer: int,
     steps: _Array,
-    shift: int,
+    how: int,
     first: _Array,
     runs: _Array,
     joint: int,
@@ -152,15 +153,15 @@ def rows(
     apart = size_b == 1
     total = (outer if apart else size_b) // joint
     if total < SIDE or total * inner < WIDTH or (joint > 1 and not apart):
-        uint8_kernels.rows(src, s0, dst, d0, outer, steps, shift, first, runs)
+        uint8_kernels.rows(src, s0, dst, d0, outer, steps, how, first, runs)
         return
     if outer > total * joint and apart:
         s, d, left = s0 + total * joint * sa, d0 + total * joint * da, outer - total * joint
-        uint8_kernels.rows(src, s, dst, d, left, steps, shift, first, runs)
+        uint8_kernels.rows(src, s, dst, d, left, steps, how, first, runs)
     blocks = -(-total // _ROWS)
     most = max(-(-total // blocks), SIDE, -(-WIDTH // inner))
-    before = np.empty((high - low) * inner * most, dtype=np.uint8)
-    behind = np.empty(SIDE * inner * most, dtype=np.uint8)
+    before = np.empty((high - low) * inner * most, dtype=src.dtype)
+    behind = np.empty(SIDE * inner * most, dtype=dst.dtype)
     s_step, d_step = (joint * sa, joint * da) if apart else (sb, db)
     for top in range(1 if apart else outer):
         s, d = s0 + top * sa, d0 + top * da
@@ -177,7 +178,7 @@ def rows(
                 inner,
                 low,
                 high,
-                shift,
+                how,
                 pairs,
                 index,
                 weight,
@@ -199,10 +200,10 @@ def chosen(
     cut = slice(*span)
     tables = (both.count[cut], both.index[cut], tuple(weight[cut].reshape(-1) for weight in both.weights))
     if inner >= WIDTH:
-        return columns, (shift_of(rule), *tables)
+        return columns, (settling(rule), *tables)
     if 2 * inner >= WIDTH:
         each = listed(rule, "int32")
-        return short_columns, (shift_of(rule), each.count[cut], each.index[cut], each.weight[cut], *tables)
+        return short_columns, (settling(rule), each.count[cut], each.index[cut], each.weight[cut], *tables)
     if not packed:
         return None
     run, (low, high), outputs, joint = runs_of(rule, "int32", inner, *span), source, span[1] - span[0], 1
@@ -210,7 +211,7 @@ def chosen(
         if not whole or inner > 1 or min(outputs, high - low) * _JOINT < SIDE:
             return None
         joint, tables = _JOINT, _joined(rule)
-    return rows, (shift_of(rule), run.first, run.weight, joint, low, low + joint * (high - low), *tables)
+    return rows, (settling(rule), run.first, run.weight, joint, low, low + joint * (high - low), *tables)
 
 
 @lru_cache(maxsize=256)

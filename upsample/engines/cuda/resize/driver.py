@@ -106,8 +106,10 @@ def plan_resize(
 
 
 def _filters(turns: tuple[tuple[int, AxisRule], ...], shape: tuple[int, ...], dtype: str) -> tuple[Pass, ...]:
-    """Plan one pass after the other; between them half and bfloat16 are float32."""
+    """Plan one pass after the other; between them half and bfloat16 are float32, and bytes may be 16-bit numbers."""
     between = "float32" if dtype in ("float16", "bfloat16") else dtype
+    if dtype == "uint8" and turns[0][1].places is not None:
+        between = "int16"
     passes: list[Pass] = []
     sizes = list(shape)
     for place, (axis, rule) in enumerate(turns, 1):

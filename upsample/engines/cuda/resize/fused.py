@@ -11,7 +11,7 @@ from upsample.engines.cuda.resize.passes import Pass, Request
 from upsample.engines.cuda.resize.taps import longest, marches, place_tables, run_tables
 from upsample.engines.cuda.runtime.launch import C_TYPES, Kernel, Launch, ceil_div, kernel, struct
 from upsample.plans.resize import AxisRule
-from upsample.plans.taps import fixed_point
+from upsample.plans.taps import fixed_point, settling
 
 __all__ = ["Box", "fuses", "kernels", "plan_fused"]
 
@@ -117,7 +117,7 @@ def plan_fused(box: Box, dtype: str, aligned: bool, processors: int) -> Pass:
     rows = ceil_div(down.out_size, strips)
     strips = ceil_div(down.out_size, rows)
     threads = box.planes * strips * across
-    shifts = [fixed_point(rule).shift if dtype == "uint8" else 0 for rule in (along, box.rules[-2], down)]
+    shifts = [settling(rule) if dtype == "uint8" else 0 for rule in (along, box.rules[-2], down)]
     geometry = {
         "in_plane": np.int64(down.in_size * in_row),
         "out_plane": np.int64(down.out_size * out_row),

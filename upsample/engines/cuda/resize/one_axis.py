@@ -10,7 +10,7 @@ import numpy as np
 from upsample.engines.cuda.resize.passes import Axis, Pass
 from upsample.engines.cuda.resize.taps import axis_tables, longest, widest
 from upsample.engines.cuda.runtime.launch import C_TYPES, Kernel, Launch, ceil_div, kernel, struct
-from upsample.plans.taps import fixed_point, taps
+from upsample.plans.taps import fixed_point, settling, taps
 
 __all__ = ["kernels", "plan_axis"]
 
@@ -31,6 +31,7 @@ def kernels() -> Iterator[Kernel]:
     """Yield every specialisation that this module can launch."""
     types = [("float32", "float32", "float"), ("float64", "float64", "double")]
     types += [("uint8", "uint8", "int"), ("uint8", "uint8", "int64")]
+    types += [("uint8", "int16", "int"), ("int16", "int16", "int"), ("int16", "uint8", "int")]
     for half in ("float16", "bfloat16"):
         types += [(half, half, "float"), (half, "float32", "float"), ("float32", half, "float")]
     for source, target, sums in types:
@@ -43,12 +44,15 @@ def _kernel(entry: str, source: str, target: str, sums: str) -> Kernel:
 
 
 def plan_axis(axis: Axis, source: str, target: str) -> Pass:
-    """Plan the pass over one axis, from values of the dtype `source` to values of the dtype `target`."""
-    if source == "uint8":
+    """Plan the pass over one axis, from values of the dtype `source` to values of the dtype `target`.
+
+    Those of int16 are what lies between the axes of bytes.
+    """
+    if source in ("uint8", "int16"):
         sums = "int" if fixed_point(axis.rule).sums == "int32" else "int64"
     else:
         sums = "double" if source == "float64" else "float"
-    shift = fixed_point(axis.rule).shift if source == "uint8" else 0
+    shift = settling(axis.rule) if source in ("uint8", "int16") else 0
     plan = _along_rows if axis.inner == 1 else _along_columns
     launch, by_output, tables = plan(axis, source, target, sums, shift)
     size = axis.outer * axis.rule.out_size * axis.inner

@@ -23,7 +23,7 @@ from upsample.engines.portable.resize.banded_matrix import table_of
 from upsample.engines.portable.resize.tiles import Layout, Step, Strip
 from upsample.plans.arithmetic import TORCH_BYTES
 from upsample.plans.resize import ResizePlan
-from upsample.plans.taps import fixed_point
+from upsample.plans.taps import fixed_point, settling
 
 __all__ = ["run"]
 
@@ -93,6 +93,18 @@ def _dtype_of_sums(xp: ModuleType, layout: Layout) -> Any:
     return xp.int32 if whole and double != xp.float64 else double
 
 
+def _in_16_bits(xp: ModuleType, tile: Any, one: float) -> Any:
+    """Round to multiples of ``1 / one``, ties up, that fit 16 bits; NumPy arrays in place."""
+    low, high = -32768.0 / one, 32767.0 / one
+    if xp is not np:
+        return xp.clip(xp.floor(tile * one + 0.5) * (1.0 / one), low, high)
+    tile *= one
+    tile += 0.5
+    np.floor(tile, out=tile)
+    tile *= 1.0 / one
+    return np.clip(tile, low, high, out=tile)
+
+
 def _by_whole_matrices(layout: Layout, x: Any) -> Array | None:
     """Resample a small NumPy array by one product an axis; None where that is not finite."""
     for shape, matrix, from_left in layout.matrices:
@@ -126,18 +138,14 @@ class _Tile:
         if self.layout.ordered:
             write(self.xp, self.xp.reshape(self.tap_by_tap(part), target.shape), target)
             return
-        part = self._cut(part)
+        part = self._cut(part, self._dtype(self.strip.every[0]))
         planes, tile = part.shape[0], part
         direct = self.layout.direct and tile.dtype == target.dtype
         sure = not self.layout.sums.startswith("float") or self.layout.integers or self._tame(part, target)
         for step in self.strip.steps:
             shape, last = (planes * step.before, *step.out_shape), step is self.strip.steps[-1]
-            if direct and last:
-                into = target
-            elif shape in scratch:
-                into = scratch[shape]
-            else:
-                into = scratch[shape] = empty(self.xp, shape, tile)
+            tile = self._widened(tile, self._dtype(step), scratch)
+            into = target if direct and last else self._scratch(shape, tile, scratch)
             self._apply(step, self.xp.reshape(tile, (planes * step.before, *step.in_shape)), into)
             tile = self._rounded(into, step, last)
         if sure or self._finite(tile):
@@ -165,12 +173,31 @@ class _Tile:
             return True
         return math.isfinite(float(self.xp.sum(tile))) or arrays.all_true(self.xp.all(self.xp.isfinite(tile)))
 
-    def _cut(self, part: Any) -> Any:
-        """Return the input rows that the strip is made of, in the dtype of sums."""
+    def _scratch(self, shape: tuple[int, ...], like: Any, scratch: dict[tuple[int, ...], Any]) -> Any:
+        """Return scratch memory of a shape, in the dtype of `like`."""
+        place = (*shape, arrays.itemsize(like))
+        if place not in scratch:
+            scratch[place] = empty(self.xp, shape, like)
+        return scratch[place]
+
+    def _widened(self, tile: Any, dtype: Any, scratch: dict[tuple[int, ...], Any]) -> Any:
+        """Return a tile in the dtype of the next sums; NumPy's in scratch memory, because new memory costs more."""
+        if self.xp is not np or tile.dtype == dtype:
+            return arrays.astype(self.xp, tile, dtype)
+        into = self._scratch(tile.shape, np.empty(0, dtype=dtype), scratch)
+        np.copyto(into, tile)
+        return into
+
+    def _dtype(self, step: Step) -> Any:
+        """Return the dtype of an axis' sums: float32 for those of bytes that it holds exactly."""
+        return self.xp.float32 if self.layout.fixed and step.sums == "float32" else self.accumulator
+
+    def _cut(self, part: Any, dtype: Any) -> Any:
+        """Return the input rows that the strip is made of, in a dtype."""
         low, high = self.strip.source
         if (low, high) != (0, part.shape[1]):
             part = part[:, low:high, ...]
-        return arrays.astype(self.xp, part, self.accumulator)
+        return arrays.astype(self.xp, part, dtype)
 
     def _apply(self, step: Step, tile: Any, into: Any) -> None:
         """Take one axis from `tile` to `into`, both as the step has them."""
@@ -185,7 +212,9 @@ class _Tile:
 
     def tap_by_tap(self, part: Any) -> Any:
         """Filter without a matrix product: NaN and infinity reach only what they are a tap of."""
-        tile = self._cut(part) if part.shape[1] != self.strip.source[1] - self.strip.source[0] else part
+        tile = (
+            self._cut(part, self.accumulator) if part.shape[1] != self.strip.source[1] - self.strip.source[0] else part
+        )
         tile = arrays.astype(self.xp, tile, self.accumulator)
         for step in self.strip.every:
             tile = self._rounded(self._weigh(tile, step.axis, step), step, step is self.strip.every[-1])
@@ -222,18 +251,27 @@ class _Tile:
         """Whether sums are integers."""
         return bool(self.accumulator == self.xp.int32) and not self.layout.moves
 
+    def _settled(self, sums: Any, how: int) -> Any:
+        """End integer sums as kernels do, see `settling`."""
+        shift, kind = how & 255, how >> 8
+        half = 1 << shift >> 1
+        if kind == 2:
+            half = half - 1 + ((sums >> shift) & 1)
+        return self.xp.clip((sums + half) >> shift, *((-32768, 32767) if kind == 1 else (0, 255)))
+
     def _rounded(self, tile: Any, step: Step, last: bool) -> Any:
         """Round and clamp the sums of integers after an axis, where the plan says so; NumPy arrays in place."""
-        layout = self.layout
+        layout, places = self.layout, step.rule.places
         arithmetic = layout.plan.arithmetic
-        if not (last or arithmetic.each_axis) or not (layout.integers or layout.ordered):
+        if not (last or places or arithmetic.each_axis) or not (layout.integers or layout.ordered):
             return tile
         if not layout.integers:  # rounded to the array's dtype between two axes
             own = getattr(self.xp, layout.name)
             return tile if last else arrays.astype(self.xp, arrays.astype(self.xp, tile, own), self.accumulator)
         if self._is_whole:
-            shift = fixed_point(step.rule).shift
-            return self.xp.clip((tile + (1 << shift >> 1)) >> shift, 0, 255)
+            return self._settled(tile, settling(step.rule))
+        if places and not last:
+            return _in_16_bits(self.xp, tile, 2.0 ** places[1])
         if self.xp is not np or arithmetic != TORCH_BYTES:
             return arithmetic.rounded(self.xp, tile, layout.name)
         tile += 0.5  # the same in fewer calls: behind the last axis the cast to bytes drops the fraction

@@ -32,6 +32,8 @@ _LONG = 1 << 16
 """Outputs of an axis past which it is filtered by gathering: its dense blocks would outweigh the image."""
 _GATHERED_BYTES = 1 << 19
 """Bytes of a tile that is made by gathering, which takes several times as much."""
+_WIDENED_BYTES = 1 << 20
+"""Bytes of a tile of bytes that are summed in float32 and then in float64: larger ones are new memory in every call."""
 _DENSE = 64
 """Up to so many outputs an axis is multiplied whatever the rows."""
 _FEW_VALUES = 16
@@ -66,6 +68,8 @@ class Step:
         What multiplies by them.
     clamps : bool
         Whether uint8 may come out below 0 or above 255.
+    sums : str
+        The dtype of its sums.
     """
 
     axis: int
@@ -81,6 +85,7 @@ class Step:
     blocks: tuple[Band, ...]
     multiply: Callable[[Any, Any, tuple[Band, ...], Any], None]
     clamps: bool
+    sums: str
 
     @property
     def is_one_matrix(self) -> bool:
@@ -178,7 +183,8 @@ class Layout:
         self.direct = not self.integers and not (self.active[0][1].copies and not self.moves)
         self.direct = self.direct and self.turns == self.active[::-1]
         self.gathered = max(rule.out_size for _, rule in self.active) > _LONG
-        most = min(most, _GATHERED_BYTES) if self.gathered else most
+        if self.gathered or (self.fixed and self.active[0][1].places):
+            most = min(most, _GATHERED_BYTES if self.gathered else _WIDENED_BYTES)
         cell = item if self.moves else max(item, 8 if self.sums == "float64" else 4)
         self._tile = _tile_size(self.shape, after, self.active[0][1], cell, most)
         self.tiles = math.prod(-(-n // each) for n, each in zip((after[0], self.rows), self._tile, strict=True))
@@ -237,11 +243,14 @@ class Layout:
         )
         few = as_rows and before * self.shape[0] < _FEW_ROWS and rule.out_size > _DENSE
         blocks: tuple[Band, ...] = ()
+        sums = "float32" if self.fixed and fixed_point(rule).fits_float32 else self.sums
         if not self.moves and not few and rule.out_size <= _LONG:
-            blocks = bands(rule, self.fixed, begin, end, low, inner if as_rows else 1, not as_rows, self.sums)
+            blocks = bands(rule, self.fixed, begin, end, low, inner if as_rows else 1, not as_rows, sums)
         multiply = multiply_rows if as_rows else multiply_columns
         clamps = self.fixed and _overshoots(rule)
-        return Step(axis, rule, begin, end, low, before, inner, shapes[0], shapes[1], copies, blocks, multiply, clamps)
+        return Step(
+            axis, rule, begin, end, low, before, inner, shapes[0], shapes[1], copies, blocks, multiply, clamps, sums
+        )
 
 
 def _canonical(
