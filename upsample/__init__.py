@@ -12,6 +12,7 @@ from upsample.functional import *  # noqa: F403
 from upsample.functional import __all__ as _functional
 from upsample.gradients import vjp
 from upsample.native import resize
+from upsample.precompile import warmup
 
 __version__ = "0.1.0.dev0"
 
@@ -25,6 +26,7 @@ __all__ = [
     "resize",
     "set_num_threads",
     "vjp",
+    "warmup",
     *_functional,
 ]
 

@@ -1,4 +1,4 @@
-"""The command line: ``upsample demo``, ``upsample compare``, ``upsample bench`` and ``upsample info``."""
+"""The command line: ``upsample demo``, ``compare``, ``bench``, ``warmup`` and ``info``."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 import upsample
 from upsample.engines.dispatch import ENGINES
+from upsample.precompile import DTYPES, OPS
 
 __all__ = ["main"]
 
@@ -49,6 +50,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _bench(given)
     if given.command == "compare":
         return _compare(given)
+    if given.command == "warmup":
+        from upsample.command_line.warmup import warmup
+
+        return warmup(given.op, given.dtype, not given.no_gradients)
     if given.image is not None and os.path.realpath(given.image) == os.path.realpath(given.output):
         print(f"upsample demo: --output {given.output} would overwrite the image", file=sys.stderr)
         return 2
@@ -89,6 +94,13 @@ def _parser() -> argparse.ArgumentParser:
     bench.add_argument("--quick", action="store_true", help="one call of next to no data, to see that all works")
     bench.add_argument("--json", metavar="FILE", help="write the figures there, too")
     bench.add_argument("--plot", metavar="FILE", help="draw them there: .png, .svg or .pdf (needs matplotlib)")
+    about = "compile kernels now, so that no later call waits for a compiler"
+    warm = commands.add_parser("warmup", help=about, description=about[0].upper() + about[1:] + ".")
+    warm.add_argument("op", nargs="*", metavar="OP", help=f"some of {', '.join(OPS)} (default: all)")
+    warm.add_argument(
+        "--dtype", action="append", metavar="DTYPE", help=f"can be given again (default: {' and '.join(DTYPES)})"
+    )
+    warm.add_argument("--no-gradients", action="store_true", help="leave the kernels of gradients out")
     about = "print versions, devices and engines"
     commands.add_parser("info", help=about, description=about[0].upper() + about[1:] + ".")
     return parser

@@ -1,0 +1,82 @@
+"""Kernels compiled ahead, by the command and by the function: what comes later compiles nothing."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from backends import needs_numba
+
+import upsample
+from hostile import worlds
+from upsample.__main__ import main
+
+LATER = """
+import json
+import numpy as np, upsample
+from upsample.engines.cpu.runtime import kernel_cache
+for shape, window in (((4, 8, 96, 96), (2,)), ((2, 16, 28, 28), (3, 2, 1)), ((1, 1, 7, 9), (2,))):
+    x = np.random.default_rng(0).standard_normal(shape).astype(np.float32)
+    upsample.max_pool2d(x, *window, engine="cpu")
+    upsample.max_pool2d_with_indices(x, *window, engine="cpu")
+print(json.dumps({"compiled": kernel_cache.compiled()}))
+"""
+
+
+def warm(*arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "upsample", "warmup", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, env=worlds.environment(**variables), check=False)
+
+
+def test_later_processes_compile_nothing(tmp_path: Path) -> None:
+    needs_numba()
+    first, second = (
+        warm("max_pool", "--dtype", "float32", "--no-gradients", UPSAMPLE_CACHE_DIR=str(tmp_path)) for _ in range(2)
+    )
+    assert (first.returncode, first.stderr, second.returncode, second.stderr) == (0, "", 0, "")
+    kernels = len(list(tmp_path.rglob("*.kernel")))
+    assert first.stdout.startswith(f"max_pool float32: {kernels} kernels compiled, ")
+    assert second.stdout.startswith("max_pool float32: 0 kernels compiled, ")
+    assert second.stdout.splitlines()[-1].startswith(f"{kernels} kernels in {tmp_path}")
+    assert worlds.said(LATER, UPSAMPLE_CACHE_DIR=str(tmp_path)) == {"compiled": 0}
+
+
+def test_names_at_fault(capsys: pytest.CaptureFixture[str]) -> None:
+    needs_numba()
+    for arguments, word in ((["pool"], "op"), (["max_pool", "--dtype", "float31"], "dtype")):
+        assert main(["warmup", *arguments]) == 2
+        assert f"but there is no such {word}; pass some of" in capsys.readouterr().err
+    with pytest.raises(TypeError, match=r"^warmup: ops=3, but names are text"):
+        upsample.warmup([3])  # type: ignore[list-item]
+    with pytest.raises(ValueError, match=r"^warmup: dtypes='real'"):
+        upsample.warmup("resize", ["real"])
+
+
+def test_a_dtype_that_an_op_does_not_take() -> None:
+    needs_numba()
+    assert upsample.warmup("conv_transpose", "uint8") == 0
+
+
+def test_no_compiled_engine(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    from upsample import precompile
+
+    monkeypatch.setattr(precompile.support, "unusable", lambda: "Numba is not installed")
+    assert main(["warmup"]) == 2
+    assert "it cannot run: Numba is not installed" in capsys.readouterr().err
+    with pytest.raises(ValueError, match=r"^warmup: engine='cpu', but it cannot run"):
+        upsample.warmup()
+
+
+def test_kernels_that_cannot_be_kept(tmp_path: Path) -> None:
+    needs_numba()
+    try:
+        before = worlds.without_privileges()
+    except FileNotFoundError:
+        pytest.skip("setpriv is not installed, and the superuser may write everywhere")
+    home = worlds.read_only(tmp_path / "home")
+    command = [*before, sys.executable, "-m", "upsample", "warmup", "conv_transpose", "--dtype", "uint8"]
+    run = subprocess.run(command, capture_output=True, text=True, env=worlds.environment(HOME=str(home)), check=False)
+    assert run.returncode == 1
+    assert run.stderr.startswith("upsample warmup: no kernel can be kept\n  kernels are not kept in ")
