@@ -37,7 +37,7 @@ def _plain(value: Any) -> Any:
         return {value.__name__: None}
     name = f"{type(value).__module__}:{type(value).__qualname__}"
     if is_dataclass(value):
-        return {name: tuple(_plain(getattr(value, field.name)) for field in fields(value))}
+        return {name: tuple(_plain(getattr(value, field.name)) for field in fields(value) if field.init)}
     if isinstance(value, Enum):
         return {name: value.name}
     return value if type(value) in (int, float, bool, str, type(None)) else {name: str(value)}
