@@ -17,7 +17,7 @@ from benchmarks.cuda_cases import CudaCase
 from benchmarks.cuda_device import Device, device
 from upsample.arrays import namespace
 from upsample.command_line.info import version_of
-from upsample.ops.conv import convolve, correlate
+from upsample.ops.steps import InputGrad, WeightGrad
 from upsample.plans.window import SpreadPlan, WindowAxis
 
 WHO = ("upsample", "torch", "cupyx zoom", "copy")
@@ -236,7 +236,7 @@ def _conv(case: CudaCase, gpu: Device) -> tuple[tuple[np.ndarray, ...], Call, di
     grad = _noise(case, (case.shape[0], case.weight[1] * plan.groups, *plan.large_shape)) - half
 
     def ours(y: Any, weight: Any, engine: str) -> Any:
-        return convolve(y, weight, op="conv", xp=namespace("conv", {"y": y}), plan=plan, engine=engine)
+        return InputGrad("conv", namespace("conv", {"y": y}), engine, plan).run(y, weight)[0]
 
     return (grad, _noise(case, case.weight) - half), ours, _backward(case, gpu, by_input=True)
 
@@ -246,7 +246,7 @@ def _conv_weight(case: CudaCase, gpu: Device) -> tuple[tuple[np.ndarray, ...], C
     grad = _noise(case, (case.shape[0], case.weight[1] * plan.groups, *plan.large_shape)) - half
 
     def ours(x: Any, y: Any, engine: str) -> Any:
-        return correlate(x, y, op="conv_weight", xp=namespace("conv_weight", {"x": x}), plan=plan, engine=engine)
+        return WeightGrad("conv_weight", namespace("conv_weight", {"x": x}), engine, plan).run(x, y)[0]
 
     return (_noise(case, case.shape) - half, grad), ours, _backward(case, gpu, by_input=False)
 

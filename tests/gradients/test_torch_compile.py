@@ -99,11 +99,11 @@ def test_the_custom_op_is_well_made() -> None:
 
     from upsample.autograd import torch_function as door
     from upsample.autograd.tape import recording
-    from upsample.ops import gradients
+    from upsample.ops import steps
     from upsample.plans.window import SpreadPlan, WindowAxis
 
     plan = SpreadPlan((WindowAxis(9, 4, 3, 2, 0, 1), WindowAxis(12, 6, 2, 2, 0, 1)), 1, False)
-    step = gradients.Spread("conv_transpose2d", xp, None, plan)
+    step = steps.ConvTranspose("conv_transpose2d", xp, None, plan)
     x, weight, bias = tensors()
     weight = torch.randn(2, 3, 3, 2).requires_grad_()
     with recording(None):
@@ -116,7 +116,7 @@ def test_a_step_is_read_as_it_was_written() -> None:
     import array_api_compat.torch as xp
 
     from upsample.engines.dispatch import Preferred
-    from upsample.ops import gradients
+    from upsample.ops import steps
     from upsample.plans.resize import AxisRule, ResizePlan, Rounding
     from upsample.plans.shuffle import ShufflePlan
     from upsample.plans.window import SpanAxis, UnpoolPlan, WindowAxis
@@ -125,9 +125,9 @@ def test_a_step_is_read_as_it_was_written() -> None:
     unpooling = UnpoolPlan((SpanAxis(5, 3), WindowAxis(9, 4, 3, 2, 0, 1)), True, "sum", False, True)
     shuffling = ShufflePlan(*([(1, 2)] * len(dataclasses.fields(ShufflePlan))))
     for step in (
-        gradients.Resize("it's", xp, Preferred("cpu"), ResizePlan((1,), (rule.transpose(),))),
-        gradients.Unpool("max_unpool2d", xp, "portable", unpooling, True),
-        gradients.Rearrange("pixel_shuffle", xp, None, shuffling, (4, 2)),
+        steps.Resize("it's", xp, Preferred("cpu"), ResizePlan((1,), (rule.transpose(),))),
+        steps.Unpool("max_unpool2d", xp, "portable", unpooling, True, "indices"),
+        steps.Rearrange("pixel_shuffle", xp, None, shuffling, (4, 2)),
     ):
         again = read(written(step))
         assert again == step

@@ -15,7 +15,7 @@ from dtypes import dtype_of
 import upsample
 from upsample import chainer
 from upsample.engines import dispatch
-from upsample.ops.gradients import Unpool
+from upsample.ops.steps import Unpool
 from upsample.plans.window import UnpoolPlan, WindowAxis
 
 BITWISE = 20
@@ -106,9 +106,9 @@ class TestWhatItReturns:
         np.testing.assert_array_equal(weight, every[1])
 
     def test_wrt_saves_the_work(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        from upsample.ops import gradients as rules
+        from upsample.ops import steps
 
-        monkeypatch.setattr(rules, "convolve", None)
+        monkeypatch.setattr(steps, "InputGrad", None)
         y, pullback = upsample.vjp(upsample.conv_transpose2d, self.x, self.weight, wrt="weight")
         pullback(y)
         with pytest.raises(TypeError):
@@ -359,7 +359,7 @@ class TestForcedEngine:
     def test_so_does_the_gradients_gradient(self, ran: list[tuple[str, str]]) -> None:
         options = dict(op="max_unpool2d", xp=np, engine="cpu")
         plan = UnpoolPlan((WindowAxis(8, 4, 2, 2, 0, 1), WindowAxis(10, 5, 2, 2, 0, 1)), False, "last", True, True)
-        step = Unpool(**options, plan=plan, every_duplicate=False)
+        step = Unpool(**options, plan=plan, every_duplicate=False, argument="indices")
         grad = noise(2, 3, 8, 10).astype(np.complex128)
         _, pullback = upsample.vjp(lambda g: step.pull((self.indices,), g, (True, False))[0], grad)
         pullback(noise(2, 3, 4, 5).astype(np.complex128))

@@ -21,7 +21,7 @@ from upsample.errors import Raw, bad_type
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
-__all__ = ["ShapedStep", "Step", "Tape", "current", "follow", "followed", "record", "recording", "taped"]
+__all__ = ["ShapedStep", "Step", "Tape", "apply", "current", "follow", "followed", "record", "recording", "taped"]
 
 Arrays: TypeAlias = tuple[Any, ...]
 """Arrays, None where there is none."""
@@ -170,6 +170,11 @@ def record(step: Step, *inputs: Any) -> Arrays:
     assert tape is not None
     with recording(None):
         return tape.follow(step, inputs)
+
+
+def apply(step: ShapedStep, *inputs: Any) -> Arrays:
+    """Run a step, and follow it if the gradient by one of its inputs may be asked for."""
+    return follow(step, *inputs) if followed(*inputs) else step.run(*inputs)
 
 
 def follow(step: ShapedStep, *inputs: Any) -> Arrays:

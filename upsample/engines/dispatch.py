@@ -21,13 +21,14 @@ import numpy as np
 from upsample.arrays import Array
 from upsample.engines.cpu import support as cpu
 from upsample.engines.cuda import support as cuda
+from upsample.engines.cuda.runtime.device import emulated
 from upsample.engines.dask import support as dask
 from upsample.errors import bad_type, bad_value
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-__all__ = ["ENGINES", "Choice", "Engine", "Preferred", "choose", "explain", "is_explaining", "ready"]
+__all__ = ["ENGINES", "Choice", "Engine", "Preferred", "choose", "explain", "is_plain_call", "ready"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,8 +142,11 @@ class Explained(BaseException):
 
 
 _explaining: ContextVar[bool] = ContextVar("upsample_explaining", default=False)
-is_explaining: Callable[[], bool] = _explaining.get
-"""Return whether calls are only explained here."""
+
+
+def is_plain_call() -> bool:
+    """Return whether engines run calls as usual: calls are not only explained, and no emulator runs kernels."""
+    return not _explaining.get() and emulated() is None
 
 
 @contextmanager

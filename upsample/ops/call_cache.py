@@ -17,7 +17,6 @@ import numpy as np
 
 from upsample.autograd import tape
 from upsample.engines import dispatch
-from upsample.engines.cuda.runtime.device import emulated
 from upsample.overlap import is_plainly_apart
 
 __all__ = ["Repeat", "find", "keep"]
@@ -74,7 +73,7 @@ def find(op: str, arguments: tuple[Any, ...], given: tuple[Any, ...], out: objec
             return None, None
         owners = owners and flags.owndata
         parts += x.shape, x.dtype
-    if dispatch.is_explaining() or emulated() is not None or tape.current() is not None:
+    if tape.current() is not None or not dispatch.is_plain_call():
         return None, None
     try:  # no two plain values of different types, in tuples or not, have the same bytes
         key = (op, marshal.dumps(arguments, _NO_REFERENCES), *parts)

@@ -10,7 +10,7 @@ from upsample import arrays
 from upsample.arguments import check_addressable
 from upsample.arrays import Array, ArrayT
 from upsample.autograd.tape import follow, followed
-from upsample.engines import dispatch
+from upsample.ops.steps import ConvTranspose
 from upsample.plans.window import SpreadPlan
 
 __all__ = ["conv_transpose", "repeat_conv_transpose"]
@@ -62,20 +62,10 @@ def conv_transpose(
     given = (x, weight) if bias is None else (x, weight, bias)
     if out is not None:
         arrays.check_out(op, out, shape, x.dtype, dict(zip(arguments, given, strict=False)))
+    step = ConvTranspose(op, xp, engine, plan)
     if followed(x, weight, bias):
-        from upsample.ops import gradients  # which imports this module
-
-        return cast(ArrayT, follow(gradients.Spread(op, xp, engine, plan), x, weight, bias)[0])
-    run = dispatch.choose(op, "conv_transpose", plan, x, engine)
-    batched = x.ndim == spatial + 2
-    native = [arrays.native_order(a) for a in given]
-    source, target = native[0], out
-    if not batched:
-        source, target = native[0][None, ...], None if out is None else out[None, ...]
-    result = run(xp, plan, source, native[1], None if bias is None else native[2], target)
-    if batched:
-        return cast(ArrayT, arrays.in_order_of(x, result))
-    return cast(ArrayT, arrays.in_order_of(x, result[0, ...]) if out is None else out)
+        return cast(ArrayT, follow(step, x, weight, bias)[0])
+    return cast(ArrayT, step.into(x, weight, bias, out))
 
 
 def repeat_conv_transpose(run: Callable[..., Any], x: Array, weight: Array, bias: Array | None, out: Any) -> Any:

@@ -9,7 +9,7 @@ from upsample import arrays
 from upsample.arguments import check_addressable
 from upsample.arrays import Array, ArrayT
 from upsample.autograd.tape import follow, followed
-from upsample.engines import dispatch
+from upsample.ops.steps import Rearrange
 from upsample.plans.shuffle import ShufflePlan
 
 __all__ = ["rearrange"]
@@ -22,9 +22,5 @@ def rearrange(
     check_addressable(op, argument, tuple(x.shape), plan.shape, arrays.itemsize(x))
     if out is not None:
         arrays.check_out(op, out, plan.shape, x.dtype, {argument: x})
-    if followed(x):
-        from upsample.ops import gradients  # which imports this module
-
-        return cast(ArrayT, follow(gradients.Rearrange(op, xp, engine, plan, tuple(x.shape)), x)[0])
-    run = dispatch.choose(op, "pixel_shuffle", plan, x, engine)
-    return cast(ArrayT, run(xp, plan, x, out))
+    step = Rearrange(op, xp, engine, plan, tuple(x.shape))
+    return cast(ArrayT, follow(step, x)[0] if followed(x) else step.into(x, out))

@@ -9,8 +9,8 @@ from upsample import arrays
 from upsample.arguments import check_addressable
 from upsample.arrays import Array, ArrayT
 from upsample.autograd.tape import follow, followed
-from upsample.engines import dispatch
 from upsample.errors import Raw, bad_type
+from upsample.ops.steps import Pool
 from upsample.plans.window import PoolPlan
 
 __all__ = ["pool"]
@@ -58,14 +58,9 @@ def pool(
     pair: tuple[object, object] = (None, None)
     if out is not None:
         pair = _checked_pair(op, argument, xp, x, shape, out, with_indices)
-    if followed(x):
-        from upsample.ops import gradients  # which imports this module
-
-        values, indices = follow(gradients.Pool(op, xp, engine, plan), x)
-        return cast(ArrayT, values), cast(ArrayT, indices) if with_indices else None
-    run = dispatch.choose(op, "pool", plan, x, engine)
-    values, indices = run(xp, plan, arrays.native_order(x), pair, with_indices)
-    return cast(ArrayT, arrays.in_order_of(x, values)), cast("ArrayT | None", indices)
+    step = Pool(op, xp, engine, plan)
+    values, indices = follow(step, x) if followed(x) else step.into(x, pair, with_indices)
+    return cast(ArrayT, values), cast(ArrayT, indices) if with_indices else None
 
 
 def _checked_pair(

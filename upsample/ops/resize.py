@@ -6,11 +6,11 @@ from types import ModuleType
 from typing import cast
 
 from upsample import arrays
-from upsample.arguments import check_addressable, check_room
+from upsample.arguments import check_addressable
 from upsample.arrays import Array, ArrayT
 from upsample.autograd.tape import follow, followed
-from upsample.engines import dispatch
 from upsample.errors import Raw, bad_type
+from upsample.ops.steps import Resize
 from upsample.plans.resize import ResizePlan
 
 __all__ = ["resize"]
@@ -55,14 +55,8 @@ def resize(
     if out is not None:
         arrays.check_out(op, out, shape, x.dtype, {arguments[0]: x})
     _check_sums(op, arguments[0], xp, plan, x)
-    if followed(x):
-        from upsample.ops import gradients  # which imports this module
-
-        return cast(ArrayT, follow(gradients.Resize(op, xp, engine, plan), x)[0])
-    run = dispatch.choose(op, "resize", plan, x, engine)
-    if out is None:
-        check_room(xp, x, shape)
-    return cast(ArrayT, arrays.in_order_of(x, run(xp, plan, arrays.native_order(x), out)))
+    step = Resize(op, xp, engine, plan)
+    return cast(ArrayT, follow(step, x)[0] if followed(x) else step.into(x, out))
 
 
 def _check_sums(op: str, argument: str, xp: ModuleType, plan: ResizePlan, x: Array) -> None:

@@ -9,8 +9,8 @@ from upsample import arrays
 from upsample.arguments import check_addressable
 from upsample.arrays import Array, ArrayT
 from upsample.autograd.tape import follow, followed
-from upsample.engines import dispatch
 from upsample.errors import Raw, bad_value
+from upsample.ops.steps import Unpool
 from upsample.plans.window import UnpoolPlan
 
 __all__ = ["unpool"]
@@ -68,11 +68,5 @@ def unpool(
     check_addressable(op, arguments[2], plan.large_shape, shape, arrays.itemsize(x))
     if out is not None:
         arrays.check_out(op, out, shape, x.dtype, {arguments[0]: x, arguments[1]: indices})
-    if followed(x):
-        from upsample.ops import gradients  # which imports this module
-
-        step = gradients.Unpool(op, xp, engine, plan, duplicate_grad == "all")
-        return cast(ArrayT, follow(step, x, indices)[0])
-    run = dispatch.choose(op, "unpool", plan, x, engine)
-    result = run(xp, plan, arrays.native_order(x), arrays.native_order(indices), out, (op, arguments[1]))
-    return cast(ArrayT, arrays.in_order_of(x, result))
+    step = Unpool(op, xp, engine, plan, duplicate_grad == "all", arguments[1])
+    return cast(ArrayT, follow(step, x, indices)[0] if followed(x) else step.into(x, indices, out))
