@@ -6,7 +6,7 @@ Beside the bars stand the first engine's figures: times faster than torch, and t
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import matplotlib
 
@@ -18,10 +18,8 @@ from matplotlib.patches import Patch
 from PIL import Image
 
 from benchmarks.cases import CASES, Case
+from benchmarks.measurements import Results
 from upsample.command_line.bench.show import figure as figure_of
-
-if TYPE_CHECKING:
-    from benchmarks.report import Results
 
 COLOURS = {("cpu", "fresh"): "#0b5fa5", ("cpu", "out"): "#7db8e8", ("portable", "fresh"): "#f0a63c"}
 WORDS = {

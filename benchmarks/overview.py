@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import statistics
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import matplotlib
 
@@ -14,10 +14,8 @@ from matplotlib import pyplot as plt
 
 from benchmarks.cases import CASES
 from benchmarks.chart import FAINT, INK, quantised
+from benchmarks.measurements import Results
 from upsample.command_line.bench.show import figure as figure_of
-
-if TYPE_CHECKING:
-    from benchmarks.report import Results
 
 __all__ = ["draw"]
 

@@ -2,57 +2,25 @@
 
 from __future__ import annotations
 
-import json
 import statistics
 import sys
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from benchmarks import cuda_report
 from benchmarks.cases import CASES, LIMITS, PORTABLE_LIMITS, Case
-from benchmarks.machine import CALM
+from benchmarks.measurements import WAYS, Results, content, read
 from upsample.command_line.bench.show import figure as _ratio
 from upsample.command_line.bench.show import time as _time
 
-WAYS = {
-    ("cpu", "fresh"): "compiled, fresh",
-    ("cpu", "out"): "compiled, `out=`",
-    ("portable", "fresh"): "portable, fresh",
-}
 OTHERS = ("OpenCV", "Pillow", "scikit-image", "scipy")
-MACHINE = ("cpu", "system", "python", "versions", "blas", "threads")
-
-
-@dataclass
-class Results:
-    """What one machine measured: figures by case and way, and when."""
-
-    machine: dict[str, Any]
-    when: str
-    commit: str
-    quick: bool = False
-    loads: list[float] = field(default_factory=list)
-    figures: dict[tuple[str, str, str], dict[str, Any]] = field(default_factory=dict)
-
-    def of(self, case: Case, way: tuple[str, str]) -> Mapping[str, Any] | None:
-        return self.figures.get((case.id, *way))
-
-    def ratio(self, case: Case, way: tuple[str, str]) -> float | None:
-        figures = self.of(case, way)
-        return None if figures is None else figures["ratios"].get("torch")
-
-    def meets(self, case: Case, way: tuple[str, str]) -> bool | None:
-        """Whether the goal is met, as the page prints both; None where there is no goal or no figure."""
-        ratio, goal = self.ratio(case, way), case.goal(*way)
-        return None if ratio is None or goal is None else float(_ratio(ratio)) >= goal
 
 
 def write(files: Sequence[Path], folder: Path) -> int:
     """Write README.md, cpu.png and overview.png, charts of the machine measured last; CUDA.md of GPUs."""
     machines = read(files)
-    cuda = cuda_report.page(filter(cuda_report.is_of_cuda, map(_content, files)))
+    cuda = cuda_report.page(filter(cuda_report.is_of_cuda, map(content, files)))
     if cuda is not None:
         folder.mkdir(parents=True, exist_ok=True)
         (folder / "CUDA.md").write_text(cuda, encoding="utf-8")
@@ -73,32 +41,6 @@ def write(files: Sequence[Path], folder: Path) -> int:
         "`python .github/readme` makes that anew"
     )
     return 0
-
-
-def read(files: Sequence[Path]) -> list[Results]:
-    """Merge files by machine: of two figures the less disturbed one holds; of two calm ones the later."""
-    loaded = [c for c in map(_content, files) if "benchmarks" in c and not cuda_report.is_of_cuda(c)]
-    machines: dict[str, Results] = {}
-    for content in sorted(loaded, key=lambda c: c["datetime"]):
-        about = content["machine_info"]
-        result = machines.setdefault(json.dumps(about["cpu"]), Results({}, "", ""))
-        result.machine = {key: about[key] for key in MACHINE}
-        result.when, result.commit = content["datetime"][:10], content["commit_info"].get("id", "")[:7]
-        result.quick |= about["quick"]
-        result.loads += about["load"][:1]
-        for entry in content["benchmarks"]:
-            extra = entry["extra_info"]
-            if "seconds" in extra:
-                key = extra["case"], extra["engine"], extra["how"]
-                before = result.figures.get(key)
-                if before is None or max(extra["disturbed"], CALM) <= max(before["disturbed"], CALM):
-                    result.figures[key] = {**extra, "rounds": entry["stats"]["rounds"]}
-    return sorted((m for m in machines.values() if m.figures), key=lambda m: m.when)
-
-
-def _content(path: Path) -> dict[str, Any]:
-    content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    return content
 
 
 def page(machines: Sequence[Results]) -> str:

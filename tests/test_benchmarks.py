@@ -168,13 +168,13 @@ def _measured(path: Path, when: str, cpu: str, ratios: dict[str, float], disturb
 
 
 def test_the_page_says_what_is_under_its_goal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from benchmarks import report
+    from benchmarks import measurements, report
 
     old = _measured(tmp_path / "b.json", "2026-01-01", "one", {"cpu-fresh": 2.0, "cpu-out": 2.499})
     new = _measured(tmp_path / "a.json", "2026-01-02", "one", {"cpu-fresh": 2.5, "portable-fresh": 1.0})
     other = _measured(tmp_path / "c.json", "2025-01-01", "two", {"cpu-fresh": 1.0})
     monkeypatch.setitem(report.LIMITS, "bilinear ×2", "Because.")
-    machines = report.read([new, other, old])
+    machines = measurements.read([new, other, old])
     assert [m.machine["cpu"] for m in machines] == ["two", "one"]
     page = report.page(machines[1:])
     assert "| A not measured, B not measured (5); C 2.50× (2.5) |" in page
@@ -187,12 +187,12 @@ def test_the_page_says_what_is_under_its_goal(tmp_path: Path, monkeypatch: pytes
 
 
 def test_a_disturbed_figure_replaces_no_calm_one(tmp_path: Path) -> None:
-    from benchmarks import report
+    from benchmarks import measurements
 
     calm = _measured(tmp_path / "a.json", "2026-01-01", "one", {"cpu-fresh": 2.0}, 0.04)
     disturbed = _measured(tmp_path / "b.json", "2026-01-02", "one", {"cpu-fresh": 3.0, "cpu-out": 3.0}, 0.2)
     later = _measured(tmp_path / "c.json", "2026-01-03", "one", {"cpu-out": 4.0}, 0.05)
-    (machine,) = report.read([disturbed, later, calm])
+    (machine,) = measurements.read([disturbed, later, calm])
     assert {key[2]: figures["ratios"]["torch"] for key, figures in machine.figures.items()} == {
         "fresh": 2.0,
         "out": 4.0,

@@ -38,7 +38,7 @@ def _ratios() -> dict[tuple[str, str], list[float]]:
     """By library and op, its time over ours in every case and way, on the machine measured last."""
     sys.path.append(str(ROOT))
     from benchmarks.cases import CASES
-    from benchmarks.report import read
+    from benchmarks.measurements import read
 
     results = read(sorted((ROOT / "benchmarks" / "results").glob("cpu*.json")))[-1]
     found: dict[tuple[str, str], list[float]] = {}
