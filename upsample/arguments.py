@@ -20,6 +20,7 @@ from upsample.errors import Raw, bad_type, bad_value
 __all__ = [
     "IntOrInts",
     "NumberOrNumbers",
+    "as_tuple",
     "check_addressable",
     "check_dtype",
     "check_no_factor",
@@ -28,6 +29,7 @@ __all__ = [
     "flag",
     "integer",
     "integers",
+    "is_empty",
     "number",
     "numbers",
     "scaled_size",
@@ -63,12 +65,28 @@ def _integer(op: str, argument: str, value: object, least: int | None, remedy: s
     return result
 
 
+def as_tuple(value: object) -> object:
+    """Return the entries of what NumPy takes as a shape, a sequence or an array of one axis; others as they are."""
+    if isinstance(value, (str, bytes, bytearray, memoryview)):
+        return value
+    if isinstance(value, Sequence):
+        return tuple(value)
+    several = hasattr(value, "dtype") and len(getattr(value, "shape", ())) == 1 and hasattr(value, "tolist")
+    return tuple(value.tolist()) if several and not isinstance(value, np.ma.MaskedArray) else value  # type: ignore[attr-defined]
+
+
+def is_empty(value: object) -> bool:
+    """Return whether a value is a sequence of nothing, by which torch means a default."""
+    return isinstance(as_tuple(value), tuple) and not as_tuple(value)
+
+
 def integers(
     op: str, argument: str, value: object, count: int, *, least: int | None = None, one_for_all: bool = True
 ) -> tuple[int, ...]:
-    """Return `count` ints from one int or from a list or tuple of `count` (or, `one_for_all`, of one)."""
+    """Return `count` ints from one int or from a sequence of `count` (or, `one_for_all`, of one)."""
     remedy = "pass an int" if count == 1 else f"pass an int or a tuple of {count}"
-    if not isinstance(value, (list, tuple)):
+    value = as_tuple(value)
+    if not isinstance(value, tuple):
         return (_integer(op, argument, value, least, remedy),) * count
     items = tuple(integer(op, f"{argument}[{i}]", v, least=least) for i, v in enumerate(value))
     if len(items) == 1 and one_for_all:
@@ -80,7 +98,8 @@ def integers(
 
 def check_no_factor(op: str, argument: str, value: object, factor: str) -> None:
     """Raise TypeError for a float where sizes are wanted, and say by which argument a factor is given."""
-    if any(isinstance(v, float) for v in (value if isinstance(value, (list, tuple)) else (value,))):
+    several = as_tuple(value)
+    if any(isinstance(v, (float, np.floating)) for v in (several if isinstance(several, tuple) else (value,))):
         raise bad_type(op, argument, value, "a size counts samples", f"pass ints, or a factor as {factor}=")
 
 
@@ -109,8 +128,9 @@ def _is_real(value: object) -> bool:
 
 
 def numbers(op: str, argument: str, value: object, count: int) -> tuple[float, ...]:
-    """Return `count` floats from one number or from a list or tuple of `count`."""
-    if not isinstance(value, (list, tuple)):
+    """Return `count` floats from one number or from a sequence of `count`."""
+    value = as_tuple(value)
+    if not isinstance(value, tuple):
         return (number(op, argument, value),) * count
     if len(value) != count:
         raise bad_value(op, argument, value, f"it has {len(value)} entries", f"pass one number or {count}")

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from upsample import arrays
-from upsample.arguments import check_dtype, flag, integer, integers, numbers
+from upsample.arguments import as_tuple, check_dtype, flag, integer, integers, numbers
 from upsample.arrays import Array
 from upsample.autograd.torch_compile import opaque
 from upsample.errors import bad_type, bad_value
@@ -91,9 +91,9 @@ def resize(
     """
     op = "resize"
     xp = arrays.namespace(op, {"image": image})
-    if not isinstance(shape, (list, tuple)):
+    if not isinstance(as_tuple(shape), tuple):
         raise bad_type(op, "shape", shape, "one size per axis is needed", "pass a tuple")
-    sizes = integers(op, "shape", shape, image.ndim, least=0, one_for_all=False) if image.ndim or shape else ()
+    sizes = integers(op, "shape", shape, image.ndim, least=0, one_for_all=False) if image.ndim or len(shape) else ()
     kind, smooth = _method(op, method), flag(op, "antialias", antialias)
     axes = tuple(axis for axis in range(image.ndim) if image.shape[axis] != sizes[axis])
     for axis in axes:
@@ -175,9 +175,9 @@ def scale_and_translate(
     op = "scale_and_translate"
     xp = arrays.namespace(op, {"image": image})
     for argument, value in (("shape", shape), ("spatial_dims", spatial_dims), ("scale", scale)):
-        if not isinstance(value, (list, tuple)):
+        if not isinstance(as_tuple(value), tuple):
             raise bad_type(op, argument, value, "a sequence is needed", "pass a tuple")
-    sizes = integers(op, "shape", shape, image.ndim, least=0, one_for_all=False) if image.ndim or shape else ()
+    sizes = integers(op, "shape", shape, image.ndim, least=0, one_for_all=False) if image.ndim or len(shape) else ()
     axes = _axes(op, spatial_dims, image, sizes)
     factors = numbers(op, "scale", scale, len(axes))
     moves = numbers(op, "translation", translation, len(axes))

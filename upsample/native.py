@@ -2,12 +2,23 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import lru_cache
 
 from upsample import arrays
-from upsample.arguments import check_dtype, check_no_factor, flag, integer, integers, number, numbers, scaled_size
+from upsample.arguments import (
+    as_tuple,
+    check_dtype,
+    check_no_factor,
+    flag,
+    integer,
+    integers,
+    number,
+    numbers,
+    scaled_size,
+)
 from upsample.arrays import Array, ArrayT
 from upsample.autograd.torch_compile import opaque
 from upsample.errors import Raw, bad_type, bad_value
@@ -22,6 +33,8 @@ __all__ = ["resize"]
 _ONE_AXIS = {"bilinear": "linear", "trilinear": "linear", "bicubic": "cubic"}
 """Names for several axes at once, by which others call what each axis does here."""
 _LARGEST_COEFFICIENT = 100.0
+_MOST_CHANNELS = 4
+"""Samples of an axis up to which it looks like an image's channels."""
 _POINTS = ("nearest", "nearest-exact")
 _MEANS = (*_POINTS, "linear", "area")
 """Modes without negative weights: results lie between the least and the largest sample."""
@@ -59,7 +72,7 @@ def resize(
         Output size over input size of each of `axes`, in their order: the output size is ``floor(n * scale)``, and
         coordinates use `scale` itself. Exactly one of `shape` and `scale` must be given.
     axes : int or sequence of int, optional
-        The axes to resample, negative ones from the end; None is all of them.
+        The axes to resample, negative ones from the end; None is all of them, the channels of an image too.
     mode : str or sequence of str
         One for all axes or one each: ``"nearest"``, ``"nearest-exact"``, ``"linear"``, ``"cubic"``, ``"lanczos"``,
         ``"area"``.
@@ -88,6 +101,11 @@ def resize(
         from that of `axes`, a mode, `antialias` or `align_corners` that does not exist, an empty axis to resample.
     TypeError
         Another dtype or type.
+
+    Warns
+    -----
+    UserWarning
+        `axes` is None, and an axis of two to four samples that is resampled looks like the channels of an image.
 
     See Also
     --------
@@ -165,14 +183,27 @@ def resize(
         _coefficient(op, cubic_coeff),
         dtype if dtype in _INTEGERS else None,
     )
+    if axes is None:
+        _warn_of_channels(op, tuple(x.shape), plan)
     result = _run(x, op=op, arguments=("x", "shape"), xp=xp, plan=plan, out=out, engine=engine)
     call_cache.keep(key, "resize", plan, (x,), (result,), engine)
     return result
 
 
+def _warn_of_channels(op: str, shape: tuple[int, ...], plan: ResizePlan) -> None:
+    """Warn where an axis that looks like an image's channels is resampled, and nobody named the axes."""
+    for place, others in ((-1, (-3, -2)), (-3, (-2, -1))):
+        if len(shape) > 2 and 1 < shape[place] <= _MOST_CHANNELS and plan.out_shape(shape)[place] != shape[place]:
+            meant = tuple(axis + len(shape) for axis in others)
+            what = f"{op}: axes=None resamples all axes, and axis {place + len(shape)} of {shape} looks like channels"
+            warnings.warn(f"{what}; pass axes={meant}, or name all axes", UserWarning, stacklevel=3)
+            return
+
+
 def _check_count(op: str, argument: str, value: object, axes: object, count: int) -> None:
     """Raise ValueError where there are more or fewer entries than axes, and say how to name those that are meant."""
-    if not isinstance(value, (list, tuple)) or len(value) == count:
+    value = as_tuple(value)
+    if not isinstance(value, tuple) or len(value) == count:
         return
     rule, remedy = f"it has {len(value)} entries for {count} axes", f"pass one for all, or {count}"
     if axes is None and 0 < len(value) < count:
@@ -192,7 +223,8 @@ def _coefficient(op: str, cubic_coeff: object) -> float:
 def _axes(op: str, axes: object, ndim: int) -> tuple[int, ...]:
     if axes is None:
         return tuple(range(ndim))
-    given = axes if isinstance(axes, (list, tuple)) else (axes,)
+    several = as_tuple(axes)
+    given = several if isinstance(several, tuple) else (axes,)
     places = []
     for i, axis in enumerate(given):
         place = integer(op, f"axes[{i}]", axis)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from functools import lru_cache
 
 from upsample import arrays
-from upsample.arguments import check_dtype, check_rank, flag, integers
+from upsample.arguments import as_tuple, check_dtype, check_rank, flag, integers
 from upsample.arrays import Array, ArrayT
 from upsample.errors import Raw, bad_type, bad_value
 from upsample.ops.resize import resize
@@ -85,7 +85,7 @@ def resize_images(
     check_dtype(op, "x", x, ("float32",), "convert it to float32, or call upsample.resize or upsample.interpolate")
     if 0 in x.shape[1:]:
         raise bad_value(op, "x", Raw(f"<shape {tuple(x.shape)}>"), "only the batch may be empty", "pass samples")
-    if not isinstance(output_shape, (list, tuple)):
+    if not isinstance(as_tuple(output_shape), tuple):
         raise bad_type(op, "output_shape", output_shape, "a sequence is wanted", "pass a tuple (height, width)")
     large = integers(op, "output_shape", output_shape, 2, least=1, one_for_all=False)
     plan = _plan(tuple(x.shape[2:]), large, _method(op, mode), flag(op, "align_corners", align_corners))

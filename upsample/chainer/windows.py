@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from typing import NamedTuple, TypeAlias
 
-from upsample.arguments import integer, integers
+from upsample.arguments import as_tuple, integer, integers
 from upsample.arrays import Array
 from upsample.errors import Raw, bad_type, bad_value
 
@@ -70,7 +70,8 @@ def outsize_of(op: str, spatial: int, outsize: object, *, may_skip: bool) -> Hol
     """Convert `outsize`: a sequence, in which None skips an axis where Chainer's own code is two-dimensional."""
     if outsize is None:
         return None
-    if not isinstance(outsize, (list, tuple)):
+    outsize = as_tuple(outsize)
+    if not isinstance(outsize, tuple):
         raise bad_type(op, "outsize", outsize, "a sequence is wanted", f"pass a tuple of {spatial} ints")
     if len(outsize) != spatial:
         raise bad_value(op, "outsize", outsize, f"it has {len(outsize)} entries", f"pass {spatial}")

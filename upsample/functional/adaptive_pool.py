@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Literal, overload
 
-from upsample.arguments import check_addressable, flag, integers
+from upsample.arguments import as_tuple, check_addressable, flag, integers
 from upsample.arrays import Array, ArrayT
 from upsample.errors import bad_value
 from upsample.functional.pool import both, checked, one_or_both
@@ -348,7 +348,8 @@ def _adaptive(
 ) -> tuple[ArrayT, ArrayT | None]:
     xp = checked(op, spatial, x)
     large = tuple(x.shape[-spatial:])
-    if isinstance(output_size, (list, tuple)):
+    output_size = as_tuple(output_size)
+    if isinstance(output_size, tuple):
         if len(output_size) != spatial:
             raise bad_value(
                 op, "output_size", output_size, "it has another length", f"pass an int or a tuple of {spatial}"

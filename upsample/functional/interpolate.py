@@ -11,7 +11,7 @@ from types import MappingProxyType
 import numpy as np
 
 from upsample import arrays
-from upsample.arguments import check_dtype, check_no_factor, check_rank, flag, integers, numbers, scaled_size
+from upsample.arguments import as_tuple, check_dtype, check_no_factor, check_rank, flag, integers, numbers, scaled_size
 from upsample.arrays import Array, ArrayT
 from upsample.errors import Raw, bad_type, bad_value
 from upsample.ops import call_cache
@@ -288,8 +288,9 @@ def _interpolate(
         raise bad_value(op, "size", size, "scale_factor is given too", "pass one of them")
     check_no_factor(op, "size", size, "scale_factor")
     for argument, value in (("size", size), ("scale_factor", scale_factor)):
-        if isinstance(value, (list, tuple)) and len(value) != len(spatial):
-            rule = f"it has {len(value)} entries, and input {tuple(x.shape)} [N, C, *spatial]"
+        several = as_tuple(value)
+        if isinstance(several, tuple) and len(several) != len(spatial):
+            rule = f"it has {len(several)} entries, and input {tuple(x.shape)} [N, C, *spatial]"
             raise bad_value(op, argument, value, rule, f"pass one for all, or {len(spatial)}; {_OTHER_LAYOUTS}")
     sizes = scales = None
     if size is not None:

@@ -7,7 +7,7 @@ from types import ModuleType
 from typing import Any, Literal, overload
 
 from upsample import arrays
-from upsample.arguments import IntOrInts, check_dtype, check_rank, flag, integers
+from upsample.arguments import IntOrInts, check_dtype, check_rank, flag, integers, is_empty
 from upsample.arrays import Array, ArrayT
 from upsample.errors import Raw, bad_value
 from upsample.ops import call_cache
@@ -475,9 +475,7 @@ def _pooled(
         op,
         tuple(x.shape[-spatial:]),
         kernel,
-        kernel
-        if stride is None or (isinstance(stride, (list, tuple)) and not stride)
-        else integers(op, "stride", stride, spatial, least=1),
+        kernel if stride is None or is_empty(stride) else integers(op, "stride", stride, spatial, least=1),
         integers(op, "padding", padding, spatial, least=0),
         integers(op, "dilation", dilation, spatial, least=1),
         flag(op, "ceil_mode", ceil_mode),

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from functools import lru_cache
 
 from upsample import arrays
-from upsample.arguments import IntOrInts, check_dtype, check_rank, flag, integers
+from upsample.arguments import IntOrInts, as_tuple, check_dtype, check_rank, flag, integers
 from upsample.arrays import Array, ArrayT
 from upsample.errors import Raw, bad_type, bad_value
 from upsample.ops import call_cache
@@ -308,7 +308,8 @@ def _large(op: str, spatial: int, output_size: object) -> tuple[int, ...] | None
     """Return the spatial part of `output_size`; what precedes it is not looked at, as in torch."""
     if output_size is None:
         return None
-    if not isinstance(output_size, (list, tuple)):
+    output_size = as_tuple(output_size)
+    if not isinstance(output_size, tuple):
         raise bad_type(op, "output_size", output_size, "a sequence is wanted", f"pass a tuple of {spatial} ints")
     if len(output_size) not in (spatial, spatial + 2):
         rule = f"it has {len(output_size)} entries"

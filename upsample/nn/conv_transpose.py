@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, cast
 import numpy as np
 
 from upsample import arrays
-from upsample.arguments import IntOrInts, check_addressable, check_dtype, check_rank, flag, integer, integers
+from upsample.arguments import IntOrInts, as_tuple, check_addressable, check_dtype, check_rank, flag, integer, integers
 from upsample.arrays import Array, ArrayT
 from upsample.errors import Raw, bad_type, bad_value
 from upsample.functional.conv_transpose import conv_transpose1d, conv_transpose2d, conv_transpose3d
@@ -111,7 +111,8 @@ class _ConvTranspose(Layer):
         op, n = type(self).__name__, self._spatial
         arrays.namespace(op, {"input": x})
         check_rank(op, "input", x, (n + 1, n + 2), "[N, C, *spatial] or [C, *spatial]")
-        if not isinstance(output_size, (list, tuple)):
+        output_size = as_tuple(output_size)
+        if not isinstance(output_size, tuple):
             raise bad_type(op, "output_size", output_size, "a sequence is wanted", f"pass a tuple of {n} ints")
         if len(output_size) not in (n, x.ndim):
             rule = f"it has {len(output_size)} entries"

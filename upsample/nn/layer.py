@@ -10,7 +10,7 @@ from typing import Any, ClassVar, NamedTuple, TypeVar, cast
 import numpy as np
 
 from upsample import arrays
-from upsample.arguments import check_dtype, flag
+from upsample.arguments import as_tuple, check_dtype, flag
 from upsample.engines.dispatch import named as check_engine
 from upsample.errors import Raw, bad_type, bad_value
 
@@ -163,7 +163,8 @@ def one_or_each(
     hint: str = "",
 ) -> Checked | tuple[Checked, ...]:
     """Check one value, or a list or tuple of so many; one stays one, so that `repr` shows it as torch does."""
-    if not isinstance(value, (list, tuple)):
+    value = as_tuple(value)
+    if not isinstance(value, tuple):
         return check(op, argument, value)
     if len(value) not in counts:
         remedy = f"pass one number, or a sequence of {' or '.join(map(str, counts))}{hint}"

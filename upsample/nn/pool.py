@@ -6,7 +6,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from upsample.arguments import IntOrInts, flag, integer
+from upsample.arguments import IntOrInts, flag, integer, is_empty
 from upsample.arrays import Array
 from upsample.functional.pool import max_pool1d, max_pool2d, max_pool3d
 from upsample.nn.layer import Layer, one_or_each
@@ -35,7 +35,7 @@ class _MaxPool(Layer):
         op, counts = type(self).__name__, (1, self._spatial)
         positive, natural = partial(integer, least=1), partial(integer, least=0)
         self.kernel_size = one_or_each(op, "kernel_size", kernel_size, counts, positive)
-        empty = stride is None or (isinstance(stride, (list, tuple)) and not stride)
+        empty = stride is None or is_empty(stride)
         self.stride = self.kernel_size if empty else one_or_each(op, "stride", stride, counts, positive)
         self.padding = one_or_each(op, "padding", padding, counts, natural)
         self.dilation = one_or_each(op, "dilation", dilation, counts, positive)

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from upsample import arrays
-from upsample.arguments import check_dtype, integer, integers, number, numbers
+from upsample.arguments import as_tuple, check_dtype, integer, integers, number, numbers
 from upsample.arrays import Array, ArrayT
 from upsample.errors import Raw, bad_value
 from upsample.onnx.attributes import at_most_one, choice, numbers_of
@@ -228,7 +228,8 @@ def resize_of_opset_10(X: ArrayT, scales: Any, *, mode: str = "nearest", engine:
 def _places(op: str, axes: object, ndim: int) -> _Ints:
     if axes is None:
         return tuple(range(ndim))
-    given = axes if isinstance(axes, (list, tuple)) else (axes,)
+    several = as_tuple(axes)
+    given = several if isinstance(several, tuple) else (axes,)
     places = []
     for position, value in enumerate(given):
         axis = integer(op, f"axes[{position}]", value)

@@ -10,7 +10,7 @@ from typing import Any, cast
 import numpy as np
 
 from upsample import arrays
-from upsample.arguments import integers, number
+from upsample.arguments import as_tuple, integers, number
 from upsample.arrays import ArrayT
 from upsample.errors import bad_type, bad_value
 from upsample.opencv.modes import DOUBLES, FLOATS, INTEGERS, Image, Interpolation, image_of, interpolation_of
@@ -112,9 +112,10 @@ def _sizes(
     op: str, of: Image, dsize: Sequence[int] | None, fx: object, fy: object
 ) -> tuple[tuple[int, int], tuple[float, float]]:
     """Return width and height of the result, and the factors that coordinates use."""
-    if dsize is not None and not (isinstance(dsize, (list, tuple)) and tuple(dsize) == (0, 0)):
-        size = integers(op, "dsize", dsize, 2, least=1, one_for_all=False)
-        return (size[0], size[1]), (size[0] / of.size[0], size[1] / of.size[1])
+    size = as_tuple(dsize)
+    if dsize is not None and not (isinstance(size, tuple) and size == (0, 0)):
+        width, height = integers(op, "dsize", dsize, 2, least=1, one_for_all=False)
+        return (width, height), (width / of.size[0], height / of.size[1])
     factors = number(op, "fx", fx), number(op, "fy", fy)
     if min(factors) <= 0:
         raise bad_value(

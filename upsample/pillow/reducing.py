@@ -9,7 +9,7 @@ from typing import Any, cast
 import numpy as np
 
 from upsample import arrays
-from upsample.arguments import integer, integers
+from upsample.arguments import as_tuple, integer, integers
 from upsample.arrays import ArrayT
 from upsample.errors import bad_type, bad_value
 from upsample.pillow.alpha import divided, multiplied
@@ -94,9 +94,10 @@ def _edges(op: str, box: Sequence[int] | None, of: Image) -> tuple[int, int, int
     width, height = of.size
     if box is None:
         return 0, 0, width, height
-    if not isinstance(box, (list, tuple)) or len(box) != 4:
+    edges = as_tuple(box)
+    if not isinstance(edges, tuple) or len(edges) != 4:
         raise bad_value(op, "box", box, "it has four edges", "pass (left, upper, right, lower)")
-    left, upper, right, lower = (integer(op, f"box[{i}]", edge) for i, edge in enumerate(box))
+    left, upper, right, lower = (integer(op, f"box[{i}]", edge) for i, edge in enumerate(edges))
     if not (0 <= left < right <= width and 0 <= upper < lower <= height):
         rule = f"it must be a part of (0, 0, {width}, {height})"
         raise bad_value(op, "box", box, rule, "pass edges inside the image, the first ones first")

@@ -8,7 +8,7 @@ from types import ModuleType
 from typing import Any
 
 from upsample import arrays
-from upsample.arguments import check_dtype, check_rank, flag, integers
+from upsample.arguments import as_tuple, check_dtype, check_rank, flag, integers
 from upsample.arrays import Array
 from upsample.errors import Raw, bad_type, bad_value
 from upsample.ops.resize import resize
@@ -49,7 +49,7 @@ def in_size_of(images: Array, axes: tuple[int, int]) -> tuple[int, int]:
 
 def pair(op: str, argument: str, value: object) -> object:
     """Return the value, a TypeError unless it is a list or tuple."""
-    if not isinstance(value, (list, tuple)):
+    if not isinstance(as_tuple(value), tuple):
         raise bad_type(op, argument, value, "height and width are needed", "pass a pair")
     return value
 
