@@ -115,6 +115,8 @@ def chunked(
     outputs : int
         Arrays that a task makes.
     """
+    if getattr(da, "ARRAY_EXPR_ENABLED", False):
+        inputs = [x.optimize() for x in inputs]  # whose keys are final
     sources = [Source(x) for x in inputs]
     name = f"{op}-{tokenize(op, [x.name for x in inputs], chunks, repr(token), str(dtype), outputs)}"
     like = meta_from_array(inputs[0], ndim=len(chunks), dtype=dtype)
