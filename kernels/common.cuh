@@ -59,10 +59,19 @@ DEVICE __nv_bfloat16 narrowed<__nv_bfloat16, float>(float v) {
 }
 
 // a * b + c, rounded once. Sums of products say so, and the compiler may fuse no others, so that a sum has the same bits
-// whatever the compiler and the architecture. Integers wrap around.
-DEVICE float fused(float a, float b, float c) { return fmaf(a, b, c); }
+// whatever the compiler and the architecture. CuPy compiles with -ftz=true, which these ignore. Integers wrap around.
+DEVICE float fused(float a, float b, float c) { return __fmaf_ieee_rn(a, b, c); }
 DEVICE double fused(double a, double b, double c) { return fma(a, b, c); }
+DEVICE int fused(int a, int b, int c) { return a * b + c; }
+DEVICE int64 fused(int64 a, int64 b, int64 c) { return a * b + c; }
 DEVICE uint64 fused(uint64 a, uint64 b, uint64 c) { return a * b + c; }
+
+// a + b, where -ftz=true is ignored, too.
+template <typename Acc>
+DEVICE Acc added(Acc a, Acc b) {
+  return static_cast<Acc>(a + b);
+}
+DEVICE float added(float a, float b) { return __fmaf_ieee_rn(a, 1.0f, b); }
 
 // N values that lie side by side, moved as one: 16 bytes are the widest access of a thread. The address must be a
 // multiple of their size.

@@ -17,30 +17,25 @@ constexpr int COLUMNS = 4;  // likewise the columns of along_columns, a warp apa
 
 struct Rows {
   int64 rows, in_size, out_size;
-  int64 tap_step, output_step;  // of the weights
-  int lanes_log, across_log;    // threads that share an output, outputs side by side: powers of two
-  int chunk, shift;  // of bytes, see `settled`
+  int across_log;               // outputs side by side: a power of two
+  int chunk, shift;             // of bytes, see `settled`
 };
 
 // One place in 32 is left free, so that neighbours two, four … 32 samples apart lie in different banks.
 DEVICE int spread(int i) { return i + (i >> 5); }
 
-// x: [rows, in_size] -> y: [rows, out_size]; first, count, base, reach: [out_size]; weight by tap_step
-// and output_step.
+// x: [rows, in_size] -> y: [rows, out_size]; first, count, base, reach: [out_size]; weight: [taps, out_size].
 //
 // y[r, o] = sum over t < count[o] of weight[t, o] * x[r, first[o] + t], t ascending.
 // A block makes `across` outputs of some rows. It reads the samples that they need, from base[the first] up to
-// reach[the last], into shared memory, widened, a chunk at a time: any length of run takes the same memory. `lanes`
-// threads share an output, thread l taking the taps l, l + lanes …; their sums are added as a tree, in one order:
-// deterministic.
+// reach[the last], into shared memory, widened, a chunk at a time: any length of run takes the same memory.
 KERNEL(THREADS)
 along_rows(const IN* __restrict__ x, OUT* __restrict__ y, const int64* __restrict__ first,
            const int* __restrict__ count, const int64* __restrict__ base, const int64* __restrict__ reach,
            const ACC* __restrict__ weight, const Rows g) {
   DYN_SHARED(ACC, samples);
-  const int thread = static_cast<int>(threadIdx.x), lanes = 1 << g.lanes_log, across = 1 << g.across_log;
-  const int lane = thread & (lanes - 1), column = thread >> g.lanes_log & (across - 1);
-  const int group = thread >> (g.lanes_log + g.across_log), held = (THREADS >> (g.lanes_log + g.across_log)) * ROWS;
+  const int thread = static_cast<int>(threadIdx.x), across = 1 << g.across_log, column = thread & (across - 1);
+  const int group = thread >> g.across_log, held = (THREADS >> g.across_log) * ROWS;
   const int row_step = spread(g.chunk) + 1;
   const int64 row = static_cast<int64>(blockIdx.x) * held;
   const int filled = static_cast<int>(lesser<int64>(held, g.rows - row));
@@ -49,7 +44,7 @@ along_rows(const IN* __restrict__ x, OUT* __restrict__ y, const int64* __restric
     const int64 low = base[begin], high = reach[end - 1];
     const int64 start = o < end ? first[o] : high;
     const int flags = o < end ? count[o] : 0, taps = flags & TAP_COUNT;
-    const ACC* const weights = weight + o * g.output_step;
+    const ACC* const weights = weight + o;
     ACC total[ROWS] = {};
     for (int64 from = low; from < high; from += g.chunk) {
       const int size = static_cast<int>(lesser<int64>(g.chunk, high - from));
@@ -64,26 +59,23 @@ along_rows(const IN* __restrict__ x, OUT* __restrict__ y, const int64* __restric
       const int upto = static_cast<int>(greater<int64>(lesser<int64>(taps, size - offset), 0));
       const int least = static_cast<int>(lesser<int64>(greater<int64>(-offset, 0), upto));
       const ACC* const mine = samples + group * ROWS * row_step;
-      int t = least + ((lane - least) & (lanes - 1)), place = static_cast<int>(offset + t);
-      const ACC* w = weights + t * g.tap_step;
+      int place = static_cast<int>(offset + least);
+      const ACC* w = weights + least * g.out_size;
 #pragma unroll 2
-      for (; t < upto; t += lanes, place += lanes, w += g.tap_step << g.lanes_log) {
+      for (int t = least; t < upto; ++t, ++place, w += g.out_size) {
         const ACC* const sample = mine + spread(place);
 #pragma unroll
-        for (int r = 0; r < ROWS; ++r) total[r] += *w * sample[r * row_step];
+        for (int r = 0; r < ROWS; ++r) total[r] = fused(*w, sample[r * row_step], total[r]);
       }
-      if (flags > TAP_COUNT && lane == 0 && least < upto) {
+      if (flags > TAP_COUNT && least < upto) {
         const int places[2] = {static_cast<int>(offset + least), static_cast<int>(offset + upto - 1)};
         const bool again[2] = {(flags & MIXED_FIRST) && least == 0, (flags & MIXED_LAST) && upto == taps};
         for (int side = 0; side < 2; ++side)
           for (int r = 0; r < ROWS; ++r)
-            if (again[side]) total[r] += static_cast<ACC>(0) * mine[r * row_step + spread(places[side])];
+            if (again[side]) total[r] = fused(static_cast<ACC>(0), mine[r * row_step + spread(places[side])], total[r]);
       }
     }
-    for (int apart = lanes >> 1; apart > 0; apart >>= 1)
-#pragma unroll
-      for (int r = 0; r < ROWS; ++r) total[r] += __shfl_xor_sync(0xffffffffu, total[r], apart);
-    if (lane == 0 && o < end)
+    if (o < end)
 #pragma unroll
       for (int r = 0; r < ROWS; ++r)
         if (group * ROWS + r < filled)
@@ -107,12 +99,13 @@ DEVICE void sum_columns(const IN* __restrict__ x, OUT* __restrict__ y, const ACC
   for (int t = 0; t < taps; ++t) {
     const ACC w = weight[t];
 #pragma unroll
-    for (int k = 0; k < N; ++k) total[k] += w * widened<ACC>(x[t * g.inner + k * WARP]);
+    for (int k = 0; k < N; ++k) total[k] = fused(w, widened<ACC>(x[t * g.inner + k * WARP]), total[k]);
   }
   if (flags > TAP_COUNT)
     for (int k = 0; k < N; ++k) {
-      if (flags & MIXED_FIRST) total[k] += static_cast<ACC>(0) * widened<ACC>(x[k * WARP]);
-      if (flags & MIXED_LAST) total[k] += static_cast<ACC>(0) * widened<ACC>(x[(taps - 1) * g.inner + k * WARP]);
+      const ACC first = widened<ACC>(x[k * WARP]), last = widened<ACC>(x[(taps - 1) * g.inner + k * WARP]);
+      if (flags & MIXED_FIRST) total[k] = fused(static_cast<ACC>(0), first, total[k]);
+      if (flags & MIXED_LAST) total[k] = fused(static_cast<ACC>(0), last, total[k]);
     }
 #pragma unroll
   for (int k = 0; k < N; ++k) y[k * WARP] = narrowed<OUT>(settled(total[k], g.shift));

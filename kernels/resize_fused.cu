@@ -13,6 +13,9 @@
 #ifndef LINES
 #define LINES 1
 #endif
+#ifndef DOWN_FIRST
+#define DOWN_FIRST 0  // whether the plan filters down the columns before along the rows
+#endif
 #ifndef PACKED
 #define PACKED 0  // which of the two entries: compiling both would take twice the time
 #endif
@@ -20,9 +23,12 @@
 constexpr int THREADS = 64;
 constexpr int SIZE = static_cast<int>(sizeof(SCALAR)), SUM = static_cast<int>(sizeof(ACC));
 constexpr int WORD = SIZE < 4 ? 4 / SIZE : 1;  // neighbours that fill the 4 bytes of a store
-constexpr int COLUMNS = TAPS > 4 ? 8 / SUM : SIZE == 2 && LINES == 1 ? 8 : 16 / SUM;
+constexpr int COLUMNS = (DOWN_FIRST && TAPS * LINES > 2) || TAPS > 4 ? 8 / SUM
+                        : SIZE == 2 && LINES == 1                    ? 8
+                                                                     : 16 / SUM;
 constexpr int GROUPS = COLUMNS < WORD ? 1 : COLUMNS / WORD;  // groups of neighbours a thread
-constexpr int HELD = (TAPS > 4 ? 32 : 16) / (TAPS * LINES);  // values that a thread of `packets` may hold of a cell
+// Values of a cell that a thread of `packets` may hold.
+constexpr int HELD = (TAPS > 4 ? 32 : DOWN_FIRST && TAPS > 2 ? 32 / SUM : 16) / (TAPS * LINES);
 constexpr int PACKET = 16 / SIZE < HELD ? 16 / SIZE : HELD;  // values of a pixel side by side
 
 // Blocks that a multiprocessor holds, at least: it bounds the registers.
@@ -39,12 +45,14 @@ struct Geometry {
   int place_shift, line_shift, row_shift;  // of bytes, see `settled`
 };
 
-// Where an output's taps lie along a row: the first, and, four bits each from the lowest on, how far behind it they all
-// are; one after the other but at the borders, where the last one comes again for each that is missing.
+// Where an output's taps lie along a row: the first, then, three bits each from the lowest on, how far behind it each
+// is, and above them how many there are. Most have TAPS, one after the other. At the borders the last one comes again
+// in place of each that is missing: it is read and not weighed, because zero times infinity is NaN.
 struct __align__(8) Place {
   int first;
   uint32 offsets;
 };
+constexpr int OFFSET_BITS = 3, COUNT_AT = 24;
 
 // The run of an output row: its first row, and in which places of the window it lies, a bit each; 16 bits higher, in
 // which of them torch also multiplies by zero.
@@ -87,14 +95,15 @@ struct Weights {
 template <int Columns, int Wide>
 struct Gather {
   using Cell = Pack<SCALAR, Wide>;
-  static constexpr uint32 NEIGHBOURS = 0x76543210u & (TAPS == 8 ? ~0u : (1u << 4 * TAPS % 32) - 1);
+  static constexpr uint32 NEIGHBOURS = (076543210u & ((1u << OFFSET_BITS * TAPS) - 1)) | uint32(TAPS) << COUNT_AT;
 
   uint32 from[Columns];     // element of the input row in which the first tap lies
   uint32 offsets[Columns];  // pixels to the others
-  uint32 below[Columns];    // elements to the second line
+  uint32 below[Columns];    // elements to the second line, if any
+  bool both[Columns];       // whether that is weighed
   ACC weight[Columns][TAPS];
   ACC line_weight[Columns][LINES];
-  bool steady;  // whether all taps are neighbours
+  bool steady;  // whether all columns have TAPS taps, one after the other
   Cell cell[Columns][LINES][TAPS];
 
   // Sets column k to element e of an output row.
@@ -109,7 +118,8 @@ struct Gather {
     for (int t = 0; t < TAPS; ++t) weight[k][t] = weights.at[t];
     if (LINES > 1) {
       from[k] += static_cast<uint32>(lines.at[line].first * g.in_line);
-      below[k] = lines.at[line].offsets >> 4 ? g.in_line : 0;
+      below[k] = lines.at[line].offsets >> OFFSET_BITS & 7u ? g.in_line : 0;
+      both[k] = WHOLE<ACC> || lines.at[line].offsets >> COUNT_AT == 2;
 #pragma unroll
       for (int l = 0; l < LINES; ++l) line_weight[k][l] = lines.weight[line * LINES + l];
     }
@@ -126,7 +136,7 @@ struct Gather {
     } else if (steady) {
       gather(row, [&](int, int t) { return t * g.inner; });
     } else {
-      gather(row, [&](int k, int t) { return static_cast<int>(offsets[k] >> 4 * t & 15u) * g.inner; });
+      gather(row, [&](int k, int t) { return static_cast<int>(offsets[k] >> OFFSET_BITS * t & 7u) * g.inner; });
     }
   }
 
@@ -144,23 +154,41 @@ struct Gather {
     }
   }
 
+  // The sum of column k's taps: All of them, or as many as there are.
+  template <bool All, typename Value>
+  DEVICE ACC weighed(int k, Value value) const {
+    ACC total = 0;
+#pragma unroll
+    for (int t = 0; t < TAPS; ++t)
+      if (All || t < static_cast<int>(offsets[k] >> COUNT_AT)) total = fused(weight[k][t], value(t), total);
+    return total;
+  }
+
+  template <typename Value>
+  DEVICE ACC along(int k, Value value, const Geometry& g) const {
+    const ACC total = WHOLE<ACC> || steady ? weighed<true>(k, value) : weighed<false>(k, value);
+    return settled(total, g.place_shift);
+  }
+
   DEVICE ACC filtered(int k, int v, const Geometry& g) const {
     ACC sum[LINES];
 #pragma unroll
-    for (int l = 0; l < LINES; ++l) {
-      ACC total = weight[k][0] * widened<ACC>(cell[k][l][0].at[v]);
-#pragma unroll
-      for (int t = 1; t < TAPS; ++t) total += weight[k][t] * widened<ACC>(cell[k][l][t].at[v]);
-      sum[l] = settled(total, g.place_shift);
-    }
+    for (int l = 0; l < LINES; ++l) sum[l] = along(k, [&](int t) { return widened<ACC>(cell[k][l][t].at[v]); }, g);
+    return across_lines(k, sum, g);
+  }
+
+  DEVICE ACC across_lines(int k, const ACC (&sum)[LINES], const Geometry& g) const {
     if (LINES == 1) return sum[0];
-    return settled(line_weight[k][0] * sum[0] + line_weight[k][LINES - 1] * sum[LINES - 1], g.line_shift);
+    ACC total = fused(line_weight[k][0], sum[0], static_cast<ACC>(0));
+    if (both[k]) total = fused(line_weight[k][LINES - 1], sum[LINES - 1], total);
+    return settled(total, g.line_shift);
   }
 };
 
 // What both entries do. A thread owns some columns of an output row and marches down the rows of one strip of one
 // plane. It keeps the columns' taps, and a window of the last TAPS rows, filtered along the row, in registers; the
-// cells of the row that comes next are on their way while rows of the output are summed.
+// cells of the row that comes next are on their way while rows of the output are summed. Where columns are filtered
+// first, the window has the cells themselves.
 template <int Groups, int Word, int Wide>
 struct March {
   using Cell = Pack<SCALAR, Wide>;
@@ -170,7 +198,11 @@ struct March {
   Cell* target;                     // the output row
   int lane, o, end;
   Run now, next;                // of this output row and the one after it
+#if DOWN_FIRST
+  ACC window[OWN][Wide][TAPS][LINES][TAPS];
+#else
   ACC window[OWN][Wide][TAPS];  // row r is at r % TAPS, and so are its weights
+#endif
 
   DEVICE int element(int k, const Geometry& g) const { return (lane + k / Word * g.across) * Word + k % Word; }
 
@@ -191,7 +223,16 @@ struct March {
 #pragma unroll
         for (int k = 0; k < OWN; ++k)
 #pragma unroll
-          for (int v = 0; v < Wide; ++v) window[k][v][phase] = gather.filtered(k, v, g);
+          for (int v = 0; v < Wide; ++v) {
+#if DOWN_FIRST
+#pragma unroll
+            for (int l = 0; l < LINES; ++l)
+#pragma unroll
+              for (int t = 0; t < TAPS; ++t) window[k][v][phase][l][t] = widened<ACC>(gather.cell[k][l][t].at[v]);
+#else
+            window[k][v][phase] = gather.filtered(k, v, g);
+#endif
+          }
         ++row;
         begin += g.in_row;
         forget(begin);
@@ -199,7 +240,7 @@ struct March {
         if ((ends ? next.first : now.first) <= row && row < g.in_rows) gather.fetch(source + begin, g);
         if (ends)
           do {
-            write(rows.weight + static_cast<int64>(o) * TAPS, aligned, g);
+            write(gather, rows.weight + static_cast<int64>(o) * TAPS, (phase + 1) % TAPS, aligned, g);
             if (++o == end) return;
             target += g.out_row;
             now = next;
@@ -215,32 +256,45 @@ struct March {
     }
   }
 
-  DEVICE void write(const ACC* weights, bool aligned, const Geometry& g) const {
-    const Weights weight(weights);
-    ACC total[OWN][Wide];
+  // The sum of `value(place)` over the rows of this output's run. Its first row is at place `least` of the window.
+  template <typename Value>
+  DEVICE ACC down(const Weights& weight, int least, Value value, const Geometry& g) const {
+    ACC total = 0;
     if (WHOLE<ACC> || now.own == (1u << TAPS) - 1) {
 #pragma unroll
-      for (int k = 0; k < OWN; ++k)
-#pragma unroll
-        for (int v = 0; v < Wide; ++v) {
-          total[k][v] = weight.at[0] * window[k][v][0];
-#pragma unroll
-          for (int t = 1; t < TAPS; ++t) total[k][v] += weight.at[t] * window[k][v][t];
-          total[k][v] = settled(total[k][v], g.row_shift);
-        }
+      for (int t = 0; t < TAPS; ++t) total = fused(weight.at[(least + t) % TAPS], value((least + t) % TAPS), total);
     } else {  // zero times infinity is NaN: what is no tap of this output must stay out
 #pragma unroll
-      for (int k = 0; k < OWN; ++k)
-#pragma unroll
-        for (int v = 0; v < Wide; ++v) {
-          total[k][v] = 0;
-#pragma unroll
-          for (int t = 0; t < TAPS; ++t) {
-            if (now.own >> t & 1u) total[k][v] += weight.at[t] * window[k][v][t];
-            if (now.own >> (16 + t) & 1u) total[k][v] += static_cast<ACC>(0) * window[k][v][t];
-          }
-        }
+      for (int t = 0; t < TAPS; ++t) {
+        const int place = (least + t) % TAPS;
+        if (now.own >> place & 1u) total = fused(weight.at[place], value(place), total);
+        if (now.own >> (16 + place) & 1u) total = fused(static_cast<ACC>(0), value(place), total);
+      }
     }
+    return settled(total, g.row_shift);
+  }
+
+  DEVICE void write(const Gather<OWN, Wide>& gather, const ACC* weights, int least, bool aligned,
+                    const Geometry& g) const {
+    const Weights weight(weights);
+    ACC total[OWN][Wide];
+#pragma unroll
+    for (int k = 0; k < OWN; ++k)
+#pragma unroll
+      for (int v = 0; v < Wide; ++v) {
+#if DOWN_FIRST
+        const auto column = [&](int t) {
+          ACC sum[LINES];
+#pragma unroll
+          for (int l = 0; l < LINES; ++l)
+            sum[l] = down(weight, least, [&](int place) { return window[k][v][place][l][t]; }, g);
+          return gather.across_lines(k, sum, g);
+        };
+        total[k][v] = gather.along(k, column, g);
+#else
+        total[k][v] = down(weight, least, [&](int place) { return window[k][v][place]; }, g);
+#endif
+      }
 #pragma unroll
     for (int group = 0; group < Groups; ++group) {
       const int e = element(group * Word, g);
@@ -284,7 +338,8 @@ DEVICE void march(const SCALAR* __restrict__ x, SCALAR* __restrict__ y, Table<Pl
 // [lines of y, LINES]; row: [out_rows], row_weight: [out_rows, TAPS], the weight of row r of x at r % TAPS.
 //
 // y[p, o, e] = sum over own rows r of row_weight[o, r % TAPS] * F[p, r, e], where F are the sums of TAPS taps along the
-// row (and of those, of two lines). Sums in ACC, in one order, no two threads write the same value: deterministic.
+// row (and of those, of two lines); with DOWN_FIRST the sums down the columns are made first, then those along the row.
+// Sums in ACC, in the order of resize.cuh, no two threads write the same value: deterministic.
 //
 // A thread takes GROUPS groups of WORD neighbours, `across` groups apart, so that a warp reads neighbours of a row
 // and writes 128 bytes of it at once, whatever the scale.

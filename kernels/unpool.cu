@@ -16,7 +16,7 @@
 template <typename Real>
 struct __align__(2 * sizeof(Real)) Complex {
   Real real, imag;
-  DEVICE Complex operator+(const Complex& other) const { return {real + other.real, imag + other.imag}; }
+  DEVICE Complex operator+(const Complex& other) const { return {added(real, other.real), added(imag, other.imag)}; }
 };
 
 #ifndef ENTRY
@@ -62,7 +62,7 @@ struct Named<true, Scalar> {
   bool any = false;
   DEVICE void take(Scalar v) {
     const Acc wide = widened<Acc>(v);
-    sum = any ? static_cast<Acc>(sum + wide) : wide;  // one value alone is moved as it is
+    sum = any ? added(sum, wide) : wide;  // one value alone is moved as it is
     any = true;
   }
   DEVICE Scalar result() const { return narrowed<Scalar>(sum); }

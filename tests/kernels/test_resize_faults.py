@@ -9,7 +9,7 @@ import pytest
 import tolerances
 from cases import noise
 from emulator.device import EmulatedDevice
-from emulator.trials import ORDERS, faults_are_planted
+from emulator.trials import ORDERS, differs, faults_are_planted
 
 import upsample
 from upsample.engines.cuda.runtime.device import emulating
@@ -25,8 +25,10 @@ DOWN_WIDE: Call = (2, 12, 150), dict(shape=(17,), axes=(1,), mode="cubic")
 PLANES: Call = (3, 13, 17), dict(shape=(26, 31), axes=(1, 2), mode="cubic")
 BORDERS: Call = (3, 13, 17), dict(shape=(26, 31), axes=(1, 2), mode="linear")
 SKIPPED: Call = (2, 60, 50), dict(shape=(7, 5), axes=(1, 2), mode="linear")
+SHRUNK: Call = (2, 16, 24), dict(shape=(8, 12), axes=(1, 2), mode="linear", antialias=True)
 CHANNELS: Call = (2, 9, 7, 16), dict(shape=(18, 13), axes=(1, 2), mode="cubic")
-VOLUME: Call = (2, 4, 5, 7), dict(shape=(7, 9, 12), axes=(1, 2, 3), mode="linear")
+VOLUME: Call = (2, 4, 5, 17), dict(shape=(7, 9, 31), axes=(1, 2, 3), mode="linear")
+SMALL_VOLUME: Call = (2, 4, 5, 7), dict(shape=(7, 9, 12), axes=(1, 2, 3), mode="linear")
 DOUBLED: Call = (3, 7, 16), dict(shape=(14, 32), axes=(1, 2), mode="nearest")
 MOVED: Call = (2, 4, 5, 7), dict(shape=(7, 9, 13), axes=(1, 2, 3), mode="nearest")
 
@@ -34,10 +36,9 @@ FAULTS = [
     # along_rows: barriers, an index, swapped axes, a lost flag
     (LONG_RUNS, "__syncthreads();  // the chunk before has been summed", ""),
     (LONG_RUNS, "      }\n      __syncthreads();\n      const int64 offset", "      }\n      const int64 offset"),
-    (LONG_RUNS, "(; t < upto; t += lanes", "(; t + 1 < upto; t += lanes"),
-    (LONG_RUNS, "apart > 0; apart >>= 1", "apart > 1; apart >>= 1"),
+    (LONG_RUNS, "t = least; t < upto;", "t = least; t + 1 < upto;"),
     (ROWS, "y[(row + group * ROWS + r) * g.out_size + o]", "y[(row + group * ROWS + r) + o * g.rows]"),
-    (ROWS, "w += g.tap_step << g.lanes_log", "w += g.output_step << g.lanes_log"),
+    (ROWS, "++place, w += g.out_size", "++place, w += 1"),
     (ROWS, "mine + spread(place)", "mine + spread(place) + 1"),
     # along_columns
     (DOWN, "x[t * g.inner + k * WARP]", "x[(t ? t - 1 : t) * g.inner + k * WARP]"),
@@ -46,14 +47,16 @@ FAULTS = [
     (DOWN_WIDE, "(a * g.out_size + o) * g.inner + i;", "(o * g.outer + a) * g.inner + i;"),
     # columns and packets
     (PLANES, "window[k][v][phase] =", "window[k][v][phase ? phase - 1 : 0] ="),
-    (PLANES, "now.own >> t & 1u", "now.own >> (t + 1) & 1u"),
+    (PLANES, "now.own >> place & 1u", "now.own >> (place + 1) & 1u"),
+    (SHRUNK, "window[k][v][phase][l][t] =", "window[k][v][phase][l][t ? t - 1 : 0] ="),
+    (SMALL_VOLUME, "return window[k][v][place][l][t]", "return window[k][v][place][0][t]"),
     (PLANES, "(ends ? next.first : now.first) <= row", "(ends ? next.first : now.first) < row"),
-    (BORDERS, "static_cast<int>(offsets[k] >> 4 * t & 15u) * g.inner", "t * g.inner"),
+    (BORDERS, "t < static_cast<int>(offsets[k] >> COUNT_AT)", "t + 1 < static_cast<int>(offsets[k] >> COUNT_AT)"),
     (PLANES, "target += g.out_row;", "target += g.in_row;"),
     (SKIPPED, "row += turns * TAPS;", "row += turns * TAPS - TAPS;"),
     (CHANNELS, "place.first * g.inner + (in_line - pixel * g.inner)", "place.first * g.inner"),
     (CHANNELS, "narrowed<SCALAR>(total[group * Word + k][v])", "narrowed<SCALAR>(total[group * Word + k][0])"),
-    (VOLUME, "lines.at[line].offsets >> 4 ? g.in_line : 0", "lines.at[line].offsets >> 4 ? g.inner : 0"),
+    (VOLUME, "& 7u ? g.in_line : 0", "& 7u ? g.inner : 0"),
     (VOLUME, "lines.weight[line * LINES + l]", "lines.weight[line * LINES + 1 - l]"),
     # move
     (DOUBLED, "half.at[k / 2 % HALF]", "half.at[k % HALF]"),
@@ -79,6 +82,28 @@ def test_planted_faults_are_caught(call: Call, old: str, new: str) -> None:
         tolerances.assert_close(right, wanted, False, 2.0)
         caught.append(_differs(got, wanted))
     assert any(caught)
+
+
+@pytest.mark.parametrize(
+    ("call", "file", "old", "new"),
+    [
+        (PLANES, "resize_fused", "(phase + 1) % TAPS, aligned", "phase, aligned"),
+        (SHRUNK, "resize_fused", "(phase + 1) % TAPS, aligned", "phase, aligned"),
+        (ROWS, "resize_axis", "fused(*w, sample[r * row_step], total[r])", "*w * sample[r * row_step] + total[r]"),
+        (
+            DOWN,
+            "resize_axis",
+            "fused(w, widened<ACC>(x[t * g.inner + k * WARP]), total[k])",
+            "total[k] + w * widened<ACC>(x[t * g.inner + k * WARP])",
+        ),
+    ],
+)
+def test_another_order_of_sums_is_caught(call: Call, file: str, old: str, new: str) -> None:
+    shape, options = call
+    x = noise(*shape)
+    with emulating(EmulatedDevice(order=0)):
+        want = upsample.resize(x, **options, engine="cuda")
+    assert differs(file, (old, new), lambda: upsample.resize(x, **options, engine="cuda"), want)
 
 
 def _differs(got: np.ndarray, wanted: np.ndarray) -> bool:

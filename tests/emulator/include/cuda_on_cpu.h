@@ -412,6 +412,17 @@ constexpr std::common_type_t<A, B> min(A a, B b) { using C = std::common_type_t<
 template <class A, class B, class = std::enable_if_t<std::is_arithmetic_v<A> && std::is_arithmetic_v<B>>>
 constexpr std::common_type_t<A, B> max(A a, B b) { using C = std::common_type_t<A, B>; return C(a) < C(b) ? C(b) : C(a); }
 template <class T, class F> inline T coc_bits(F v) { T r; static_assert(sizeof(T) == sizeof(F)); memcpy(&r, &v, sizeof r); return r; }
+inline bool coc_tiny(float v) { return (coc_bits<unsigned>(v) & 0x7f800000u) == 0; }  // zero, or subnormal
+inline float __fmaf_ieee_rn(float a, float b, float c) {  // ignores -ftz=true
+  const float fast = fmaf(a, b, c);
+  if (!(coc_tiny(a) || coc_tiny(b) || coc_tiny(c) || coc_tiny(fast))) return fast;
+  const unsigned old = _mm_getcsr();
+  _mm_setcsr(old & ~0x8040u);
+  volatile float x = a, y = b, z = c;
+  const volatile float exact = fmaf(x, y, z);
+  _mm_setcsr(old);
+  return exact;
+}
 inline unsigned __float_as_uint(float v) { return coc_bits<unsigned>(v); }
 inline float __uint_as_float(unsigned v) { return coc_bits<float>(v); }
 

@@ -1,7 +1,8 @@
 """Resampling on the GPU: which kernels carry a plan out, chosen by the bytes that they move.
 
-Where values only move, one pass of copies; two neighbouring axes, or three with two taps each, are filtered by one
-fused pass as long as their taps are few; else one axis after the other, the last first, as torch does.
+If values only move, one pass copies them. One fused pass filters two neighbouring axes of few taps, or three of two
+taps each. Others are filtered one after the other. Either way the axes are filtered in the order that the plan says
+(`upsample.plans.resize.ResizePlan.filtered`), because a sum in another order has other bits.
 """
 
 from __future__ import annotations
@@ -89,7 +90,8 @@ def plan_resize(
 
     `aligned` where it and the result begin at a multiple of 16 bytes; `one_by_one` where no two axes may be one pass.
     """
-    turns = plan.turns()
+    changed = dict(plan.turns())
+    turns = tuple((axis, changed[axis]) for axis in plan.filtered(dtype == "uint8" or one_by_one))
     active = sorted(turns, key=lambda turn: turn[0])
     if not active:
         return ()
@@ -98,8 +100,9 @@ def plan_resize(
     if dtype in arrays.COMPLEX:  # two numbers side by side
         shape, dtype = (*shape, 2), "float32" if dtype == "complex64" else "float64"
     first, last = active[0][0], active[-1][0]
-    if last - first + 1 == len(active) and list(turns) == active[::-1] and not one_by_one:
-        box = Box(math.prod(shape[:first]), tuple(rule for _, rule in active), math.prod(shape[last + 1 :]))
+    if last - first + 1 == len(active) and list(turns) in (active, active[::-1]) and not one_by_one:
+        rules, down_first = tuple(rule for _, rule in active), list(turns) == active
+        box = Box(math.prod(shape[:first]), rules, math.prod(shape[last + 1 :]), down_first)
         if fuses(box, dtype, limit):
             return (plan_fused(box, dtype, aligned, processors),)
     return _filters(turns, shape, dtype)

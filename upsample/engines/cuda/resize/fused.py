@@ -1,4 +1,7 @@
-"""Resampling of two or three neighbouring axes in one pass: launches of ``kernels/resize_fused.cu``."""
+"""Resampling of two or three neighbouring axes in one pass: launches of ``kernels/resize_fused.cu``.
+
+The kernel filters the last axis first; where taps are few it can also filter the first axis first.
+"""
 
 from __future__ import annotations
 
@@ -21,6 +24,8 @@ _MOST_TAPS = 8
 """An axis; of bytes half as many, whose intermediate result costs little."""
 _WANTED = 4 * 768
 """Threads a multiprocessor: about four times as many as it holds, so that few stand idle when the last ones run."""
+_MOST_TAPS_DOWN = 4
+"""The same where the first axis is filtered first: threads then keep the cells of all taps of both axes."""
 _LEAST_ROWS, _MOST_ROWS = 16, 128
 """Rows of a strip: each strip filters the rows above its first again, and a long one starts late."""
 
@@ -30,25 +35,29 @@ _SUMS = {"float64": ("double", "float64"), "uint8": ("int", "int32")}
 
 @dataclass(frozen=True, slots=True)
 class Box:
-    """An array that is taken as [planes, the rules' axes, inner]."""
+    """An array that is taken as [planes, the rules' axes, inner]; `down_first`: the first axis is filtered first."""
 
     planes: int
     rules: tuple[AxisRule, ...]
     inner: int
+    down_first: bool
 
 
 def kernels() -> Iterator[Kernel]:
     """Yield every specialisation that this module can launch."""
     for dtype in _ITEMS:
         for entry in ("columns", "packets"):
-            yield from (_kernel(entry, dtype, taps, 1) for taps in (2, 4, 8) if taps <= _most_taps(dtype))
-            yield _kernel(entry, dtype, 2, 2)
+            yield from (_kernel(entry, dtype, taps, 1, False) for taps in (2, 4, 8) if taps <= _most_taps(dtype))
+            yield _kernel(entry, dtype, 2, 2, False)
+            if dtype != "uint8":
+                few = [(2, 1), (4, 1), (2, 2)] if entry == "columns" or dtype != "float64" else [(2, 1), (2, 2)]
+                yield from (_kernel(entry, dtype, taps, lines, True) for taps, lines in few)
 
 
-def _kernel(entry: str, dtype: str, taps: int, lines: int) -> Kernel:
+def _kernel(entry: str, dtype: str, taps: int, lines: int, down_first: bool) -> Kernel:
     sums, _ = _sums(dtype)
-    packed = int(entry == "packets")
-    return kernel("resize_fused", entry, SCALAR=C_TYPES[dtype], ACC=sums, TAPS=taps, LINES=lines, PACKED=packed)
+    macros = {"TAPS": taps, "LINES": lines, "DOWN_FIRST": int(down_first), "PACKED": int(entry == "packets")}
+    return kernel("resize_fused", entry, SCALAR=C_TYPES[dtype], ACC=sums, **macros)
 
 
 def _most_taps(dtype: str) -> int:
@@ -61,11 +70,11 @@ def _sums(dtype: str) -> tuple[str, str]:
 
 def fuses(box: Box, dtype: str, limit: int) -> bool:
     """Tell whether one pass takes these axes: two of up to eight taps, or three of two."""
-    most = {2: _most_taps(dtype), 3: 2}.get(len(box.rules), 0)
+    most = {2: _MOST_TAPS_DOWN if box.down_first else _most_taps(dtype), 3: 2}.get(len(box.rules), 0)
     width = _taps(box)
     if width > most or not all(marches(rule) for rule in box.rules):
         return False
-    if dtype == "uint8" and any(fixed_point(rule).sums != "int32" for rule in box.rules):
+    if dtype == "uint8" and (box.down_first or any(fixed_point(rule).sums != "int32" for rule in box.rules)):
         return False
     down = box.rules[0]
     rows = [_row(box, [r.in_size for r in box.rules]), _row(box, [r.out_size for r in box.rules])]
@@ -78,16 +87,17 @@ def _taps(box: Box) -> int:
     return next((t for t in (2, 4, 8) if all(longest(rule) <= t for rule in box.rules)), _MOST_TAPS + 1)
 
 
-def _columns(item: int, width: int, lines: int) -> int:
+def _columns(item: int, width: int, lines: int, down_first: bool) -> int:
     """Return how many values of a row a thread of `columns` makes; COLUMNS of the .cu file, or WORD if that is more."""
-    if width > 4:
+    if width > 4 or (down_first and width * lines > 2):
         return max(8 // max(4, item), 4 // item)
     return 8 if item == 2 and lines == 1 else 16 // max(4, item)
 
 
-def _packet(item: int, width: int, lines: int) -> int:
+def _packet(item: int, width: int, lines: int, down_first: bool) -> int:
     """Return how many values a thread of `packets` makes; PACKET of the .cu file."""
-    return min(16 // item, (32 if width > 4 else 16) // (width * lines))
+    held = 32 if width > 4 else 32 // max(4, item) if down_first and width > 2 else 16
+    return min(16 // item, held // (width * lines))
 
 
 def _row(box: Box, sizes: Sequence[int]) -> int:
@@ -102,10 +112,10 @@ def plan_fused(box: Box, dtype: str, aligned: bool, processors: int) -> Pass:
     """Plan the pass; `aligned` where both arrays begin at a multiple of 16 bytes."""
     width = _taps(box)
     lines, item = len(box.rules) - 1, _ITEMS[dtype]
-    packet = _packet(item, width, lines)
+    packet = _packet(item, width, lines, box.down_first)
     wide = aligned and packet > 1 and box.inner % packet == 0
     inner = box.inner // packet if wide else box.inner
-    columns = 1 if wide else _columns(item, width, lines)
+    columns = 1 if wide else _columns(item, width, lines, box.down_first)
     down, *_, along = box.rules
     in_line, out_line = along.in_size * inner, along.out_size * inner
     in_row, out_row = in_line, out_line
@@ -136,7 +146,7 @@ def plan_fused(box: Box, dtype: str, aligned: bool, processors: int) -> Pass:
         "line_shift": np.int32(shifts[1]),
         "row_shift": np.int32(shifts[2]),
     }
-    entry = _kernel("packets" if wide else "columns", dtype, width, lines)
+    entry = _kernel("packets" if wide else "columns", dtype, width, lines, box.down_first)
     launch = Launch(entry, (ceil_div(threads, _THREADS), 1, 1), (_THREADS, 1, 1), 0, (struct(geometry),))
     size = box.planes * down.out_size * _row(box, [r.out_size for r in box.rules])
     return Pass(launch, _tables(box, dtype, width), size, dtype)

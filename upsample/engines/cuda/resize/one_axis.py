@@ -8,7 +8,7 @@ from types import MappingProxyType
 import numpy as np
 
 from upsample.engines.cuda.resize.passes import Axis, Pass
-from upsample.engines.cuda.resize.taps import axis_tables, longest, widest
+from upsample.engines.cuda.resize.taps import axis_tables, widest
 from upsample.engines.cuda.runtime.launch import C_TYPES, Kernel, Launch, ceil_div, kernel, struct
 from upsample.plans.taps import fixed_point, settling, taps
 
@@ -20,8 +20,6 @@ _MOST_ROWS = 64
 """Rows of a block of along_rows."""
 _SAMPLES = 1 << 15
 """Bytes of samples that such a block holds: with eight of them a multiprocessor is full of threads."""
-_SHARED_RUN = 32
-"""Taps from which on several threads share an output."""
 
 _SUMS = MappingProxyType({"float": "float32", "double": "float64", "int": "int32", "int64": "int64"})
 """In NumPy's words, what sums are made in."""
@@ -61,21 +59,15 @@ def plan_axis(axis: Axis, source: str, target: str) -> Pass:
 
 def _along_rows(axis: Axis, source: str, target: str, sums: str, shift: int) -> tuple[Launch, bool, tuple[int, ...]]:
     rule, item = axis.rule, 8 if sums in ("double", "int64") else 4
-    most = longest(rule)
-    lanes = 1 if most < _SHARED_RUN else min(_WARP, 1 << (most // 8).bit_length() - 1)
-    least = max(1, _ROWS * _THREADS // (_MOST_ROWS * lanes))
-    across = max(least, min(_THREADS // lanes, 1 << (rule.out_size - 1).bit_length()))
-    rows = _THREADS // (lanes * across) * _ROWS
+    least = _ROWS * _THREADS // _MOST_ROWS
+    across = max(least, min(_THREADS, 1 << (rule.out_size - 1).bit_length()))
+    rows = _THREADS // across * _ROWS
     chunk = min(max(widest(rule, across), 1), max(_WARP, _SAMPLES // (rows * item) * 31 // 32))
-    by_output = lanes > 1
     scalars = struct(
         {
             "rows": np.int64(axis.outer),
             "in_size": np.int64(rule.in_size),
             "out_size": np.int64(rule.out_size),
-            "tap_step": np.int64(1 if by_output else rule.out_size),
-            "output_step": np.int64(taps(rule).longest if by_output else 1),
-            "lanes_log": np.int32(lanes.bit_length() - 1),
             "across_log": np.int32(across.bit_length() - 1),
             "chunk": np.int32(chunk),
             "shift": np.int32(shift),
@@ -84,7 +76,7 @@ def _along_rows(axis: Axis, source: str, target: str, sums: str, shift: int) -> 
     grid = (ceil_div(axis.outer, rows), min(ceil_div(rule.out_size, across), 65535), 1)
     shared = rows * (chunk + (chunk >> 5) + 1) * item
     made = Launch(_kernel("along_rows", source, target, sums), grid, (_THREADS, 1, 1), shared, (scalars,))
-    return made, by_output, (0, 1, 2, 3, 4)
+    return made, False, (0, 1, 2, 3, 4)
 
 
 def _along_columns(axis: Axis, source: str, target: str, sums: str, shift: int) -> tuple[Launch, bool, tuple[int, ...]]:

@@ -73,25 +73,21 @@ def _reach(table: Taps) -> _Array:
 
 
 def place_tables(rule: AxisRule, dtype: str, width: int) -> tuple[_Array, ...]:
-    """Make the tables of an axis of which a kernel always weighs `width` inputs: (first, offsets), and the weights.
+    """Make the tables of an axis of which a kernel reads `width` inputs an output: (first, offsets), and the weights.
 
-    Four bits an offset, the first tap's lowest. A weight of zero must not meet an infinity that is no tap. So where
-    an output has fewer taps, its last one comes again, and they share its weight in halves, which loses nothing; but
-    with weight zero what `Taps` flags, for torch did so.
+    Three bits an offset, the first tap's lowest; from bit 24 on the number of taps. The first or the last tap comes
+    again, with weight zero, where `Taps` flags that. Where an output has fewer taps than `width`, the last one is read
+    again and not weighed.
     """
     table, weight = scaled(rule, dtype)
-    count, place = table.count[:, None], np.arange(width)
-    offset, padded = np.minimum(place, count - 1), _padded(weight, width)
+    count, place, taps = table.count[:, None], np.arange(width), table.count
+    offset = np.minimum(place, count - 1)
     if dtype.startswith("float"):
-        flags = (table.mixed_first | table.mixed_last)[:, None]
-        last = np.take_along_axis(padded, count - 1, axis=1)
-        halved = last * 0.5 ** np.minimum(place - count + 2, width - count)
-        padded = np.where((place >= count - 1) & ~flags, halved, padded)
-        to_first = table.mixed_first[:, None] & ((place == count) | ~table.mixed_last[:, None])
-        offset = np.where((place >= count) & to_first, 0, offset)
-    bits = (offset.astype(np.int64) << 4 * place).sum(axis=1).astype(np.uint32).view(np.int32)
-    places = np.stack([table.first.astype(np.int32), bits], axis=1)
-    return places, np.ascontiguousarray(padded.astype(dtype))
+        taps = taps + table.mixed_first + table.mixed_last
+        offset = np.where(table.mixed_first[:, None] & (place == count), 0, offset)
+    bits = (offset.astype(np.int64) << 3 * place).sum(axis=1) + (taps << 24)
+    places = np.stack([table.first, bits], axis=1).astype(np.int32)
+    return places, np.ascontiguousarray(_padded(weight, width))
 
 
 def run_tables(rule: AxisRule, dtype: str, width: int) -> tuple[_Array, ...]:

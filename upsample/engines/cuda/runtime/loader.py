@@ -13,8 +13,8 @@ from upsample.engines.cuda.runtime.launch import Kernel
 
 __all__ = ["ADDED_BY_CUPY", "OPTIONS", "folder", "function", "source", "text"]
 
-OPTIONS = ("-std=c++17", "--fmad=true")
-"""Of every compilation."""
+OPTIONS = ("-std=c++17", "--fmad=false")
+"""Of every compilation. Only `fused` (kernels/common.cuh) fuses, so that bits do not depend on the compiler."""
 
 ADDED_BY_CUPY = ("-ftz=true", "--device-as-default-execution-space")
 """What the tests, which compile without CuPy, add too."""
