@@ -15,7 +15,7 @@ from upsample import arrays
 from upsample.arrays import Array
 from upsample.autograd.tape import Arrays, record, taped
 
-__all__ = ["convert", "fill", "permute", "repeat", "reshape"]
+__all__ = ["add", "clip", "convert", "fill", "multiply", "permute", "repeat", "reshape"]
 
 
 def reshape(xp: ModuleType, x: Array, shape: tuple[int, ...]) -> Any:
@@ -30,6 +30,27 @@ def convert(xp: ModuleType, x: Array, dtype: Any) -> Any:
     if taped(x) and x.dtype != dtype:
         return record(_Convert(xp, x.dtype, dtype), x)[0]
     return arrays.astype(xp, x, dtype)
+
+
+def add(xp: ModuleType, x: Array, constant: Array) -> Any:
+    """Return `x` with a constant added, which is broadcast to `x` and of its dtype."""
+    if taped(x):
+        return record(_Add(xp, constant), x)[0]
+    return x + constant
+
+
+def multiply(xp: ModuleType, x: Array, constant: Array) -> Any:
+    """Return `x` times a real constant, which is broadcast to `x` and of its dtype."""
+    if taped(x):
+        return record(_Multiply(xp, constant), x)[0]
+    return x * constant
+
+
+def clip(xp: ModuleType, x: Array, low: Array, high: Array) -> Any:
+    """Return `x` between two constants; what is clipped has no gradient, and the constants have none."""
+    if taped(x):
+        return record(_Clip(xp, low, high), x)[0]
+    return xp.minimum(xp.maximum(x, low), high)
 
 
 def fill(xp: ModuleType, x: Array, is_filled: Array, value: Array) -> Any:
@@ -83,6 +104,43 @@ class _Reshape(_Move):
 
     def pull(self, kept: Arrays, grad: Any, wanted: tuple[bool, ...]) -> Arrays:
         return (self.xp.reshape(grad, self.before),)
+
+
+@dataclass(frozen=True, slots=True)
+class _Add(_Move):
+    constant: Any
+
+    def run(self, x: Any) -> Arrays:
+        return (x + self.constant,)
+
+    def pull(self, kept: Arrays, grad: Any, wanted: tuple[bool, ...]) -> Arrays:
+        return (grad,)
+
+
+@dataclass(frozen=True, slots=True)
+class _Multiply(_Move):
+    constant: Any
+
+    def run(self, x: Any) -> Arrays:
+        return (x * self.constant,)
+
+    def pull(self, kept: Arrays, grad: Any, wanted: tuple[bool, ...]) -> Arrays:
+        return (grad * self.constant,)
+
+
+@dataclass(frozen=True, slots=True)
+class _Clip(_Move):
+    low: Any
+    high: Any
+
+    def run(self, x: Any) -> Arrays:
+        return (self.xp.minimum(self.xp.maximum(x, self.low), self.high),)
+
+    def keep(self, inputs: Arrays, outputs: Arrays, wanted: tuple[bool, ...]) -> Arrays:
+        return ((inputs[0] >= self.low) & (inputs[0] <= self.high),)
+
+    def pull(self, kept: Arrays, grad: Any, wanted: tuple[bool, ...]) -> Arrays:
+        return (self.xp.where(kept[0], grad, self.xp.zeros_like(grad)),)
 
 
 @dataclass(frozen=True, slots=True)

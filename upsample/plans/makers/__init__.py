@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
-from upsample.plans.makers import jax, onnx, opencv, pillow, tensorflow
+from upsample.plans.makers import jax, onnx, opencv, pillow, splines, tensorflow
 from upsample.plans.tap_table import Taps
 
 __all__ = ["MAKERS", "Maker"]
@@ -53,10 +53,15 @@ MAKERS: Mapping[str, Maker] = MappingProxyType(
         "opencv pyramid up": Maker(opencv.pyramid_up, moves=False),
         "pillow": Maker(pillow.window, moves=False),
         "pillow nearest": Maker(pillow.nearest, moves=True),
+        "gaussian": Maker(splines.gaussian, moves=False),
+        "spline": Maker(splines.interpolated, moves=False),
+        "spline coefficients": Maker(splines.coefficients, moves=False),
+        "spline nearest": Maker(splines.interpolated, moves=True),
         "tensorflow area": Maker(tensorflow.area, moves=False),
         "tensorflow bicubic": Maker(tensorflow.cubic, moves=False),
         "tensorflow bilinear": Maker(tensorflow.linear, moves=False),
         "tensorflow kernel": Maker(tensorflow.scaled, moves=False),
         "tensorflow nearest": Maker(tensorflow.nearest, moves=True),
+        "wrapped": Maker(splines.wrapped, moves=True),
     }
 )

@@ -1,0 +1,205 @@
+"""B-splines and Gaussians as tables, with the borders of scipy.ndimage.
+
+A spline of order k interpolates in two steps, each a table: coefficients, which are a filter of the samples, and sums
+of k + 1 coefficients. SciPy finds coefficients by a recursion from both ends. Its impulse response falls below 1e-17
+after `REACH` samples, so a run of 2 * REACH + 1 taps, folded at the borders, gives the same numbers.
+
+Source: ``scipy/ndimage/src/ni_splines.c`` and ``ni_interpolation.c`` of SciPy 1.17; Unser, "Splines: a perfect fit for
+signal and image processing", 1999.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from functools import lru_cache
+from types import MappingProxyType
+
+import numpy as np
+
+from upsample.plans.tap_table import Ints, Reals, Taps, folded, trimmed, unmerged
+
+__all__ = ["PAD", "REACH", "centres", "coefficients", "gaussian", "interpolated", "wrapped"]
+
+_POLES: Mapping[int, tuple[float, ...]] = MappingProxyType(
+    {
+        2: (-0.171572875253809902396622551580603843,),
+        3: (-0.267949192431122706472553658494127633,),
+        4: (-0.361341225900220177092212841325675255, -0.013725429297339121360331226939128204),
+        5: (-0.430575347099973791851434783493520110, -0.043096288203264653822712376822550182),
+    }
+)
+"""By order, the poles of the recursion inside the unit circle."""
+REACH: Mapping[int, int] = MappingProxyType({2: 24, 3: 31, 4: 40, 5: 49})
+"""By order, the distance from which on the impulse response of the filter is below 1e-17."""
+PAD = 12
+"""Samples by which SciPy extends an axis before the filter, where a border has no closed form."""
+_SHORT = 64
+"""Samples up to which a reflected axis is filtered by SciPy's own recursion, whose start has a slip."""
+
+
+def _filtered(lines: Reals, order: int, boundary: str) -> Reals:
+    """Run SciPy's recursion along the first axis; `boundary` is "mirror" or "reflect"."""
+    lines = lines.copy()
+    for z in _POLES[order]:
+        lines *= (1.0 - z) * (1.0 - 1.0 / z)
+    start, end = (_mirror, _mirror_end) if boundary == "mirror" else (_reflect, _reflect_end)
+    for z in _POLES[order]:
+        start(lines, z)
+        for i in range(1, len(lines)):
+            lines[i] += z * lines[i - 1]
+        end(lines, z)
+        for i in range(len(lines) - 2, -1, -1):
+            lines[i] = z * (lines[i + 1] - lines[i])
+    return lines
+
+
+def _mirror(c: Reals, z: float) -> None:
+    n = len(c)
+    last = z ** (n - 1)
+    first = c[0] + last * c[n - 1]
+    for i in range(1, n - 1):
+        first = first + z**i * (c[i] + last * c[n - 1 - i])
+    c[0] = first / (1.0 - last * last)
+
+
+def _mirror_end(c: Reals, z: float) -> None:
+    c[-1] = (z * c[-2] + c[-1]) * z / (z * z - 1.0)
+
+
+def _reflect(c: Reals, z: float) -> None:
+    """Include SciPy's slip: the last term adds the sum so far instead of the first sample."""
+    n = len(c)
+    whole, before = z**n, c[0].copy()
+    c[0] = c[0] + whole * c[n - 1]
+    for i in range(1, n):
+        c[0] += z**i * (c[i] + whole * c[n - 1 - i])
+    c[0] *= z / (1.0 - whole * whole)
+    c[0] += before
+
+
+def _reflect_end(c: Reals, z: float) -> None:
+    c[-1] *= z / (z - 1.0)
+
+
+@lru_cache(maxsize=8)
+def _response(order: int) -> Reals:
+    """Return the filter's weights for distances up to `REACH` on both sides."""
+    reach = REACH[order]
+    impulse = np.zeros((4 * reach + 1, 1))
+    impulse[2 * reach] = 1.0
+    return np.asarray(_filtered(impulse, order, "mirror")[reach : 3 * reach + 1, 0])
+
+
+@lru_cache(maxsize=32)
+def _short(size: int, order: int) -> Reals:
+    """Return the matrix of SciPy's filter of a reflected axis."""
+    return _filtered(np.eye(size), order, "reflect")
+
+
+def coefficients(in_size: int, out_size: int, output: Ints, order: int, boundary: str, pad: int) -> Taps:
+    """Make spline coefficients.
+
+    Parameters
+    ----------
+    in_size, out_size : int
+        Samples, and coefficients.
+    output : ndarray of int64
+        The coefficients to make.
+    order : int
+        2 to 5.
+    boundary : {"mirror", "reflect", "drop"}
+        How the axis continues for the filter; "drop" filters an axis that is extended already.
+    pad : int
+        0: one coefficient a sample. Above 0: the axis is extended by so many samples first, copies of the edge for
+        "reflect" and zeros for "mirror", and each has a coefficient. Below 0: the first and last samples have none.
+    """
+    extended = in_size + 2 * max(pad, 0)
+    if boundary == "reflect" and extended <= _SHORT and extended > 1:
+        index = np.broadcast_to(np.arange(extended) - pad, (len(output), extended))
+        return trimmed(folded(index, _short(extended, order)[output], in_size, "edge"))
+    reach = REACH[order]
+    place = output[:, None] - min(pad, 0) + np.arange(-reach, reach + 1)
+    weight = np.broadcast_to(_response(order), place.shape)
+    if pad <= 0:
+        return trimmed(folded(place, weight, in_size, boundary))
+    outer = folded(place, weight, extended, boundary)
+    index = outer.first[:, None] + np.arange(outer.longest) - pad
+    return trimmed(folded(index, outer.weight, in_size, "edge" if boundary == "reflect" else "drop"))
+
+
+def centres(in_size: int, out_size: int, output: Ints, is_grid: bool) -> Reals:
+    """Return where outputs are among the samples, with SciPy's roundings."""
+    if is_grid:
+        return (output + 0.5) * (in_size / out_size) - 0.5
+    step = (in_size - 1) / (out_size - 1) if out_size > 1 else 1.0
+    return np.asarray(output * step)
+
+
+def interpolated(
+    in_size: int, out_size: int, output: Ints, order: int, boundary: str, is_grid: bool, before: int, goes_around: bool
+) -> Taps:
+    """Sum up coefficients by the weights of a B-spline around each centre.
+
+    Parameters
+    ----------
+    in_size, out_size : int
+        Coefficients, and results.
+    output : ndarray of int64
+        The results to make.
+    order : int
+        0 to 5.
+    boundary : {"edge", "mirror", "reflect", "drop"}
+        What taps outside are.
+    is_grid : bool
+        Which coordinates there are.
+    before : int
+        Coefficients before that of the first sample, and behind that of the last.
+    goes_around : bool
+        Whether a centre outside the samples moves by a multiple of ``samples - 1`` first, as in SciPy's "wrap".
+    """
+    samples = in_size - 2 * before
+    centre = centres(samples, out_size, output, is_grid)
+    if goes_around:
+        centre = _around(centre, samples)
+    begin = np.floor(centre if order % 2 else centre + 0.5) - order // 2
+    index = begin[:, None] + np.arange(order + 1)
+    weight = _bspline(np.abs(index - centre[:, None]), order)
+    if order:
+        weight[:, -1] = 1.0 - weight[:, :-1].sum(axis=1)
+    return trimmed(folded(index.astype(np.int64) + before, weight, in_size, boundary))
+
+
+def _around(centre: Reals, samples: int) -> Reals:
+    period = samples - 1
+    if period < 1:
+        return np.where((centre < 0.0) | (centre > period), 0.0, centre)
+    low = centre + period * (np.trunc(-centre / period) + 1.0)
+    high = centre - period * np.trunc(centre / period)
+    return np.where(centre < 0.0, low, np.where(centre > period, high, centre))
+
+
+def _bspline(x: Reals, order: int) -> Reals:
+    """Weigh distances of at least 0; the truncated powers of the far side are small, so nothing cancels much."""
+    if order == 0:
+        return np.ones_like(x)
+    total = np.zeros_like(x)
+    for j in range(order // 2 + 1):
+        term = np.maximum((order + 1) / 2 - x - j, 0.0) ** order
+        total += (-1) ** j * math.comb(order + 1, j) * term
+    return total / math.factorial(order)
+
+
+def wrapped(in_size: int, out_size: int, output: Ints) -> Taps:
+    """Continue an axis periodically, by as many samples on both sides as `out_size` says."""
+    first = (output - (out_size - in_size) // 2) % in_size
+    return unmerged(first, np.ones_like(first), np.ones((len(first), 1)))
+
+
+def gaussian(in_size: int, out_size: int, output: Ints, sigma: float, radius: int, boundary: str) -> Taps:
+    """Blur; an `out_size` below `in_size` is of an axis that is extended already."""
+    tap = np.arange(-radius, radius + 1)
+    weight = np.exp(-0.5 / (sigma * sigma) * tap**2)
+    weight /= weight.sum()
+    index = output[:, None] + (in_size - out_size) // 2 + tap
+    return trimmed(folded(index, np.broadcast_to(weight, index.shape), in_size, boundary))

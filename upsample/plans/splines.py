@@ -1,0 +1,93 @@
+"""Which tables interpolate an axis by a B-spline, or blur it, with each border of scipy.ndimage.
+
+An axis takes up to three rules, one after the other: it is continued periodically, filtered into coefficients (or
+blurred), and interpolated::
+
+    mode                      filter, with its border      interpolation
+    mirror                    mirror                       mirror
+    reflect, grid-mirror      reflect                      reflect
+    constant                  mirror                       mirror; the value where a centre is outside
+    wrap                      mirror                       mirror; centres go around by n - 1
+    nearest                   reflect, 12 edge samples     none is outside
+    grid-constant             mirror, 12 values            none is outside
+    grid-wrap                 none: continued              none is outside
+
+Without a filter, "nearest" repeats the edge, and "grid-constant" has the value for each tap outside.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+import numpy as np
+
+from upsample.plans.makers.splines import PAD, REACH, centres
+from upsample.plans.resize import AxisRule, identity, tabled
+from upsample.plans.tap_table import Bools, Reals
+from upsample.plans.taps import taps
+
+__all__ = ["MODES", "applied", "blur_rules", "outside", "zoom_rules"]
+
+MODES = ("reflect", "grid-mirror", "constant", "grid-constant", "nearest", "mirror", "grid-wrap", "wrap")
+_TRUNCATE = 4.0
+"""Standard deviations after which SciPy cuts a Gaussian."""
+
+
+@lru_cache(maxsize=256)
+def zoom_rules(n: int, o: int, order: int, mode: str, is_grid: bool, filters: bool) -> tuple[AxisRule, ...]:
+    """Return the rules of one axis; `filters` says whether samples are made into coefficients first."""
+    filters = filters and order > 1
+    if n == o and (order < 2 or (filters and mode not in ("reflect", "grid-mirror"))):
+        return (identity(n),)
+    method = "spline nearest" if order == 0 else "spline"
+    if mode == "grid-wrap":
+        before, reach = order + 1, REACH[order] if filters else 0
+        wide = n + 2 * before
+        rules = [tabled(n, wide + 2 * reach, "wrapped", bits=0)]
+        if filters:
+            rules.append(tabled(wide + 2 * reach, wide, "spline coefficients", order, "drop", -reach, bits=0))
+        return (*rules, tabled(wide, o, method, order, "edge", is_grid, before, False, bits=0))
+    border = "reflect" if mode in ("reflect", "grid-mirror", "nearest") else "mirror"
+    if filters and mode in ("nearest", "grid-constant"):
+        wide = n + 2 * PAD
+        first = tabled(n, wide, "spline coefficients", order, border, PAD, bits=0)
+        return first, tabled(wide, o, method, order, "edge", is_grid, PAD, False, bits=0)
+    if mode == "grid-constant":
+        border = "edge" if order == 0 else "drop"
+    elif mode == "nearest":
+        border = "edge"
+    last = tabled(n, o, method, order, border, is_grid, 0, mode == "wrap", bits=0)
+    filter_border = "reflect" if border == "reflect" else "mirror"
+    return (tabled(n, n, "spline coefficients", order, filter_border, 0, bits=0), last) if filters else (last,)
+
+
+@lru_cache(maxsize=256)
+def blur_rules(n: int, sigma: float, mode: str) -> tuple[AxisRule, ...]:
+    """Return the rules of a Gaussian along one axis."""
+    radius = int(_TRUNCATE * sigma + 0.5)
+    if sigma <= 1e-15 or radius == 0:
+        return (identity(n),)
+    if mode in ("grid-wrap", "wrap"):
+        wide = n + 2 * radius
+        extended = tabled(n, wide, "wrapped", bits=0)
+        return extended, tabled(wide, n, "gaussian", sigma, radius, "drop", bits=0)
+    border = {"nearest": "edge", "mirror": "mirror"}.get(mode, "drop" if "constant" in mode else "reflect")
+    return (tabled(n, n, "gaussian", sigma, radius, border, bits=0),)
+
+
+def applied(rules: tuple[AxisRule, ...], samples: Reals) -> Reals:
+    """Return what the rules make of one line of samples."""
+    for rule in rules:
+        if not rule.is_identity:
+            table = taps(rule)
+            index = np.minimum(table.first[:, None] + np.arange(table.longest), rule.in_size - 1)
+            samples = (samples[index] * table.weight).sum(axis=1)
+    return samples
+
+
+def outside(n: int, o: int, order: int, mode: str, is_grid: bool) -> Bools:
+    """Return which outputs of an axis are the value of the border alone."""
+    centre = centres(n, o, np.arange(o), is_grid)
+    if mode == "grid-constant":
+        centre = np.floor(centre + 0.5) if order == 0 else np.zeros(o)
+    return np.asarray((centre < 0.0) | (centre > n - 1))
