@@ -1,4 +1,36 @@
-"""Resampling of NumPy arrays by compiled kernels."""
+"""Resampling of NumPy arrays by compiled kernels.
+
+`driver` runs a call, `strips` divides it and `choose` chooses kernels. The first row that fits decides. `inner` is the
+number of values of a sample, the product of the axes after the resized one: 1 for rows of channels-first arrays, 3 for
+RGB with channels last. `packed` samples are contiguous. Every kernel gives the bits of the others for its dtype.
+
+    dtype   axis                              condition                           kernel
+    any     nearest, samples of 256 bytes                                         nearest._rows
+    any     nearest, last axis doubled        inner 1                             nearest._doubled
+    any     nearest, last axis doubled        inner 3                             nearest._doubled3
+    any     nearest                           inner 1                             nearest._gathered
+    any     nearest                                                               nearest._spread
+    uint8   any, 32-bit sums                  AVX2, inner 32 or more              uint8_simd.columns
+    uint8   any, 32-bit sums                  AVX2, inner 16 to 31                uint8_simd.short_columns
+    uint8   row of 16 samples, 32-bit sums    AVX2, packed                        uint8_simd.rows
+    uint8   any                               inner 16 or more, or not packed     uint8_kernels.columns
+    uint8   row doubled by 2 equal taps       inner 1, whole rows                 uint8_kernels.rows_double2
+    uint8   row doubled by 4 equal taps       inner 1, whole rows                 uint8_kernels.rows_double4
+    uint8   row                                                                   uint8_kernels.rows
+    float   last two axes, last doubled       inner 1, rows fit the ring buffer   float_2x_fused.doubled
+    float   any                               inner 16 or more, or not packed     float_kernels.columns
+    float   row of fewer than 16 samples      AVX2, inputs fit a vector           float_simd.rows
+    float   row doubled by 2 equal taps       inner 1, whole rows                 float_kernels.rows_double2
+    float   row doubled by 4 equal taps       inner 1, whole rows                 float_kernels.rows_double4
+    float   row doubled by 2 equal taps       inner 3, whole rows                 float_rgb.rows_double2
+    float   row doubled by 4 equal taps       inner 3, whole rows                 float_rgb.rows_double4
+    float   row halved, even number of taps   inner 1, whole rows                 float_kernels.rows_halved
+    float   row quartered by 4 taps           inner 1, whole rows                 float_kernels.rows_quartered
+    float   row                               AVX2, inputs fit a vector           float_simd.rows
+    float   row                                                                   float_kernels.rows
+
+`tests/engines/test_cpu_decisions.py` holds this table to the code.
+"""
 
 from upsample.engines.cpu.resize.driver import ready, run
 

@@ -16,12 +16,12 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from upsample.engines.cpu.resize import float_kernels, float_rgb, float_simd, uint8_kernels, uint8_simd
+from upsample.engines.cpu.resize import float_kernels
+from upsample.engines.cpu.resize.choose import choose_kernel
 from upsample.engines.cpu.resize.float_2x_fused import doubled, plan_ends, plan_ring, twins
-from upsample.engines.cpu.resize.taps import Listed, listed, reach, runs, steady, sums_of
+from upsample.engines.cpu.resize.taps import Listed, listed, reach
 from upsample.engines.cpu.runtime.compile import frozen
 from upsample.plans.resize import AxisRule, ResizePlan, identity
-from upsample.plans.taps import settling
 
 __all__ = ["Filter", "Pass", "Strip", "plan_filter"]
 
@@ -35,8 +35,6 @@ _MOST_BYTES = 8 << 20
 """The same, where a strip cannot be so small."""
 _STRIP = 16
 """Samples of the first axis a strip at least, or too many are filtered for two strips."""
-_FEW = 16
-"""Samples of fewer values go through the kernels for rows."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -237,7 +235,7 @@ class _Geometry:
         packed = before[axis + 1] == behind[axis + 1] == inner
         follow = size_b > 1 or (before[a_step] == before[axis] and behind[a_step] == behind[axis])
         whole = follow and span == (0, rule.out_size) and source == (0, rule.in_size)
-        function, tables = _kernel(rule, span, self.dtype, inner, packed, source, whole)
+        function, tables = choose_kernel(rule, span, self.dtype, inner, packed, source, whole)
         return Pass(function, s0, d0, before[0], behind[0], outer, (box, *tables))
 
     def _double(self, target: tuple[_Range, _Range]) -> tuple[Any, ...] | None:
@@ -248,7 +246,7 @@ class _Geometry:
         across, down = self.rules[k], self.rules[k - 1]
         if across.out_size != 2 * across.in_size or (k == 1 and target[1] != (0, across.out_size)):
             return None
-        function, rows = _kernel(across, (0, across.out_size), self.dtype, 1, True, (0, across.in_size), True)
+        function, rows = choose_kernel(across, (0, across.out_size), self.dtype, 1, True, (0, across.in_size), True)
         if function not in (float_kernels.rows_double2, float_kernels.rows_double4):
             return None
         cut = slice(*(target[k - 1] if k < 3 else (0, down.out_size)))
@@ -272,54 +270,6 @@ def _reached(rule: AxisRule, begin: int, end: int) -> _Range:
 def _steps(sizes: list[int], inner: int) -> list[int]:
     """Distances of planes and of the samples of each axis."""
     return [math.prod(sizes[i:]) * inner for i in range(len(sizes) + 1)]
-
-
-def _kernel(
-    rule: AxisRule, span: _Range, dtype: str, inner: int, packed: bool, source: _Range, whole: bool
-) -> tuple[Callable[..., None], tuple[Any, ...]]:
-    """Choose the kernel for outputs `span` of an axis, and its tables.
-
-    `packed` says whether samples lie side by side, as the kernels for rows want it; `source` what they are made of;
-    `whole` whether that is the whole axis, and one row follows the other.
-    """
-    saturate = dtype == "uint8"
-    kernels: Any = uint8_kernels if saturate else float_kernels
-    dtype = sums_of(rule) if saturate else dtype
-    each, cut = listed(rule, dtype), slice(*span)
-    if saturate:
-        paired = uint8_simd.chosen(rule, span, inner, packed and inner < _FEW, source, whole)
-        if paired is not None:
-            return paired
-    exact = (each.count[cut], each.index[cut], each.weight[cut])
-    if inner >= _FEW or not packed:
-        return kernels.columns, (settling(rule), *exact) if saturate else (*exact, 0)
-    run = runs(rule, dtype, inner, *span)
-    low, high = source
-    tables = (run.first, run.weight)
-    lead = (settling(rule), *tables) if saturate else exact
-    if inner == 3 and not saturate:
-        kernels = float_rgb
-    by_lanes = None if saturate else float_simd.chosen(rule, span, dtype, inner, source, whole)
-    if by_lanes is not None and rule.in_size < _FEW:
-        return by_lanes[0], (*exact, *by_lanes[1])
-    if whole and inner in (1, 1 if saturate else 3) and rule.out_size == 2 * rule.in_size:
-        same = steady(rule, dtype, 2, 1)
-        taps = same.weight.shape[1] if same else 0
-        if same and taps in (2, 4) and same.start[1] == same.start[0] + 1:
-            function = kernels.rows_double2 if taps == 2 else kernels.rows_double4
-            return function, (*lead, same.low, same.high, same.start[0], same.weight)
-    factor = rule.in_size // rule.out_size
-    if whole and inner == 1 and factor in (2, 4) and rule.in_size == factor * rule.out_size and not saturate:
-        same = steady(rule, dtype, 1, factor)
-        taps = same.weight.shape[1] if same else 1
-        if same and (taps % 2 == 0 if factor == 2 else taps == 4):
-            function = kernels.rows_halved if factor == 2 else kernels.rows_quartered
-            return function, (*lead, same.low, same.high, same.start[0], same.weight)
-    if saturate:
-        return uint8_kernels.rows, lead
-    if by_lanes is not None:
-        return by_lanes[0], (*exact, *by_lanes[1])
-    return float_kernels.rows, (low, high - low, *exact, *tables)
 
 
 def plan_filter(
