@@ -9,8 +9,12 @@ import numpy as np
 
 import upsample
 import upsample.chainer as F
+import upsample.jax
+import upsample.keras
+import upsample.onnx
 import upsample.opencv
 import upsample.pillow
+import upsample.tensorflow
 
 Picture = tuple[str, list[tuple[str, np.ndarray]]]
 
@@ -101,6 +105,10 @@ def gradient() -> Picture:
 BYTES = (25 * PLANE).astype(np.uint8)
 CHANNELS = np.arange(4.0).reshape(1, 4, 1, 1) + 10 * np.arange(4.0).reshape(1, 1, 2, 2)
 
+ENLARGED = ("x", SMALL[None, None])
+SMALL_IMAGE = ("x", SMALL.astype("float32"))
+CHANNELS_LAST = ("x", SMALL.astype("float32")[None, :, :, None])
+
 EXAMPLES: dict[str, Callable[[], Picture]] = {
     "resize": call("resize(x, 8, mode='cubic')", upsample.resize, ("x", RAMP), shape=8, mode="cubic"),
     "interpolate": call(
@@ -138,6 +146,65 @@ EXAMPLES: dict[str, Callable[[], Picture]] = {
     "opencv.resize": call("opencv.resize(src, (8, 8))", upsample.opencv.resize, ("src", BYTES), dsize=(8, 8)),
     "opencv.pyrDown": call("opencv.pyrDown(src)", upsample.opencv.pyrDown, ("src", BYTES)),
     "opencv.pyrUp": call("opencv.pyrUp(src)", upsample.opencv.pyrUp, ("src", BYTES[:2, :2])),
+    "jax.resize": call(
+        "jax.resize(x, (4, 4), 'cubic')", upsample.jax.resize, SMALL_IMAGE, shape=(4, 4), method="cubic"
+    ),
+    "jax.scale_and_translate": call(
+        "jax.scale_and_translate(x, (4, 4), (0, 1), (2, 2), (0, 1), 'linear')",
+        upsample.jax.scale_and_translate,
+        SMALL_IMAGE,
+        shape=(4, 4),
+        spatial_dims=(0, 1),
+        scale=(2.0, 2.0),
+        translation=(0.0, 1.0),
+        method="linear",
+    ),
+    "keras.up_sampling_1d": call("keras.up_sampling_1d(x)", upsample.keras.up_sampling_1d, ("x", PLANE[None, :, :1])),
+    "keras.up_sampling_2d": call("keras.up_sampling_2d(x)", upsample.keras.up_sampling_2d, CHANNELS_LAST),
+    "keras.up_sampling_3d": call(
+        "keras.up_sampling_3d(x)", upsample.keras.up_sampling_3d, ("x", SMALL[None, None, :, :, None])
+    ),
+    "keras.resize": call("keras.resize(x, (4, 4))", upsample.keras.resize, CHANNELS_LAST, size=(4, 4)),
+    "keras.conv_transpose": call(
+        "keras.conv_transpose(x, kernel, 2)",
+        upsample.keras.conv_transpose,
+        CHANNELS_LAST,
+        ("kernel", np.ones((2, 2, 1, 1), dtype=np.float32)),
+        strides=2,
+    ),
+    "onnx.resize": call("onnx.resize(X, sizes=[1, 1, 4, 4])", upsample.onnx.resize, ENLARGED, sizes=[1, 1, 4, 4]),
+    "onnx.upsample": call("onnx.upsample(X, [1, 1, 2, 2])", upsample.onnx.upsample, ENLARGED, scales=[1, 1, 2, 2]),
+    "onnx.max_pool": call(
+        "onnx.max_pool(X, kernel_shape=[2, 2])", upsample.onnx.max_pool, ("X", PLANE[None, None]), kernel_shape=[2, 2]
+    ),
+    "onnx.max_unpool": call(
+        "onnx.max_unpool(X, I, kernel_shape=[2, 2], strides=[2, 2])",
+        upsample.onnx.max_unpool,
+        ENLARGED,
+        ("I", np.asarray([[[[5, 7], [13, 15]]]])),
+        kernel_shape=[2, 2],
+        strides=[2, 2],
+    ),
+    "onnx.conv_transpose": transposed(
+        upsample.onnx.conv_transpose, 2, "onnx.conv_transpose(X, W, strides=[2, 2])", strides=[2, 2]
+    ),
+    "onnx.depth_to_space": call(
+        "onnx.depth_to_space(input, blocksize=2)", upsample.onnx.depth_to_space, ("input", CHANNELS), blocksize=2
+    ),
+    "onnx.space_to_depth": call(
+        "onnx.space_to_depth(input, blocksize=2)",
+        upsample.onnx.space_to_depth,
+        ("input", PLANE[None, None]),
+        blocksize=2,
+    ),
+    "tensorflow.scale_and_translate": call(
+        "tensorflow.scale_and_translate(images, (4, 4), (2, 2), (0, 1))",
+        upsample.tensorflow.scale_and_translate,
+        CHANNELS_LAST,
+        size=(4, 4),
+        scale=(2.0, 2.0),
+        translation=(0.0, 1.0),
+    ),
     "upsampling_2d": upsampled,
     "vjp": gradient,
 }
@@ -163,4 +230,9 @@ for _name, _rank in (("1d", 1), ("2d", 2), ("3d", 3), ("nd", 2)):
     )
     EXAMPLES[f"deconvolution_{_name}"] = transposed(
         getattr(F, f"deconvolution_{_name}"), _rank, f"deconvolution_{_name}(x, W, stride=2)", stride=2
+    )
+
+for _name in ("resize", "resize_v1", "resize_area", "resize_bicubic", "resize_bilinear", "resize_nearest_neighbor"):
+    EXAMPLES[f"tensorflow.{_name}"] = call(
+        f"tensorflow.{_name}(images, (4, 4))", getattr(upsample.tensorflow, _name), CHANNELS_LAST, size=(4, 4)
     )

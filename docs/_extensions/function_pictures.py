@@ -22,7 +22,15 @@ from sphinx.util import logging
 
 FOLDER = "_pictures"
 LOGGER = logging.getLogger(__name__)
-WITHOUT = ("upsample.explain", "upsample.get_num_threads", "upsample.num_threads", "upsample.set_num_threads")
+WITHOUT = (
+    "upsample.compare",
+    "upsample.onnx.run_node",
+    "upsample.warmup",
+    "upsample.explain",
+    "upsample.get_num_threads",
+    "upsample.num_threads",
+    "upsample.set_num_threads",
+)
 """Functions that return no array."""
 LARGEST_WITH_NUMBERS = 8
 
