@@ -124,6 +124,11 @@ def _dask() -> Backend:
     return Backend("dask", make, lambda x: x.compute(), mutable=False)
 
 
+def in_whole_planes(x: Any) -> Any:
+    """A Dask array with its planes in one chunk, for indices outside of their own windows; others as they are."""
+    return x.rechunk(dict.fromkeys(range(1, x.ndim), -1)) if hasattr(x, "rechunk") else x
+
+
 def _cupy() -> Backend:
     cupy = _module("cupy")
     try:

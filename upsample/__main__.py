@@ -1,4 +1,4 @@
-"""The command line: ``upsample demo``, ``compare``, ``bench``, ``warmup`` and ``info``."""
+"""The command line: ``upsample demo``, ``compare``, ``pyramid``, ``bench``, ``warmup`` and ``info``."""
 
 from __future__ import annotations
 
@@ -8,13 +8,21 @@ import sys
 from collections.abc import Sequence
 
 import upsample
+from upsample.command_line import pyramid
 from upsample.engines.dispatch import ENGINES
 from upsample.precompile import DTYPES, OPS
 
 __all__ = ["main"]
 
-_EXTRA = {"rich": "rich", "PIL": "Pillow", "matplotlib": "matplotlib", "skimage": "scikit-image"}
-"""What only the demo and a comparison need: module and package."""
+_EXTRA = {
+    "rich": ("rich", "demo"),
+    "PIL": ("Pillow", "demo"),
+    "matplotlib": ("matplotlib", "demo"),
+    "skimage": ("scikit-image", "demo"),
+    "dask": ("Dask", "zarr"),
+    "zarr": ("Zarr", "zarr"),
+}
+"""What only some commands need: for each module its package, and the extra that installs it."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -50,6 +58,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _bench(given)
     if given.command == "compare":
         return _compare(given)
+    if given.command == "pyramid":
+        return _pyramid(given)
     if given.command == "warmup":
         from upsample.command_line.warmup import warmup
 
@@ -101,6 +111,7 @@ def _parser() -> argparse.ArgumentParser:
         "--dtype", action="append", metavar="DTYPE", help=f"can be given again (default: {' and '.join(DTYPES)})"
     )
     warm.add_argument("--no-gradients", action="store_true", help="leave the kernels of gradients out")
+    pyramid.add_parser(commands)
     about = "print versions, devices and engines"
     commands.add_parser("info", help=about, description=about[0].upper() + about[1:] + ".")
     return parser
@@ -136,6 +147,13 @@ def _compare(given: argparse.Namespace) -> int:
         return _missing("compare", error)
 
 
+def _pyramid(given: argparse.Namespace) -> int:
+    try:
+        return pyramid.pyramid(given)
+    except ModuleNotFoundError as error:
+        return _missing("pyramid", error)
+
+
 def _demo(given: argparse.Namespace) -> int:
     try:
         from upsample.command_line.demo import demo
@@ -147,10 +165,11 @@ def _demo(given: argparse.Namespace) -> int:
 
 def _missing(command: str, error: ModuleNotFoundError) -> int:
     """Say which package a command lacks; another module that is missing is an error of ours."""
-    missing = _EXTRA.get((error.name or "").partition(".")[0])
-    if missing is None:
+    name = (error.name or "").partition(".")[0]
+    if name not in _EXTRA:
         raise error
-    print(f'upsample {command} needs {missing}: pip install "upsample[demo]"', file=sys.stderr)
+    package, extra = _EXTRA[name]
+    print(f'upsample {command} needs {package}: pip install "upsample[{extra}]"', file=sys.stderr)
     return 2
 
 

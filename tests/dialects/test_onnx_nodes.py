@@ -60,6 +60,8 @@ def run(call: dialect_recorded.Call, backend: backends.Backend) -> np.ndarray:
         backend.make(value) if is_image(value, place, call.function) or call.function == "ConvTranspose" else value
         for place, value in enumerate(call.args)
     ]
+    if call.function == "MaxUnpool":
+        inputs = [backends.in_whole_planes(value) for value in inputs]
     with backend.active():
         results = run_node(made, inputs, opset, **backend.options)
     assert type(results[output]) is type(inputs[0])
