@@ -34,6 +34,7 @@ def pytest_configure(config: pytest.Config) -> None:
             f"{' and '.join(set_)} in the environment can halve NumPy's matrix product: unset, or "
             "run `python -m benchmarks run NAME`, which does"
         )
+    os.environ.setdefault("UPSAMPLE_COMPILE", "eager")
     os.environ["UPSAMPLE_BENCHMARK_PATIENCE"] = str(config.getoption("--patience"))
     if config.getoption("--emulated"):
         from benchmarks import cuda_device

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 import backends
 import pytest
 
+os.environ.setdefault("UPSAMPLE_COMPILE", "eager")  # the order of tests must not decide which engine runs
 REQUIRED = frozenset(filter(None, os.environ.get("UPSAMPLE_TEST_REQUIRE", "").split(",")))
 
 

@@ -37,9 +37,12 @@ def about():
 
 
 def environment(**variables: str) -> dict[str, str]:
-    """Return this process's environment without what steers caches and compilers, and with these variables."""
+    """Return this process's environment without what steers caches and compilers, and with these variables.
+
+    The compiled engine is loaded by the first call.
+    """
     kept = {name: value for name, value in os.environ.items() if not name.startswith(SETTINGS)}
-    return {**kept, **variables}
+    return {**kept, "UPSAMPLE_COMPILE": "eager", **variables}
 
 
 def run(code: str, *before: str, **variables: str) -> subprocess.CompletedProcess[str]:

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from upsample.arrays import Array
+from upsample.engines import early
 from upsample.engines.cpu import support as cpu
 from upsample.engines.cuda import support as cuda
 from upsample.engines.cuda.runtime.device import emulated
@@ -87,6 +88,8 @@ ENGINES: tuple[Engine, ...] = (
     Engine("dask", "upsample.engines.dask", dask.supports, dask.unusable, _as_it_is),
     Engine("portable", "upsample.engines.portable", _anything, _always, _as_it_is),
 )
+_EARLY = Engine("portable", "upsample.engines.portable", _anything, _always, early.timed)
+"""The portable engine, while it is too early to load the compiled one."""
 _BY_NAME: Mapping[str, Engine] = MappingProxyType({engine.name: engine for engine in ENGINES})
 
 
@@ -190,6 +193,8 @@ def _chosen(op: str, task: str, plan: object, x: Array, engine: str | None) -> E
         if why is not None:
             raise bad_value(op, "engine", engine, f"it cannot run: {why}", "leave engine= away for one that can")
         reasons = {other.name: "another engine was asked for" for other in ENGINES if other is not chosen}
+    elif not _explaining.get() and early.is_early(task, plan, x):
+        return _EARLY
     else:
         chosen, reasons = _first_that_can(task, plan, x)
     if _explaining.get():

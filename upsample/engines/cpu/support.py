@@ -13,6 +13,7 @@ import numpy as np
 
 from upsample import arrays
 from upsample.arrays import Array
+from upsample.engines import early
 from upsample.engines.cpu.torch_tensors import is_lendable, on_tensors
 from upsample.plans.resize import ResizePlan
 from upsample.plans.window import WindowAxis
@@ -40,6 +41,8 @@ def unusable() -> str | None:
 
     Numba is imported here, once, at the first call that could use it: one that is there may still be broken.
     """
+    if early.wish() == "never":
+        return "UPSAMPLE_COMPILE=never is set: unset it"
     if find_spec("numba") is None:
         return 'Numba is not installed: pip install "upsample[cpu]"'
     try:
