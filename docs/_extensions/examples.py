@@ -14,6 +14,8 @@ import upsample.keras
 import upsample.onnx
 import upsample.opencv
 import upsample.pillow
+import upsample.scipy
+import upsample.skimage
 import upsample.tensorflow
 
 Picture = tuple[str, list[tuple[str, np.ndarray]]]
@@ -205,6 +207,17 @@ EXAMPLES: dict[str, Callable[[], Picture]] = {
         scale=(2.0, 2.0),
         translation=(0.0, 1.0),
     ),
+    "scipy.zoom": call("scipy.zoom(input, 2, order=3)", upsample.scipy.zoom, ("input", SMALL), zoom=2, order=3),
+    "skimage.resize": call(
+        "skimage.resize(image, (4, 4), mode='edge')",
+        upsample.skimage.resize,
+        ("image", SMALL),
+        output_shape=(4, 4),
+        mode="edge",
+    ),
+    "skimage.rescale": call("skimage.rescale(image, 0.5)", upsample.skimage.rescale, ("image", PLANE), scale=0.5),
+    "skimage.pyramid_expand": call("skimage.pyramid_expand(image)", upsample.skimage.pyramid_expand, ("image", SMALL)),
+    "skimage.pyramid_reduce": call("skimage.pyramid_reduce(image)", upsample.skimage.pyramid_reduce, ("image", PLANE)),
     "upsampling_2d": upsampled,
     "vjp": gradient,
 }
