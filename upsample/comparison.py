@@ -97,6 +97,45 @@ def _sized(module: str, function: str, options: Mapping[str, Any], image: _Pixel
     return getattr(import_module(f"upsample.{module}"), function)(image, size[::-1], **options)
 
 
+def _tensorflow(name: str, options: Mapping[str, Any], image: _Pixels, size: tuple[int, int]) -> Any:
+    from upsample import tensorflow
+
+    x = image if image.ndim == 3 else image[..., None]
+    return getattr(tensorflow, name)(x, size, **options).reshape(*size, *image.shape[2:])
+
+
+def _jax(options: Mapping[str, Any], image: _Pixels, size: tuple[int, int]) -> Any:
+    from upsample.jax import resize
+
+    return resize(image, (*size, *image.shape[2:]), **options)
+
+
+def _skimage(options: Mapping[str, Any], image: _Pixels, size: tuple[int, int]) -> Any:
+    from upsample.skimage import resize
+
+    return resize(image, size, preserve_range=True, **options)
+
+
+def _float_ways() -> Iterator[tuple[str, _Way]]:
+    """List the libraries that return floating numbers of bytes."""
+    for method in ("nearest", "bilinear", "bicubic", "area", "lanczos3", "lanczos5", "gaussian", "mitchellcubic"):
+        yield f"tensorflow:{method}", partial(_tensorflow, "resize", {"method": method})
+        if method in ("bilinear", "bicubic"):
+            yield (
+                f"tensorflow:{method}+antialias",
+                partial(_tensorflow, "resize", {"method": method, "antialias": True}),
+            )
+    for method in ("nearest", "bilinear", "bicubic", "area"):
+        yield f"tensorflow@1:{method}", partial(_tensorflow, "resize_v1", {"method": method})
+    for method in ("nearest", "linear", "cubic", "cubic-pytorch", "lanczos3", "lanczos5", "area"):
+        yield f"jax:{method}", partial(_jax, {"method": method, "antialias": False})
+        if method not in ("nearest", "area"):
+            yield f"jax:{method}+antialias", partial(_jax, {"method": method, "antialias": True})
+    for order in range(6):
+        yield f"skimage:{order}", partial(_skimage, {"order": order, "anti_aliasing": False})
+        yield f"skimage:{order}+antialias", partial(_skimage, {"order": order, "anti_aliasing": True})
+
+
 def _all_ways() -> Iterator[tuple[str, _Way]]:
     for mode in ("nearest", "nearest-exact", "linear", "cubic", "lanczos", "area"):
         yield f"upsample:{mode}", partial(_native, {"mode": mode})
@@ -114,6 +153,7 @@ def _all_ways() -> Iterator[tuple[str, _Way]]:
         for number, name in enumerate(_OPENCV):
             options = {"interpolation": number, "version": version[1:] or "5"}
             yield f"opencv{version}:{name}", partial(_sized, "opencv", "resize", options)
+    yield from _float_ways()
 
 
 _WAYS: Mapping[str, _Way] = MappingProxyType(dict(_all_ways()))
