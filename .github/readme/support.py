@@ -20,7 +20,7 @@ import ml_dtypes
 import numpy as np
 
 import upsample
-from upsample import chainer
+from upsample import chainer, jax, keras, onnx, scipy, skimage, tensorflow
 from upsample.engines import dispatch
 from upsample.engines.cpu import support as cpu
 from upsample.engines.cuda.runtime.device import emulating
@@ -75,6 +75,24 @@ def rows() -> Iterator[Row]:
     yield Row("`deconvolution_*`", partial(chainer.deconvolution_2d, stride=2), _weighed)
     yield Row("`pixel_shuffle`", partial(upsample.pixel_shuffle, upscale_factor=1), planes)
     yield Row("`depth2space`, `space2depth`", partial(chainer.space2depth, r=2), planes)
+    yield from _dialect_rows()
+
+
+def _dialect_rows() -> Iterator[Row]:
+    """List the functions of other libraries' dialects that compute."""
+    image = partial(_x, (4, 3, 2))
+    for method in ("bilinear", "nearest"):
+        yield Row(f"`tensorflow.resize` {method}", partial(tensorflow.resize, size=(8, 6), method=method), image)
+        keras_call = partial(keras.up_sampling_2d, interpolation=method)
+        yield Row(f"`keras.up_sampling_2d` {method}", keras_call, partial(_x, (1, 4, 3, 2)))
+    for method in ("linear", "nearest"):
+        yield Row(f"`jax.resize` {method}", partial(jax.resize, shape=(8, 6, 2), method=method), image)
+    for mode in ("linear", "nearest"):
+        yield Row(f"`onnx.resize` {mode}", partial(onnx.resize, scales=(2, 2, 1), mode=mode), image)
+    for order in (3, 0):
+        yield Row(f"`scipy.zoom` order {order}", partial(scipy.zoom, zoom=2, order=order), image)
+        call = partial(skimage.resize, output_shape=(8, 6), order=order)
+        yield Row(f"`skimage.resize` order {order}", call, image)
 
 
 def _x(shape: tuple[int, ...], dtype: np.dtype[Any]) -> tuple[Any, ...]:

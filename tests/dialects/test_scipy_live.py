@@ -116,7 +116,7 @@ def test_the_identity_is_the_input() -> None:
         (lambda x: upsample.skimage.resize(x, (3,) * 0), ValueError, "output_shape=()"),
         (lambda x: upsample.skimage.resize(x, (3, 0)), ValueError, "output_shape[1]=0"),
         (lambda x: upsample.skimage.resize(x, (3, 3), mode="nearest"), ValueError, "mode='nearest'"),
-        (lambda x: upsample.skimage.resize(x > 0, (3, 3), order=1), ValueError, "order=1"),
+        (lambda x: upsample.skimage.resize(x > 0, (3, 3), order=1), TypeError, "image=<dtype bool>"),
         (lambda x: upsample.skimage.resize(x, (3, 3), anti_aliasing_sigma=-1), ValueError, "anti_aliasing_sigma=-1"),
         (lambda x: upsample.skimage.pyramid_reduce(x, 1), ValueError, "downscale=1"),
         (lambda x: upsample.skimage.pyramid_expand(x, mode="edge"), ValueError, "mode='edge'"),

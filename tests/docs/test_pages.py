@@ -14,7 +14,10 @@ DOCS = ROOT / "docs"
 PAGES = sorted(DOCS.glob("*.md")) + sorted(DOCS.glob("*/*.md"))
 NOTEBOOKS = sorted((DOCS / "notebooks").glob("*.ipynb"))
 EXAMPLES = sorted((DOCS / "gallery").glob("plot_*.py"))
-OPTIONAL = ("PIL", "cupy", "cv2", "dask", "jax", "matplotlib", "ome_zarr", "onnx", "scipy", "skimage", "torch", "xarray", "zarr")
+OPTIONAL = (
+    *("PIL", "cupy", "cv2", "dask", "jax", "matplotlib", "ome_zarr", "onnx"),
+    *("scipy", "skimage", "torch", "xarray", "zarr"),
+)
 BLOCKS = runpy.run_path(str(ROOT / ".ci" / "readme_commands.py"))["blocks"]
 
 

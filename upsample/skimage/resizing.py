@@ -97,8 +97,8 @@ def resize(
         smooth = flag(op, "anti_aliasing", anti_aliasing)
     options = options_of(op, order, mode, cval, clip, engine)
     if name == "bool" and (smooth or options.order):
-        argument, value = ("order", order) if options.order else ("anti_aliasing", True)
-        raise bad_value(op, argument, value, "bools have order 0 and no blur", "convert the image")
+        rule = "bools have order 0 and no anti_aliasing"
+        raise bad_type(op, "image", Raw("<dtype bool>"), rule, "convert the image, or pass those")
     sigmas = _sigmas(op, tuple(image.shape), sizes, anti_aliasing_sigma) if smooth else (0.0,) * image.ndim
     if options.order:
         image = as_float(xp, image, flag(op, "preserve_range", preserve_range))
