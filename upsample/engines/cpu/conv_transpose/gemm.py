@@ -19,24 +19,25 @@ from upsample.engines.cpu.conv_transpose.gemm_index import Lists, Side
 from upsample.engines.cpu.conv_transpose.gemm_kernels import SLAB, lay_out, multiply, pack
 from upsample.engines.cpu.runtime.compile import frozen
 from upsample.engines.cpu.runtime.gemm_tile import BITS, ROWS
+from upsample.engines.cpu.runtime.machine import L2_BYTES
 from upsample.plans.phases import Phase
 
 __all__ = ["products"]
 
 _A = np.ndarray[Any, Any]
 
-_CELLS = 1 << 20
-"""Bytes of a region's cells, about: half of a second-level cache."""
-_MOST_CELLS = 1 << 23
-"""Bytes of the smallest region's cells, from which on no products are made."""
+_CELLS = L2_BYTES
+"""Cells of a region, in bytes: they fill the L2 cache."""
+_MOST_CELLS = 8 * L2_BYTES
+"""Cells of the smallest region, in bytes; from here on the direct kernel runs."""
 _MOST_WASTE = 4
 """Cells of a line that are looked at for each of its positions, from which on no products are made."""
 _SUMS = 1 << 10
 """Sums that are made at once for each row of a tile, all phases of a line together, about."""
 _BLOCK = 1 << 29
 """Products that a block adds up at most: ten milliseconds."""
-_WEIGHTS = 1 << 19
-"""Bytes of weights that are used in turn: they stay in the second-level cache beside the cells."""
+_WEIGHTS = L2_BYTES // 2
+"""Weights that are used in turn, in bytes; they stay in the L2 cache beside the cells in use."""
 _FEW = 1 << 20
 """Products that one thread makes alone."""
 _LEAST_BLOCKS = 8

@@ -22,6 +22,7 @@ from upsample.engines.cpu.conv_transpose.grad_kernels import correlate_units
 from upsample.engines.cpu.conv_transpose.input_grad import Rows
 from upsample.engines.cpu.runtime.compile import frozen
 from upsample.engines.cpu.runtime.gemm_tile import BITS, ROWS
+from upsample.engines.cpu.runtime.machine import L2_BYTES
 from upsample.engines.cpu.runtime.simd_copy import turn
 from upsample.engines.cpu.runtime.window_grid import AXIS
 
@@ -35,8 +36,8 @@ _TAPS = 1 << 9
 """Taps of all channels of a part, at least, where there are so many: cells are turned anew for each part."""
 _MET = 1 << 18
 """Elements of what the taps of a unit meet that are copied at once, about."""
-_SUMS = 1 << 18
-"""Elements of the sums of a part, about: they stay in the second-level cache."""
+_SUMS = L2_BYTES // 4
+"""Sums of a part, of 4 bytes mostly; they stay in the L2 cache."""
 _MOST_SUMS = 1 << 23
 """Elements of the sums of all parts that are made in turn."""
 _SPLITS = 8

@@ -15,6 +15,7 @@ import numpy as np
 from upsample.engines.cpu.resize.taps import Listed
 from upsample.engines.cpu.runtime.compile import kernel, part
 from upsample.engines.cpu.runtime.fma import fma
+from upsample.engines.cpu.runtime.machine import L1_BYTES, L2_BYTES
 from upsample.engines.cpu.runtime.nontemporal import fence, put
 
 __all__ = ["Ring", "doubled", "plan_ends", "plan_ring", "twins"]
@@ -22,10 +23,10 @@ __all__ = ["Ring", "doubled", "plan_ends", "plan_ring", "twins"]
 _Array: TypeAlias = np.ndarray[Any, np.dtype[Any]]
 _U: Any = np.uint64
 
-_GROUP_BYTES = 1 << 13
-"""Of the rows that are filtered together."""
-_RING_BYTES = 1 << 18
-"""Of a ring at most."""
+_GROUP_BYTES = L1_BYTES // 4
+"""Rows that are filtered together, in bytes; they stay in the L1 cache beside their inputs."""
+_RING_BYTES = L2_BYTES // 4
+"""Largest ring buffer of rows, in bytes; it stays in the L2 cache beside inputs and outputs."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -21,6 +21,7 @@ from upsample.engines.cpu.resize.choose import choose_kernel
 from upsample.engines.cpu.resize.float_2x_fused import doubled, plan_ends, plan_ring, twins
 from upsample.engines.cpu.resize.taps import Listed, listed, reach
 from upsample.engines.cpu.runtime.compile import frozen
+from upsample.engines.cpu.runtime.machine import L2_BYTES
 from upsample.plans.resize import AxisRule, ResizePlan, identity
 
 __all__ = ["Filter", "Pass", "Strip", "plan_filter"]
@@ -29,12 +30,12 @@ _Array: TypeAlias = np.ndarray[Any, np.dtype[Any]]
 _Between: TypeAlias = Callable[[_Array], object] | None
 _Range: TypeAlias = tuple[int, int]
 
-_JOB_BYTES = 1 << 20
-"""Of a job's input, scratch arrays and result: they stay in a core's second-level cache."""
-_MOST_BYTES = 8 << 20
-"""The same, where a strip cannot be so small."""
+_JOB_BYTES = L2_BYTES
+"""Working set of one job (input, scratch, result) in bytes; fits the L2 cache."""
+_MOST_BYTES = 8 * L2_BYTES
+"""Working set of a job whose strip would otherwise be one sample, in bytes."""
 _STRIP = 16
-"""Samples of the first axis a strip at least, or too many are filtered for two strips."""
+"""Samples of a strip on the first axis: neighboring strips of fewer would filter too many samples twice."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -8,13 +8,24 @@ else may ask what this machine has.
 from __future__ import annotations
 
 from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
 from llvmlite import binding
 from numba import config
 from numba.core.registry import cpu_target
 
-__all__ = ["HAS_AVX2", "HAS_AVX512", "HAS_FMA", "VECTOR_BITS", "VECTOR_REGISTERS", "features"]
+__all__ = [
+    "HAS_AVX2",
+    "HAS_AVX512",
+    "HAS_FMA",
+    "L1_BYTES",
+    "L2_BYTES",
+    "VECTOR_BITS",
+    "VECTOR_REGISTERS",
+    "cache_bytes",
+    "features",
+]
 
 _X86 = ("x86_64", "amd64", "i386", "i486", "i586", "i686")
 _PROBES = {
@@ -62,3 +73,39 @@ HAS_AVX2 = "avx2" in features()
 HAS_AVX512 = "avx512f" in features()
 VECTOR_BITS = 512 if HAS_AVX512 else 256 if "avx" in features() else 128
 VECTOR_REGISTERS = 32 if HAS_AVX512 or not _is_x86() else 16
+
+_CACHES = Path("/sys/devices/system/cpu/cpu0/cache")
+
+
+def cache_bytes(level: int, otherwise: int, folder: Path) -> int:
+    """Return the size of a core's data cache as Linux states it, or `otherwise` if nothing states it.
+
+    Parameters
+    ----------
+    level : int
+        1 for the first-level cache.
+    otherwise : int
+        A usual size.
+    folder : Path
+        What Linux says of one core's caches: a folder each, with the files ``level``, ``type`` and ``size``.
+
+    Returns
+    -------
+    int
+        Between a quarter of `otherwise` and four times as much: virtual machines state sizes that no processor has.
+    """
+    for cache in sorted(folder.glob("index*")):
+        try:
+            found, kind, size = ((cache / name).read_text().strip() for name in ("level", "type", "size"))
+        except OSError:
+            continue
+        if found == str(level) and kind != "Instruction" and size[:-1].isdecimal() and size[-1] in "KM":
+            stated = int(size[:-1]) << (10 if size[-1] == "K" else 20)
+            return min(max(stated, otherwise // 4), 4 * otherwise)
+    return otherwise
+
+
+L1_BYTES = cache_bytes(1, 1 << 15, _CACHES)
+"""First-level data cache of a core."""
+L2_BYTES = cache_bytes(2, 1 << 20, _CACHES)
+"""Second-level cache of a core. Sizes of jobs derive from it; the bits of results do not depend on them."""
