@@ -18,7 +18,7 @@ from benchmarks.cuda_device import Device, device
 from upsample.arrays import namespace
 from upsample.command_line.info import version_of
 from upsample.ops.steps import InputGrad, WeightGrad
-from upsample.plans.window import SpreadPlan, WindowAxis
+from upsample.plans.window import ConvTransposePlan, WindowAxis
 
 WHO = ("upsample", "torch", "cupyx zoom", "copy")
 
@@ -207,11 +207,11 @@ def _conv_transpose(case: CudaCase, gpu: Device) -> tuple[tuple[np.ndarray, ...]
     return (x, weight - np.asarray(0.5, case.dtype), bias), partial(upsample.conv_transpose2d, **case.options), rivals
 
 
-def _plan(case: CudaCase) -> SpreadPlan:
+def _plan(case: CudaCase) -> ConvTransposePlan:
     stride, padding = case.options["stride"], case.options["padding"]
     sides = zip(case.shape[2:], case.weight[2:], strict=True)
     axes = (WindowAxis((n - 1) * stride - 2 * padding + k, n, k, stride, padding, 1) for n, k in sides)
-    return SpreadPlan(tuple(axes), case.options.get("groups", 1), allow_tf32=False)
+    return ConvTransposePlan(tuple(axes), case.options.get("groups", 1), allow_tf32=False)
 
 
 def _backward(case: CudaCase, gpu: Device, by_input: bool) -> dict[str, Call]:

@@ -9,7 +9,7 @@ import numpy as np
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 
-from upsample.plans.window import PoolPlan, SpanAxis, SpreadPlan, UnpoolPlan, WindowAxis
+from upsample.plans.window import ConvTransposePlan, PoolPlan, SpanAxis, UnpoolPlan, WindowAxis
 
 __all__ = ["bits", "indices_of", "outcome", "pools", "repeatable", "same_bits", "spreads", "unpools"]
 
@@ -67,7 +67,7 @@ def unpools(draw: st.DrawFn, *, axes: int) -> UnpoolPlan:
 
 
 @st.composite
-def spreads(draw: st.DrawFn, *, axes: int) -> SpreadPlan:
+def spreads(draw: st.DrawFn, *, axes: int) -> ConvTransposePlan:
     """Transposed convolutions of up to so many axes."""
     made = []
     for _ in range(draw(st.integers(1, axes))):
@@ -76,7 +76,7 @@ def spreads(draw: st.DrawFn, *, axes: int) -> SpreadPlan:
         large = (small - 1) * stride - 2 * padding + dilation * (kernel - 1) + 1
         more = draw(st.integers(0, max(stride, dilation) - 1))
         made.append(WindowAxis(max(large + more, 1), small, kernel, stride, padding, dilation))
-    return SpreadPlan(tuple(made), draw(st.integers(1, 3)), allow_tf32=draw(st.booleans()))
+    return ConvTransposePlan(tuple(made), draw(st.integers(1, 3)), allow_tf32=draw(st.booleans()))
 
 
 def indices_of(kind: str, plan: UnpoolPlan, rng: np.random.Generator, planes: int) -> np.ndarray:

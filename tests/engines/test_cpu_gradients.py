@@ -11,7 +11,7 @@ import pytest
 from cases import noise
 
 import upsample
-from upsample.plans.window import SpreadPlan, UnpoolPlan, WindowAxis
+from upsample.plans.window import ConvTransposePlan, UnpoolPlan, WindowAxis
 
 pytest.importorskip("numba", reason="numba is not installed: no compiled engine")
 from upsample.engines import threads
@@ -221,7 +221,7 @@ def test_no_block_of_a_convolution_is_long(
     channels: int, outputs: int, groups: int, small: tuple[int, int], kernel: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     axes = tuple(WindowAxis(n + kernel - 1, n, kernel, 1, 0, 1) for n in small)
-    plan = SpreadPlan(axes, groups, False)
+    plan = ConvTransposePlan(axes, groups, False)
     longest, taps, inputs, each = Longest(monkeypatch), kernel**2, channels // groups, outputs
     x = np.zeros((1, channels, *small), dtype=np.float32)
     y = np.zeros((1, outputs * groups, *plan.large_shape), dtype=np.float32)

@@ -16,7 +16,7 @@ from upsample.engines.cuda.runtime import device
 from upsample.engines.cuda.runtime.launch import Launch, index_type, kernel, struct
 from upsample.engines.cuda.unpool.geometry import reciprocal
 from upsample.plans.resize import AxisRule, ResizePlan, Rounding
-from upsample.plans.window import SpreadPlan, WindowAxis
+from upsample.plans.window import ConvTransposePlan, WindowAxis
 
 
 def test_a_kernel_is_the_same_whatever_the_order_of_its_macros() -> None:
@@ -45,8 +45,8 @@ def _nearest(in_size: int, out_size: int) -> ResizePlan:
     return ResizePlan((0, 1, 2), tuple(rules))
 
 
-def _spread(kernel: int) -> SpreadPlan:
-    return SpreadPlan((WindowAxis(kernel, 1, kernel, 1, 0, 1),) * 2, 1, allow_tf32=False)
+def _spread(kernel: int) -> ConvTransposePlan:
+    return ConvTransposePlan((WindowAxis(kernel, 1, kernel, 1, 0, 1),) * 2, 1, allow_tf32=False)
 
 
 @pytest.mark.parametrize("shape", [(2**27, 1, 512), (2**30, 1, 512), (2**31 - 1, 1, 3), (5, 2**28, 512)])

@@ -24,7 +24,7 @@ import upsample.chainer
 from upsample.engines.cuda.conv_transpose import driver as cuda
 from upsample.engines.cuda.runtime.device import emulating
 from upsample.engines.portable.conv_transpose import driver as portable
-from upsample.plans.window import SpreadPlan, WindowAxis
+from upsample.plans.window import ConvTransposePlan, WindowAxis
 
 SPREADS = [case for case in CASES if "conv_transpose" in case.id]
 KINDS = ["strided"] if SANITIZED else ["readonly", "strided"]
@@ -35,7 +35,7 @@ def products(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cuda, "_is_direct", lambda *_: False)
 
 
-def assert_agrees(plan: SpreadPlan, x: np.ndarray, weight: np.ndarray, bias: np.ndarray | None) -> np.ndarray:
+def assert_agrees(plan: ConvTransposePlan, x: np.ndarray, weight: np.ndarray, bias: np.ndarray | None) -> np.ndarray:
     got = cuda.run(np, plan, x, weight, bias, None)
     want = portable.run(np, plan, x, weight, bias, None)
     assert got.dtype == want.dtype
@@ -72,7 +72,7 @@ def test_agrees_with_reference_and_portable(gpu: EmulatedDevice, road: str, case
 def test_equals_portable(
     gpu: EmulatedDevice,
     road: str,
-    plan: SpreadPlan,
+    plan: ConvTransposePlan,
     dtype: str,
     counts: tuple[int, int, int],
     odd: str,
@@ -112,7 +112,7 @@ def test_every_tile(
     rng = np.random.default_rng(1)
     axis, other = WindowAxis(9, 5, 3, 2, 1, 1), WindowAxis(11, 6, 2, 2, 0, 1)
     batch = -(-(tile.cells + 9) // 30)
-    plan = SpreadPlan((axis, other), 2, allow_tf32=tensor)
+    plan = ConvTransposePlan((axis, other), 2, allow_tf32=tensor)
     x = whole(rng, dtype, batch, 2 * 17, 5, 6)
     weight = whole(rng, dtype, 2 * 17, tile.outputs + 3, 3, 2)
     bias = whole(rng, dtype, 2 * (tile.outputs + 3))
@@ -132,7 +132,7 @@ def test_rows_of_any_length(road: str, dtype: str, width: int) -> None:
 
 def rows_are_right(kind: np.dtype, width: int, stride: int, kernel: int, padding: int) -> None:
     axis = WindowAxis((width - 1) * stride - 2 * padding + kernel, width, kernel, stride, padding, 1)
-    plan = SpreadPlan((WindowAxis(3, 3, 1, 1, 0, 1), axis), 1, allow_tf32=False)
+    plan = ConvTransposePlan((WindowAxis(3, 3, 1, 1, 0, 1), axis), 1, allow_tf32=False)
     x, weight = noise(2, 3, 3, width).astype(kind), noise(3, 2, 1, kernel, seed=1).astype(kind)
     want = assert_agrees(plan, x, weight, None)
     out = np.zeros(want.size + 1, kind)[1:].reshape(want.shape)
@@ -148,7 +148,7 @@ def test_weights_that_are_not_finite_count_where_they_meet_a_cell(
 ) -> None:
     """A tap that reaches no cell adds nothing, whatever its weight is; zeros among the cells are cells."""
     kind = dtype_of(dtype)
-    plan = SpreadPlan((WindowAxis(5, 3, 3, 2, 1, 1), WindowAxis(8, 4, 4, 2, 1, 1)), 1, allow_tf32=True)
+    plan = ConvTransposePlan((WindowAxis(5, 3, 3, 2, 1, 1), WindowAxis(8, 4, 4, 2, 1, 1)), 1, allow_tf32=True)
     for tap in range(12):
         x, weight = np.ones((1, 2, 3, 4), kind), np.ones((2, 3, 3, 4), kind)
         x[0, 1, 1, 1] = 0
@@ -231,16 +231,16 @@ def layer_with(allow_tf32: Any) -> object:
     ],
 )
 def test_the_kernel_that_is_chosen(dtype: str, channels: int, outputs: int, direct: bool) -> None:
-    plan = SpreadPlan((WindowAxis(8, 4, 2, 2, 0, 1),), 1, allow_tf32=False)
+    plan = ConvTransposePlan((WindowAxis(8, 4, 2, 2, 0, 1),), 1, allow_tf32=False)
     assert cuda._is_direct(plan, "conv_transpose", dtype, channels, outputs) == direct
-    many = SpreadPlan((WindowAxis(400, 100, 50, 4, 0, 1),), 1, allow_tf32=False)
+    many = ConvTransposePlan((WindowAxis(400, 100, 50, 4, 0, 1),), 1, allow_tf32=False)
     assert cuda._is_direct(many, "conv_transpose", dtype, channels, outputs) == (
         direct and cuda.direct.fits(many, "conv_transpose")
     )
 
 
 def test_shared_memory_keeps_to_the_limit() -> None:
-    plan = SpreadPlan((WindowAxis(64, 16, 4, 4, 0, 1), WindowAxis(1024, 16, 64, 64, 0, 1)), 1, allow_tf32=False)
+    plan = ConvTransposePlan((WindowAxis(64, 16, 4, 4, 0, 1), WindowAxis(1024, 16, 64, 64, 0, 1)), 1, allow_tf32=False)
     for key in cuda._TILES:
         for limit in (64 << 10, 99 << 10, 227 << 10):
             launch, _, _ = cuda._launch(plan, "conv_transpose", key[0], (9, 256, 256), (2**31, 64, limit))

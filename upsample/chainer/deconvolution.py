@@ -16,7 +16,7 @@ from upsample.chainer.windows import Holed, Window, check_filled, default_size, 
 from upsample.errors import Raw, bad_type, bad_value
 from upsample.ops.conv_transpose import conv_transpose
 from upsample.ops.taped_casts import convert, repeat
-from upsample.plans.window import SpreadPlan, WindowAxis
+from upsample.plans.window import ConvTransposePlan, WindowAxis
 
 __all__ = ["deconvolution_1d", "deconvolution_2d", "deconvolution_3d", "deconvolution_nd"]
 
@@ -338,7 +338,7 @@ def _fitting_bias(
 def _in_one_dtype(
     op: str,
     xp: ModuleType,
-    plan: SpreadPlan,
+    plan: ConvTransposePlan,
     x: ArrayT,
     weight: Array,
     bias: Array | None,
@@ -386,10 +386,10 @@ def _plan(
     dilate: tuple[int, ...],
     outsize: Holed | None,
     groups: int,
-) -> SpreadPlan:
+) -> ConvTransposePlan:
     axes = []
     for place, (h, k, s, p, d) in enumerate(zip(small, *window, dilate, strict=True)):
         default = default_size(h, d * (k - 1) + 1, s, p, False)
         large = large_size(op, outsize, place, default, default - s + 1, default + s - 1)
         axes.append(WindowAxis(large, h, k, s, p, d))
-    return SpreadPlan(tuple(axes), groups, allow_tf32=False)
+    return ConvTransposePlan(tuple(axes), groups, allow_tf32=False)

@@ -25,7 +25,7 @@ from upsample.errors import bad_value
 from upsample.ops.conv_transpose import conv_transpose
 from upsample.ops.taped_casts import reshape
 from upsample.ops.unpool import unpool
-from upsample.plans.window import SpreadPlan, UnpoolPlan, WindowAxis
+from upsample.plans.window import ConvTransposePlan, UnpoolPlan, WindowAxis
 
 __all__ = ["unpooling_1d", "unpooling_2d", "unpooling_3d", "unpooling_nd", "upsampling_2d"]
 
@@ -378,7 +378,7 @@ def _spread(
         op=op,
         arguments=("x", "W", "b"),
         xp=xp,
-        plan=SpreadPlan(axes, 1, allow_tf32=False),
+        plan=ConvTransposePlan(axes, 1, allow_tf32=False),
         out=target,
         engine=engine,
     )

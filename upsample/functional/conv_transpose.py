@@ -11,7 +11,7 @@ from upsample.autograd.torch_autocast import autocast
 from upsample.errors import Raw, bad_type, bad_value
 from upsample.ops import call_cache
 from upsample.ops.conv_transpose import conv_transpose, repeat_conv_transpose
-from upsample.plans.window import SpreadPlan, WindowAxis
+from upsample.plans.window import ConvTransposePlan, WindowAxis
 
 __all__ = ["conv_transpose1d", "conv_transpose2d", "conv_transpose3d"]
 
@@ -328,7 +328,7 @@ def _plan(
     dilation: tuple[int, ...],
     groups: int,
     allow_tf32: bool,
-) -> SpreadPlan:
+) -> ConvTransposePlan:
     axes = []
     for n, k, s, p, more, d in zip(small, kernel, stride, padding, output_padding, dilation, strict=True):
         if more >= max(s, d):
@@ -339,4 +339,4 @@ def _plan(
             rule = f"of {n} cells with this window it leaves {large} positions"
             raise bad_value(op, "padding", padding, rule, "pass less padding")
         axes.append(WindowAxis(large, n, k, s, p, d))
-    return SpreadPlan(tuple(axes), groups, allow_tf32)
+    return ConvTransposePlan(tuple(axes), groups, allow_tf32)

@@ -12,7 +12,7 @@ from upsample.errors import Raw, bad_value
 from upsample.keras.layout import choice, is_channels_last
 from upsample.ops.conv_transpose import conv_transpose as _run
 from upsample.ops.taped_casts import permute
-from upsample.plans.window import SpreadPlan, WindowAxis
+from upsample.plans.window import ConvTransposePlan, WindowAxis
 
 __all__ = ["conv_transpose"]
 
@@ -111,7 +111,7 @@ def conv_transpose(
 @lru_cache(maxsize=1024)
 def _plan(
     op: str, small: _Ints, window: _Ints, strides: _Ints, padding: str, output_padding: _Ints | None, dilation: _Ints
-) -> SpreadPlan:
+) -> ConvTransposePlan:
     axes = []
     for place, (n, k, s, d) in enumerate(zip(small, window, strides, dilation, strict=True)):
         reach = d * (k - 1) + 1
@@ -124,4 +124,4 @@ def _plan(
             raise bad_value(op, "output_padding", output_padding, rule, "pass more")
         cropped = max((n - 1) * s + reach - large, 0) if padding == "same" else 0
         axes.append(WindowAxis(large, n, k, s, cropped // 2, d))
-    return SpreadPlan(tuple(axes), groups=1, allow_tf32=False)
+    return ConvTransposePlan(tuple(axes), groups=1, allow_tf32=False)

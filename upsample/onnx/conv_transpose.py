@@ -11,7 +11,7 @@ from upsample.arrays import Array, ArrayT
 from upsample.errors import Raw, bad_value
 from upsample.onnx.attributes import AUTO_PADS, check_spatial, choice, pads_of, window_ints
 from upsample.ops.conv_transpose import conv_transpose as _run
-from upsample.plans.window import SpreadPlan, WindowAxis
+from upsample.plans.window import ConvTransposePlan, WindowAxis
 
 __all__ = ["conv_transpose"]
 
@@ -146,7 +146,7 @@ def _plan(
     pads: tuple[_Ints, _Ints],
     auto_pad: str,
     group: int,
-) -> SpreadPlan:
+) -> ConvTransposePlan:
     if output_shape is None and auto_pad.startswith("SAME"):
         output_shape = tuple(n * s for n, s in zip(small, strides, strict=True))
     axes = []
@@ -163,4 +163,4 @@ def _plan(
             rule = f"of {n} samples with this window they leave {large} positions on spatial axis {place}"
             raise bad_value(op, "pads", (*pads[0], *pads[1]), rule, "pass less")
         axes.append(WindowAxis(large, n, k, s, begin, d))
-    return SpreadPlan(tuple(axes), group, allow_tf32=False)
+    return ConvTransposePlan(tuple(axes), group, allow_tf32=False)

@@ -11,7 +11,7 @@ from upsample.arguments import check_addressable
 from upsample.arrays import Array, ArrayT
 from upsample.autograd.tape import follow, followed
 from upsample.ops.steps import ConvTranspose
-from upsample.plans.window import SpreadPlan
+from upsample.plans.window import ConvTransposePlan
 
 __all__ = ["conv_transpose", "repeat_conv_transpose"]
 
@@ -24,7 +24,7 @@ def conv_transpose(
     op: str,
     arguments: tuple[str, str, str],
     xp: ModuleType,
-    plan: SpreadPlan,
+    plan: ConvTransposePlan,
     out: Array | None,
     engine: str | None,
 ) -> ArrayT:
@@ -44,7 +44,7 @@ def conv_transpose(
         What it calls `x`, `weight` and `bias`.
     xp : module
         Namespace of all.
-    plan : SpreadPlan
+    plan : ConvTransposePlan
         Windows and groups.
     out : array or None
         Receives the result.

@@ -39,7 +39,7 @@ from upsample.engines.dispatch import Preferred
 from upsample.errors import Raw, bad_value
 from upsample.plans.resize import ResizePlan
 from upsample.plans.shuffle import ShufflePlan
-from upsample.plans.window import PoolPlan, SpreadPlan, UnpoolPlan, WindowAxis
+from upsample.plans.window import ConvTransposePlan, PoolPlan, UnpoolPlan, WindowAxis
 
 __all__ = ["ConvTranspose", "InputGrad", "Pool", "Rearrange", "Resize", "Unpool", "UnpoolBackward", "WeightGrad"]
 
@@ -228,7 +228,7 @@ class _Products(_Step):
     Arrays may lack the axis of the batch; engines always get it.
     """
 
-    plan: SpreadPlan
+    plan: ConvTransposePlan
 
     @property
     def differentiable(self) -> int:

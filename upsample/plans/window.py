@@ -21,7 +21,7 @@ import numpy as np
 
 from upsample.plans.pieces import PIECE, in_pieces
 
-__all__ = ["PlanePart", "PoolPlan", "Range", "SpanAxis", "SpreadPlan", "UnpoolPlan", "WindowAxis"]
+__all__ = ["ConvTransposePlan", "PlanePart", "PoolPlan", "Range", "SpanAxis", "UnpoolPlan", "WindowAxis"]
 
 Range: TypeAlias = tuple[int, int]
 """Numbers from and to, the latter not included."""
@@ -336,7 +336,7 @@ class UnpoolPlan:
 
 
 @dataclass(frozen=True, slots=True)
-class SpreadPlan:
+class ConvTransposePlan:
     """A transposed convolution: every tap of a cell's window receives its share, and shares add.
 
     Attributes

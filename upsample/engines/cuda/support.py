@@ -19,7 +19,7 @@ from upsample.engines.cuda.runtime.device import emulated
 from upsample.engines.cuda.runtime.launch import INDEX_LIMIT
 from upsample.engines.cuda.runtime.windows import AXES
 from upsample.plans.resize import ResizePlan
-from upsample.plans.window import SpreadPlan
+from upsample.plans.window import ConvTransposePlan
 
 __all__ = ["supports", "unusable"]
 
@@ -68,7 +68,7 @@ def supports(task: str, plan: object, x: Array) -> str | None:
     moves = task == "resize" and isinstance(plan, ResizePlan) and plan.only_moves
     if name not in (arrays.MOVABLE if moves else _DTYPES[task]):
         return f"it does not take {name} for this"
-    if isinstance(plan, SpreadPlan):
+    if isinstance(plan, ConvTransposePlan):
         return _spreads(task, plan, x, name)
     if isinstance(plan, ResizePlan) and plan.arithmetic.ordered and not moves:
         return "its kernels fuse products and sums, which this plan keeps apart"
@@ -77,7 +77,7 @@ def supports(task: str, plan: object, x: Array) -> str | None:
     return None
 
 
-def _spreads(task: str, plan: SpreadPlan, x: Array, name: str) -> str | None:
+def _spreads(task: str, plan: ConvTransposePlan, x: Array, name: str) -> str | None:
     """Say the same of what is left of a transposed convolution and its gradients."""
     if math.prod(plan.kernel_shape) >= INDEX_LIMIT:
         return "it counts the taps of a window in 31 bits"

@@ -27,7 +27,7 @@ from upsample.engines.cpu.runtime.compile import bound, frozen
 from upsample.engines.cpu.runtime.gemm_tile import BITS
 from upsample.plans.phases import phases
 from upsample.plans.pieces import PIECE
-from upsample.plans.window import SpreadPlan, WindowAxis
+from upsample.plans.window import ConvTransposePlan, WindowAxis
 
 __all__ = ["ready", "run"]
 
@@ -88,7 +88,7 @@ class _Geometry:
 
 
 @lru_cache(maxsize=256)
-def _geometry(plan: SpreadPlan) -> _Geometry:
+def _geometry(plan: ConvTransposePlan) -> _Geometry:
     axes = plan.axes if len(plan.axes) > 1 else (WindowAxis(1, 1, 1, 1, 0, 1), *plan.axes)
     last = axes[-1]
     numbers: list[int] = []
@@ -139,7 +139,9 @@ def _pairs(axis: WindowAxis) -> list[_A]:
     return [np.cumsum(joined(counts)), *found]
 
 
-def run(xp: ModuleType, plan: SpreadPlan, x: Array, weight: Array, bias: Array | None, out: Array | None) -> Array:
+def run(
+    xp: ModuleType, plan: ConvTransposePlan, x: Array, weight: Array, bias: Array | None, out: Array | None
+) -> Array:
     """Return the transposed convolution of ``x [N, C, *small]`` with ``weight [C, M / groups, *kernel]``."""
     source: Any = x
     given: Any = out
@@ -155,7 +157,7 @@ def run(xp: ModuleType, plan: SpreadPlan, x: Array, weight: Array, bias: Array |
     return result if given is None else given
 
 
-def ready(plan: SpreadPlan, x: Array, weight: Array, bias: Array | None = None) -> Callable[..., Array]:
+def ready(plan: ConvTransposePlan, x: Array, weight: Array, bias: Array | None = None) -> Callable[..., Array]:
     """Return `run` for arrays like these; where there is little to do, little more than the kernel's call is left."""
     dtype = np.dtype(x.dtype)
     fixed = _little(plan, tuple(x.shape), tuple(weight.shape), arrays.dtype_name(x))
@@ -176,7 +178,7 @@ def ready(plan: SpreadPlan, x: Array, weight: Array, bias: Array | None = None) 
 
 @lru_cache(maxsize=64)
 def _little(
-    plan: SpreadPlan, shape: tuple[int, ...], weight_shape: tuple[int, ...], dtype: str
+    plan: ConvTransposePlan, shape: tuple[int, ...], weight_shape: tuple[int, ...], dtype: str
 ) -> tuple[tuple[_A, ...], tuple[int, ...]] | None:
     """Return lists of products and numbers for `gather_listed`; None where there is much to do, or nothing."""
     g = _geometry(plan)
@@ -192,7 +194,7 @@ def _little(
     return lists, (*numbers, rows, last.stride, g.phase, last.large)
 
 
-def _convolve(plan: SpreadPlan, x: _A, weight: _A, bias: _A | None, result: _A) -> None:
+def _convolve(plan: ConvTransposePlan, x: _A, weight: _A, bias: _A | None, result: _A) -> None:
     dtype = np.dtype(arrays.accumulator(arrays.dtype_name(x)))
     groups, (inputs, each) = plan.groups, (weight.shape[0] // plan.groups, weight.shape[1])
     weight = _ready(weight, dtype).reshape(groups, inputs, each, -1)
@@ -213,7 +215,7 @@ def _is_much(g: _Geometry, size: int, inputs: int, each: int) -> bool:
     return inputs > _FEW_CHANNELS and size * each * g.taps > _FEW_PRODUCTS
 
 
-def _by_products(plan: SpreadPlan, x: _A, weight: _A, bias: _A, result: _A) -> bool:
+def _by_products(plan: ConvTransposePlan, x: _A, weight: _A, bias: _A, result: _A) -> bool:
     """Make all by products, or return False where that is no use."""
     groups, inputs, each = weight.shape[:3]
     line = (1,) if len(plan.axes) == 1 else ()

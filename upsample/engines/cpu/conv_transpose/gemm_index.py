@@ -18,7 +18,7 @@ import numpy as np
 
 from upsample.engines.cpu.runtime.compile import frozen
 from upsample.plans.phases import Phase, phases
-from upsample.plans.window import SpreadPlan, WindowAxis
+from upsample.plans.window import ConvTransposePlan, WindowAxis
 
 __all__ = ["Lists", "Side", "meet_lists", "spread_lists"]
 
@@ -88,13 +88,13 @@ class Lists:
 
 
 @lru_cache(maxsize=256)
-def spread_lists(plan: SpreadPlan, lanes: int) -> Lists:
+def spread_lists(plan: ConvTransposePlan, lanes: int) -> Lists:
     """The lists of a transposed convolution, for vectors of so many lanes."""
     return _lists([_spread(axis) for axis in plan.axes], lanes)
 
 
 @lru_cache(maxsize=256)
-def meet_lists(plan: SpreadPlan, lanes: int) -> Lists:
+def meet_lists(plan: ConvTransposePlan, lanes: int) -> Lists:
     """The lists of its transpose by its input, which reads large planes and makes small ones."""
     return _lists([_meet(axis) for axis in plan.axes], lanes)
 

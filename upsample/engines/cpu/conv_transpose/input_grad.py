@@ -23,7 +23,7 @@ from upsample.engines.cpu.conv_transpose.grad_kernels import weigh
 from upsample.engines.cpu.runtime.compile import frozen
 from upsample.engines.cpu.runtime.gemm_tile import BITS
 from upsample.engines.cpu.runtime.window_grid import grid_of
-from upsample.plans.window import SpreadPlan, WindowAxis
+from upsample.plans.window import ConvTransposePlan, WindowAxis
 
 __all__ = ["FEW_CHANNELS", "Rows", "cuts", "rows_of", "run"]
 
@@ -62,7 +62,7 @@ class Rows:
 
 
 @lru_cache(maxsize=256)
-def rows_of(plan: SpreadPlan) -> Rows:
+def rows_of(plan: ConvTransposePlan) -> Rows:
     """Lay out the numbers of a plan for the kernels, and keep them."""
     small = plan.small_shape
     line = (WindowAxis(1, 1, 1, 1, 0, 1),) if len(small) == 1 else ()
@@ -87,7 +87,7 @@ def cuts(rows: Rows, cells: int) -> _A:
     return frozen(np.asarray(some, dtype=np.int64).reshape(-1, 4))
 
 
-def run(xp: ModuleType, plan: SpreadPlan, y: Array, weight: Array) -> Array:
+def run(xp: ModuleType, plan: ConvTransposePlan, y: Array, weight: Array) -> Array:
     """Return the convolution of ``y [N, M, *large]`` with ``weight [C, M / groups, *kernel]``: ``[N, C, *small]``."""
     source: Any = y
     given: Any = weight
@@ -103,7 +103,7 @@ def run(xp: ModuleType, plan: SpreadPlan, y: Array, weight: Array) -> Array:
     return result
 
 
-def _multiply(plan: SpreadPlan, y: _A, weight: _A, result: _A) -> bool:
+def _multiply(plan: ConvTransposePlan, y: _A, weight: _A, result: _A) -> bool:
     """Make all by products, or return False where that is no use."""
     inputs, each = weight.shape[1:3]
     line = (1,) if len(plan.axes) == 1 else ()

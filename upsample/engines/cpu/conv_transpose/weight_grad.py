@@ -27,7 +27,7 @@ from upsample.engines.cpu.conv_transpose.grad_kernels import correlate_rows, lay
 from upsample.engines.cpu.conv_transpose.input_grad import FEW_CHANNELS, Rows, cuts, rows_of
 from upsample.engines.cpu.conv_transpose.weight_grad_gemm import correlate
 from upsample.engines.cpu.runtime.compile import frozen
-from upsample.plans.window import SpreadPlan
+from upsample.plans.window import ConvTransposePlan
 
 __all__ = ["run"]
 
@@ -41,7 +41,7 @@ _WORK = 1 << 27
 """Products that a thread adds up in a round at most, about."""
 
 
-def run(xp: ModuleType, plan: SpreadPlan, x: Array, y: Array) -> Array:
+def run(xp: ModuleType, plan: ConvTransposePlan, x: Array, y: Array) -> Array:
     """Return the correlation of ``x [N, C, *small]`` and ``y [N, M, *large]``: ``[C, M / groups, *kernel]``."""
     cells: Any = x
     source: Any = y

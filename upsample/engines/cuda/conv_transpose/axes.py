@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from upsample.engines.cuda.runtime.windows import three
 from upsample.plans.phases import Phase, phases
-from upsample.plans.window import SpreadPlan, WindowAxis
+from upsample.plans.window import ConvTransposePlan, WindowAxis
 
 __all__ = ["Axis", "axes_of"]
 
@@ -43,7 +43,7 @@ class Axis(NamedTuple):
 
 
 @lru_cache(maxsize=512)
-def axes_of(plan: SpreadPlan, task: str) -> tuple[Axis, ...]:
+def axes_of(plan: ConvTransposePlan, task: str) -> tuple[Axis, ...]:
     """Return the axes of a task: of "conv_transpose" from the small to the large side, of the other back."""
     return tuple(_spread(axis) if task == "conv_transpose" else _gathered(axis) for axis in three(plan.axes))
 

@@ -14,7 +14,7 @@ from upsample.engines.cuda.conv_transpose.axes import Axis, axes_of
 from upsample.engines.cuda.runtime.device import Device
 from upsample.engines.cuda.runtime.launch import C_TYPES, Kernel, Launch, ceil_div, index_type, kernel, struct
 from upsample.engines.cuda.runtime.windows import THREADS, cover
-from upsample.plans.window import SpreadPlan
+from upsample.plans.window import ConvTransposePlan
 
 __all__ = ["fits", "kernels", "run"]
 
@@ -47,7 +47,7 @@ def kernels() -> Iterator[Kernel]:
         yield _kernel(name, index, 1, 0, 1)
 
 
-def fits(plan: SpreadPlan, task: str) -> bool:
+def fits(plan: ConvTransposePlan, task: str) -> bool:
     """Whether the kernel has room for the taps of the last axis."""
     last = axes_of(plan, task)[2]
     _, count = _window(last)
@@ -57,7 +57,7 @@ def fits(plan: SpreadPlan, task: str) -> bool:
 def run(
     gpu: Device,
     task: str,
-    plan: SpreadPlan,
+    plan: ConvTransposePlan,
     x: Any,
     weight: Any,
     bias: Any,
@@ -96,7 +96,7 @@ def _last_taps(axis: Axis) -> _A:
 
 
 @lru_cache(maxsize=256)
-def _tables(plan: SpreadPlan, task: str, index: str) -> tuple[_A, _A]:
+def _tables(plan: ConvTransposePlan, task: str, index: str) -> tuple[_A, _A]:
     """For each phase of the other axes, its rows of taps: the first tap, and the cells on these axes."""
     deep, high, wide = axes_of(plan, task)
     rows, starts = [], [0]
@@ -120,7 +120,9 @@ def _variant(last: Axis, name: str, index: str) -> Kernel:
 
 
 @lru_cache(maxsize=1024)
-def _launch(plan: SpreadPlan, task: str, name: str, sizes: tuple[int, int, int], limit: int, processors: int) -> Launch:
+def _launch(
+    plan: ConvTransposePlan, task: str, name: str, sizes: tuple[int, int, int], limit: int, processors: int
+) -> Launch:
     axes = axes_of(plan, task)
     last, (batch, channels, outputs) = axes[2], sizes
     planes = batch * plan.groups * outputs

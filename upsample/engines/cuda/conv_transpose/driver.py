@@ -25,7 +25,7 @@ from upsample.engines.cuda.runtime.launch import C_TYPES, Kernel, Launch, ceil_d
 from upsample.engines.cuda.runtime.output import Target
 from upsample.engines.cuda.runtime.windows import AXES
 from upsample.engines.portable.output import deliver
-from upsample.plans.window import SpreadPlan
+from upsample.plans.window import ConvTransposePlan
 
 __all__ = ["channels_a_word", "depth", "kernels", "on_tensor_cores", "run", "sums"]
 
@@ -90,7 +90,9 @@ def kernels() -> Iterator[Kernel]:
             yield _kernel(name, tensor, tile, index)
 
 
-def run(xp: ModuleType, plan: SpreadPlan, x: Array, weight: Array, bias: Array | None, out: Array | None) -> Array:
+def run(
+    xp: ModuleType, plan: ConvTransposePlan, x: Array, weight: Array, bias: Array | None, out: Array | None
+) -> Array:
     """Return the transposed convolution of ``x [N, C, *small]`` with ``weight [C, M / groups, *kernel]``."""
     batch, outputs, name = x.shape[0], weight.shape[1], arrays.dtype_name(x)
     if name in arrays.COMPLEX:
@@ -107,7 +109,7 @@ def run(xp: ModuleType, plan: SpreadPlan, x: Array, weight: Array, bias: Array |
 def sums(
     gpu: Device,
     task: str,
-    plan: SpreadPlan,
+    plan: ConvTransposePlan,
     x: Array,
     weight: Array,
     bias: Array | None,
@@ -140,7 +142,9 @@ def sums(
     gpu.launch(launch, cells, ready, added, taps, starts, y)
 
 
-def _complex(xp: ModuleType, plan: SpreadPlan, x: Array, weight: Array, bias: Array | None, out: Array | None) -> Array:
+def _complex(
+    xp: ModuleType, plan: ConvTransposePlan, x: Array, weight: Array, bias: Array | None, out: Array | None
+) -> Array:
     """Multiply complex numbers by real ones of twice the channels: ``[a b] [[c d] [-d c]] = [ac - bd, ad + bc]``."""
     batch, groups, outputs = x.shape[0], plan.groups, weight.shape[1]
     channels = x.shape[1] // groups
@@ -161,7 +165,7 @@ def _complex(xp: ModuleType, plan: SpreadPlan, x: Array, weight: Array, bias: Ar
     return deliver(arrays.join_complex(xp, real, imag, x.dtype), out)
 
 
-def on_tensor_cores(plan: SpreadPlan, name: str) -> bool:
+def on_tensor_cores(plan: ConvTransposePlan, name: str) -> bool:
     """Whether tensor cores multiply."""
     return name in ("float16", "bfloat16") or (name == "float32" and plan.allow_tf32)
 
@@ -182,7 +186,7 @@ def _words(name: str, channels: int) -> int:
 
 
 @lru_cache(maxsize=1024)
-def _is_direct(plan: SpreadPlan, task: str, name: str, channels: int, outputs: int) -> bool:
+def _is_direct(plan: ConvTransposePlan, task: str, name: str, channels: int, outputs: int) -> bool:
     """Whether the sums are made one by one: those of integers, and where tiles would be padding for the most part."""
     if name == "int64":
         return True
@@ -193,7 +197,7 @@ def _is_direct(plan: SpreadPlan, task: str, name: str, channels: int, outputs: i
 
 
 @lru_cache(maxsize=256)
-def _tables(plan: SpreadPlan, task: str, index: str) -> tuple[_A, _A]:
+def _tables(plan: ConvTransposePlan, task: str, index: str) -> tuple[_A, _A]:
     """For each tap of each phase: the tap of the kernel and the cell on each axis; and where each phase begins."""
     axes = axes_of(plan, task)
     steps = [math.prod(axis.kernel for axis in axes[place + 1 :]) for place in range(AXES)]
@@ -263,7 +267,7 @@ def _cost(cut: _Cut, products: float, stride: int, shared: int, gpu: tuple[int, 
 
 @lru_cache(maxsize=1024)
 def _launch(
-    plan: SpreadPlan, task: str, name: str, sizes: tuple[int, int, int], gpu: tuple[int, int, int]
+    plan: ConvTransposePlan, task: str, name: str, sizes: tuple[int, int, int], gpu: tuple[int, int, int]
 ) -> tuple[Launch, int, int]:
     """Plan the launch, and say how many words and outputs the arranged weights have."""
     axes, tensor = axes_of(plan, task), on_tensor_cores(plan, name)

@@ -10,12 +10,12 @@ from upsample.arrays import Array
 from upsample.engines.cuda.conv_transpose.driver import sums
 from upsample.engines.cuda.runtime import device
 from upsample.engines.cuda.runtime.output import Target
-from upsample.plans.window import SpreadPlan
+from upsample.plans.window import ConvTransposePlan
 
 __all__ = ["run"]
 
 
-def run(xp: ModuleType, plan: SpreadPlan, y: Array, weight: Array) -> Array:
+def run(xp: ModuleType, plan: ConvTransposePlan, y: Array, weight: Array) -> Array:
     """Return the convolution of ``y [N, M, *large]`` with ``weight [C, M / groups, *kernel]``: ``[N, C, *small]``."""
     name, each = arrays.dtype_name(y), weight.shape[1]
     if name in arrays.COMPLEX:
@@ -28,7 +28,7 @@ def run(xp: ModuleType, plan: SpreadPlan, y: Array, weight: Array) -> Array:
         return target.finished()
 
 
-def _complex(xp: ModuleType, plan: SpreadPlan, y: Array, weight: Array) -> Array:
+def _complex(xp: ModuleType, plan: ConvTransposePlan, y: Array, weight: Array) -> Array:
     """Multiply complex numbers by real ones of twice the channels: ``[[c -d] [d c]] [a b] = [ac - bd, ad + bc]``."""
     groups, each, batch = plan.groups, weight.shape[1], y.shape[0]
     inputs = weight.shape[0] // groups

@@ -25,7 +25,7 @@ from upsample.engines.cuda.runtime.device import Device
 from upsample.engines.cuda.runtime.launch import C_TYPES, Kernel, Launch, ceil_div, kernel, struct
 from upsample.engines.cuda.runtime.output import Target
 from upsample.engines.cuda.runtime.windows import three
-from upsample.plans.window import SpreadPlan
+from upsample.plans.window import ConvTransposePlan
 
 __all__ = ["kernels", "run"]
 
@@ -80,7 +80,7 @@ def kernels() -> Iterator[Kernel]:
             yield _kernel(name, tensor, tile)
 
 
-def run(xp: ModuleType, plan: SpreadPlan, x: Array, y: Array) -> Array:
+def run(xp: ModuleType, plan: ConvTransposePlan, x: Array, y: Array) -> Array:
     """Return the correlation of ``x [N, C, *small]`` and ``y [N, M, *large]``: ``[C, M / groups, *kernel]``."""
     name = arrays.dtype_name(x)
     if name in arrays.COMPLEX:
@@ -94,7 +94,9 @@ def run(xp: ModuleType, plan: SpreadPlan, x: Array, y: Array) -> Array:
         return target.finished()
 
 
-def _partial(gpu: Device, plan: SpreadPlan, x: Array, y: Array, *, name: str, sizes: tuple[int, int, int]) -> Part:
+def _partial(
+    gpu: Device, plan: ConvTransposePlan, x: Array, y: Array, *, name: str, sizes: tuple[int, int, int]
+) -> Part:
     """Sum each share of the cells; the sizes are images, and a group's channels and outputs."""
     if 0 in sizes or not len(reaching(plan)[0]):
         return Part(None, 0, sizes[2])
@@ -108,7 +110,7 @@ def _partial(gpu: Device, plan: SpreadPlan, x: Array, y: Array, *, name: str, si
     return Part(made, count, padded)
 
 
-def _complex(xp: ModuleType, plan: SpreadPlan, x: Array, y: Array) -> Array:
+def _complex(xp: ModuleType, plan: ConvTransposePlan, x: Array, y: Array) -> Array:
     """Correlate real and imaginary parts, as channels of one call: ``[a b]^T [c d]`` has all four products."""
     groups, batch = plan.groups, x.shape[0]
     inputs, outputs = x.shape[1] // groups, y.shape[1] // groups
@@ -136,7 +138,7 @@ def _size(name: str, tile: _Tile, channels: int, outputs: int, taps: int) -> tup
     return padded, ceil_div(channels, tile.rows), ceil_div(taps * padded, tile.columns)
 
 
-def _best(plan: SpreadPlan, name: str, channels: int, outputs: int) -> tuple[_Tile, float]:
+def _best(plan: ConvTransposePlan, name: str, channels: int, outputs: int) -> tuple[_Tile, float]:
     """The tile that wastes least, and what it takes for a cell of a group."""
     taps = len(reaching(plan)[0])
 
@@ -150,13 +152,13 @@ def _best(plan: SpreadPlan, name: str, channels: int, outputs: int) -> tuple[_Ti
 
 
 @lru_cache(maxsize=1024)
-def _is_direct(plan: SpreadPlan, name: str, channels: int, outputs: int) -> bool:
+def _is_direct(plan: ConvTransposePlan, name: str, channels: int, outputs: int) -> bool:
     """Whether the sums are made one by one: where tiles would be padding for the most part."""
     return direct.cost(plan, channels, outputs) <= _best(plan, name, channels, outputs)[1]
 
 
 @lru_cache(maxsize=256)
-def _tables(plan: SpreadPlan) -> tuple[_A, ...]:
+def _tables(plan: ConvTransposePlan) -> tuple[_A, ...]:
     """Where each tap lies on the axes."""
     at = reaching(plan)[0]
     return (np.concatenate([at, np.zeros((len(at), 1), dtype=np.int32)], axis=1),)
@@ -186,7 +188,7 @@ class _Planned(NamedTuple):
 
 
 @lru_cache(maxsize=1024)
-def _launch(plan: SpreadPlan, name: str, sizes: tuple[int, int, int]) -> tuple[_Planned, int, int]:
+def _launch(plan: ConvTransposePlan, name: str, sizes: tuple[int, int, int]) -> tuple[_Planned, int, int]:
     """Plan the launch; also return how many shares there are, and a tap's outputs with padding."""
     axes, (batch, channels, outputs) = three(plan.axes), sizes
     taps, tile = len(reaching(plan)[0]), _best(plan, name, channels, outputs)[0]

@@ -14,7 +14,7 @@ from upsample.engines.cuda.conv_transpose.weight_grad_reduce import Part, reachi
 from upsample.engines.cuda.runtime.device import Device
 from upsample.engines.cuda.runtime.launch import C_TYPES, Kernel, Launch, ceil_div, kernel, struct
 from upsample.engines.cuda.runtime.windows import AXES, THREADS, three
-from upsample.plans.window import SpreadPlan
+from upsample.plans.window import ConvTransposePlan
 
 __all__ = ["cost", "kernels", "run"]
 
@@ -40,13 +40,13 @@ def kernels() -> Iterator[Kernel]:
         yield _kernel(name)
 
 
-def cost(plan: SpreadPlan, channels: int, outputs: int) -> float:
+def cost(plan: ConvTransposePlan, channels: int, outputs: int) -> float:
     """Instructions for a cell of a group; a product of matrices needs little more than one for each product."""
     taps = len(reaching(plan)[0])
     return channels * outputs * (ceil_div(taps, _TAPS) * _CELL_COST + taps * _TAP_COST)
 
 
-def run(gpu: Device, plan: SpreadPlan, x: Any, y: Any, *, name: str, sizes: tuple[int, int, int]) -> Part:
+def run(gpu: Device, plan: ConvTransposePlan, x: Any, y: Any, *, name: str, sizes: tuple[int, int, int]) -> Part:
     """Sum each share of the cells; the sizes are images, and a group's channels and outputs."""
     launches, count = _launches(plan, name, sizes)
     _, channels, outputs = sizes
@@ -57,7 +57,7 @@ def run(gpu: Device, plan: SpreadPlan, x: Any, y: Any, *, name: str, sizes: tupl
 
 
 @lru_cache(maxsize=1024)
-def _launches(plan: SpreadPlan, name: str, sizes: tuple[int, int, int]) -> tuple[tuple[Launch, ...], int]:
+def _launches(plan: ConvTransposePlan, name: str, sizes: tuple[int, int, int]) -> tuple[tuple[Launch, ...], int]:
     """Plan a launch for every few taps, and say how many shares there are."""
     batch, channels, outputs = sizes
     axes, at = three(plan.axes), reaching(plan)[0]

@@ -13,7 +13,7 @@ import numpy as np
 from upsample.engines.cuda.runtime.device import Device
 from upsample.engines.cuda.runtime.launch import C_TYPES, INDEX_LIMIT, Kernel, Launch, ceil_div, kernel, struct
 from upsample.engines.cuda.runtime.windows import THREADS, three
-from upsample.plans.window import SpreadPlan, WindowAxis
+from upsample.plans.window import ConvTransposePlan, WindowAxis
 
 __all__ = ["Part", "accumulator", "add", "fits", "kernels", "reaching", "sides"]
 
@@ -46,7 +46,7 @@ def accumulator(name: str) -> Any:
     return np.dtype(np.float64 if name == "float64" else np.float32)
 
 
-def fits(plan: SpreadPlan, cells: int) -> bool:
+def fits(plan: ConvTransposePlan, cells: int) -> bool:
     """Whether the kernels can count these cells of a channel in all images, and positions along an axis, in 31 bits."""
     positions = max(axis.small * axis.stride + axis.large + abs(axis.padding) + axis.reach for axis in plan.axes)
     return max(cells, positions) < INDEX_LIMIT - _BEYOND
@@ -64,7 +64,7 @@ def sides(axes: tuple[WindowAxis, ...], batch: int) -> dict[str, Any]:
 
 
 @lru_cache(maxsize=256)
-def reaching(plan: SpreadPlan) -> tuple[_A, _A]:
+def reaching(plan: ConvTransposePlan) -> tuple[_A, _A]:
     """The taps that reach a position for some cell: where each lies on the axes; and of all taps, which one it is.
 
     A tap that is padding for every cell is -1: its weight's gradient is 0.
@@ -78,11 +78,11 @@ def reaching(plan: SpreadPlan) -> tuple[_A, _A]:
     return np.asarray(rows, dtype=np.int32).reshape(-1, len(axes)), places.reshape(-1)
 
 
-def _tables(plan: SpreadPlan) -> tuple[_A, ...]:
+def _tables(plan: ConvTransposePlan) -> tuple[_A, ...]:
     return (reaching(plan)[1],)
 
 
-def add(gpu: Device, plan: SpreadPlan, part: Part, w: Any, *, name: str, channels: int, outputs: int) -> None:
+def add(gpu: Device, plan: ConvTransposePlan, part: Part, w: Any, *, name: str, channels: int, outputs: int) -> None:
     """Write the sum of the shares into ``w [channels, outputs, *kernel]``."""
     (places,) = gpu.tables(_tables, plan)
     launch = _launch(plan, name, channels, outputs, part.number, part.padded)
@@ -90,7 +90,7 @@ def add(gpu: Device, plan: SpreadPlan, part: Part, w: Any, *, name: str, channel
 
 
 @lru_cache(maxsize=1024)
-def _launch(plan: SpreadPlan, name: str, channels: int, outputs: int, count: int, padded: int) -> Launch:
+def _launch(plan: ConvTransposePlan, name: str, channels: int, outputs: int, count: int, padded: int) -> Launch:
     taps = math.prod(plan.kernel_shape)
     items = channels * outputs * taps
     numbers = {

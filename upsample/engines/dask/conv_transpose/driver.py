@@ -7,12 +7,12 @@ from types import ModuleType
 from typing import Any
 
 from upsample.engines.dask.graph import Ranges, chunked, everything, one_chunk, out_chunks, run_op
-from upsample.plans.window import Range, SpreadPlan, WindowAxis
+from upsample.plans.window import ConvTransposePlan, Range, WindowAxis
 
 __all__ = ["run"]
 
 
-def run(_xp: ModuleType, plan: SpreadPlan, x: Any, weight: Any, bias: Any, _out: None) -> Any:
+def run(_xp: ModuleType, plan: ConvTransposePlan, x: Any, weight: Any, bias: Any, _out: None) -> Any:
     """Return the transposed convolution of ``x [N, C, *small]`` with ``weight [C, M / groups, *kernel]``."""
     x = x.rechunk({1: -1})
     weights = [one_chunk(w) for w in (weight, bias) if w is not None]
@@ -36,5 +36,5 @@ def _met(axis: WindowAxis, begin: int, end: int) -> Range:
     return low, max(high, low + 1)
 
 
-def _conv_transpose(plan: SpreadPlan, x: Any, weight: Any, bias: Any = None) -> Any:
+def _conv_transpose(plan: ConvTransposePlan, x: Any, weight: Any, bias: Any = None) -> Any:
     return run_op("conv_transpose", plan, x, weight, bias, None)

@@ -7,12 +7,12 @@ from types import ModuleType
 from typing import Any
 
 from upsample.engines.dask.graph import Ranges, chunked, everything, one_chunk, out_chunks, run_op
-from upsample.plans.window import SpreadPlan
+from upsample.plans.window import ConvTransposePlan
 
 __all__ = ["run"]
 
 
-def run(_xp: ModuleType, plan: SpreadPlan, y: Any, weight: Any) -> Any:
+def run(_xp: ModuleType, plan: ConvTransposePlan, y: Any, weight: Any) -> Any:
     """Return ``[N, C, *small]``: each cell's window of ``y [N, M, *large]``, weighted."""
     y, weight = y.rechunk({1: -1}), one_chunk(weight)
     chunks = out_chunks(y, (*y.shape[:2], *plan.small_shape), set(range(2, y.ndim)))
@@ -27,5 +27,5 @@ def run(_xp: ModuleType, plan: SpreadPlan, y: Any, weight: Any) -> Any:
     return chunked("conv_transpose_input_grad", [y, weight], chunks, y.dtype, chunk, plan, 1)
 
 
-def _input_grad(plan: SpreadPlan, y: Any, weight: Any) -> Any:
+def _input_grad(plan: ConvTransposePlan, y: Any, weight: Any) -> Any:
     return run_op("conv_transpose.input_grad", plan, y, weight)

@@ -18,12 +18,12 @@ from dask.array.utils import meta_from_array
 
 from upsample import arrays
 from upsample.engines.dask.graph import Ranges, as_dask, chunked, lazily, run_op
-from upsample.plans.window import SpreadPlan
+from upsample.plans.window import ConvTransposePlan
 
 __all__ = ["run"]
 
 
-def run(_xp: ModuleType, plan: SpreadPlan, x: Any, y: Any) -> Any:
+def run(_xp: ModuleType, plan: ConvTransposePlan, x: Any, y: Any) -> Any:
     """Return ``[C, M / groups, *kernel]``, the sums over cells of ``x [N, C, *small]`` times ``y [N, M, *large]``."""
     x = as_dask(x, (y.chunks[0], -1, *((n,) for n in plan.small_shape))) if isinstance(x, np.ndarray) else x
     x = x.rechunk({1: -1})
@@ -43,7 +43,7 @@ def run(_xp: ModuleType, plan: SpreadPlan, x: Any, y: Any) -> Any:
     return _summed(made, x.chunks, shape, x)
 
 
-def _weight_grad(plan: SpreadPlan, wide: np.dtype[Any], x: Any, y: Any) -> Any:
+def _weight_grad(plan: ConvTransposePlan, wide: np.dtype[Any], x: Any, y: Any) -> Any:
     """The partial sum of a block, in the dtype of sums."""
     return run_op("conv_transpose.weight_grad", plan, x.astype(wide, copy=False), y.astype(wide, copy=False))
 

@@ -14,7 +14,7 @@ import numpy as np
 
 from upsample import arrays
 from upsample.engines import threads
-from upsample.plans.window import SpreadPlan
+from upsample.plans.window import ConvTransposePlan
 
 __all__ = ["run"]
 
@@ -22,7 +22,7 @@ _SUMMED = 1 << 20
 """Elements per NumPy sum, about: small enough to keep Ctrl-C responsive and to share among threads."""
 
 
-def run(xp: ModuleType, plan: SpreadPlan, grad: Any, dtype: Any) -> Any:
+def run(xp: ModuleType, plan: ConvTransposePlan, grad: Any, dtype: Any) -> Any:
     """Return the sums of ``[..., M, *large]`` for each of the M channels, as an array of `dtype`."""
     accumulator = getattr(xp, arrays.accumulator(arrays.dtype_name(grad)))
     channels = grad.ndim - len(plan.axes) - 1

@@ -22,7 +22,7 @@ from upsample.engines.portable.blocks import Part, cut_positions
 from upsample.engines.portable.output import WORTH_SHARING, Target, deliver, each_tile, empty, quiet, scalar, write
 from upsample.engines.portable.phases import interleave, shifted
 from upsample.plans.phases import Phase, phases
-from upsample.plans.window import SpreadPlan, WindowAxis
+from upsample.plans.window import ConvTransposePlan, WindowAxis
 
 __all__ = ["run"]
 
@@ -51,7 +51,9 @@ _NARROW = 16
 
 
 @quiet
-def run(xp: ModuleType, plan: SpreadPlan, x: Array, weight: Array, bias: Array | None, out: Array | None) -> Array:
+def run(
+    xp: ModuleType, plan: ConvTransposePlan, x: Array, weight: Array, bias: Array | None, out: Array | None
+) -> Array:
     """Return the transposed convolution of ``x [N, C, *small]`` with ``weight [C, M / groups, *kernel]``."""
     groups = plan.groups
     batch, channels, each = x.shape[0], x.shape[1] // groups, weight.shape[1]
@@ -112,7 +114,7 @@ def _tiled(
     return result if bias is None else result + xp.reshape(arrays.astype(xp, bias, accumulator), (-1,) + (1,) * axes)
 
 
-def _block(plan: SpreadPlan, batch: int, channels: int, each: int) -> tuple[int, int, int, list[Part]]:
+def _block(plan: ConvTransposePlan, batch: int, channels: int, each: int) -> tuple[int, int, int, list[Part]]:
     """How many images, groups and output channels are made at once, and of which parts of a plane.
 
     Shares stay few, products large.
@@ -193,7 +195,7 @@ def _squares(size: int, step: int) -> list[slice]:
     return [cut for cut in (slice(0, whole), slice(whole, size)) if cut.start < cut.stop]
 
 
-def _fill(xp: ModuleType, plan: SpreadPlan, shares: _Shares, added: Any, target: Any) -> None:
+def _fill(xp: ModuleType, plan: ConvTransposePlan, shares: _Shares, added: Any, target: Any) -> None:
     """Add the taps of each phase up, where their cells exist, and write the phase into ``target [n, g, m, *large]``.
 
     A share goes into one phase only, so the others of its phase are added to it where it lies.
@@ -226,7 +228,7 @@ def _overlap(begin: int, count: int, size: int) -> tuple[slice, slice]:
     return slice(low, high), slice(low - begin, high - begin)
 
 
-def _taps(plan: SpreadPlan, corner: tuple[Phase, ...]) -> Iterator[tuple[int, list[tuple[int, int]]]]:
+def _taps(plan: ConvTransposePlan, corner: tuple[Phase, ...]) -> Iterator[tuple[int, list[tuple[int, int]]]]:
     """The taps of a phase: the number of each in the window, and its first cell and the cells' count on each axis."""
     for chosen in itertools.product(*(range(len(phase.taps)) for phase in corner)):
         tap = 0
@@ -235,7 +237,7 @@ def _taps(plan: SpreadPlan, corner: tuple[Phase, ...]) -> Iterator[tuple[int, li
         yield tap, [(phase.cells[t], phase.count) for phase, t in zip(corner, chosen, strict=True)]
 
 
-def _spread(xp: ModuleType, plan: SpreadPlan, cells: Any, taps: Any, added: Any, small: tuple[int, ...]) -> Any:
+def _spread(xp: ModuleType, plan: ConvTransposePlan, cells: Any, taps: Any, added: Any, small: tuple[int, ...]) -> Any:
     """Do the same without writing into arrays: ``[n, g, m, *large]``."""
     shares = _shares(xp, cells, taps, small)
     if added is not None:
@@ -246,7 +248,7 @@ def _spread(xp: ModuleType, plan: SpreadPlan, cells: Any, taps: Any, added: Any,
     return interleave(xp, parts, plan.axes)
 
 
-def _phase(xp: ModuleType, plan: SpreadPlan, corner: tuple[Phase, ...], shares: Any, added: Any) -> Any:
+def _phase(xp: ModuleType, plan: ConvTransposePlan, corner: tuple[Phase, ...], shares: Any, added: Any) -> Any:
     """Add the taps of one phase."""
     total = None
     for tap, moves in _taps(plan, corner):

@@ -16,7 +16,7 @@ from typing import Any
 
 from upsample.engines.portable.blocks import cut_cells
 from upsample.engines.portable.phases import shifted
-from upsample.plans.window import SpreadPlan
+from upsample.plans.window import ConvTransposePlan
 
 __all__ = ["Columns"]
 
@@ -36,17 +36,17 @@ class Columns:
 
     Attributes
     ----------
-    plan : SpreadPlan
+    plan : ConvTransposePlan
         With a cell and a useful tap on each axis.
     useful : tuple of range
         For each axis the taps that meet a position.
     """
 
-    plan: SpreadPlan
+    plan: ConvTransposePlan
     useful: tuple[range, ...]
 
     @classmethod
-    def of(cls, plan: SpreadPlan) -> Columns | None:
+    def of(cls, plan: ConvTransposePlan) -> Columns | None:
         """Lay a plan out; None where no tap meets anything."""
         useful = tuple(axis.useful_taps() for axis in plan.axes)
         return cls(plan, useful) if all(useful) else None

@@ -14,13 +14,13 @@ from upsample import arrays
 from upsample.arrays import Array
 from upsample.engines.portable.conv_transpose.im2col import Columns
 from upsample.engines.portable.output import empty, quiet, scalar, write
-from upsample.plans.window import SpreadPlan
+from upsample.plans.window import ConvTransposePlan
 
 __all__ = ["run"]
 
 
 @quiet
-def run(xp: ModuleType, plan: SpreadPlan, y: Array, weight: Array) -> Array:
+def run(xp: ModuleType, plan: ConvTransposePlan, y: Array, weight: Array) -> Array:
     """Return the convolution of ``y [N, M, *large]`` with ``weight [C, M / groups, *kernel]``: ``[N, C, *small]``."""
     groups, shape = plan.groups, (y.shape[0], weight.shape[0], *plan.small_shape)
     columns = None if 0 in shape else Columns.of(plan)

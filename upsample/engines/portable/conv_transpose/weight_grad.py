@@ -13,13 +13,13 @@ from upsample.arrays import Array
 from upsample.engines.portable.conv_transpose.im2col import Columns
 from upsample.engines.portable.output import quiet
 from upsample.engines.portable.phases import shifted
-from upsample.plans.window import SpreadPlan
+from upsample.plans.window import ConvTransposePlan
 
 __all__ = ["run"]
 
 
 @quiet
-def run(xp: ModuleType, plan: SpreadPlan, x: Array, y: Array) -> Array:
+def run(xp: ModuleType, plan: ConvTransposePlan, x: Array, y: Array) -> Array:
     """Return the correlation of ``x [N, C, *small]`` and ``y [N, M, *large]``: ``[C, M / groups, *kernel]``."""
     groups = plan.groups
     channels, each = x.shape[1], y.shape[1] // groups
