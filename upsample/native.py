@@ -147,7 +147,7 @@ def resize(
     """
     op = "resize"
     arguments = (shape, scale, axes, mode, antialias, align_corners, cubic_coeff, engine)
-    key, known = call_cache.find(op, arguments, (x,), out)
+    key, known = call_cache.lookup(op, arguments, (x,), out)
     if known is not None:
         result: ArrayT = known.run(x, out)
         return result
@@ -186,7 +186,7 @@ def resize(
     if axes is None:
         _warn_of_channels(op, tuple(x.shape), plan)
     result = _run(x, op=op, arguments=("x", "shape"), xp=xp, plan=plan, out=out, engine=engine)
-    call_cache.keep(key, "resize", plan, (x,), (result,), engine)
+    call_cache.store(key, "resize", plan, (x,), (result,), engine)
     return result
 
 

@@ -112,7 +112,7 @@ def test_pool(
         return (lambda *arguments: None), behind
 
     monkeypatch.setattr(pool, "_kernel", noted)
-    monkeypatch.setattr("upsample.engines.cpu.pool.ready", lambda *given: None)
+    monkeypatch.setattr("upsample.engines.cpu.pool.bind", lambda *given: None)
     upsample.max_pool2d(np.zeros(shape, dtype), engine="cpu", **options)
     assert set(choices) == {kernel}
 
@@ -163,7 +163,7 @@ def test_conv_transpose(
     kernel: str, shape: tuple[int, ...], weight: tuple[int, ...], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(call_cache, "_known", {})
-    monkeypatch.setattr("upsample.engines.cpu.conv_transpose.ready", lambda *given: None)
+    monkeypatch.setattr("upsample.engines.cpu.conv_transpose.bind", lambda *given: None)
     tried: list[str] = []
 
     def noted(name: str) -> Any:

@@ -29,7 +29,7 @@ from upsample.errors import bad_type, bad_value
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-__all__ = ["ENGINES", "Choice", "Engine", "Preferred", "choose", "explain", "is_plain_call", "ready"]
+__all__ = ["ENGINES", "Choice", "Engine", "Preferred", "bind", "choose", "explain", "is_plain_call"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,13 +60,13 @@ class Engine:
         """Return the function that carries out an op on arrays like `x`."""
         return self.adapted(import_module(f"{self.package}.{task}").run, x)
 
-    def ready(self, task: str, plan: object, given: tuple[Array | None, ...]) -> Callable[..., Any]:
+    def bind(self, task: str, plan: object, given: tuple[Array | None, ...]) -> Callable[..., Any]:
         """Return `run` for NumPy arrays like those given, without its first two arguments.
 
-        A module that has a function `ready` works out what such calls have in common.
+        A module that has a function `bind` works out what such calls have in common.
         """
         module = import_module(f"{self.package}.{task}")
-        make: Callable[..., Callable[..., Any]] | None = getattr(module, "ready", None)
+        make: Callable[..., Callable[..., Any]] | None = getattr(module, "bind", None)
         return partial(module.run, np, plan) if make is None else make(plan, *given)
 
 
@@ -175,13 +175,13 @@ def choose(op: str, task: str, plan: object, x: Array, engine: str | None) -> An
     return _chosen(op, task, plan, x, engine).run(task, x)
 
 
-def ready(op: str, task: str, plan: object, given: tuple[Any, ...], engine: str | None) -> Callable[..., Any]:
+def bind(op: str, task: str, plan: object, given: tuple[Any, ...], engine: str | None) -> Callable[..., Any]:
     """Return the same `run` for many calls with NumPy arrays like those given, the one first that decides.
 
     It takes what `run` takes behind the namespace and the plan: arrays that are aligned, and as `out` what kernels can
     write straight into.
     """
-    return _chosen(op, task, plan, given[0], engine).ready(task, plan, given)
+    return _chosen(op, task, plan, given[0], engine).bind(task, plan, given)
 
 
 def _chosen(op: str, task: str, plan: object, x: Array, engine: str | None) -> Engine:

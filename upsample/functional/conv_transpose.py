@@ -249,7 +249,7 @@ def _spread(
     engine: str | None,
 ) -> ArrayT:
     given = (x, weight) if bias is None else (x, weight, bias)
-    key, known = call_cache.find(op, (*window, groups, allow_tf32, engine), given, out)
+    key, known = call_cache.lookup(op, (*window, groups, allow_tf32, engine), given, out)
     if known is not None:
         result: ArrayT = repeat_conv_transpose(known.run, x, weight, bias, out)
         return result
@@ -288,7 +288,7 @@ def _spread(
         out=out,
         engine=engine,
     )
-    call_cache.keep(key, "conv_transpose", plan, given, (result,), engine)
+    call_cache.store(key, "conv_transpose", plan, given, (result,), engine)
     return result
 
 

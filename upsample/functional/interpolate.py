@@ -265,7 +265,7 @@ def _interpolate(
     engine: str | None,
 ) -> ArrayT:
     arguments = (size, scale_factor, mode, align_corners, recompute_scale_factor, antialias, engine)
-    key, known = call_cache.find(op, arguments, (x,), out)
+    key, known = call_cache.lookup(op, arguments, (x,), out)
     if known is not None:
         result: ArrayT = known.run(x, out)
         return result
@@ -301,7 +301,7 @@ def _interpolate(
         scales = numbers(op, "scale_factor", scale_factor, len(spatial))
     plan = _plan(op, spatial, sizes, scales, rules.method, corners, recompute or name == "area", smooth, dtype)
     result = resize(x, op=op, arguments=("input", "size"), xp=xp, plan=plan, out=out, engine=engine)
-    call_cache.keep(key, "resize", plan, (x,), (result,), engine)
+    call_cache.store(key, "resize", plan, (x,), (result,), engine)
     return result
 
 

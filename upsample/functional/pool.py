@@ -464,7 +464,7 @@ def _pooled(
     engine: str | None,
 ) -> tuple[ArrayT, ArrayT | None]:
     arguments = (kernel_size, stride, padding, dilation, ceil_mode, return_indices, engine)
-    key, known = call_cache.find(op, arguments, (x,), out)
+    key, known = call_cache.lookup(op, arguments, (x,), out)
     if known is not None:
         pair = out if return_indices and out is not None else (out, None)
         made: tuple[ArrayT, ArrayT | None] = known.run(x, pair, return_indices)
@@ -482,7 +482,7 @@ def _pooled(
     )
     wanted = flag(op, "return_indices", return_indices)
     result = pool(x, op=op, argument="input", xp=xp, plan=plan, with_indices=wanted, out=out, engine=engine)
-    call_cache.keep(key, "pool", plan, (x,), result, engine)
+    call_cache.store(key, "pool", plan, (x,), result, engine)
     return result
 
 

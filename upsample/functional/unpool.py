@@ -262,7 +262,7 @@ def _unpooled(
     out: Array | None,
     engine: str | None,
 ) -> ArrayT:
-    key, known = call_cache.find(op, (*sizes, *rules, engine), (x, indices), out)
+    key, known = call_cache.lookup(op, (*sizes, *rules, engine), (x, indices), out)
     if known is not None:
         result: ArrayT = known.run(x, indices, out, (op, "indices"))
         return result
@@ -300,7 +300,7 @@ def _unpooled(
         out=out,
         engine=engine,
     )
-    call_cache.keep(key, "unpool", plan, (x, indices), (result,), engine)
+    call_cache.store(key, "unpool", plan, (x, indices), (result,), engine)
     return result
 
 

@@ -19,7 +19,7 @@ from upsample.autograd import tape
 from upsample.engines import dispatch, early
 from upsample.overlap import is_plainly_apart
 
-__all__ = ["Repeat", "find", "keep"]
+__all__ = ["CachedCall", "lookup", "store"]
 
 _Key: TypeAlias = tuple[Any, ...]
 
@@ -31,7 +31,7 @@ _NO_REFERENCES = 2
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Repeat:
+class CachedCall:
     """What a call came to.
 
     Attributes
@@ -46,10 +46,12 @@ class Repeat:
     results: tuple[tuple[tuple[int, ...], Any], ...]
 
 
-_known: dict[_Key, Repeat] = {}
+_known: dict[_Key, CachedCall] = {}
 
 
-def find(op: str, arguments: tuple[Any, ...], given: tuple[Any, ...], out: object) -> tuple[_Key | None, Repeat | None]:
+def lookup(
+    op: str, arguments: tuple[Any, ...], given: tuple[Any, ...], out: object
+) -> tuple[_Key | None, CachedCall | None]:
     """Return the key to keep a call under, None where it is not to be kept, and what is known of it, None for nothing.
 
     Parameters
@@ -101,7 +103,7 @@ def _are_plain(values: Iterable[object]) -> bool:
     return all(_are_plain(v) if type(v) is tuple else type(v) in _PLAIN for v in values)
 
 
-def keep(
+def store(
     key: _Key | None, task: str, plan: Any, given: tuple[Any, ...], results: tuple[Any, ...], engine: str | None
 ) -> None:
     """Remember a call that went well; nothing happens where there is no key.
@@ -109,7 +111,7 @@ def keep(
     Parameters
     ----------
     key : tuple or None
-        Of `find`.
+        Of `lookup`.
     task : str
         The module of an engine that ran it.
     plan : plan
@@ -126,4 +128,4 @@ def keep(
     made = tuple((x.shape, x.dtype) for x in results if x is not None)
     if len(_known) >= _KEPT:
         _known.clear()
-    _known[key] = Repeat(dispatch.ready(key[0], task, plan, given, engine), made)
+    _known[key] = CachedCall(dispatch.bind(key[0], task, plan, given, engine), made)

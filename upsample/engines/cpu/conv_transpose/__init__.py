@@ -11,6 +11,6 @@ The gradients choose by the channels of a group: with more than 4, `input_grad` 
 micro-kernel, otherwise direct loops. Float16 and bfloat16 are converted to float32.
 """
 
-from upsample.engines.cpu.conv_transpose.driver import ready, run
+from upsample.engines.cpu.conv_transpose.driver import bind, run
 
-__all__ = ["ready", "run"]
+__all__ = ["bind", "run"]

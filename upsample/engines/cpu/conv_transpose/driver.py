@@ -29,7 +29,7 @@ from upsample.plans.phases import phases
 from upsample.plans.pieces import PIECE
 from upsample.plans.window import ConvTransposePlan, WindowAxis
 
-__all__ = ["ready", "run"]
+__all__ = ["bind", "run"]
 
 _A = np.ndarray[Any, Any]
 
@@ -157,7 +157,7 @@ def run(
     return result if given is None else given
 
 
-def ready(plan: ConvTransposePlan, x: Array, weight: Array, bias: Array | None = None) -> Callable[..., Array]:
+def bind(plan: ConvTransposePlan, x: Array, weight: Array, bias: Array | None = None) -> Callable[..., Array]:
     """Return `run` for arrays like these; where there is little to do, little more than the kernel's call is left."""
     dtype = np.dtype(x.dtype)
     fixed = _little(plan, tuple(x.shape), tuple(weight.shape), arrays.dtype_name(x))

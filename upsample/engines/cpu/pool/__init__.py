@@ -13,6 +13,6 @@ taps that fits the caches, and an element in every window. Separable kernels poo
 float32 first.
 """
 
-from upsample.engines.cpu.pool.driver import ready, run
+from upsample.engines.cpu.pool.driver import bind, run
 
-__all__ = ["ready", "run"]
+__all__ = ["bind", "run"]

@@ -23,7 +23,7 @@ from upsample.engines.cpu.runtime.compile import bound, frozen
 from upsample.plans.pieces import PIECE
 from upsample.plans.window import PoolPlan, SpanAxis, WindowAxis
 
-__all__ = ["ready", "run"]
+__all__ = ["bind", "run"]
 
 _A = np.ndarray[Any, Any]
 
@@ -210,7 +210,7 @@ def _lowest(dtype: np.dtype[Any]) -> _A:
     return frozen(np.asarray([np.iinfo(dtype).min], dtype=dtype))
 
 
-def ready(plan: PoolPlan, x: Array) -> Callable[..., tuple[Array, Array | None]]:
+def bind(plan: PoolPlan, x: Array) -> Callable[..., tuple[Array, Array | None]]:
     """Return `run` for arrays like `x`; where the work is one block, little more than the kernel's call is left."""
     source: Any = x
     g, dtype = _geometry_of(plan), source.dtype

@@ -32,6 +32,6 @@ RGB with channels last. `packed` samples are contiguous. Every kernel gives the 
 `tests/engines/test_cpu_decisions.py` holds this table to the code.
 """
 
-from upsample.engines.cpu.resize.driver import ready, run
+from upsample.engines.cpu.resize.driver import bind, run
 
-__all__ = ["ready", "run"]
+__all__ = ["bind", "run"]

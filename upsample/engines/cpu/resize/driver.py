@@ -25,7 +25,7 @@ from upsample.engines.cpu.runtime.nontemporal import pays
 from upsample.plans.arithmetic import Arithmetic
 from upsample.plans.resize import ResizePlan
 
-__all__ = ["ready", "run"]
+__all__ = ["bind", "run"]
 
 _Array: TypeAlias = np.ndarray[Any, np.dtype[Any]]
 _Key: TypeAlias = tuple[ResizePlan, tuple[int, ...], np.dtype[Any]]
@@ -93,7 +93,7 @@ def run(_xp: ModuleType, plan: ResizePlan, x: _Array, out: _Array | None) -> _Ar
     return out
 
 
-def ready(plan: ResizePlan, x: _Array) -> Callable[..., _Array]:
+def bind(plan: ResizePlan, x: _Array) -> Callable[..., _Array]:
     """Return `run` for arrays like `x`; where the work is one block, little more than the kernels' calls is left."""
     if plan.arithmetic.ordered and not plan.only_moves:
         return partial(run_ordered, plan)

@@ -8,6 +8,6 @@ The first row that fits decides; a method that finds an index outside of its win
     any                                      any                                                 scatter.make_planes
 """
 
-from upsample.engines.cpu.unpool.driver import ready, run
+from upsample.engines.cpu.unpool.driver import bind, run
 
-__all__ = ["ready", "run"]
+__all__ = ["bind", "run"]

@@ -38,7 +38,7 @@ from upsample.engines.index_checks import check_range, legal, named_twice
 from upsample.engines.thread_count import get_num_threads
 from upsample.plans.window import SpanAxis, UnpoolPlan, WindowAxis
 
-__all__ = ["Geometry", "geometry", "ready", "run", "targets"]
+__all__ = ["Geometry", "bind", "geometry", "run", "targets"]
 
 _A = np.ndarray[Any, Any]
 
@@ -138,7 +138,7 @@ def run(xp: ModuleType, plan: UnpoolPlan, x: Array, indices: Array, out: Array |
     return result if given is None else given
 
 
-def ready(plan: UnpoolPlan, x: Array, indices: Array) -> Callable[..., Array]:
+def bind(plan: UnpoolPlan, x: Array, indices: Array) -> Callable[..., Array]:
     """Return `run` for arrays like these; where the work is one block, little more than the kernel's call is left."""
     source: Any = x
     where: Any = indices
