@@ -21,9 +21,9 @@ import upsample.functional as F
 from upsample.engines import result_pool
 from upsample.engines.dispatch import ENGINES
 
-pytestmark = pytest.mark.skipif(result_pool.keeps() == 0, reason="this system knows no MADV_FREE")
+pytestmark = pytest.mark.skipif(result_pool.capacity() == 0, reason="this system knows no MADV_FREE")
 
-SHAPE = (3, result_pool.LEAST // 4)
+SHAPE = (3, result_pool.MIN_BYTES // 4)
 """Of float32, 96 MiB: two of them may be kept."""
 
 
@@ -40,7 +40,7 @@ def address(array: np.ndarray) -> int:
 
 def test_a_new_array_lies_where_one_lay_that_is_gone() -> None:
     first = result_pool.empty(SHAPE, np.float32)
-    assert not result_pool.reused(first)
+    assert not result_pool.is_recycled(first)
     assert first.shape == SHAPE
     assert first.dtype == np.float32
     assert first.flags.carray
@@ -49,9 +49,9 @@ def test_a_new_array_lies_where_one_lay_that_is_gone() -> None:
     del first
     again = result_pool.empty(SHAPE[::-1], "<i4")
     assert address(again) == place
-    assert result_pool.reused(again)
+    assert result_pool.is_recycled(again)
     other = result_pool.empty(SHAPE, np.float32)
-    assert not result_pool.reused(other)
+    assert not result_pool.is_recycled(other)
     assert not np.may_share_memory(again, other)
 
 
@@ -69,8 +69,8 @@ def test_a_result_is_one_and_its_views_hold_it() -> None:
 
 
 def test_what_is_small_is_left_to_numpy() -> None:
-    assert result_pool.empty((result_pool.LEAST - 1,), np.uint8).flags.owndata
-    assert not result_pool.empty((result_pool.LEAST,), np.uint8).flags.owndata
+    assert result_pool.empty((result_pool.MIN_BYTES - 1,), np.uint8).flags.owndata
+    assert not result_pool.empty((result_pool.MIN_BYTES,), np.uint8).flags.owndata
     assert result_pool.empty((0, 1 << 40), np.uint8).size == 0
 
 
@@ -117,7 +117,7 @@ def test_a_kernel_that_does_not_know_what_to_do_with_them(
 
 
 def test_threads_never_get_the_same_pages(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(result_pool, "LEAST", 1)
+    monkeypatch.setattr(result_pool, "MIN_BYTES", 1)
     wrong: list[int] = []
 
     def work(number: int) -> None:
@@ -138,7 +138,7 @@ def test_threads_never_get_the_same_pages(monkeypatch: pytest.MonkeyPatch) -> No
     for worker in workers:
         worker.join()
     assert not wrong
-    assert sum(map(len, result_pool._kept)) <= result_pool.keeps()
+    assert sum(map(len, result_pool._kept)) <= result_pool.capacity()
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork")
@@ -156,7 +156,7 @@ there[:] = 2 if child else 3
 if not child:
     os._exit(int((there != 3).any()))
 assert os.waitpid(child, 0)[1] == 0
-assert result_pool.reused(there) and (there == 2).all()
+assert result_pool.is_recycled(there) and (there == 2).all()
 """
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert (ran.returncode, ran.stderr) == (0, ""), "at exit, where an array still lives, nothing is said"
@@ -198,7 +198,7 @@ def test_nothing_shows_of_what_was_in_them(engine: str, monkeypatch: pytest.Monk
     for call in _calls(engine):
         plain = call()
         with monkeypatch.context() as patch:
-            patch.setattr(result_pool, "LEAST", 1)
+            patch.setattr(result_pool, "MIN_BYTES", 1)
             patch.setattr(result_pool, "_keep", soiled)
             call()
             made = call()

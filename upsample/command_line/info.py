@@ -208,7 +208,9 @@ def info() -> int:
         0.
     """
     number = f"{get_num_threads()} a call (see upsample.get_num_threads for what sets it)"
-    kept = f"up to {result_pool.keeps() >> 20} MiB of results that are gone are kept for new ones (UPSAMPLE_KEEP_MIB)"
+    kept = (
+        f"up to {result_pool.capacity() >> 20} MiB of results that are gone are kept for new ones (UPSAMPLE_KEEP_MIB)"
+    )
     devices: Sequence[tuple[str, str]] = [
         ("CPU", cpu()),
         ("threads", number),

@@ -20,12 +20,12 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["LEAST", "empty", "keeps", "reused", "unused"]
+__all__ = ["MIN_BYTES", "capacity", "empty", "is_recycled", "unused"]
 
 _A = np.ndarray[Any, Any]
 
-LEAST = 1 << 25
-"""Bytes of an array from which on the C library returns its memory at once; smaller ones it keeps by itself."""
+MIN_BYTES = 1 << 25
+"""Bytes of an array from which on the C library returns its memory at once; smaller ones it capacity by itself."""
 _HUGE = 1 << 21
 """Bytes of a huge page, of which the system is asked to make large arrays, as NumPy asks it."""
 _KEPT_MIB = 256
@@ -37,11 +37,11 @@ _kept: list[mmap.mmap] = []
 that holds one: what is done with it is single calls of a list's methods, which no other thread interrupts."""
 
 
-class _Lease:
+class _PooledBuffer:
     """Holds pages for an array, as the end of its chain of bases; when nothing refers to them, they are kept."""
 
-    def __init__(self, pages: mmap.mmap, reused: bool) -> None:
-        self.reused = reused
+    def __init__(self, pages: mmap.mmap, is_recycled: bool) -> None:
+        self.is_recycled = is_recycled
         self._pages = pages
         self.__array_interface__ = np.frombuffer(pages, np.uint8).__array_interface__
 
@@ -50,7 +50,7 @@ class _Lease:
             _keep(self._pages)
 
 
-def keeps() -> int:
+def capacity() -> int:
     """Return how many bytes of results that are gone are kept at most."""
     told = os.environ.get("UPSAMPLE_KEEP_MIB", "")
     return (int(told) if told.isdecimal() else _KEPT_MIB) << 20 if _POSSIBLE else 0
@@ -73,7 +73,7 @@ def empty(shape: tuple[int, ...], dtype: Any) -> _A:
     """Make an uninitialised array, like ``np.empty``."""
     size = math.prod(shape) * np.dtype(dtype).itemsize
     if (
-        size < LEAST or _unused.get() or size > keeps() or tracemalloc.is_tracing()
+        size < MIN_BYTES or _unused.get() or size > capacity() or tracemalloc.is_tracing()
     ):  # which is told of memory that NumPy asks for
         return np.empty(shape, dtype)
     whole = -(-size // _HUGE) * _HUGE
@@ -81,15 +81,15 @@ def empty(shape: tuple[int, ...], dtype: Any) -> _A:
     pages = _mapped(whole) if old is None else old
     if pages is None:
         return np.empty(shape, dtype)
-    return np.ndarray(shape, dtype, np.asarray(_Lease(pages, old is not None)))
+    return np.ndarray(shape, dtype, np.asarray(_PooledBuffer(pages, old is not None)))
 
 
-def reused(array: _A) -> bool:
+def is_recycled(array: _A) -> bool:
     """Say whether an array that was just made lies in pages that were written before."""
     owner: Any = array
     while isinstance(owner, np.ndarray):
         owner = owner.base
-    return isinstance(owner, _Lease) and owner.reused
+    return isinstance(owner, _PooledBuffer) and owner.is_recycled
 
 
 def _mapped(size: int) -> mmap.mmap | None:
@@ -119,7 +119,7 @@ def _keep(pages: mmap.mmap) -> None:
     if not _advise(pages, "MADV_FREE"):
         return
     _kept.append(pages)
-    most = keeps()
+    most = capacity()
     while sum(map(len, tuple(_kept))) > most:
         try:
             _kept.pop(0)

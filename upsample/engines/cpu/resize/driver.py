@@ -86,7 +86,7 @@ def run(_xp: ModuleType, plan: ResizePlan, x: _Array, out: _Array | None) -> _Ar
         if 0 not in work.shape:
             copy(x, result)
     else:
-        _fill(work, x, result, fresh=not (result is out or result_pool.reused(result)))
+        _fill(work, x, result, fresh=not (result is out or result_pool.is_recycled(result)))
     if out is None or out is result:
         return result
     copy(result, out)

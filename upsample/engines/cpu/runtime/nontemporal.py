@@ -28,7 +28,7 @@ _LEAST = 1 << 23
 
 def pays(size: int, *, fresh: bool) -> bool:
     """Say whether a result of `size` bytes, in an array that may have fresh pages or in a given one, is streamed."""
-    return size >= _LEAST and not (fresh and size >= result_pool.LEAST)
+    return size >= _LEAST and not (fresh and size >= result_pool.MIN_BYTES)
 
 
 @intrinsic  # type: ignore[untyped-decorator]

@@ -132,7 +132,7 @@ def run(xp: ModuleType, plan: UnpoolPlan, x: Array, indices: Array, out: Array |
     if not source.size:
         result[...] = 0
     elif result.size:
-        _unpool(plan, source, where, result, names, fresh=not (direct or result_pool.reused(result)))
+        _unpool(plan, source, where, result, names, fresh=not (direct or result_pool.is_recycled(result)))
     if given is not None and not direct:
         copy(result, given)
     return result if given is None else given
