@@ -14,7 +14,7 @@ import numpy as np
 from upsample import arrays
 from upsample.arrays import Array
 from upsample.engines import early
-from upsample.engines.cpu.torch_tensors import is_lendable, on_tensors
+from upsample.engines.cpu.torch_tensors import on_tensors, shares_cpu_memory
 from upsample.plans.resize import ResizePlan
 from upsample.plans.window import WindowAxis
 
@@ -57,7 +57,7 @@ def unusable() -> str | None:
 
 def supports(task: str, plan: object, x: Array) -> str | None:
     """Return None, or in words why this engine does not carry out `plan` on `x`."""
-    if not isinstance(x, np.ndarray) and not is_lendable(x):
+    if not isinstance(x, np.ndarray) and not shares_cpu_memory(x):
         return "it takes NumPy arrays and torch CPU tensors only"
     if task not in _DTYPES:
         return "moving blocks of memory needs no compiled code"

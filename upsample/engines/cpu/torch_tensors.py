@@ -1,7 +1,7 @@
 """torch's CPU tensors as NumPy arrays over the same memory, and back.
 
-The kernels take NumPy arrays. A tensor lends them its memory for the length of a call; what they make becomes a tensor
-without a copy.
+The kernels take NumPy arrays. For one call an array is a view of a tensor's memory, and a new result becomes a
+tensor without a copy.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ import numpy as np
 from upsample import arrays
 from upsample.engines.thread_count import torch_threads
 
-__all__ = ["is_lendable", "on_tensors"]
+__all__ = ["on_tensors", "shares_cpu_memory"]
 
 
-def is_lendable(x: Any) -> bool:
-    """Say whether `x` is a tensor whose values lie in this process's memory."""
+def shares_cpu_memory(x: Any) -> bool:
+    """Return whether `x` is a tensor whose memory NumPy can read."""
     if not arrays.is_plain_tensor(x) or x.device.type != "cpu":
         return False
     return arrays.dtype_name(x) != "bfloat16" or _has_bfloat16()
@@ -32,27 +32,27 @@ def on_tensors(run: Callable[..., Any]) -> Callable[..., Any]:
     """Return an op's `run` for tensors, on as many threads as torch would use."""
 
     def run_on_tensors(_xp: ModuleType, plan: object, *given: Any) -> Any:
-        loan = _Loan()
+        views = _Views()
         token = torch_threads.set(sys.modules["torch"].get_num_threads())
         try:
-            return loan.taken_back(run(np, plan, *map(loan.lent, given)))
+            return views.as_tensor(run(np, plan, *map(views.as_array, given)))
         finally:
             torch_threads.reset(token)
 
     return run_on_tensors
 
 
-class _Loan:
-    """The tensors of one call, and the arrays that stand for them."""
+class _Views:
+    """The tensors of one call, each with the array that is a view of its memory."""
 
     def __init__(self) -> None:
         self._torch: Any = sys.modules["torch"]
-        self._lent: list[tuple[Any, np.ndarray[Any, Any]]] = []
+        self._pairs: list[tuple[Any, np.ndarray[Any, Any]]] = []
 
-    def lent(self, value: Any) -> Any:
-        """The array of a tensor, the arrays of a tuple, and whatever else as it is."""
+    def as_array(self, value: Any) -> Any:
+        """Return the array of a tensor, the arrays of a tuple of tensors, and any other value unchanged."""
         if isinstance(value, tuple):
-            return tuple(map(self.lent, value))
+            return tuple(map(self.as_array, value))
         if not isinstance(value, self._torch.Tensor):
             return value
         tensor = value.detach().resolve_conj().resolve_neg()
@@ -60,23 +60,23 @@ class _Loan:
             array = tensor.view(self._torch.int16).numpy().view(_bfloat16())
         else:
             array = tensor.numpy()
-        self._lent.append((value, array))
+        self._pairs.append((value, array))
         return array
 
-    def taken_back(self, made: Any) -> Any:
-        """The tensor of an array: that which was lent, or a new one over the same memory."""
-        if isinstance(made, tuple):
-            return tuple(map(self.taken_back, made))
-        if made is None:
+    def as_tensor(self, result: Any) -> Any:
+        """The tensor of an array: that which was as_array, or a new one over the same memory."""
+        if isinstance(result, tuple):
+            return tuple(map(self.as_tensor, result))
+        if result is None:
             return None
-        for tensor, array in self._lent:
-            if array is made:
-                if tensor.is_conj() or tensor.is_neg():  # its memory holds other bits than its values: a copy was lent
+        for tensor, array in self._pairs:
+            if array is result:
+                if tensor.is_conj() or tensor.is_neg():  # the array is a copy, because memory and values differ
                     tensor.copy_(self._torch.from_numpy(array))
                 return tensor
-        if arrays.dtype_name(made) == "bfloat16":
-            return self._torch.from_numpy(made.view(np.int16)).view(self._torch.bfloat16)
-        return self._torch.from_numpy(made)
+        if arrays.dtype_name(result) == "bfloat16":
+            return self._torch.from_numpy(result.view(np.int16)).view(self._torch.bfloat16)
+        return self._torch.from_numpy(result)
 
 
 @lru_cache(maxsize=1)
