@@ -118,7 +118,7 @@ def test_pool(
 
 
 UNPOOLS = [
-    ("gather_simd.selecting", 800, True, "by_asking"),
+    ("gather_simd.gather_kernel", 800, True, "by_gathering"),
     ("scatter.make_bands", 200, True, "by_bands"),
     ("scatter.make_planes", 200, False, "make"),
 ]
@@ -139,7 +139,7 @@ def test_unpool(kernel: str, rows: int, inside: bool, way: str, monkeypatch: pyt
     def noted(name: str, result: bool) -> Any:
         return lambda *given: tried.append(name) or result
 
-    for name, result in (("by_asking", True), ("by_bands", inside), ("make", False)):
+    for name, result in (("by_gathering", True), ("by_bands", inside), ("make", False)):
         monkeypatch.setattr(unpool._Work, name, noted(name, result))
     x = np.zeros((1, rows, rows), np.float32)
     indices = 2 * np.arange(rows) + 4 * rows * np.arange(rows)[:, None]

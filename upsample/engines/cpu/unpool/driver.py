@@ -24,7 +24,7 @@ from upsample.engines import result_pool, threads
 from upsample.engines.cpu.runtime import nontemporal
 from upsample.engines.cpu.runtime.compile import bound, frozen
 from upsample.engines.cpu.runtime.window_grid import grid_of
-from upsample.engines.cpu.unpool.gather_simd import Asked, asked, selecting
+from upsample.engines.cpu.unpool.gather_simd import GatherTable, gather_kernel, gather_table
 from upsample.engines.cpu.unpool.parts import localised
 from upsample.engines.cpu.unpool.scatter import (
     any_outside,
@@ -70,7 +70,7 @@ class Geometry:
     allowed: range
     bands: _A
     spans: _A
-    asked: Asked | None
+    gather_table: GatherTable | None
 
 
 @lru_cache(maxsize=256)
@@ -87,7 +87,7 @@ def geometry(plan: UnpoolPlan) -> Geometry:
         range(0) if plan.trusted else legal(plan),
         frozen(_bands(plan, spans)),
         frozen(spans * math.prod(plan.large_shape[1:])),
-        asked(plan),
+        gather_table(plan),
     )
 
 
@@ -181,7 +181,12 @@ def _unpool(plan: UnpoolPlan, x: _A, where: _A, result: _A, names: tuple[str, st
         values, made = values.view(kind), made.view(kind)
     work = _Work(plan, g, values, flat, made, half, not half and nontemporal.pays(made.nbytes, fresh=fresh))
     large = made.size > _BLOCK  # what stays in the caches is written as quickly where cells point
-    if large and g.asked is not None and _can_ask(x.dtype, where.dtype, plan.duplicates) and work.by_asking(g.asked):
+    if (
+        large
+        and g.gather_table is not None
+        and _can_gather(x.dtype, where.dtype, plan.duplicates)
+        and work.by_gathering(g.gather_table)
+    ):
         return
     if len(g.bands) and work.by_bands():
         return
@@ -190,7 +195,7 @@ def _unpool(plan: UnpoolPlan, x: _A, where: _A, result: _A, names: tuple[str, st
         _raise_range(plan, where, names)
 
 
-def _can_ask(dtype: np.dtype[Any], index: np.dtype[Any], duplicates: str) -> bool:
+def _can_gather(dtype: np.dtype[Any], index: np.dtype[Any], duplicates: str) -> bool:
     """Whether vectors of such values can be chosen, or added."""
     return index == np.int64 and dtype.itemsize in (4, 8) and (dtype.kind == "f" or duplicates != "sum")
 
@@ -250,7 +255,7 @@ class _Work:
             self._narrow(made, target)
         return bool(bad)
 
-    def by_asking(self, asked: Asked) -> bool:
+    def by_gathering(self, gather_table: GatherTable) -> bool:
         """Let positions ask cells, blocks of rows at a time; say whether every index was in its window."""
         plan, length, kind = self.plan, self.plan.large_shape[-1], _UNSIGNED[self.values.dtype.itemsize]
         values: _A = self.values.view(kind)
@@ -258,13 +263,13 @@ class _Work:
         rows = made.size // length
         blocks = min(max(-(-made.size // _SPLIT), 2), rows)
         step = -(-rows // blocks)
-        kernel = selecting(asked.code)
+        kernel = gather_kernel(gather_table.code)
         named: list[int] = []
 
         def make(number: int) -> None:
             piece = number * step, min((number + 1) * step, rows)
             target = made[piece[0] * length : piece[1] * length]
-            named.append(kernel(values, self.where, asked.table, piece, asked.sizes, target))
+            named.append(kernel(values, self.where, gather_table.table, piece, gather_table.sizes, target))
 
         threads.each_block(make, blocks)
         return plan.trusted or not plan.check_indices or sum(named) == self.where.size

@@ -25,7 +25,7 @@ from upsample.engines.cpu.runtime.machine import HAS_AVX2
 from upsample.plans.phases import phases
 from upsample.plans.window import UnpoolPlan, WindowAxis
 
-__all__ = ["Asked", "asked", "selecting"]
+__all__ = ["GatherTable", "gather_kernel", "gather_table"]
 
 _A = np.ndarray[Any, Any]
 _U: Any = np.uint64
@@ -137,7 +137,7 @@ class _Writer:
         twice = builder.mul(turn, _COUNT(2))
         goals = [self.ramp(builder.add(builder.add(position, twice), _COUNT(odd)), 2, _LANES) for odd in (0, 1)]
         real = [self.inside(builder.add(twice, _COUNT(odd)), length, _LANES, 2) for odd in (0, 1)]
-        totals = [cgutils.alloca_once(builder, self.vector) for _ in self.asked]
+        totals = [cgutils.alloca_once(builder, self.vector) for _ in self.gather_table]
         for total in totals:
             builder.store(ir.Constant(self.vector, None), total)
         with cgutils.for_range(builder, builder.load(builder.gep(table, [entry]))) as loop:
@@ -149,7 +149,7 @@ class _Writer:
                 index = self.load(where, place, _PLACES, flags, -1)
                 value = self.load(values, place, self.vector, flags, 0)
                 found = None
-                for goal, total, inside, some in zip(goals, totals, real, self.asked, strict=True):
+                for goal, total, inside, some in zip(goals, totals, real, self.gather_table, strict=True):
                     if offset in some:
                         hit = builder.icmp_signed("==", index, goal)
                         hit = hit if inside is None else builder.and_(hit, inside)
@@ -184,7 +184,7 @@ cells and positions a row.
 
 
 @lru_cache(maxsize=64)
-def selecting(code: int) -> Callable[..., Any]:
+def gather_kernel(code: int) -> Callable[..., Any]:
     """Return the kernel for positions that ask as `code` says (see `_Writer`)."""
 
     @kernel
@@ -210,7 +210,7 @@ def selecting(code: int) -> Callable[..., Any]:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Asked:
+class GatherTable:
     """What the kernel wants to know of a plan."""
 
     code: int
@@ -218,7 +218,7 @@ class Asked:
     sizes: tuple[int, ...]
 
 
-def asked(plan: UnpoolPlan) -> Asked | None:
+def gather_table(plan: UnpoolPlan) -> GatherTable | None:
     """Lay out which cells each position asks; None where that are many, or not neighbours of each other."""
     *lead, last = plan.axes
     if not HAS_AVX2 or plan.local_indices or not isinstance(last, WindowAxis) or last.stride != 2:
@@ -245,7 +245,7 @@ def asked(plan: UnpoolPlan) -> Asked | None:
     code = sum(1 << (_OFFSETS.index(d) + len(_OFFSETS) * odd) for odd, phase in enumerate(found) for d in phase.cells)
     code += (plan.duplicates == "sum") << 2 * len(_OFFSETS)
     sizes = (low, max(high, low), size, math.prod(plan.small_shape), lines.shape[1], last.small, last.large)
-    return Asked(code, frozen(np.ascontiguousarray(lines.reshape(-1))), sizes)
+    return GatherTable(code, frozen(np.ascontiguousarray(lines.reshape(-1))), sizes)
 
 
 def _covering(axis: WindowAxis) -> _A | None:
