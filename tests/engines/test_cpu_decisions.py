@@ -35,11 +35,11 @@ def name_of(kernel: Any) -> str:
 
 
 RESIZES: list[tuple[str, str, dict[str, Any], bool]] = [
-    ("nearest._rows", "uint8 40 300", dict(shape=80, axes=0, mode="nearest"), True),
-    ("nearest._doubled", "float32 40 50", dict(shape=100, axes=1, mode="nearest"), True),
-    ("nearest._doubled3", "float32 40 50 3", dict(shape=100, axes=1, mode="nearest"), True),
-    ("nearest._gathered", "float32 40 50", dict(shape=70, axes=1, mode="nearest"), True),
-    ("nearest._spread", "float32 40 50 5", dict(shape=70, axes=1, mode="nearest"), True),
+    ("nearest._copy_rows", "uint8 40 300", dict(shape=80, axes=0, mode="nearest"), True),
+    ("nearest._double", "float32 40 50", dict(shape=100, axes=1, mode="nearest"), True),
+    ("nearest._double_rgb", "float32 40 50 3", dict(shape=100, axes=1, mode="nearest"), True),
+    ("nearest._gather_values", "float32 40 50", dict(shape=70, axes=1, mode="nearest"), True),
+    ("nearest._gather_samples", "float32 40 50 5", dict(shape=70, axes=1, mode="nearest"), True),
     ("uint8_simd.columns", "uint8 40 50", dict(shape=70, axes=0), True),
     ("uint8_simd.short_columns", "uint8 40 20", dict(shape=70, axes=0), True),
     ("uint8_simd.rows", "uint8 40 50", dict(shape=70, axes=1), True),

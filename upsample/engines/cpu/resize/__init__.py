@@ -5,11 +5,11 @@ number of values of a sample, the product of the axes after the resized one: 1 f
 RGB with channels last. `packed` samples are contiguous. Every kernel gives the bits of the others for its dtype.
 
     dtype   axis                              condition                           kernel
-    any     nearest, samples of 256 bytes                                         nearest._rows
-    any     nearest, last axis doubled        inner 1                             nearest._doubled
-    any     nearest, last axis doubled        inner 3                             nearest._doubled3
-    any     nearest                           inner 1                             nearest._gathered
-    any     nearest                                                               nearest._spread
+    any     nearest, samples of 256 bytes                                         nearest._copy_rows
+    any     nearest, last axis doubled        inner 1                             nearest._double
+    any     nearest, last axis doubled        inner 3                             nearest._double_rgb
+    any     nearest                           inner 1                             nearest._gather_values
+    any     nearest                                                               nearest._gather_samples
     uint8   any, 32-bit sums                  AVX2, inner 32 or more              uint8_simd.columns
     uint8   any, 32-bit sums                  AVX2, inner 16 to 31                uint8_simd.short_columns
     uint8   row of 16 samples, 32-bit sums    AVX2, packed                        uint8_simd.rows

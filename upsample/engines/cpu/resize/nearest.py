@@ -37,7 +37,7 @@ def _again(dst: _Array, d: int, back: int, n: int) -> None:
 
 
 @kernel
-def _rows(src: _Array, dst: _Array, begin: int, end: int, sizes: _Array, row: _Array, column: _Array) -> None:
+def _copy_rows(src: _Array, dst: _Array, begin: int, end: int, sizes: _Array, row: _Array, column: _Array) -> None:
     """Copy rows as they are."""
     rows, in_plane, n, low, high = sizes[0], sizes[1], sizes[2], sizes[4], sizes[5]
     for place in range(begin, end):
@@ -47,7 +47,7 @@ def _rows(src: _Array, dst: _Array, begin: int, end: int, sizes: _Array, row: _A
 
 
 @kernel
-def _doubled(src: _Array, dst: _Array, begin: int, end: int, sizes: _Array, row: _Array, column: _Array) -> None:
+def _double(src: _Array, dst: _Array, begin: int, end: int, sizes: _Array, row: _Array, column: _Array) -> None:
     """Store each value of a row twice."""
     rows, in_plane, n, low, high = sizes[0], sizes[1], sizes[2], sizes[4], sizes[5]
     for place in range(begin, end):
@@ -63,7 +63,7 @@ def _doubled(src: _Array, dst: _Array, begin: int, end: int, sizes: _Array, row:
 
 
 @kernel
-def _doubled3(src: _Array, dst: _Array, begin: int, end: int, sizes: _Array, row: _Array, column: _Array) -> None:
+def _double_rgb(src: _Array, dst: _Array, begin: int, end: int, sizes: _Array, row: _Array, column: _Array) -> None:
     """Store each pixel of three values twice."""
     rows, in_plane, n, low, high = sizes[0], sizes[1], sizes[2], sizes[4], sizes[5]
     for place in range(begin, end):
@@ -84,7 +84,7 @@ def _doubled3(src: _Array, dst: _Array, begin: int, end: int, sizes: _Array, row
 
 
 @kernel
-def _gathered(src: _Array, dst: _Array, begin: int, end: int, sizes: _Array, row: _Array, column: _Array) -> None:
+def _gather_values(src: _Array, dst: _Array, begin: int, end: int, sizes: _Array, row: _Array, column: _Array) -> None:
     """Gather single values."""
     rows, in_plane, n, low, high = sizes[0], sizes[1], sizes[2], sizes[4], sizes[5]
     for place in range(begin, end):
@@ -98,7 +98,7 @@ def _gathered(src: _Array, dst: _Array, begin: int, end: int, sizes: _Array, row
 
 
 @kernel
-def _spread(src: _Array, dst: _Array, begin: int, end: int, sizes: _Array, row: _Array, column: _Array) -> None:
+def _gather_samples(src: _Array, dst: _Array, begin: int, end: int, sizes: _Array, row: _Array, column: _Array) -> None:
     """Gather samples of several values; three as four that overlap, one store instead of three."""
     rows, in_plane, n, inner, low, high = sizes
     for place in range(begin, end):
@@ -202,11 +202,11 @@ def plan_move(shape: tuple[int, ...], active: list[tuple[int, AxisRule]], itemsi
     wide = across.out_size * inner
     double = 2 * across.in_size == across.out_size and bool(same.all())
     if across.is_identity:
-        function, wide, samples = _rows, across.in_size * inner, across.in_size * inner
+        function, wide, samples = _copy_rows, across.in_size * inner, across.in_size * inner
     elif double and inner in (1, 3):
-        function, samples = _doubled if inner == 1 else _doubled3, across.out_size
+        function, samples = _double if inner == 1 else _double_rgb, across.out_size
     else:
-        function, samples = _gathered if inner == 1 else _spread, across.out_size
+        function, samples = _gather_values if inner == 1 else _gather_samples, across.out_size
     sizes = [len(row), in_plane, wide, inner]
     pieces = tuple(np.asarray([*sizes, c, min(c + _COLUMNS, samples)]) for c in range(0, samples, _COLUMNS))
     rows = math.prod(shape[:first]) * len(row)
