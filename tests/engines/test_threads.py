@@ -96,12 +96,12 @@ def test_a_long_block_looks(inner: bool) -> None:
         for part in range(1000):
             time.sleep(0.02)
             parts.append(part)
-            threads.look()
+            threads.check_cancelled()
 
     with pytest.raises(ArithmeticError, match="from the caller"):
         threads.each_block(block, 2, threads=2)
     assert len(parts) < 1000
-    threads.look()  # outside of a call there is nothing to see
+    threads.check_cancelled()  # outside of a call there is nothing to see
 
 
 def test_a_block_may_call() -> None:

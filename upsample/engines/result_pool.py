@@ -1,9 +1,9 @@
-"""Where large new arrays of NumPy's lie: in the pages of results that nobody uses any more.
+"""Allocate large NumPy results from memory recycled from earlier results: a memory pool.
 
-The C library hands memory from 32 MiB on back to the system as soon as an array is gone, and the system clears every
-page of the next one when it is first written: that takes longer than to resize an image into memory that is there. So
-the pages of the last results are kept here, up to 256 MiB, or UPSAMPLE_KEEP_MIB. They stay the system's to take: it is
-told that nobody needs what is in them (MADV_FREE), and takes them back, without a word to us, where memory gets short.
+The C library returns the memory of arrays of 32 MiB and more to the system. The system clears every page of the next
+array when it is first written, which takes longer than resizing an image into existing memory. The pool therefore keeps
+the pages of the last results, up to 256 MiB or UPSAMPLE_KEEP_MIB. It marks them as free (MADV_FREE), so the system may
+reclaim them under memory pressure.
 """
 
 from __future__ import annotations
@@ -25,20 +25,20 @@ __all__ = ["MIN_BYTES", "capacity", "empty", "is_recycled", "unused"]
 _A = np.ndarray[Any, Any]
 
 MIN_BYTES = 1 << 25
-"""Bytes of an array from which on the C library returns its memory at once; smaller ones it capacity by itself."""
+"""Smallest array from the pool, in bytes: the largest mmap threshold of glibc, which keeps smaller memory itself."""
 _HUGE = 1 << 21
-"""Bytes of a huge page, of which the system is asked to make large arrays, as NumPy asks it."""
+"""Size of a huge page in bytes; the pool asks for huge pages, as NumPy does."""
 _KEPT_MIB = 256
-"""That are kept where UPSAMPLE_KEEP_MIB does not say otherwise."""
+"""Default capacity of the pool in MiB, if UPSAMPLE_KEEP_MIB is not set."""
 _POSSIBLE = sys.platform == "linux" and hasattr(mmap, "MADV_FREE")
 
 _kept: list[mmap.mmap] = []
-"""Pages that wait for a result, the oldest first. No lock guards it, for `__del__` may run anywhere, also in a thread
-that holds one: what is done with it is single calls of a list's methods, which no other thread interrupts."""
+"""Free pages, oldest first. No lock guards the list, because `__del__` may run in a thread that holds the lock. Each
+use is a single call of a list method, which no other thread interrupts."""
 
 
 class _PooledBuffer:
-    """Holds pages for an array, as the end of its chain of bases; when nothing refers to them, they are kept."""
+    """Owns the pages of an array, as the last of its bases; when the array is gone, the pages return to the pool."""
 
     def __init__(self, pages: mmap.mmap, is_recycled: bool) -> None:
         self.is_recycled = is_recycled
@@ -51,7 +51,7 @@ class _PooledBuffer:
 
 
 def capacity() -> int:
-    """Return how many bytes of results that are gone are kept at most."""
+    """Return the capacity of the pool in bytes."""
     told = os.environ.get("UPSAMPLE_KEEP_MIB", "")
     return (int(told) if told.isdecimal() else _KEPT_MIB) << 20 if _POSSIBLE else 0
 
@@ -61,7 +61,7 @@ _unused: ContextVar[bool] = ContextVar("upsample_result_pool_unused", default=Fa
 
 @contextmanager
 def unused() -> Iterator[None]:
-    """Within this block, results lie in memory of their own, which the system has back as soon as they are gone."""
+    """Within this block, allocate results without the pool."""
     token = _unused.set(True)
     try:
         yield
@@ -70,7 +70,7 @@ def unused() -> Iterator[None]:
 
 
 def empty(shape: tuple[int, ...], dtype: Any) -> _A:
-    """Make an uninitialised array, like ``np.empty``."""
+    """Return an uninitialized array, like ``np.empty``."""
     size = math.prod(shape) * np.dtype(dtype).itemsize
     if (
         size < MIN_BYTES or _unused.get() or size > capacity() or tracemalloc.is_tracing()
@@ -85,7 +85,7 @@ def empty(shape: tuple[int, ...], dtype: Any) -> _A:
 
 
 def is_recycled(array: _A) -> bool:
-    """Say whether an array that was just made lies in pages that were written before."""
+    """Return whether a new array has recycled pages, which were written before."""
     owner: Any = array
     while isinstance(owner, np.ndarray):
         owner = owner.base
@@ -93,7 +93,7 @@ def is_recycled(array: _A) -> bool:
 
 
 def _mapped(size: int) -> mmap.mmap | None:
-    """New pages, if the system has any."""
+    """Return new pages, or None if the system has none."""
     try:
         pages = mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
     except OSError:
@@ -103,7 +103,7 @@ def _mapped(size: int) -> mmap.mmap | None:
 
 
 def _taken(size: int) -> mmap.mmap | None:
-    """Pages of just that size out of those that are kept, the last ones first: the system takes the oldest."""
+    """Remove free pages of exactly this size from the pool, newest first: the system reclaims the oldest."""
     for pages in reversed(tuple(_kept)):
         if len(pages) == size:
             try:
@@ -115,7 +115,7 @@ def _taken(size: int) -> mmap.mmap | None:
 
 
 def _keep(pages: mmap.mmap) -> None:
-    """Keep pages, and return to the system the oldest ones that are too much."""
+    """Add pages to the pool, and return the oldest ones beyond its capacity to the system."""
     if not _advise(pages, "MADV_FREE"):
         return
     _kept.append(pages)
@@ -128,7 +128,7 @@ def _keep(pages: mmap.mmap) -> None:
 
 
 def _advise(pages: mmap.mmap, name: str) -> bool:
-    """Tell the system how pages are used; False where it does not know that."""
+    """Advise the system how pages are used; return False if it does not know the advice."""
     try:
         pages.madvise(getattr(mmap, name))
     except (AttributeError, OSError):

@@ -1,14 +1,15 @@
-"""A small thread pool for kernels that release the GIL.
+"""Run blocks of work on several threads: a thread pool with work stealing, for kernels that release the GIL.
 
-The calling thread works too, and looks for signals between blocks: a block should stay well under 100 ms, or `look` as
-often. Each thread has a lane of its own, blocks that follow each other, and only when that is done takes from the far
-end of another's: neighbouring blocks share huge pages, and a fresh one that two threads touch at once is cleared by
-both. Numba's own threading layers are not used, since they die after a fork, abort when two threads call at once, and
-cost 70 µs after idling. Which thread runs a block never shows in the result.
+Each thread owns a deque of consecutive blocks. When it is empty, the thread steals from the tail of another's deque.
+Consecutive blocks share huge pages; if two threads first write one huge page, both clear it. Which thread runs a block
+never changes the result.
 
-Nothing is locked: an interrupt may come between any two steps of the caller, also between taking a lock and the `try`
-that would release it, as in `threading.Thread.start`. What threads tell each other goes through single calls that are
-whole or not at all.
+The calling thread works too and handles signals between blocks. A block should therefore take well under 100 ms, or
+call `check_cancelled` as often. Numba's threading layers are not used: they die after a fork, abort when two threads
+call at once, and take 70 µs to wake after idling.
+
+No lock is used: an interrupt may come between any two steps of the caller, also between acquiring a lock and the `try`
+that would release it, as in `threading.Thread.start`. Threads communicate by single calls that are atomic.
 """
 
 from __future__ import annotations
@@ -24,17 +25,17 @@ from contextlib import suppress
 
 from upsample.engines.thread_count import get_num_threads
 
-__all__ = ["each_block", "look"]
+__all__ = ["check_cancelled", "each_block"]
 
 
 _here = threading.local()
-"""`call`: the one of which this thread makes a block."""
+"""`call`: the call that this thread runs a block of."""
 
 
-def look() -> None:
-    """Raise what has stopped the call that this thread makes a block of: for blocks that are long, between two parts.
+def check_cancelled() -> None:
+    """Raise the error that stopped the call of this thread's block; long blocks call this between two parts.
 
-    The calling thread looks for signals there by itself.
+    In the calling thread, Python also handles signals here.
     """
     call = getattr(_here, "call", None)
     if call is not None and call.error is not None:
@@ -42,20 +43,20 @@ def look() -> None:
 
 
 class _Call:
-    """One call's blocks, in as many lanes as threads may work on it."""
+    """The blocks of one call, in one deque for each thread."""
 
     def __init__(self, function: Callable[[int], object], blocks: int, threads: int) -> None:
         self.function = function
-        self.lanes = [deque(range(blocks * i // threads, blocks * (i + 1) // threads)) for i in range(threads)]
+        self.deques = [deque(range(blocks * i // threads, blocks * (i + 1) // threads)) for i in range(threads)]
         self.joined = itertools.count()
         self.error: BaseException | None = None
         self.closed = False
         self.entered: list[None] = []
         self.left: list[None] = []
-        self.news: queue.SimpleQueue[None] = queue.SimpleQueue()
+        self.done: queue.SimpleQueue[None] = queue.SimpleQueue()
 
-    def work(self) -> None:
-        """Take blocks until none is left, or another thread failed."""
+    def run(self) -> None:
+        """Run blocks until none is left, or another thread failed."""
         outer = getattr(_here, "call", None)
         _here.call = self
         try:
@@ -67,37 +68,37 @@ class _Call:
             _here.call = outer
 
     def _blocks(self) -> Iterator[int]:
-        """Take the blocks of a lane of one's own, then the last ones of the others'."""
+        """Yield the blocks of this thread's own deque, then steal the last ones of the others."""
         place = next(self.joined)
-        own, *others = self.lanes[place:] + self.lanes[:place]
-        for take in (own.popleft, *(lane.pop for lane in others)):
+        own, *others = self.deques[place:] + self.deques[:place]
+        for take in (own.popleft, *(other.pop for other in others)):
             with suppress(IndexError):
                 while True:
                     yield take()
 
-    def help(self) -> None:
-        """Work as a helper, unless the call is over; an error is kept for the caller."""
-        self.entered.append(None)  # before it looks, as the caller closes before it counts: one of them sees the other
+    def run_as_helper(self) -> None:
+        """Run blocks as a helper, unless the call is over; store an error for the caller."""
+        self.entered.append(None)  # before it reads `closed`; the caller closes before it counts, so one sees the other
         try:
             if not self.closed:
-                self.work()
+                self.run()
         except BaseException as error:
             self.error = error
         finally:
             self.left.append(None)
-            self.news.put(None)
+            self.done.put(None)
 
     def close(self) -> None:
-        """Wait for the helpers that have begun; those still busy with other calls are not waited for.
+        """Wait for the helpers that have entered; helpers that are busy elsewhere will find this call closed.
 
-        An interrupt stops the helpers, too, but none leaves them behind at work.
+        An interrupt stops the helpers too, and this method still waits until they have left.
         """
         interrupt = None
         while True:
             try:
                 self.closed = True
                 while len(self.left) < len(self.entered):
-                    self.news.get()  # whoever has not left will send word
+                    self.done.get()  # each helper that leaves sends one item
                 break
             except BaseException as error:
                 self.error = interrupt = error
@@ -106,7 +107,7 @@ class _Call:
 
 
 class _Pool:
-    """Threads that wait for calls; made anew in a forked child, where none has survived."""
+    """Threads that wait for calls; a forked child makes a new pool, because no thread survives the fork."""
 
     def __init__(self) -> None:
         self.calls: queue.SimpleQueue[_Call] = queue.SimpleQueue()
@@ -118,9 +119,9 @@ class _Pool:
 
     def _serve(self, number: int) -> None:
         if self.threads.setdefault(number, threading.get_ident()) != threading.get_ident():
-            return  # two callers made it at once
+            return  # two callers started this thread at once
         while True:
-            self.calls.get().help()
+            self.calls.get().run_as_helper()
 
 
 _pool = _Pool()
@@ -163,7 +164,7 @@ def each_block(function: Callable[[int], object], blocks: int, threads: int | No
         pool.grow(helpers)
         for _ in range(helpers):
             pool.calls.put(call)
-        call.work()
+        call.run()
     except BaseException as error:
         call.error = error
         raise

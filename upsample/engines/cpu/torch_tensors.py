@@ -64,7 +64,7 @@ class _Views:
         return array
 
     def as_tensor(self, result: Any) -> Any:
-        """The tensor of an array: that which was as_array, or a new one over the same memory."""
+        """Return the tensor that an array is a view of, or a new tensor over its memory."""
         if isinstance(result, tuple):
             return tuple(map(self.as_tensor, result))
         if result is None:

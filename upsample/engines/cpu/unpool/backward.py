@@ -94,7 +94,7 @@ def _take_planes(plan: UnpoolPlan, g: Geometry, values: _A, where: _A, made: _A)
         for begin in range(0, g.positions, _SEEN):
             seen = np.empty(min(_SEEN, g.positions - begin), dtype=np.uint8)
             for to in range(end, first * g.cells, -step):
-                threads.look()
+                threads.check_cancelled()
                 cut = slice(max(to - step, first * g.cells), to)
                 if begin == 0:
                     made[cut] = 0

@@ -247,7 +247,7 @@ class _Work:
         scratch = self._scratch(max(g.positions, _BAND) if whole else 2 * _BAND + 1, made)
         bad: Any = False
         for cell in range(plane0 * g.cells, plane1 * g.cells, step * planes):
-            threads.look()
+            threads.check_cancelled()
             cut = slice(cell, min(cell + step * planes, plane1 * g.cells))
             part = (begin, g.positions, cell == plane0 * g.cells, self.plan.duplicates == "sum")
             bad |= make_planes(self._wide_values(cut), targets(self.plan, self.where, cut), planes, part, scratch, made)
@@ -346,7 +346,7 @@ def _check(plan: UnpoolPlan, g: Geometry, where: _A, flat: _A, names: tuple[str,
         planes, seen = plane1 - plane0, np.zeros(max(end - begin, 0) * (plane1 - plane0), dtype=np.uint8)
         step = g.cells if planes > 1 else _BLOCK
         for cell in range(plane0 * g.cells, plane1 * g.cells, step * planes):
-            threads.look()
+            threads.check_cancelled()
             part = flat[cell : min(cell + step * planes, plane1 * g.cells)]
             part = part if part.dtype == np.int64 else frozen(part.astype(np.int64))
             at = first_twice(part, planes, begin, seen)

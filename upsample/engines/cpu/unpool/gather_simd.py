@@ -56,7 +56,7 @@ class _Writer:
     def __init__(self, builder: Any, width: int, code: int, masked: bool) -> None:
         self.builder, self.masked, self.width = builder, masked, width
         many = len(_OFFSETS)
-        self.asked = [[d for at, d in enumerate(_OFFSETS) if code >> (at + many * odd) & 1] for odd in (0, 1)]
+        self.offsets = [[d for at, d in enumerate(_OFFSETS) if code >> (at + many * odd) & 1] for odd in (0, 1)]
         kind = ir.IntType(width)
         self.vector, self.pair = ir.VectorType(kind, _LANES), ir.VectorType(kind, 2 * _LANES)
         number: Any = ir.FloatType() if width == 32 else ir.DoubleType()
@@ -137,19 +137,19 @@ class _Writer:
         twice = builder.mul(turn, _COUNT(2))
         goals = [self.ramp(builder.add(builder.add(position, twice), _COUNT(odd)), 2, _LANES) for odd in (0, 1)]
         real = [self.inside(builder.add(twice, _COUNT(odd)), length, _LANES, 2) for odd in (0, 1)]
-        totals = [cgutils.alloca_once(builder, self.vector) for _ in self.gather_table]
+        totals = [cgutils.alloca_once(builder, self.vector) for _ in self.offsets]
         for total in totals:
             builder.store(ir.Constant(self.vector, None), total)
         with cgutils.for_range(builder, builder.load(builder.gep(table, [entry]))) as loop:
             there = builder.load(builder.gep(table, [builder.add(builder.add(entry, loop.index), _COUNT(1))]))
             cell = builder.add(builder.add(plane, there), turn)
-            for offset in sorted({d for some in self.asked for d in some}):
+            for offset in sorted({d for some in self.offsets for d in some}):
                 place = builder.add(cell, _COUNT(offset))
                 flags = self.inside(builder.add(turn, _COUNT(offset)), cells, _LANES, 1)
                 index = self.load(where, place, _PLACES, flags, -1)
                 value = self.load(values, place, self.vector, flags, 0)
                 found = None
-                for goal, total, inside, some in zip(goals, totals, real, self.gather_table, strict=True):
+                for goal, total, inside, some in zip(goals, totals, real, self.offsets, strict=True):
                     if offset in some:
                         hit = builder.icmp_signed("==", index, goal)
                         hit = hit if inside is None else builder.and_(hit, inside)
