@@ -6,10 +6,12 @@ import argparse
 import os
 import sys
 from collections.abc import Sequence
+from typing import Any
 
 import upsample
 from upsample.command_line import pyramid
 from upsample.engines.dispatch import ENGINES
+from upsample.plans.filters import FILTERS
 from upsample.precompile import DTYPES, OPS
 
 __all__ = ["main"]
@@ -18,7 +20,6 @@ _EXTRA = {
     "rich": ("rich", "demo"),
     "PIL": ("Pillow", "demo"),
     "matplotlib": ("matplotlib", "demo"),
-    "skimage": ("scikit-image", "demo"),
     "dask": ("Dask", "zarr"),
     "zarr": ("Zarr", "zarr"),
 }
@@ -60,6 +61,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _compare(given)
     if given.command == "pyramid":
         return _pyramid(given)
+    if given.command == "resize":
+        return _resize(given)
     if given.command == "warmup":
         from upsample.command_line.warmup import warmup
 
@@ -79,7 +82,7 @@ def _parser() -> argparse.ArgumentParser:
     about = "run every operation on a photograph, compare it with the float64 reference, and draw a gallery"
     demo = commands.add_parser("demo", help=about, description=about[0].upper() + about[1:] + ".")
     demo.add_argument(
-        "image", nargs="?", metavar="IMAGE", help="an image file (default: a photograph of scikit-image's)"
+        "image", nargs="?", metavar="IMAGE", help="an image file (default: a photograph that comes with it)"
     )
     demo.add_argument("--output", default="gallery.png", metavar="PNG", help="where the gallery goes (%(default)s)")
     engines = [engine.name for engine in ENGINES]
@@ -89,10 +92,11 @@ def _parser() -> argparse.ArgumentParser:
     compare.add_argument("a", metavar="A", help="a library and its method, such as pillow:bicubic or torch:area")
     compare.add_argument("b", metavar="B", help="another; any unknown name prints all that there are")
     compare.add_argument(
-        "image", nargs="?", metavar="IMAGE", help="an image file (default: a photograph of scikit-image's)"
+        "image", nargs="?", metavar="IMAGE", help="an image file (default: a photograph that comes with it)"
     )
     compare.add_argument("--size", type=_size, default=(224, 224), metavar="WxH", help="of the result (224x224)")
     compare.add_argument("--output", metavar="PNG", help="draw both results and their difference there")
+    _add_resize(commands)
     about = "measure this machine, CPU or GPU, beside the libraries that are installed"
     bench = commands.add_parser("bench", help=about, description=about[0].upper() + about[1:] + ".")
     bench.add_argument("-k", metavar="WORDS", help='only the cases with all these words, such as "resize uint8"')
@@ -117,6 +121,26 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
+def _add_resize(commands: Any) -> None:
+    """Add the command ``resize``."""
+    about = "resize a picture file: PNG, JPEG, TIFF and what else Pillow knows"
+    resize = commands.add_parser("resize", help=about, description=about[0].upper() + about[1:] + ".")
+    resize.add_argument("input", metavar="IN", help="the picture")
+    resize.add_argument("output", metavar="OUT", help="where the result goes; the suffix says the format")
+    size = resize.add_mutually_exclusive_group(required=True)
+    size.add_argument(
+        "--size", type=_target, metavar="WxH", help="width and height; 800x and x600 keep the proportions"
+    )
+    size.add_argument("--scale", type=_factor, metavar="FACTOR", help="instead of a size")
+    resize.add_argument("--mode", choices=list(FILTERS), default="cubic", help="the method (%(default)s)")
+    resize.add_argument(
+        "--antialias",
+        action=argparse.BooleanOptionalAction,
+        default=True,
+        help="widen the filter of linear, cubic and lanczos where the picture shrinks (default: yes)",
+    )
+
+
 def _count(text: str) -> int:
     """A number of threads."""
     if not text.isdecimal() or int(text) < 1:
@@ -130,6 +154,34 @@ def _size(text: str) -> tuple[int, int]:
     if not (width.isdecimal() and height.isdecimal() and int(width) and int(height)):
         raise argparse.ArgumentTypeError(f"{text!r} is no size: pass width and height, such as 224x224")
     return int(width), int(height)
+
+
+def _target(text: str) -> tuple[int | None, int | None]:
+    """A width and a height, one of which may be left to the proportions."""
+    width, cross, height = text.partition("x")
+    if not cross or not all(side == "" or (side.isdecimal() and int(side)) for side in (width, height)) or text == "x":
+        raise argparse.ArgumentTypeError(f"{text!r} is no size: pass width and height, such as 800x600, 800x or x600")
+    return int(width) if width else None, int(height) if height else None
+
+
+def _factor(text: str) -> float:
+    """A positive number."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0.0
+    if not 0.0 < value < 1e6:
+        raise argparse.ArgumentTypeError(f"{text!r} is no factor: pass a positive number, such as 0.5")
+    return value
+
+
+def _resize(given: argparse.Namespace) -> int:
+    try:
+        from upsample.command_line.resize import Wish, resize
+    except ModuleNotFoundError as error:
+        return _missing("resize", error, "image")
+    width, height = given.size or (None, None)
+    return resize(given.input, given.output, Wish(width, height, given.scale, given.mode, given.antialias))
 
 
 def _bench(given: argparse.Namespace) -> int:
@@ -155,6 +207,8 @@ def _pyramid(given: argparse.Namespace) -> int:
 
 
 def _demo(given: argparse.Namespace) -> int:
+    if sys.stderr.isatty():
+        print("upsample demo: loading …", end="\r", file=sys.stderr, flush=True)
     try:
         from upsample.command_line.demo import demo
 
@@ -163,13 +217,13 @@ def _demo(given: argparse.Namespace) -> int:
         return _missing("demo", error)
 
 
-def _missing(command: str, error: ModuleNotFoundError) -> int:
+def _missing(command: str, error: ModuleNotFoundError, extra: str = "") -> int:
     """Say which package a command lacks; another module that is missing is an error of ours."""
     name = (error.name or "").partition(".")[0]
     if name not in _EXTRA:
         raise error
-    package, extra = _EXTRA[name]
-    print(f'upsample {command} needs {package}: pip install "upsample[{extra}]"', file=sys.stderr)
+    package, its_extra = _EXTRA[name]
+    print(f'upsample {command} needs {package}: pip install "upsample[{extra or its_extra}]"', file=sys.stderr)
     return 2
 
 

@@ -18,6 +18,7 @@ from backends import needs_numba, unusable
 
 import upsample
 from upsample.__main__ import main
+from upsample.command_line import progress
 from upsample.command_line.bench import calm, cases, command, measure, rivals, show
 from upsample.command_line.bench.devices import Cpu, Cuda
 
@@ -103,7 +104,7 @@ def test_a_bar_on_a_terminal(with_rich: bool, monkeypatch: pytest.MonkeyPatch) -
     if with_rich:
         pytest.importorskip("rich")
     else:
-        monkeypatch.setattr(show, "find_spec", lambda name: None)
+        monkeypatch.setattr(progress, "find_spec", lambda name: None)
     monkeypatch.setenv("TERM", "xterm")
     monkeypatch.setattr(sys, "stderr", Terminal())
     with show.bar(2) as begin:

@@ -94,6 +94,6 @@ def test_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_command_has_a_photograph(capsys: pytest.CaptureFixture[str]) -> None:
-    library("skimage")
+    library("PIL")
     assert main(["compare", "pillow:box", "opencv:area", "--size", "16x16"]) == 0
     assert "16 × 16" in capsys.readouterr().out

@@ -19,7 +19,7 @@ from upsample import chainer, functional, reference
 from upsample.__main__ import main
 
 Complains = Callable[..., None]
-DEMO = ("rich", "PIL", "matplotlib", "skimage")
+DEMO = ("rich", "PIL", "matplotlib")
 PNG = b"\x89PNG\r\n\x1a\n"
 
 
@@ -254,3 +254,23 @@ def test_a_missing_extra_is_named(
     monkeypatch.setitem(sys.modules, missing, None)
     assert main(["demo", "--output", str(tmp_path / "gallery.png")]) == 2
     complains('pip install "upsample[demo]"')
+
+
+def test_a_terminal_is_told_of_every_step(photo: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """From before anything is computed: the first kernels compile for seconds."""
+    from upsample.command_line import demo, progress
+
+    class Terminal(io.StringIO):
+        def isatty(self) -> bool:
+            return True
+
+    said: list[str] = []
+    monkeypatch.setattr(progress._Bar, "begin", lambda self, name: said.append(name))
+    monkeypatch.setattr(sys, "stderr", Terminal())
+    monkeypatch.setattr(demo, "cases", lambda image: [])
+    assert main(["demo", str(photo), "--output", str(tmp_path / "out.png"), "--engine", "portable"]) == 0
+    first, second, third = said
+    assert first == "asking the engines"
+    assert "kernels compile" in second
+    assert third == "preparing the cases"
+    assert sys.stderr.getvalue().startswith("upsample demo: loading")

@@ -304,7 +304,7 @@ Variable.__module__ = "chainer.variable"
         ("name the axes that are meant, such as axes=(1, 2)", lambda: U.resize(X4, (8, 8))),
         ("pass ints, or a factor as scale=", lambda: U.resize(X3, 0.5)),
         ("pass ints, or a factor as scale_factor=", lambda: U.interpolate(X4, (2.0, 4))),
-        ("pass an int or a tuple of 2", lambda: U.interpolate(X4, np.asarray([8, 8]))),
+        ("pass an int or a tuple of 2", lambda: U.interpolate(X4, np.asarray([[8, 8]]))),
         ("pass one for all, or 1; upsample.resize takes other layouts", lambda: U.interpolate(X3, (8, 8))),
         (
             "pass 4: [N, C, *spatial], or mode='linear'; upsample.resize takes other layouts",

@@ -66,7 +66,8 @@ def sdist(dist: Path) -> dict[str, bytes]:
 def sources() -> dict[str, Path]:
     """Return what must be packaged: its name in the wheel, and where it is here."""
     found = {p.relative_to(ROOT).as_posix(): p for p in (ROOT / "upsample").rglob("*.py")}
-    found["upsample/py.typed"] = ROOT / "upsample" / "py.typed"
+    for name in ("py.typed", "command_line/astronaut.jpg"):
+        found[f"upsample/{name}"] = ROOT / "upsample" / name
     kernels = [p for p in (ROOT / "kernels").iterdir() if p.suffix in (".py", ".cu", ".cuh")]
     return found | {f"upsample/kernels/{p.name}": p for p in kernels}
 

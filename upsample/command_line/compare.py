@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from upsample.command_line.inputs import photograph
 from upsample.comparison import compare, ways
 
 __all__ = ["run"]
@@ -22,7 +23,7 @@ def run(a: str, b: str, image: str | None, size: tuple[int, int], output: str | 
     a, b : str
         Names of `upsample.comparison.ways`.
     image : str or None
-        An image file; None for scikit-image's photograph.
+        An image file; None for the photograph that comes with it.
     size : tuple of int
         Width and height of the results.
     output : str or None
@@ -58,9 +59,7 @@ def run(a: str, b: str, image: str | None, size: tuple[int, int], output: str | 
 
 def _read(path: str | None) -> NDArray[Any]:
     if path is None:
-        from skimage import data
-
-        return np.asarray(data.astronaut())
+        return photograph()
     from PIL import Image
 
     with Image.open(path) as image:

@@ -18,8 +18,8 @@ from rich.table import Table
 
 import upsample
 from upsample import chainer, reference
-from upsample.command_line import gallery
-from upsample.command_line.bench.show import bar
+from upsample.command_line.inputs import bilinear_weight
+from upsample.command_line.progress import shown
 from upsample.engines.dispatch import ENGINES
 
 __all__ = ["Case", "Row", "cases", "coordinates", "demo", "exact", "levels", "measure", "sums", "table"]
@@ -58,6 +58,9 @@ class Case:
     reference: Callable[..., Any]
     theirs: Options
     allowed: Callable[[Pixels, Pixels], float]
+
+    def __str__(self) -> str:
+        return f"{self.name} {self.label}"
 
     @property
     def name(self) -> str:
@@ -99,7 +102,7 @@ def cases(image: Pixels) -> list[Case]:
     Parameters
     ----------
     image : array
-        ``[H, W, 3]``, uint8, as `gallery.load` returns it.
+        ``[H, W, 3]``, uint8, as `upsample.command_line.gallery.load` returns it.
 
     Returns
     -------
@@ -192,7 +195,7 @@ def _spread(x: Pixels, signals: Pixels, volume: Pixels) -> Iterator[Case]:
     functions = (upsample.conv_transpose1d, upsample.conv_transpose2d, upsample.conv_transpose3d)
     options: Options
     for a in (x, x.astype(np.float16), signals, volume):
-        weight = gallery.bilinear_weight(a.shape[1], a.ndim - 2).astype(a.dtype)
+        weight = bilinear_weight(a.shape[1], a.ndim - 2).astype(a.dtype)
         function, options = functions[a.ndim - 3], {"stride": 2, "padding": 1, "groups": a.shape[1]}
         label = "linear k4 s2 p1, groups"
         yield Case(function, label, (a, weight), options, reference.conv_transpose, options, sums)
@@ -221,7 +224,7 @@ def _chainer(x: Pixels) -> Iterator[Case]:
         allowed = exact if k == 2 else sums  # where windows overlap, Chainer adds
         yield Case(chainer.upsampling_2d, label, pooled, options, reference.chainer_upsampling, options, allowed)
         yield Case(chainer.unpooling_2d, label, pooled[:1], options, reference.chainer_unpooling, options, allowed)
-    arrays, options = (x, gallery.bilinear_weight(3, 2)), {"stride": 2, "pad": 1, "groups": 3}
+    arrays, options = (x, bilinear_weight(3, 2)), {"stride": 2, "pad": 1, "groups": 3}
     back = chainer.deconvolution_2d, "linear k4 s2 p1, groups", arrays, options
     yield Case(*back, reference.chainer_deconvolution, options, sums)
     size = tuple(int(n * 1.37) for n in x.shape[2:])
@@ -352,7 +355,7 @@ def demo(path: str | None, output: str, engine: str | None) -> int:
     Parameters
     ----------
     path : str, optional
-        The image; None is scikit-image's photograph.
+        The image; None is the photograph that comes with it.
     output : str
         Where the gallery's PNG goes.
     engine : str, optional
@@ -363,18 +366,25 @@ def demo(path: str | None, output: str, engine: str | None) -> int:
     int
         0; 1 if a result deviates by more than its tolerance; 2 if an argument is at fault.
     """
-    why = {e.name: e.unusable() for e in ENGINES}
-    try:
-        if engine is not None and why[engine] is not None:
-            raise gallery.ImageError(f"the {engine} engine cannot run here: {why[engine]}")
-        image, detail = gallery.load(path)
-        gallery.draw(image, detail, output)  # first, so that a path that cannot be written is known at once
-    except (gallery.ImageError, OSError) as error:
-        print(f"upsample demo: {error}", file=sys.stderr)
-        return 2
-    on_gpu = engine in (None, "cuda") and why["cuda"] is None
-    todo = cases(image)
-    rows = _run(todo, engine, import_module("cupy") if on_gpu else None)
+    with shown(None) as steps:
+        steps.begin("asking the engines")
+        why = {e.name: e.unusable() for e in ENGINES}
+        on_gpu = engine in (None, "cuda") and why["cuda"] is None
+        steps.begin("drawing the gallery: kernels compile when they are first used")
+        from upsample.command_line import gallery  # which loads Matplotlib
+
+        try:
+            if engine is not None and why[engine] is not None:
+                raise gallery.ImageError(f"the {engine} engine cannot run here: {why[engine]}")
+            image, detail = gallery.load(path)
+            gallery.draw(image, detail, output)  # first, so that a path that cannot be written is known at once
+        except (gallery.ImageError, OSError) as error:
+            print(f"upsample demo: {error}", file=sys.stderr)
+            return 2
+        steps.begin("preparing the cases")
+        todo = cases(image)
+        cupy = import_module("cupy") if on_gpu else None
+        rows = [row for case in steps.each(todo) if (row := measure(case, engine, cupy)) is not None]
     console = Console(highlight=False)
     wide = table(rows, 1)
     needed = console.measure(wide, options=console.options.update(width=1000)).maximum
@@ -388,13 +398,3 @@ def demo(path: str | None, output: str, engine: str | None) -> int:
         hint = f"Without the compiled engine, which is several times faster: {why['cpu']}."
         console.print(hint, markup=False, soft_wrap=True)
     return 1 if off else 0
-
-
-def _run(todo: list[Case], engine: str | None, cupy: ModuleType | None) -> list[Row]:
-    """Measure all cases, with a bar on a terminal's stderr."""
-    rows = []
-    with bar(len(todo)) as begin:
-        for case in todo:
-            begin(f"{case.name} {case.label}")
-            rows.append(measure(case, engine, cupy))
-    return [row for row in rows if row is not None]

@@ -14,8 +14,9 @@ from PIL import Image, ImageOps
 
 import upsample
 from upsample import chainer
+from upsample.command_line.inputs import bilinear_weight, photograph
 
-__all__ = ["ImageError", "bilinear_weight", "draw", "load"]
+__all__ = ["ImageError", "draw", "load"]
 
 Pixels = NDArray[Any]
 
@@ -45,7 +46,7 @@ def load(path: str | Path | None) -> tuple[Pixels, tuple[int, int]]:
     Parameters
     ----------
     path : str or Path, optional
-        Any image file that Pillow opens; None is scikit-image's photograph of Eileen Collins.
+        Any image file that Pillow opens; None is the photograph of Eileen Collins.
 
     Returns
     -------
@@ -60,9 +61,7 @@ def load(path: str | Path | None) -> tuple[Pixels, tuple[int, int]]:
         No such file, no image, or one of fewer than 32 by 32 pixels.
     """
     if path is None:
-        from skimage import data
-
-        return np.asarray(data.astronaut()), (92, 191)
+        return photograph(), (92, 191)
     try:
         with Image.open(path) as opened:
             pixels = _rgb(ImageOps.exif_transpose(opened))
@@ -100,28 +99,6 @@ def _busiest(image: Pixels) -> tuple[int, int]:
     total = table[side:, side:] - table[:-side, side:] - table[side:, :-side] + table[:-side, :-side]
     top, left = np.unravel_index(int(total.argmax()), total.shape)
     return int(top), int(left)
-
-
-def bilinear_weight(channels: int, spatial: int) -> Pixels:
-    """Return the weight with which a transposed convolution of stride 2 and padding 1 interpolates linearly.
-
-    Parameters
-    ----------
-    channels : int
-        The channels, which are also the groups.
-    spatial : int
-        Number of spatial axes.
-
-    Returns
-    -------
-    array
-        ``[channels, 1, 4, ...]``, float32: outer products of 1/4, 3/4, 3/4, 1/4.
-    """
-    side = np.asarray([0.25, 0.75, 0.75, 0.25], dtype=np.float32)
-    window = np.ones((), dtype=np.float32)
-    for _ in range(spatial):
-        window = window[..., None] * side
-    return np.ascontiguousarray(np.broadcast_to(window, (channels, 1, *window.shape)))
 
 
 def draw(image: Pixels, detail: tuple[int, int], path: str | Path) -> None:

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from importlib import import_module
-from importlib.util import find_spec
 from itertools import groupby
 from pathlib import Path
 from typing import Any
 
 from upsample.command_line.bench.measure import Row, Timing
 from upsample.command_line.bench.rivals import LIBRARIES
+from upsample.command_line.progress import shown
 
 __all__ = ["bar", "chart", "document", "figure", "summary", "table", "time"]
 
@@ -168,19 +167,9 @@ def _label(row: Row, size: str) -> str:
 
 @contextmanager
 def bar(total: int) -> Iterator[Callable[[str], None]]:
-    """Show on a terminal's stderr how far it is: rich's bar, or without rich a line.
+    """Show on a terminal's stderr how far it is.
 
     The function to call takes the name of the case that begins.
     """
-    if not sys.stderr.isatty():
-        yield lambda name: None
-    elif find_spec("rich") is None:
-        done = iter(range(total))
-        yield lambda name: print(f"\r\x1b[K{next(done)}/{total} {name}", end="", file=sys.stderr, flush=True)
-        print("\r\x1b[K", end="", file=sys.stderr, flush=True)
-    else:
-        rich, console = import_module("rich.progress"), import_module("rich.console").Console(stderr=True)
-        columns = (rich.BarColumn(), rich.MofNCompleteColumn(), rich.TextColumn("{task.description}"))
-        with rich.Progress(*columns, console=console, transient=True) as progress:
-            task, begun = progress.add_task("", total=total), iter(range(total))
-            yield lambda name: progress.update(task, completed=next(begun), description=name)
+    with shown(total) as steps:
+        yield steps.begin
