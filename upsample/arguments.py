@@ -57,7 +57,7 @@ def _integer(op: str, argument: str, value: object, least: int | None, remedy: s
     except TypeError:
         result = None
     if result is None or isinstance(value, bool):
-        raise bad_type(op, argument, value, "an integer is wanted", remedy)
+        raise bad_type(op, argument, value, "it must be an integer", remedy)
     if least is not None and result < least:
         raise bad_value(op, argument, value, f"it must be at least {least}", f"pass {least} or more")
     if abs(result) > _LONGEST:
@@ -112,7 +112,7 @@ def number(op: str, argument: str, value: object) -> float:
     except (TypeError, ValueError):
         result = None
     if result is None:
-        raise bad_type(op, argument, value, "a number is wanted", "pass a float")
+        raise bad_type(op, argument, value, "it must be a number", "pass a float")
     if not math.isfinite(result):
         raise bad_value(op, argument, value, "it must be finite", "pass a finite number")
     return result
@@ -152,7 +152,7 @@ def flag(op: str, argument: str, value: object) -> bool:
         return value
     if type(value).__name__ == "bool":  # numpy.bool
         return bool(value)
-    raise bad_type(op, argument, value, "a bool is wanted", "pass True or False")
+    raise bad_type(op, argument, value, "it must be a bool", "pass True or False")
 
 
 def check_rank(op: str, argument: str, x: Array, ranks: Collection[int], layout: str) -> None:

@@ -144,7 +144,7 @@ def _namespace_of(op: str, name: str, x: object) -> ModuleType:
             op,
             name,
             Raw(f"<{type(x).__name__}>"),
-            "an array is wanted (NumPy, CuPy, torch, JAX, Dask or any of the Array API standard)",
+            "it must be an array (NumPy, CuPy, torch, JAX, Dask or any of the Array API standard)",
             "pass the array that it holds, or numpy.asarray(...) of it",
         ) from None
     return cast(ModuleType, xp)
@@ -369,7 +369,7 @@ def check_out(op: str, out: object, shape: tuple[int, ...], dtype: Any, inputs: 
     xp = namespace(op, {**inputs, "out": out})
     name = library(xp)
     if name in ("jax", "dask"):
-        raise bad_type(op, "out", Raw(f"<array of {name}>"), "such arrays are immutable", "leave out= away")
+        raise bad_type(op, "out", Raw(f"<array of {name}>"), "such arrays are immutable", "omit out=")
     array = cast(Array, out)
     if array.dtype != dtype:
         raise bad_type(
@@ -387,7 +387,7 @@ def check_out(op: str, out: object, shape: tuple[int, ...], dtype: Any, inputs: 
         raise bad_value(op, "out", Raw("<read-only array>"), "it must be writeable", "pass a writeable array")
     if requires_grad(out) or any(requires_grad(x) for x in inputs.values()):
         raise bad_value(
-            op, "out", Raw("<array>"), "torch's autograd cannot follow out=", "leave out= away or detach the inputs"
+            op, "out", Raw("<array>"), "torch's autograd cannot follow out=", "omit out= or detach the inputs"
         )
     if overlaps_itself(array):
         raise bad_value(

@@ -104,7 +104,7 @@ def _bind(op: str, function: Any, args: tuple[Any, ...], kwargs: dict[str, Any])
         raise bad_type(op, "function", function, "it cannot be called", "pass a function or a layer of upsample")
     bound = _signature(getattr(function, "forward", function)).bind(*args, **kwargs)
     if bound.arguments.get("out") is not None:
-        raise bad_value(op, "out", Raw("<array>"), "a gradient cannot follow out=", "leave out= away")
+        raise bad_value(op, "out", Raw("<array>"), "a gradient cannot follow out=", "omit out=")
     return bound
 
 
@@ -147,7 +147,7 @@ def _wanted(op: str, wrt: object, names: Mapping[str, object]) -> set[str]:
     given: list[object] = [wrt] if isinstance(wrt, str) or not isinstance(wrt, Iterable) else list(wrt)
     for name in given:
         if not isinstance(name, str):
-            raise bad_type(op, "wrt", wrt, "names of arguments are wanted", "pass a name or a tuple of names")
+            raise bad_type(op, "wrt", wrt, "it must be names of arguments", "pass a name or a tuple of names")
         if name not in names:
             remedy = f"pass some of {', '.join(names)}" if names else "pass arrays"
             raise bad_value(op, "wrt", name, "no array argument has that name", remedy)

@@ -243,10 +243,10 @@ def _modes(op: str, mode: object, count: int) -> tuple[str, ...]:
         raise bad_value(op, "mode", mode, f"there are {count} axes", f"pass one mode, or {count}")
     for name in given:
         if not isinstance(name, str):
-            raise bad_type(op, "mode", mode, "a mode's name is wanted", f"pass one of {known}")
+            raise bad_type(op, "mode", mode, "it must be the name of a mode", f"pass one of {known}")
         if name not in FILTERS:
             remedy = f"pass {_ONE_AXIS[name]!r}" if name in _ONE_AXIS else f"pass one of {known}"
-            raise bad_value(op, "mode", name, "there is no such mode of an axis", remedy)
+            raise bad_value(op, "mode", name, "this mode of an axis is unknown", remedy)
     return given  # type: ignore[return-value]
 
 
@@ -307,10 +307,10 @@ def _check_options(op: str, mode: str, antialias: bool, corners: bool) -> None:
     weighted = isinstance(method, Weighted)
     if antialias and not weighted:
         having = ", ".join(name for name, m in FILTERS.items() if isinstance(m, Weighted))
-        raise bad_value(op, "antialias", True, f"mode {mode!r} has none", f"leave it away, or use {having}")
+        raise bad_value(op, "antialias", True, f"mode {mode!r} does not support it", f"omit it, or use {having}")
     if corners and not (isinstance(method, Weighted) and method.knows_corners):
         having = ", ".join(name for name, m in FILTERS.items() if isinstance(m, Weighted) and m.knows_corners)
-        raise bad_value(op, "align_corners", True, f"mode {mode!r} has none", f"leave it away, or use {having}")
+        raise bad_value(op, "align_corners", True, f"mode {mode!r} does not support it", f"omit it, or use {having}")
 
 
 opaque(resize)

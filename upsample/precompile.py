@@ -107,7 +107,7 @@ def _names(argument: str, value: str | Iterable[str] | None, known: Iterable[str
         if not isinstance(name, str):
             raise bad_type("warmup", argument, name, "names are text", f"pass names of {word}s")
         if name not in known:
-            raise bad_value("warmup", argument, name, f"there is no such {word}", f"pass some of {', '.join(known)}")
+            raise bad_value("warmup", argument, name, f"this {word} is unknown", f"pass some of {', '.join(known)}")
     return names
 
 

@@ -174,7 +174,7 @@ def test_the_chart_leaves_out_cases_without_a_rival(tmp_path: Path, monkeypatch:
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["--plot", "chart.txt"], "a name in .png, .svg or .pdf is wanted"),
+        (["--plot", "chart.txt"], "the name must end in .png, .svg or .pdf"),
         (["--json", "absent/figures.json"], "No such file or directory"),
         (["--engine", "cuda", "--device", "cpu"], "cuda"),
         (["--engine", "cpu", "--device", "cuda"], "GPU"),

@@ -224,7 +224,7 @@ def test_where_the_gallery_cannot_go(photo: Path, tmp_path: Path, complains: Com
     assert main(["demo", str(photo), "--output", str(tmp_path / "absent" / "gallery.png")]) == 2
     complains("No such file or directory", "absent")
     assert main(["demo", str(photo), "--output", str(tmp_path / "gallery.jpg")]) == 2
-    complains("gallery.jpg: a name in .png is wanted")
+    complains("gallery.jpg: the name must end in .png")
     before = photo.read_bytes()
     assert main(["demo", str(photo), "--output", str(photo)]) == 2
     complains("would overwrite the image")

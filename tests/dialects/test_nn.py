@@ -560,7 +560,7 @@ def test_state_errors_name_everything_and_change_nothing():
             ValueError,
             ["weight has shape", "bias has shape (2,)"],
         ),
-        ({"weight": np.ones((2, 3, 2, 2)), "bias": [1, 2, 3]}, TypeError, ["bias=<list>", "an array is wanted"]),
+        ({"weight": np.ones((2, 3, 2, 2)), "bias": [1, 2, 3]}, TypeError, ["bias=<list>", "it must be an array"]),
         ({"weight": np.ones((2, 3, 2, 2)), "bias": np.ones(3) * 1j}, TypeError, ["bias=<dtype complex128>"]),
         ({"weight": np.ones((2, 3, 2, 2)), "bias": np.asarray(["a"] * 3)}, TypeError, ["bias=<dtype str"]),
         ([("weight", 1)], TypeError, ["state_dict=<list>", "mapping"]),

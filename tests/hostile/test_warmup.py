@@ -47,7 +47,7 @@ def test_names_at_fault(capsys: pytest.CaptureFixture[str]) -> None:
     needs_numba()
     for arguments, word in ((["pool"], "op"), (["max_pool", "--dtype", "float31"], "dtype")):
         assert main(["warmup", *arguments]) == 2
-        assert f"but there is no such {word}; pass some of" in capsys.readouterr().err
+        assert f"but this {word} is unknown; pass some of" in capsys.readouterr().err
     with pytest.raises(TypeError, match=r"^warmup: ops=3, but names are text"):
         upsample.warmup([3])  # type: ignore[list-item]
     with pytest.raises(ValueError, match=r"^warmup: dtypes='real'"):

@@ -116,7 +116,7 @@ ROWS: list[tuple[str, type[Exception], str, str, Callable[[], Any]]] = [
         "indices[0, 0, 0, 1]",
         lambda: U.max_unpool2d(X4, I4, 2, duplicates="error"),
     ),
-    ("no such rule", ValueError, "max_unpool2d", "duplicates", lambda: U.max_unpool2d(X4, I4, 2, duplicates="first")),
+    ("rule is unknown", ValueError, "max_unpool2d", "duplicates", lambda: U.max_unpool2d(X4, I4, 2, duplicates="first")),
     ("weight channels", ValueError, "conv_transpose2d", "weight", lambda: U.conv_transpose2d(X4, W4[:1])),
     ("weight rank", ValueError, "conv_transpose2d", "weight", lambda: U.conv_transpose2d(X4, W4[0])),
     ("weight dtype", TypeError, "conv_transpose2d", "weight", lambda: U.conv_transpose2d(X4, W4.astype(float))),
@@ -201,7 +201,7 @@ def test_without_the_check_a_stray_index_is_dropped() -> None:
 
 
 def test_whether_results_are_deterministic_is_a_bool() -> None:
-    with pytest.raises(TypeError, match="max_unpool1d: deterministic='no', but a bool is wanted; pass True or False"):
+    with pytest.raises(TypeError, match="max_unpool1d: deterministic='no', but it must be a bool; pass True or False"):
         upsample.max_unpool1d(np.ones((1, 2)), np.asarray([[0, 3]]), 2, deterministic="no")
     with pytest.raises(TypeError, match="unexpected keyword argument 'deterministic'"):
         upsample.chainer.upsampling_2d(np.ones((1, 1, 2, 2)), np.zeros((1, 1, 2, 2), int), 2, deterministic=True)

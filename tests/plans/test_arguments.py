@@ -118,7 +118,7 @@ def test_integer(value: object, wanted: int) -> None:
 def test_integer_refuses(value: object) -> None:
     text = message(TypeError, lambda: integer("op", "argument", value))
     assert text.startswith("op: argument=")
-    assert text.endswith(", but an integer is wanted; pass an int")
+    assert text.endswith(", but it must be an integer; pass an int")
 
 
 @pytest.mark.parametrize("value", [2**48 + 1, -(2**48) - 1, 2**63, 2**200, np.uint64(2**63)])
@@ -193,7 +193,7 @@ def test_one_of_a_sequence_is_not_always_for_all() -> None:
 def test_integers_refuses(value: object, named: str) -> None:
     text = message(TypeError, lambda: integers("op", "argument", value, 3))
     remedy = "pass an int" if "[" in named.partition("=")[0] else "pass an int or a tuple of 3"
-    assert text == f"op: {named}, but an integer is wanted; {remedy}"
+    assert text == f"op: {named}, but it must be an integer; {remedy}"
 
 
 def test_integers_name_the_entry_that_is_too_small() -> None:
@@ -258,7 +258,7 @@ def test_number(value: object, wanted: float) -> None:
 def test_number_refuses(value: object) -> None:
     text = message(TypeError, lambda: number("op", "argument", value))
     assert text.startswith("op: argument=")
-    assert text.endswith(", but a number is wanted; pass a float")
+    assert text.endswith(", but it must be a number; pass a float")
 
 
 @pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf, np.float32(np.nan), np.asarray(np.inf), 10**400])
@@ -288,7 +288,7 @@ def test_numbers_name_the_entry() -> None:
         "op: argument[1]=nan, but it must be finite; pass a finite number"
     )
     assert message(TypeError, lambda: numbers("op", "argument", (None, 1.5), 2)) == (
-        "op: argument[0]=None, but a number is wanted; pass a float"
+        "op: argument[0]=None, but it must be a number; pass a float"
     )
 
 
@@ -308,7 +308,7 @@ def test_flag(value: object) -> None:
 def test_flag_refuses(value: object) -> None:
     text = message(TypeError, lambda: flag("op", "argument", value))
     assert text.startswith("op: argument=")
-    assert text.endswith(", but a bool is wanted; pass True or False")
+    assert text.endswith(", but it must be a bool; pass True or False")
 
 
 # ------------------------------------------------------------------------------------------------- of arrays

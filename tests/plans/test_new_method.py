@@ -73,7 +73,7 @@ def test_the_documentation_of_resize_names_every_method() -> None:
 def test_messages_know_it() -> None:
     with pytest.raises(ValueError, match=r"pass one of nearest.*mitchell"):
         upsample.resize(np.ones(3), 5, mode="mitchel")
-    with pytest.raises(ValueError, match=r"leave it away, or use linear, cubic$"):
+    with pytest.raises(ValueError, match=r"omit it, or use linear, cubic$"):
         upsample.resize(np.ones(3), 5, mode="mitchell", align_corners=True)
 
 

@@ -281,8 +281,8 @@ def deconvolution_nd(
 def _refuse(op: str, removed: dict[str, object]) -> None:
     for name, value in removed.items():
         if name == "deterministic":
-            raise bad_value(op, name, value, "it is an argument of Chainer 1", "leave it away: results never vary")
-        raise bad_type(op, name, value, "there is no such argument", "leave it away")
+            raise bad_value(op, name, value, "it is an argument of Chainer 1", "omit it: results never vary")
+        raise bad_type(op, name, value, "this argument is unknown", "omit it")
 
 
 def _spread(

@@ -86,7 +86,7 @@ def resize_images(
     if 0 in x.shape[1:]:
         raise bad_value(op, "x", Raw(f"<shape {tuple(x.shape)}>"), "only the batch may be empty", "pass samples")
     if not isinstance(as_tuple(output_shape), tuple):
-        raise bad_type(op, "output_shape", output_shape, "a sequence is wanted", "pass a tuple (height, width)")
+        raise bad_type(op, "output_shape", output_shape, "it must be a sequence", "pass a tuple (height, width)")
     large = integers(op, "output_shape", output_shape, 2, least=1, one_for_all=False)
     plan = _plan(tuple(x.shape[2:]), large, _method(op, mode), flag(op, "align_corners", align_corners))
     return resize(x, op=op, arguments=("x", "output_shape"), xp=xp, plan=plan, out=out, engine=engine)
@@ -94,9 +94,9 @@ def resize_images(
 
 def _method(op: str, mode: object) -> str:
     if not isinstance(mode, str):
-        raise bad_type(op, "mode", mode, "the name of a mode is wanted", f"pass one of {', '.join(_METHODS)}")
+        raise bad_type(op, "mode", mode, "it must be the name of a mode", f"pass one of {', '.join(_METHODS)}")
     if mode not in _METHODS:
-        raise bad_value(op, "mode", mode, "there is no such mode", f"pass one of {', '.join(_METHODS)}")
+        raise bad_value(op, "mode", mode, "this mode is unknown", f"pass one of {', '.join(_METHODS)}")
     return _METHODS[mode]
 
 

@@ -72,7 +72,7 @@ def outsize_of(op: str, spatial: int, outsize: object, *, may_skip: bool) -> Hol
         return None
     outsize = as_tuple(outsize)
     if not isinstance(outsize, tuple):
-        raise bad_type(op, "outsize", outsize, "a sequence is wanted", f"pass a tuple of {spatial} ints")
+        raise bad_type(op, "outsize", outsize, "it must be a sequence", f"pass a tuple of {spatial} ints")
     if len(outsize) != spatial:
         raise bad_value(op, "outsize", outsize, f"it has {len(outsize)} entries", f"pass {spatial}")
     return tuple(

@@ -121,7 +121,7 @@ def draw(image: Pixels, detail: tuple[int, int], path: str | Path) -> None:
         It cannot be written there.
     """
     if Path(path).suffix.lower() != ".png":
-        raise ImageError(f"--output {path}: a name in .png is wanted")
+        raise ImageError(f"--output {path}: the name must end in .png")
     rows = [_enlarged(image, detail), _shrunk(image), _pooled(image, detail), _spread(image, detail)]
     width = 2 * MARGIN + COLUMNS * PANEL + (COLUMNS - 1) * GAP
     height = TITLE + len(rows) * (HEADING + LABEL + PANEL + GAP) + MARGIN - GAP

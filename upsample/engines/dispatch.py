@@ -191,7 +191,7 @@ def _chosen(op: str, task: str, plan: object, x: Array, engine: str | None) -> E
         chosen = named(op, engine)
         why = chosen.supports(task, plan, x)
         if why is not None:
-            raise bad_value(op, "engine", engine, f"it cannot run: {why}", "leave engine= away for one that can")
+            raise bad_value(op, "engine", engine, f"it cannot run: {why}", "omit engine= to use one that can")
         reasons = {other.name: "another engine was asked for" for other in ENGINES if other is not chosen}
     elif not _explaining.get() and early.is_early(task, plan, x):
         return _EARLY
@@ -206,9 +206,9 @@ def named(op: str, engine: object) -> Engine:
     """Return the engine of a name; TypeError for no text, ValueError for a name that none has."""
     names = ", ".join(repr(e.name) for e in ENGINES)
     if not isinstance(engine, str):
-        raise bad_type(op, "engine", engine, "the name of an engine is wanted", f"pass None or one of {names}")
+        raise bad_type(op, "engine", engine, "it must be the name of an engine", f"pass None or one of {names}")
     if engine not in _BY_NAME:
-        raise bad_value(op, "engine", engine, "there is no such engine", f"pass None or one of {names}")
+        raise bad_value(op, "engine", engine, "this engine is unknown", f"pass None or one of {names}")
     return _BY_NAME[engine]
 
 

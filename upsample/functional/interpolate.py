@@ -295,7 +295,7 @@ def _interpolate(
     sizes = scales = None
     if size is not None:
         if recompute:
-            raise bad_value(op, "recompute_scale_factor", True, "there is no scale_factor", "leave it away")
+            raise bad_value(op, "recompute_scale_factor", True, "there is no scale_factor", "omit it")
         sizes = integers(op, "size", size, len(spatial), least=1, one_for_all=False)
     else:
         scales = numbers(op, "scale_factor", scale_factor, len(spatial))
@@ -308,9 +308,9 @@ def _interpolate(
 def check_mode(op: str, mode: object) -> str:
     """Return the name of a mode that there is."""
     if not isinstance(mode, str):
-        raise bad_type(op, "mode", mode, "a mode's name is wanted", f"pass one of {', '.join(MODES)}")
+        raise bad_type(op, "mode", mode, "it must be the name of a mode", f"pass one of {', '.join(MODES)}")
     if mode not in MODES:
-        raise bad_value(op, "mode", mode, "there is no such mode", f"pass one of {', '.join(MODES)}")
+        raise bad_value(op, "mode", mode, "this mode is unknown", f"pass one of {', '.join(MODES)}")
     return mode
 
 
@@ -328,7 +328,7 @@ def check_corners(op: str, mode: str, rules: _Mode, align_corners: object) -> bo
     value = flag(op, "align_corners", align_corners)
     if not rules.corners and (value or mode != "lanczos"):  # torch lets lanczos have False
         having = ", ".join(name for name, other in MODES.items() if other.corners)
-        raise bad_value(op, "align_corners", value, f"mode {mode!r} has none", f"leave it away, or use {having}")
+        raise bad_value(op, "align_corners", value, f"mode {mode!r} does not support it", f"omit it, or use {having}")
     return value
 
 
@@ -336,7 +336,7 @@ def _antialias(op: str, mode: str, rules: _Mode, antialias: object) -> bool:
     value = flag(op, "antialias", antialias)
     if value and not rules.antialias:
         having = ", ".join(name for name, other in MODES.items() if other.antialias)
-        raise bad_value(op, "antialias", True, f"mode {mode!r} has none", f"leave it away, or use {having}")
+        raise bad_value(op, "antialias", True, f"mode {mode!r} does not support it", f"omit it, or use {having}")
     if mode == "lanczos" and not value:
         raise bad_value(op, "antialias", False, "mode 'lanczos' needs it", "pass antialias=True")
     return value

@@ -310,7 +310,7 @@ def _large(op: str, spatial: int, output_size: object) -> tuple[int, ...] | None
         return None
     output_size = as_tuple(output_size)
     if not isinstance(output_size, tuple):
-        raise bad_type(op, "output_size", output_size, "a sequence is wanted", f"pass a tuple of {spatial} ints")
+        raise bad_type(op, "output_size", output_size, "it must be a sequence", f"pass a tuple of {spatial} ints")
     if len(output_size) not in (spatial, spatial + 2):
         rule = f"it has {len(output_size)} entries"
         raise bad_value(
@@ -323,10 +323,10 @@ def check_duplicates(op: str, duplicates: object, dtype: str) -> str:
     """Return the rule for duplicate indices."""
     if not isinstance(duplicates, str):
         raise bad_type(
-            op, "duplicates", duplicates, "the name of a rule is wanted", f"pass one of {', '.join(_DUPLICATES)}"
+            op, "duplicates", duplicates, "it must be the name of a rule", f"pass one of {', '.join(_DUPLICATES)}"
         )
     if duplicates not in _DUPLICATES:
-        raise bad_value(op, "duplicates", duplicates, "there is no such rule", f"pass one of {', '.join(_DUPLICATES)}")
+        raise bad_value(op, "duplicates", duplicates, "this rule is unknown", f"pass one of {', '.join(_DUPLICATES)}")
     if duplicates == "sum" and dtype == "bool":
         raise bad_type(op, "input", Raw("<dtype bool>"), "bools do not add", "convert it, or pass another duplicates=")
     return duplicates
@@ -344,10 +344,10 @@ def check_looking(op: str, check_indices: object, duplicates: object) -> bool:
 def check_duplicate_grad(op: str, duplicate_grad: object) -> str:
     """Return which duplicates receive gradients."""
     if not isinstance(duplicate_grad, str):
-        rule = "the name of a rule is wanted"
+        rule = "it must be the name of a rule"
         raise bad_type(op, "duplicate_grad", duplicate_grad, rule, f"pass one of {', '.join(_DUPLICATE_GRADS)}")
     if duplicate_grad not in _DUPLICATE_GRADS:
-        rule = "there is no such rule"
+        rule = "this rule is unknown"
         raise bad_value(op, "duplicate_grad", duplicate_grad, rule, f"pass one of {', '.join(_DUPLICATE_GRADS)}")
     return duplicate_grad
 

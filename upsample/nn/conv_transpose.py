@@ -66,7 +66,7 @@ class _ConvTranspose(Layer):
                 raise bad_value(op, argument, channels, rule, "pass a multiple of groups")
         if not isinstance(padding_mode, str) or padding_mode != "zeros":
             bad = bad_value if isinstance(padding_mode, str) else bad_type
-            raise bad(op, "padding_mode", padding_mode, "torch's layer knows 'zeros' alone", "leave it away")
+            raise bad(op, "padding_mode", padding_mode, "torch's layer knows 'zeros' alone", "omit it")
         self.padding_mode = padding_mode
         shape = (self.in_channels, self.out_channels // self.groups, *self.kernel_size)
         check_addressable(op, "kernel_size", kernel_size, shape, 8)  # drawn in float64
@@ -114,7 +114,7 @@ class _ConvTranspose(Layer):
         check_rank(op, "input", x, (n + 1, n + 2), "[N, C, *spatial] or [C, *spatial]")
         output_size = as_tuple(output_size)
         if not isinstance(output_size, tuple):
-            raise bad_type(op, "output_size", output_size, "a sequence is wanted", f"pass a tuple of {n} ints")
+            raise bad_type(op, "output_size", output_size, "it must be a sequence", f"pass a tuple of {n} ints")
         if len(output_size) not in (n, x.ndim):
             rule = f"it has {len(output_size)} entries"
             raise bad_value(op, "output_size", output_size, rule, f"pass {n}, or {x.ndim} with what precedes them")
@@ -348,7 +348,7 @@ def _namespace(op: str, xp: object) -> ModuleType:
     except (AttributeError, TypeError):
         shown = Raw(f"<{getattr(xp, '__name__', type(xp).__name__)}>")
         remedy = "pass numpy, cupy, torch, jax.numpy, or another that has asarray"
-        raise bad_type(op, "xp", shown, "the module of an array library is wanted", remedy) from None
+        raise bad_type(op, "xp", shown, "it must be the module of an array library", remedy) from None
     return arrays.namespace(op, {"xp": array})
 
 

@@ -83,7 +83,7 @@ class Upsample(Layer):
         if size is not None and scale_factor is not None:
             raise bad_value(op, "size", size, "scale_factor is given too", "pass one of them")
         if size is not None and recompute:
-            raise bad_value(op, "recompute_scale_factor", True, "there is no scale_factor", "leave it away")
+            raise bad_value(op, "recompute_scale_factor", True, "there is no scale_factor", "omit it")
         counts = [rank - 2 for rank in MODES[mode].ranks]
         hint = f" for mode {mode!r}"
         self.size = None if size is None else one_or_each(op, "size", size, counts, partial(integer, least=1), hint)

@@ -125,7 +125,7 @@ class Layer(ABC):
         """
         op = f"{type(self).__name__}.load_state_dict"
         if not isinstance(cast(object, state_dict), Mapping):
-            rule = "a mapping of names to arrays is wanted"
+            rule = "it must be a mapping of names to arrays"
             raise bad_type(op, "state_dict", Raw(f"<{type(state_dict).__name__}>"), rule, "pass a dict")
         own = self.state_dict()
         given = {name: state_dict[name] for name in own if name in state_dict}

@@ -122,7 +122,7 @@ def _checked_axes(letters: str, count: int) -> str:
         or any(a not in KINDS for a in letters)
         or sorted(letters, key=order.index) != list(letters)
     ):
-        rule = f"the image has {count} axes, and a letter for each is wanted out of t, c, z, y, x, in this order"
+        rule = f"the image has {count} axes, and a letter for each must be one of t, c, z, y, x, in this order"
         raise bad_value(_OP, "axes", letters, rule, "pass axes=")
     return letters
 
@@ -130,7 +130,7 @@ def _checked_axes(letters: str, count: int) -> str:
 def _checked_choices(method: str, version: str, downsample: str, letters: str) -> list[int]:
     """Return the axes that are halved."""
     if method not in _METHODS:
-        raise bad_value(_OP, "method", method, "there is no such method", f"pass one of {', '.join(_METHODS)}")
+        raise bad_value(_OP, "method", method, "this method is unknown", f"pass one of {', '.join(_METHODS)}")
     if version not in ("0.4", "0.5"):
         raise bad_value(_OP, "version", version, "OME-Zarr is written as 0.4 or 0.5", "pass one of them")
     absent = [letter for letter in downsample if letter not in letters or KINDS.get(letter) != "space"]

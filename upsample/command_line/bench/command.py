@@ -116,7 +116,7 @@ def _check_files(wish: Wish) -> None:
     if wish.plot is not None and find_spec("matplotlib") is None:
         raise Refused('--plot needs matplotlib: pip install "upsample[demo]"')
     if wish.plot is not None and Path(wish.plot).suffix.lower() not in (".png", ".svg", ".pdf"):
-        raise Refused(f"--plot {wish.plot}: a name in .png, .svg or .pdf is wanted")
+        raise Refused(f"--plot {wish.plot}: the name must end in .png, .svg or .pdf")
     for path in map(Path, filter(None, (wish.json, wish.plot))):
         was_there = path.exists()
         with path.open("a", encoding="utf-8"):
