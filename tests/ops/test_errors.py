@@ -116,7 +116,7 @@ ROWS: list[tuple[str, type[Exception], str, str, Callable[[], Any]]] = [
         "indices[0, 0, 0, 1]",
         lambda: U.max_unpool2d(X4, I4, 2, duplicates="error"),
     ),
-    ("rule is unknown", ValueError, "max_unpool2d", "duplicates", lambda: U.max_unpool2d(X4, I4, 2, duplicates="first")),
+    ("is unknown", ValueError, "max_unpool2d", "duplicates", lambda: U.max_unpool2d(X4, I4, 2, duplicates="first")),
     ("weight channels", ValueError, "conv_transpose2d", "weight", lambda: U.conv_transpose2d(X4, W4[:1])),
     ("weight rank", ValueError, "conv_transpose2d", "weight", lambda: U.conv_transpose2d(X4, W4[0])),
     ("weight dtype", TypeError, "conv_transpose2d", "weight", lambda: U.conv_transpose2d(X4, W4.astype(float))),
