@@ -31,7 +31,7 @@ def faster() -> str:
             said = f"{words} ({len(below)} of {len(ratios)}, {factor:.1f}×)"
             by_library.setdefault(library, []).append((factor, said))
     parts = (f"{name} in {', '.join(said for _, said in sorted(found)[::-1])}" for name, found in by_library.items())
-    return textwrap.fill("; ".join(parts) + ".", 120, initial_indent="  ", subsequent_indent="  ")
+    return textwrap.fill("; ".join(parts) + ".", 120)
 
 
 def _ratios() -> dict[tuple[str, str], list[float]]:

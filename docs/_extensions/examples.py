@@ -249,3 +249,4 @@ for _name in ("resize", "resize_v1", "resize_area", "resize_bicubic", "resize_bi
     EXAMPLES[f"tensorflow.{_name}"] = call(
         f"tensorflow.{_name}(images, (4, 4))", getattr(upsample.tensorflow, _name), CHANNELS_LAST, size=(4, 4)
     )
+EXAMPLES["scipy.resize"] = EXAMPLES["skimage.resize"]

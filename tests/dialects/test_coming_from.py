@@ -1,4 +1,4 @@
-"""What the README says of other libraries: the same result where it says so, and another where it says that."""
+"""What docs/differences/index.md says of other libraries: equal results where it says so, and other ones elsewhere."""
 
 from __future__ import annotations
 

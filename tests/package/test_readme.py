@@ -104,16 +104,18 @@ def test_pictures_and_links_lead_to_files() -> None:
     assert [link for link in links if not (ROOT / link.partition("#")[0]).is_file()] == []
 
 
-def test_what_is_made_is_todays(readme: ModuleType) -> None:
-    assert readme.made_anew(TEXT) == TEXT, "run `python .github/readme`"
-    other = re.sub(r"torch in \w+", "torch in chess", TEXT.replace("| cpu cuda |", "| cuda |", 1), count=1)
-    assert other != TEXT
-    assert readme.made_anew(other) == TEXT
+@pytest.mark.parametrize("part", ["support", "rivals"])
+def test_what_is_made_is_todays(part: str, readme: ModuleType) -> None:
+    text = readme.PAGES[part].read_text(encoding="utf-8")
+    assert readme.made_anew(part, text) == text, "run `python .github/readme`"
+    other = re.sub(r"torch in \w+", "torch in chess", text.replace("| cpu cuda |", "| cuda |", 1), count=1)
+    assert other != text
+    assert readme.made_anew(part, other) == text
 
 
-def test_a_readme_without_a_place_for_each_part_is_refused(readme: ModuleType) -> None:
-    with pytest.raises(SystemExit, match="one place for each of support, rivals"):
-        readme.made_anew("# upsample\n")
+def test_a_page_without_a_place_for_its_part_is_refused(readme: ModuleType) -> None:
+    with pytest.raises(SystemExit, match=r"support\.md: the page must have one place for support"):
+        readme.made_anew("support", "# upsample\n")
 
 
 @pytest.mark.parametrize("name", ["align_corners", "duplicates"])
