@@ -59,12 +59,7 @@ template <typename Scalar>
 struct Named<true, Scalar> {
   using Acc = typename Wide<Scalar>::type;
   Acc sum{};
-  bool any = false;
-  DEVICE void take(Scalar v) {
-    const Acc wide = widened<Acc>(v);
-    sum = any ? added(sum, wide) : wide;  // one value alone is moved as it is
-    any = true;
-  }
+  DEVICE void take(Scalar v) { sum = added(sum, widened<Acc>(v)); }  // from +0 on: no sum is -0
   DEVICE Scalar result() const { return narrowed<Scalar>(sum); }
 };
 
