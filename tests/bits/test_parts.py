@@ -1,0 +1,77 @@
+"""The bits of a value depend only on what it is made of: drawn calls, and parts of them made alone, byte by byte.
+
+A part is some of the batch, the channels and the positions, held in another layout, made by another number of threads;
+beside it the whole has other values, NaN and infinities among them. ``UPSAMPLE_FUZZ_EXAMPLES=5000`` draws so many calls
+of each op.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+import numpy as np
+import pytest
+from emulator.device import EmulatedDevice
+
+from bits.drawn_calls import OPS, bits, draw
+from upsample.engines.cuda.runtime.device import emulating
+from upsample.engines.thread_count import num_threads
+
+pytest.importorskip("numba", reason="numba is not installed: no compiled engine")
+from upsample.engines.cpu.resize import float_simd
+
+LONGER = int(os.environ.get("UPSAMPLE_FUZZ_EXAMPLES") or 0)
+CALLS = {"resize": 500, "pool": 200, "unpool": 200, "conv_transpose": 200, "input_grad": 200, "weight_grad": 120}
+"""Calls of each op, of up to four parts each: 5,000 parts in a run, with those of the emulator."""
+
+
+def differing(op: str, seeds: range, engine: str) -> tuple[int, list[str]]:
+    """Return how many parts were compared, and those that differ, in words."""
+    compared, found = 0, []
+    with np.errstate(all="ignore"):
+        for seed, call in draw(op, seeds):
+            with num_threads(1 + seed % 2):
+                whole = call.whole(engine)
+            with num_threads(2 - seed % 2):
+                for index, make in call.parts:
+                    compared += 1
+                    if bits(make(engine)) != bits(whole[index]):
+                        found.append(f"seed {seed}, {engine}, {index}: {call.words}")
+    return compared, found
+
+
+def test_five_thousand_parts_have_the_bits_of_the_whole() -> None:
+    compared = 0
+    for op in OPS:
+        count, found = differing(op, range(LONGER or CALLS[op]), "cpu")
+        compared += count
+        assert not found, "\n".join(found[:5])
+    assert compared >= 5000
+
+
+@pytest.mark.parametrize("op", ["resize", "pool", "unpool"])
+def test_the_emulated_gpu_has_the_bits_of_the_cpu(op: str) -> None:
+    """Except the sign of a zero that unpooling moves alone under "sum", because its window overlaps no other."""
+    with emulating(EmulatedDevice(order=7)), np.errstate(all="ignore"):
+        for seed, call in draw(op, range(LONGER or 150)):
+            want, got = call.whole("cpu"), call.whole("cuda")
+            if op == "unpool":
+                want, got = want + want.dtype.type(0), got + got.dtype.type(0)
+            assert bits(got) == bits(want), f"seed {seed}: {call.words}"
+            for index, make in call.parts[:1]:
+                assert bits(make("cuda") + want.dtype.type(0)) == bits(want[index] + want.dtype.type(0)), call.words
+
+
+def test_another_kernel_for_one_size_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    chosen = float_simd.chosen
+
+    def planted(*given: Any) -> Any:
+        found = chosen(*given)
+        if found is not None and given[3] == 3:  # another table of weights for three channels
+            kernel, tables = found
+            return kernel, (*tables[:-1], np.nextafter(tables[-1], np.inf, dtype=tables[-1].dtype))
+        return found
+
+    monkeypatch.setattr(float_simd, "chosen", planted)
+    assert differing("resize", range(200), "cpu")[1]
