@@ -17,7 +17,19 @@ from upsample.engines.cpu import support
 from upsample.engines.dispatch import ENGINES
 from upsample.engines.thread_count import get_num_threads
 
-__all__ = ["SPOILERS", "blas", "cpu", "cuda", "engines", "info", "kernels", "numpy_pool", "version_of", "versions"]
+__all__ = [
+    "SPOILERS",
+    "blas",
+    "cpu",
+    "cuda",
+    "engines",
+    "info",
+    "kernels",
+    "numpy_pool",
+    "sums",
+    "version_of",
+    "versions",
+]
 
 _NEEDED = ("numpy", "array-api-compat")
 _OPTIONAL = ("torch", "jax", "dask", "array-api-strict", "ml_dtypes", "numba")
@@ -199,6 +211,20 @@ def engines() -> list[tuple[str, str]]:
     return [(name, "usable" if why is None else f"not usable: {why}") for name, why in reasons]
 
 
+def sums() -> str:
+    """Return whether sums of floats have the bits of other processors.
+
+    Returns
+    -------
+    str
+        They have, if the processor has fused multiply-adds.
+    """
+    machine: Any = import_module("upsample.engines.cpu.runtime.machine")
+    if machine.HAS_FMA:
+        return "the same bits as on every processor with fused multiply-adds"
+    return "other bits than on other processors: this one has no fused multiply-adds, so each tap is rounded twice"
+
+
 def info() -> int:
     """Print all of it.
 
@@ -219,6 +245,7 @@ def info() -> int:
         *(("CUDA", line) for line in cuda()),
     ]
     compiled = [("kernels", line) for line in kernels()]
+    compiled += [("sums", sums())] if compiled else []
     parts = (("Versions", versions()), ("Devices", devices), *([("Compiled", compiled)] if compiled else []))
     parts = (*parts, ("Engines", engines()))
     print("\n\n".join("\n".join([title, *_aligned(rows)]) for title, rows in parts))

@@ -112,6 +112,7 @@ class Choice:
     >>> x = numpy.zeros((1, 1, 2, 2))
     >>> print(upsample.explain(upsample.interpolate, x, scale_factor=2, engine="portable"))
     interpolate runs on the portable engine
+      its sums of floats agree with the cpu engine's within a few units in the last place
       not cuda: it takes CuPy arrays and torch CUDA tensors only
       not cpu: ...
     """
@@ -122,6 +123,8 @@ class Choice:
 
     def __str__(self) -> str:
         lines = [f"{self.op} runs on the {self.engine} engine"]
+        if self.engine == "portable":
+            lines.append("  its sums of floats agree with the cpu engine's within a few units in the last place")
         return "\n".join(lines + [f"  not {name}: {why}" for name, why in self.reasons.items()])
 
 
