@@ -68,6 +68,7 @@ def _arrays(table: object) -> list[tuple[object, ...]]:
     if table is None:
         return []
     fields = [getattr(table, field.name) for field in dataclasses.fields(table)]
+    fields = [f for field in fields for f in (field if isinstance(field, tuple) else (field,))]
     return [(f.dtype, f.shape, f.tobytes()) if isinstance(f, np.ndarray) else (f,) for f in fields]
 
 
