@@ -35,6 +35,7 @@ class Method(NamedTuple):
 METHODS = tuple(
     Method(mode, antialias, corners)
     for mode, method in FILTERS.items()
+    if mode not in ("spline2", "spline4", "spline5")  # spline3 does for all
     for antialias, corners in (
         (False, False),
         *([(True, False)] if isinstance(method, Weighted) else []),

@@ -13,6 +13,8 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
+from upsample.plans.cardinal import SUPPORT, cardinal_spline
+
 __all__ = ["FILTERS", "Mean", "Method", "Point", "Weighted", "keeps_samples", "sine_of_pi"]
 
 _Reals: TypeAlias = np.ndarray[Any, np.dtype[Any]]
@@ -121,6 +123,30 @@ def _lanczos(distance: _Reals, _: float) -> _Reals:
     return weight.astype(distance.dtype)
 
 
+def _hamming(distance: _Reals, _: float) -> _Reals:
+    """Sinc windowed by Hamming's window as wide, Pillow's HAMMING."""
+    x = distance.astype(np.float64)
+    weight = np.where(np.abs(x) < 1.0, _sinc(x) * (0.54 + 0.46 * sine_of_pi(0.5 - np.abs(x))), 0.0)
+    return weight.astype(distance.dtype)
+
+
+def _mitchell(distance: _Reals, _: float) -> _Reals:
+    """Mitchell and Netravali's cubic (1988) with B = C = 1/3, https://doi.org/10.1145/378456.378514."""
+    x = np.abs(distance)
+    near = (7.0 * x - 12.0) * x * x + 16.0 / 3.0
+    far = ((-7.0 / 3.0 * x + 12.0) * x - 20.0) * x + 32.0 / 3.0
+    return np.where(x < 1.0, near, np.where(x < 2.0, far, 0.0)) / 6.0
+
+
+def _spline(order: int) -> Weighted:
+    """Interpolating splines: the B-spline's prefilter and its weights in one."""
+
+    def weight(distance: _Reals, _: float) -> _Reals:
+        return cardinal_spline(distance.astype(np.float64), order).astype(distance.dtype)
+
+    return Weighted(support=SUPPORT[order], weight=weight, knows_corners=True, stops_at_edge=False)
+
+
 FILTERS: Mapping[str, Method] = MappingProxyType(
     {
         "nearest": Point(anchor=0.0),
@@ -129,5 +155,11 @@ FILTERS: Mapping[str, Method] = MappingProxyType(
         "linear": Weighted(support=1, weight=_triangle, knows_corners=True, stops_at_edge=True),
         "cubic": Weighted(support=2, weight=_cubic, knows_corners=True, stops_at_edge=False),
         "lanczos": Weighted(support=3, weight=_lanczos, knows_corners=False, stops_at_edge=False),
+        "hamming": Weighted(support=1, weight=_hamming, knows_corners=False, stops_at_edge=False),
+        "mitchell": Weighted(support=2, weight=_mitchell, knows_corners=False, stops_at_edge=False),
+        "spline2": _spline(2),
+        "spline3": _spline(3),
+        "spline4": _spline(4),
+        "spline5": _spline(5),
     }
 )

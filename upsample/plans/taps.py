@@ -275,7 +275,7 @@ def _weighted(rule: AxisRule, method: Weighted, output: Ints) -> Taps:
     if rule.rounding is Rounding.FLOAT32 and method.support > 1:  # as torch does; weights that vanish there vanish here
         distance = distance.astype(np.float32)
     weight = method.weight(distance, rule.cubic_coeff).astype(np.float64)
-    if method.support > 2:  # linear and cubic sum to 1 as they are
+    if rule.method not in ("linear", "cubic"):  # which sum to 1 as they are
         _normalise(weight)
     if rule.copies:  # torch takes each sample twice, with the weights 1 and 0
         offsets = np.zeros_like(offsets)
