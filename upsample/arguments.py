@@ -137,7 +137,7 @@ def numbers(op: str, argument: str, value: object, count: int) -> tuple[float, .
     return tuple(number(op, f"{argument}[{i}]", v) for i, v in enumerate(value))
 
 
-def scaled_size(op: str, argument: str, n: int, scale: float) -> int:
+def scaled_size(op: str, argument: str, n: float, scale: float) -> int:
     """Return ``floor(n * scale)``; ValueError where that leaves no sample, or is no number of samples."""
     size = n * scale
     if size < 1.0 or size >= 2.0**63:

@@ -6,6 +6,7 @@ import warnings
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import lru_cache
+from typing import cast
 
 from upsample import arrays
 from upsample.arguments import (
@@ -21,6 +22,8 @@ from upsample.arguments import (
 )
 from upsample.arrays import Array, ArrayT
 from upsample.autograd.torch_compile import opaque
+from upsample.borders import borders_of, plan_bordered
+from upsample.copies import copy
 from upsample.errors import Raw, bad_type, bad_value
 from upsample.ops import call_cache
 from upsample.ops.resize import resize as _run
@@ -57,6 +60,10 @@ def resize(
     antialias: bool = False,
     align_corners: bool = False,
     cubic_coeff: float = -0.75,
+    boundary: str | None = None,
+    cval: float = 0.0,
+    box: Sequence[Sequence[float]] | Sequence[float] | None = None,
+    offset: float | Sequence[float] = 0.0,
     out: Array | None = None,
     engine: str | None = None,
 ) -> ArrayT:
@@ -75,13 +82,24 @@ def resize(
         The axes to resample, negative ones from the end; None is all of them, the channels of an image too.
     mode : str or sequence of str
         One for all axes or one each: ``"nearest"``, ``"nearest-exact"``, ``"linear"``, ``"cubic"``, ``"lanczos"``,
-        ``"area"``.
+        ``"area"``, ``"hamming"``, ``"mitchell"``, or interpolating splines ``"spline2"``, ``"spline3"``, ``"spline4"``,
+        ``"spline5"``.
     antialias : bool
-        Widen the filter when shrinking, as Pillow does (linear, cubic and lanczos).
+        Widen the filter when shrinking, as Pillow does (all but nearest, nearest-exact and area).
     align_corners : bool
-        Let the centres of the corner samples of both grids meet (linear and cubic).
+        Let the centres of the corner samples of both grids meet (linear, cubic and splines).
     cubic_coeff : float
         Keys' a: -0.75 as in OpenCV and torch; -0.5, Catmull and Rom's, as in Pillow and in torch's antialias.
+    boundary : {"edge", "reflect", "mirror", "wrap", "constant"}, optional
+        What lies beyond the border, by SciPy's names: the edge sample again; the samples mirrored at the border, or at
+        the edge sample; the other end; or `cval`. By default the edge sample, but antialiased filters are cut off at
+        the border and normalised.
+    cval : float
+        The constant of ``boundary="constant"``.
+    box : pair of float, or one for each of `axes`, optional
+        From where to where an axis is resampled, in samples; ``(0, n)`` is the whole of it. It may pass the border.
+    offset : float or sequence of float
+        By how many samples all outputs are moved to the right.
     out : array, optional
         Receives the result: its shape and dtype, no memory shared with `x`.
     engine : str, optional
@@ -98,7 +116,8 @@ def resize(
     ------
     ValueError
         Both or neither of `shape` and `scale`, a size below 1, an axis twice or out of range, lengths that differ
-        from that of `axes`, a mode, `antialias` or `align_corners` that does not exist, an empty axis to resample.
+        from that of `axes`, a mode, `boundary`, `antialias` or `align_corners` that does not exist, an empty axis to
+        resample, an empty box, `cval` for another boundary.
     TypeError
         Another dtype or type.
 
@@ -144,9 +163,17 @@ def resize(
 
     >>> upsample.resize(np.asarray([0, 60000], dtype=np.uint16), 4)
     array([    0, 15000, 45000, 60000], dtype=uint16)
+
+    The middle of a signal, to a tenth of a sample; a ring:
+
+    >>> upsample.resize(np.asarray([0.0, 10.0, 20.0]), 3, box=(1.0, 1.3))
+    array([5.5, 6.5, 7.5])
+    >>> upsample.resize(np.asarray([0.0, 10.0, 20.0]), 6, boundary="wrap")
+    array([ 5. ,  2.5,  7.5, 12.5, 17.5, 15. ])
     """
     op = "resize"
-    arguments = (shape, scale, axes, mode, antialias, align_corners, cubic_coeff, engine)
+    border_rules = (boundary, cval, box, offset)
+    arguments = (shape, scale, axes, mode, antialias, align_corners, cubic_coeff, *border_rules, engine)
     key, known = call_cache.lookup(op, arguments, (x,), out)
     if known is not None:
         result: ArrayT = known.run(x, out)
@@ -171,18 +198,19 @@ def resize(
         _check_count(op, argument, value, axes, count)
     sizes = None if shape is None else integers(op, "shape", shape, count, least=1, one_for_all=False)
     scales = None if scale is None else numbers(op, "scale", scale, count)
-    plan = _plan(
-        op,
-        tuple(x.shape[a] for a in places),
-        places,
-        sizes,
-        scales,
-        modes,
-        flag(op, "antialias", antialias),
-        flag(op, "align_corners", align_corners),
-        _coefficient(op, cubic_coeff),
-        dtype if dtype in _INTEGERS else None,
-    )
+    widens, corners = flag(op, "antialias", antialias), flag(op, "align_corners", align_corners)
+    coefficient, in_sizes = _coefficient(op, cubic_coeff), tuple(x.shape[a] for a in places)
+    for axis, n, name in zip(places, in_sizes, modes, strict=True):
+        _check_options(op, axis, n, name, widens, corners)
+    borders = borders_of(op, *border_rules, count, widens)
+    if borders is None:
+        integers_of = dtype if dtype in _INTEGERS else None
+        plan = _plan(op, in_sizes, places, sizes, scales, modes, widens, corners, coefficient, integers_of)
+    else:
+        bordered = plan_bordered(op, in_sizes, places, sizes, scales, modes, widens, corners, coefficient, borders)
+        if not bordered.is_plan:
+            return _delivered(op, cast(ArrayT, bordered.run(x, op, xp, engine)), x, out)
+        plan = bordered.plan
     if axes is None:
         _warn_of_channels(op, tuple(x.shape), plan)
     result = _run(x, op=op, arguments=("x", "shape"), xp=xp, plan=plan, out=out, engine=engine)
@@ -198,6 +226,15 @@ def _warn_of_channels(op: str, shape: tuple[int, ...], plan: ResizePlan) -> None
             what = f"{op}: axes=None resamples all axes, and axis {place + len(shape)} of {shape} looks like channels"
             warnings.warn(f"{what}; pass axes={meant}, or name all axes", UserWarning, stacklevel=3)
             return
+
+
+def _delivered(op: str, made: ArrayT, x: Array, out: Array | None) -> ArrayT:
+    """Return a result, in `out` where that is given."""
+    if out is None:
+        return made
+    arrays.check_out(op, out, tuple(made.shape), made.dtype, {"x": x})
+    copy(made, out)
+    return cast(ArrayT, out)
 
 
 def _check_count(op: str, argument: str, value: object, axes: object, count: int) -> None:
@@ -265,9 +302,6 @@ def _plan(
 ) -> ResizePlan:
     rules = {}
     for place, (axis, n, mode) in enumerate(zip(axes, in_sizes, modes, strict=True)):
-        if n == 0:
-            raise bad_value(op, "x", Raw("<an empty axis>"), f"axis {axis} has no samples", "leave it out of axes=")
-        _check_options(op, mode, antialias, corners)
         scale = None if scales is None else scales[place]
         o = scaled_size(op, "scale", n, scale) if scale is not None else sizes[place]  # type: ignore[index]
         step = (float(n), float(o)) if scale is None or mode == "area" else (1.0, scale)
@@ -294,7 +328,11 @@ def _of_bytes(plan: ResizePlan, modes: tuple[str, ...], cubic_coeff: float) -> R
     blurs = sum(mode not in _MEANS for mode in modes)
     if any(rule.out_size > rule.in_size for rule in plan.rules) and not set(modes) <= {*_POINTS, "area"}:
         return plan
-    if blurs > _MOST_BLURS or ("cubic" in modes and abs(cubic_coeff) > _LARGEST_IN_BYTES):
+    if (
+        blurs > _MOST_BLURS
+        or any(mode.startswith("spline") for mode in modes)
+        or ("cubic" in modes and abs(cubic_coeff) > _LARGEST_IN_BYTES)
+    ):
         return replace(plan, arithmetic=NEAREST)
     order, between = plan.filtered(rounds=False), _PLACES if blurs == 0 else _PLACES - 1
     places = {axis: (between if axis != order[0] else 0, between if axis != order[-1] else 0) for axis in order}
@@ -302,7 +340,9 @@ def _of_bytes(plan: ResizePlan, modes: tuple[str, ...], cubic_coeff: float) -> R
     return replace(plan, rules=tuple(rules), order=order, arithmetic=BYTES)
 
 
-def _check_options(op: str, mode: str, antialias: bool, corners: bool) -> None:
+def _check_options(op: str, axis: int, n: int, mode: str, antialias: bool, corners: bool) -> None:
+    if n == 0:
+        raise bad_value(op, "x", Raw("<an empty axis>"), f"axis {axis} has no samples", "leave it out of axes=")
     method = FILTERS[mode]
     weighted = isinstance(method, Weighted)
     if antialias and not weighted:

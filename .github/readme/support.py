@@ -20,7 +20,7 @@ import ml_dtypes
 import numpy as np
 
 import upsample
-from upsample import chainer, jax, keras, onnx, scipy, skimage, tensorflow
+from upsample import chainer, jax, keras, onnx, opencv, pillow, scipy, skimage, tensorflow
 from upsample.engines import dispatch
 from upsample.engines.cpu import support as cpu
 from upsample.engines.cuda.runtime.device import emulating
@@ -61,6 +61,13 @@ def rows() -> Iterator[Row]:
     for mode in ("bilinear", "nearest"):
         call = partial(chainer.resize_images, output_shape=(8, 6), mode=mode)
         yield Row(f"`resize_images` {mode}", call, partial(_x, (1, 2, 4, 3)))
+    for filter_ in (pillow.NEAREST, pillow.BICUBIC):
+        call = partial(pillow.resize, size=(6, 8), resample=filter_)
+        yield Row(f"`pillow.resize` {filter_.name}", call, partial(_x, (4, 3)))
+    for method in (opencv.INTER_NEAREST, opencv.INTER_LINEAR, opencv.INTER_LANCZOS4):
+        call = partial(opencv.resize, dsize=(6, 9), interpolation=method)
+        yield Row(f"`opencv.resize` {method.name}", call, partial(_x, (4, 3)))
+    yield Row("`opencv.pyrDown`, `pyrUp`", opencv.pyrUp, partial(_x, (4, 3)))
     planes = partial(_x, (1, 2, 4, 4))
     pooling = {"kernel_size": 2, "return_indices": True}
     yield Row("`max_pool*`", partial(upsample.max_pool2d, **pooling), planes)

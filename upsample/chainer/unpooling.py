@@ -378,7 +378,7 @@ def _spread(
         op=op,
         arguments=("x", "W", "b"),
         xp=xp,
-        plan=ConvTransposePlan(axes, 1, precision="float32"),
+        plan=ConvTransposePlan(axes, 1, allow_tf32=False),
         out=target,
         engine=engine,
     )

@@ -1,4 +1,4 @@
-"""Steps between a dialect's arguments and its op that only a tape has to be told of: shapes and dtypes.
+"""Steps between a dialect's arguments and its op that only a tape has to be told of: shapes, dtypes and borders.
 
 torch's autograd and JAX follow them by themselves.
 """
@@ -15,7 +15,7 @@ from upsample import arrays
 from upsample.arrays import Array
 from upsample.autograd.tape import Arrays, record, taped
 
-__all__ = ["add", "clip", "convert", "fill", "multiply", "permute", "repeat", "reshape"]
+__all__ = ["add", "clip", "convert", "fill", "multiply", "permute", "repeat", "reshape", "wrap"]
 
 
 def reshape(xp: ModuleType, x: Array, shape: tuple[int, ...]) -> Any:
@@ -78,6 +78,27 @@ def repeat(xp: ModuleType, x: Array, count: int) -> Any:
     if taped(x):
         return record(_Repeat(xp, count), x)[0]
     return xp.broadcast_to(x, (count,))
+
+
+def wrap(xp: ModuleType, x: Array, axis: int, before: int, after: int) -> Any:
+    """Return `x` continued along an axis by so many samples of its other end, round and round."""
+    if taped(x):
+        return record(_Wrap(xp, axis, x.shape[axis], before, after), x)[0]
+    return _wrapped(xp, x, axis, before, after)
+
+
+def _wrapped(xp: ModuleType, x: Any, axis: int, before: int, after: int) -> Any:
+    return xp.concat([_cut(x, axis, *ends) for ends in _rounds(x.shape[axis], before, after)], axis=axis)
+
+
+def _rounds(size: int, before: int, after: int) -> list[tuple[int, int]]:
+    """Return which samples follow each other, from and to, where an axis is continued."""
+    rounds = range((-before) // size, -(-after // size) + 1)
+    return [(max(0, -before - n * size), min(size, size + after - n * size)) for n in rounds]
+
+
+def _cut(x: Any, axis: int, begin: int, end: int) -> Any:
+    return x[(slice(None),) * axis + (slice(begin, end), ...)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,6 +174,31 @@ class _Fill(_Move):
 
     def pull(self, kept: Arrays, grad: Any, wanted: tuple[bool, ...]) -> Arrays:
         return (self.xp.where(self.is_filled, self.xp.zeros_like(self.value, dtype=grad.dtype), grad),)
+
+
+@dataclass(frozen=True, slots=True)
+class _Wrap(_Move):
+    axis: int
+    size: int
+    before: int
+    after: int
+
+    def run(self, x: Any) -> Arrays:
+        return (_wrapped(self.xp, x, self.axis, self.before, self.after),)
+
+    def pull(self, kept: Arrays, grad: Any, wanted: tuple[bool, ...]) -> Arrays:
+        total, place = None, 0
+        for begin, end in _rounds(self.size, self.before, self.after):
+            part = _cut(grad, self.axis, place, place + end - begin)
+            place += end - begin
+            shape = list(grad.shape)
+            ends = []
+            for empty in (begin, self.size - end):
+                shape[self.axis] = empty
+                ends.append(self.xp.zeros(tuple(shape), dtype=grad.dtype, device=arrays.device_of(grad)))
+            whole = self.xp.concat([ends[0], part, ends[1]], axis=self.axis)
+            total = whole if total is None else total + whole
+        return (total,)
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
-from upsample.plans.makers import jax, onnx, opencv, pillow, splines, tensorflow
+from upsample.plans.makers import jax, native, onnx, opencv, pillow, splines, tensorflow
 from upsample.plans.tap_table import Taps
 
 __all__ = ["MAKERS", "Maker"]
@@ -37,6 +37,8 @@ MAKERS: Mapping[str, Maker] = MappingProxyType(
     {
         "jax kernel": Maker(jax.scaled, moves=False),
         "jax nearest": Maker(jax.nearest, moves=True),
+        "native": Maker(native.resampled, moves=False),
+        "native nearest": Maker(native.point, moves=True),
         "onnx nearest": Maker(onnx.nearest, moves=True),
         "onnx weighted": Maker(onnx.weighted, moves=False),
         "opencv area": Maker(opencv.area, moves=False),

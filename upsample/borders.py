@@ -1,0 +1,240 @@
+"""What `upsample.resize` takes for samples beyond the border, and which part of an axis it resamples."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+
+from upsample import arrays
+from upsample.arguments import number, numbers, scaled_size
+from upsample.arrays import Array
+from upsample.errors import bad_type, bad_value
+from upsample.ops import taped_casts
+from upsample.ops.resize import resize as run
+from upsample.plans.arithmetic import NEAREST
+from upsample.plans.filters import FILTERS, Point
+from upsample.plans.makers import native
+from upsample.plans.resize import AxisRule, ResizePlan, tabled
+from upsample.plans.taps import taps
+
+__all__ = ["BOUNDARIES", "Bordered", "Borders", "borders_of", "plan_bordered"]
+
+BOUNDARIES = ("edge", "reflect", "mirror", "wrap", "constant")
+
+
+@dataclass(frozen=True, slots=True)
+class _Placed:
+    """Where the outputs of an axis lie.
+
+    Attributes
+    ----------
+    low : float
+        Where the part begins that is resampled, in samples.
+    step : tuple of float
+        Input samples per output sample, as a ratio.
+    corners, antialias : bool
+        As `resize` takes them.
+    coefficient : float
+        Of the cubic mode.
+    """
+
+    low: float
+    step: tuple[float, float]
+    corners: bool
+    antialias: bool
+    coefficient: float
+
+
+@dataclass(frozen=True, slots=True)
+class Borders:
+    """The arguments of `resize` that this module knows.
+
+    Attributes
+    ----------
+    boundary : str
+        One of `BOUNDARIES`, or "cut" and "edge" for what `resize` does by itself.
+    cval : float
+        The constant.
+    boxes : tuple of (float, float), or None
+        From where to where each axis is resampled.
+    offsets : tuple of float
+        By how many samples it is moved.
+    """
+
+    boundary: str
+    cval: float
+    boxes: tuple[tuple[float, float], ...] | None
+    offsets: tuple[float, ...]
+
+    def part(self, place: int, size: int) -> tuple[float, float]:
+        """Return where the part of an axis begins, and how long it is."""
+        low, high = (0.0, float(size)) if self.boxes is None else self.boxes[place]
+        return low + self.offsets[place], high - low
+
+
+def borders_of(
+    op: str, boundary: object, cval: object, box: object, offset: object, axes: int, antialias: bool
+) -> Borders | None:
+    """Check the arguments; None where all of them are what they are by default."""
+    value = number(op, "cval", cval)
+    if boundary is None and box is None and offset == 0 and value == 0:
+        return None
+    if boundary is not None and not isinstance(boundary, str):
+        raise bad_type(op, "boundary", boundary, "the name of a boundary must be text", f"pass one of {_names()}")
+    if boundary is not None and boundary not in BOUNDARIES:
+        raise bad_value(op, "boundary", boundary, "it is unknown", f"pass one of {_names()}")
+    if value != 0 and boundary != "constant":
+        raise bad_value(op, "cval", cval, "it belongs to boundary='constant'", "omit it, or pass that boundary")
+    boxes = None if box is None else _boxes(op, box, axes)
+    offsets = numbers(op, "offset", offset, axes)
+    return Borders(boundary or ("cut" if antialias else "edge"), value, boxes, offsets)
+
+
+def _names() -> str:
+    return ", ".join(repr(name) for name in BOUNDARIES)
+
+
+def _boxes(op: str, box: object, axes: int) -> tuple[tuple[float, float], ...]:
+    pairs: Any = box
+    if isinstance(pairs, (list, tuple)) and axes == 1 and len(pairs) == 2 and not isinstance(pairs[0], (list, tuple)):
+        pairs = (pairs,)
+    if not isinstance(pairs, (list, tuple)) or len(pairs) != axes:
+        raise bad_value(op, "box", box, f"there are {axes} axes", "pass a pair (low, high) for each of axes")
+    made = []
+    for i, pair in enumerate(pairs):
+        if not isinstance(pair, (list, tuple)) or len(pair) != 2:
+            raise bad_value(op, f"box[{i}]", pair, "it is no pair", "pass (low, high), in samples")
+        low, high = (number(op, f"box[{i}][{j}]", v) for j, v in enumerate(pair))
+        if low >= high:
+            raise bad_value(op, f"box[{i}]", pair, "it holds nothing", "pass the lower number first")
+        made.append((low, high))
+    return tuple(made)
+
+
+@dataclass(frozen=True, slots=True)
+class _Axis:
+    """An axis that is resampled.
+
+    Attributes
+    ----------
+    rule : AxisRule
+        How.
+    before, after : int
+        Samples of the other end that go in front of it and behind it.
+    outside : tuple of bool
+        Which outputs are the constant, where one sample makes an output; otherwise empty.
+    """
+
+    rule: AxisRule
+    before: int
+    after: int
+    outside: tuple[bool, ...]
+
+
+def _axis(borders: Borders, n: int, o: int, mode: str, at: _Placed) -> _Axis:
+    """Choose the table of an axis."""
+    method, before, after = FILTERS[mode], 0, 0
+    rest: tuple[bool, bool, float] = at.corners, at.antialias, at.coefficient
+    low, boundary = at.low, borders.boundary
+    if boundary == "wrap":
+        first, last = native.reach(o, mode, low, *at.step, at.corners, at.antialias, at.coefficient)
+        before, after = max(0, -first), max(0, last - n + 1)
+        n, low, boundary = n + before + after, low + before, "edge"
+    if not isinstance(method, Point):
+        kept = "drop" if boundary == "constant" else boundary
+        return _Axis(tabled(n, o, "native", mode, low, *at.step, *rest, kept, bits=0), before, after, ())
+    outside: tuple[bool, ...] = ()
+    if boundary == "constant":
+        place = np.floor(low + (np.arange(o) + method.anchor) * at.step[0] / at.step[1])
+        outside = tuple(((place < 0) | (place >= n)).tolist())
+    kept = boundary if boundary in ("reflect", "mirror") else "edge"
+    return _Axis(tabled(n, o, "native nearest", mode, low, *at.step, kept, bits=0), before, after, outside)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Bordered:
+    """A resize with borders: the plan, and what is done before and after it.
+
+    Attributes
+    ----------
+    plan : ResizePlan
+        Of the array with the samples that `wrap` adds.
+    axes : dict of int to _Axis
+        What it is made of.
+    cval : float
+        The constant beyond the border.
+    """
+
+    plan: ResizePlan
+    axes: dict[int, _Axis]
+    cval: float
+
+    @property
+    def is_plan(self) -> bool:
+        """Whether the plan is all there is to do."""
+        added = any(axis.before or axis.after or any(axis.outside) for axis in self.axes.values())
+        return not added and self.cval == 0
+
+    def run(self, x: Array, op: str, xp: ModuleType, engine: str | None) -> Any:
+        """Resample an array."""
+        made: Any = x
+        for place, axis in self.axes.items():
+            if axis.before or axis.after:
+                made = taped_casts.wrap(xp, made, place, axis.before, axis.after)
+        name = arrays.dtype_name(x)
+        rounds = self.cval != 0 and name in arrays.INTEGER and not self.plan.only_moves
+        if rounds:
+            made = taped_casts.convert(xp, made, arrays.double(xp))
+        made = run(made, op=op, arguments=("x", "shape"), xp=xp, plan=self.plan, out=None, engine=engine)
+        made = self._with_constant(xp, made)
+        return arrays.astype(xp, NEAREST.rounded(xp, made, name), x.dtype) if rounds else made
+
+    def _with_constant(self, xp: ModuleType, made: Any) -> Any:
+        """Add the share of the constant: what the weights of the samples inside lack."""
+        inside, outside = np.ones((1,) * made.ndim), np.zeros((1,) * made.ndim, dtype=bool)
+        for place, axis in self.axes.items():
+            column = (-1,) + (1,) * (made.ndim - place - 1)
+            if axis.outside:
+                outside = outside | np.asarray(axis.outside).reshape(column)
+            elif self.cval and not axis.rule.moves:
+                inside = inside * taps(axis.rule).weight.sum(axis=1).reshape(column)
+        if (inside != 1.0).any():
+            lacking = arrays.from_table(xp, self.cval * (1.0 - inside), made, made.dtype)
+            made = taped_casts.add(xp, made, lacking)
+        if outside.any():
+            value = xp.asarray(self.cval, dtype=made.dtype, device=arrays.device_of(made))
+            made = taped_casts.fill(xp, made, arrays.from_table(xp, outside, made), value)
+        return made
+
+
+@lru_cache(maxsize=256)
+def plan_bordered(
+    op: str,
+    in_sizes: tuple[int, ...],
+    axes: tuple[int, ...],
+    sizes: tuple[int, ...] | None,
+    scales: tuple[float, ...] | None,
+    modes: tuple[str, ...],
+    antialias: bool,
+    corners: bool,
+    cubic_coeff: float,
+    borders: Borders,
+) -> Bordered:
+    """Plan a resize of axes of `in_sizes` samples."""
+    made = {}
+    for place, (axis, n, mode) in enumerate(zip(axes, in_sizes, modes, strict=True)):
+        low, length = borders.part(place, n)
+        scale = None if scales is None else scales[place]
+        o = scaled_size(op, "scale", length, scale) if scale is not None else sizes[place]  # type: ignore[index]
+        step = (length, float(o)) if scale is None or mode == "area" else (1.0, scale)
+        if corners:
+            step = (length - 1.0, float(o - 1)) if o > 1 else (0.0, 1.0)
+        at = _Placed(low, step, corners, antialias, cubic_coeff if mode == "cubic" else 0.0)
+        made[axis] = _axis(borders, n, o, mode, at)
+    order = tuple(sorted(made))
+    plan = ResizePlan(order, tuple(made[axis].rule for axis in order), arithmetic=NEAREST)
+    return Bordered(plan, made, borders.cval)
