@@ -9,7 +9,7 @@ import pytest
 from cases import noise
 
 import upsample
-from upsample.engines.portable.pool import packed_keys
+from upsample.engines.portable.pool import numpy_packed_keys
 
 WINDOWS = [
     (2, 2, 0, 1),
@@ -41,8 +41,8 @@ def test_keys_give_the_same_bits(
 ) -> None:
     x = made(noise(*shape)).astype(np.int64 if dtype.startswith("u") else dtype).astype(dtype)
     said = []
-    pooled = packed_keys.PoolKeys.pool
-    monkeypatch.setattr(packed_keys.PoolKeys, "pool", lambda *given: said.append(pooled(*given)) or said[-1])
+    pooled = numpy_packed_keys.PoolKeys.pool
+    monkeypatch.setattr(numpy_packed_keys.PoolKeys, "pool", lambda *given: said.append(pooled(*given)) or said[-1])
 
     def bits() -> list[bytes]:
         return [array.tobytes() for array in upsample.max_pool2d_with_indices(x, *window, engine="portable")]
@@ -51,7 +51,7 @@ def test_keys_give_the_same_bits(
     got = bits()
     assert said
     assert all(said) == by_keys
-    monkeypatch.setattr(packed_keys.PoolKeys, "suits", staticmethod(lambda *given: False))
+    monkeypatch.setattr(numpy_packed_keys.PoolKeys, "suits", staticmethod(lambda *given: False))
     count = len(said)
     assert bits() == got
     assert len(said) == count

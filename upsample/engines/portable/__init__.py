@@ -1,5 +1,5 @@
-"""The Array API standard only: any namespace, and the semantic reference for every other engine.
+"""Any array library, by the Array API standard only; defines the results that every other engine must agree with.
 
-One module an op, each with one ``run(xp, plan, …)`` that returns a new array of the namespace, dtype and device it
-was given, or fills and returns ``out``.
+Each op has one ``run(xp, plan, ...)``. It returns a new array of the namespace, dtype and device of its input, or fills
+and returns ``out``. Files named ``numpy_*`` are fast paths for NumPy arrays: read the others to learn what an op does.
 """

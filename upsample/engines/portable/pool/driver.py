@@ -27,8 +27,8 @@ from upsample.engines.portable.output import (
     tile_bytes,
 )
 from upsample.engines.portable.pool.arithmetic import pool_plain
-from upsample.engines.portable.pool.packed_keys import PoolKeys
-from upsample.engines.portable.pool.small import pool_small
+from upsample.engines.portable.pool.numpy_packed_keys import PoolKeys
+from upsample.engines.portable.pool.numpy_small import pool_small
 from upsample.plans.window import PoolPlan, SpanAxis, WindowAxis
 
 __all__ = ["run"]
