@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import cuda_report
-from benchmarks.cases import CASES, LIMITS, PORTABLE_LIMITS, Case
+from benchmarks.cases import CASES, Case
+from benchmarks.limits import LIMITS, PORTABLE_LIMITS
 from benchmarks.measurements import WAYS, Results, content, read
 from upsample.command_line.bench.show import figure as _ratio
 from upsample.command_line.bench.show import time as _time
