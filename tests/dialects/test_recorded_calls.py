@@ -62,6 +62,36 @@ def test_recorded(dialect: str, name: str) -> None:
     assert exact > 0
 
 
+EXACT = ("bicubic", "gaussian", "mitchellcubic", "keyscubic", "triangle", "box", "area", "bilinear")
+"""Kinds of calls of TensorFlow whose order of sums can be kept; bilinear by its antialiased kernel."""
+
+
+@pytest.mark.parametrize("engine", ["portable", "cpu"])
+def test_tensorflow_to_the_bit(engine: str) -> None:
+    if (why := backends.unusable(engine)) is not None:
+        pytest.skip(why)
+    same, others, refused = 0, [], 0
+    for call in dialect_recorded.calls("tensorflow"):
+        function = getattr(upsample.tensorflow, call.function)
+        if call.function in ("resize_bilinear", "resize_nearest_neighbor") or call.tag.split()[1] not in EXACT:
+            continue
+        try:
+            made = function(*call.args, **call.options, exact=True, engine=engine)
+        except ValueError:
+            refused += 1
+            with pytest.raises(ValueError, match="exact=True"):
+                function(*call.args, **call.options, exact=True)
+            continue
+        if np.array_equal(made, call.result):
+            same += 1
+        else:
+            others.append(call)
+    assert same > 300
+    assert refused > 100
+    assert {call.tag.split()[1] for call in others} <= {"area"}  # where a rounding reaches past the image
+    assert len(others) <= 2
+
+
 def test_zoom_without_float64() -> None:
     backend = backends.get("jax")
     x = np.random.default_rng(0).random((9, 7), dtype=np.float32)

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import lru_cache
 from types import ModuleType
 from typing import Any
+
+import numpy as np
 
 from upsample import arrays
 from upsample.arguments import as_tuple, check_dtype, check_rank, flag, integers
 from upsample.arrays import Array
 from upsample.errors import Raw, bad_type, bad_value
 from upsample.ops.resize import resize
-from upsample.ops.taped_casts import convert
+from upsample.ops.taped_casts import convert, multiply
+from upsample.plans.arithmetic import Arithmetic, Ties
+from upsample.plans.makers.tensorflow import step_of
 from upsample.plans.resize import ResizePlan, tabled
 
 __all__ = [
@@ -29,6 +34,8 @@ __all__ = [
 ]
 
 REAL = arrays.FLOATING | arrays.INTEGER
+_ORDERED = Arithmetic("float32", Ties.EVEN, each_axis=True, ordered=True)
+"""Each product and each sum is rounded to float32, in TensorFlow's order."""
 
 
 def checked(op: str, images: Array) -> tuple[ModuleType, tuple[int, int]]:
@@ -81,12 +88,14 @@ def raw(
     kind: str,
     align_corners: object,
     half_pixel_centers: object,
+    exact: object,
     engine: str | None,
 ) -> Any:
     """Check what all operators have in common, and run one of them."""
     xp, axes = checked(op, images)
     out_size = integers(op, "size", pair(op, "size", size), 2, least=1, one_for_all=False)
-    return resized(op, xp, images, axes, out_size, kind, centres_of(op, align_corners, half_pixel_centers), engine)
+    centres = centres_of(op, align_corners, half_pixel_centers)
+    return resized(op, xp, images, axes, out_size, kind, centres, exact, engine)
 
 
 def resized(
@@ -97,12 +106,23 @@ def resized(
     out_size: tuple[int, ...],
     kind: str,
     centres: str,
+    exact: object,
     engine: str | None,
 ) -> Any:
     """Run a method that has a table of its own."""
-    plan = _plan(axes, in_size_of(images, axes), out_size, kind, centres)
+    in_size = in_size_of(images, axes)
+    keeps_bits = flag(op, "exact", exact) and kind != "nearest"
+    if keeps_bits and (kind, centres) not in (("bicubic", "half"), ("area", "legacy")):
+        rule = "TensorFlow's sums of that method cannot be kept"
+        raise bad_value(op, "exact", exact, rule, "omit it: results agree within 2e-6")
+    plan = _plan(axes, in_size, out_size, kind, centres, keeps_bits)
     if kind != "nearest":
-        return run_float32(op, xp, images, plan, engine)
+        result = run_float32(op, xp, images, plan, engine)
+        if not (keeps_bits and kind == "area"):
+            return result
+        steps = (step_of(n, o, centres) for n, o in zip(in_size, out_size, strict=True))
+        share = np.full((1,) * images.ndim, 1.0 / float(next(steps) * next(steps)), np.float32)
+        return multiply(xp, result, arrays.from_table(xp, share, result))
     check_dtype(op, "images", images, arrays.MOVABLE, "convert it")
     return resize(images, op=op, arguments=("images", "size"), xp=xp, plan=plan, out=None, engine=engine)
 
@@ -116,10 +136,14 @@ def run_float32(op: str, xp: ModuleType, images: Array, plan: ResizePlan, engine
 
 @lru_cache(maxsize=1024)
 def _plan(
-    axes: tuple[int, int], in_size: tuple[int, int], out_size: tuple[int, ...], kind: str, centres: str
+    axes: tuple[int, int], in_size: tuple[int, int], out_size: tuple[int, ...], kind: str, centres: str, exact: bool
 ) -> ResizePlan:
+    name = "tensorflow area parts" if exact and kind == "area" else f"tensorflow {kind}"
     sizes = zip(in_size, out_size, strict=True)
-    return ResizePlan(axes, tuple(tabled(n, o, f"tensorflow {kind}", centres, bits=0) for n, o in sizes))
+    plan = ResizePlan(axes, tuple(tabled(n, o, name, centres, bits=0) for n, o in sizes))
+    if not exact:
+        return plan
+    return replace(plan, arithmetic=_ORDERED, order=axes[::-1] if kind == "area" else axes)
 
 
 @lru_cache(maxsize=1024)
@@ -131,8 +155,10 @@ def kernel_plan(
     translation: tuple[float, ...],
     kernel: str,
     antialias: bool,
+    exact: bool,
 ) -> ResizePlan:
     """Return the plan of scale_and_translate."""
     rows = zip(in_size, out_size, scale, translation, strict=True)
     rules = (tabled(n, o, "tensorflow kernel", s, t, kernel, antialias, bits=0) for n, o, s, t in rows)
-    return ResizePlan(axes, tuple(rules))
+    plan = ResizePlan(axes, tuple(rules))
+    return replace(plan, arithmetic=_ORDERED, order=axes) if exact else plan

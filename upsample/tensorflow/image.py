@@ -39,6 +39,7 @@ def resize(
     preserve_aspect_ratio: bool = False,
     antialias: bool = False,
     *,
+    exact: bool = False,
     engine: str | None = None,
 ) -> Any:
     """Resize images, as tf.image.resize of TensorFlow 2 does: with half-pixel centers.
@@ -57,6 +58,9 @@ def resize(
     antialias : bool
         Widen the filter when shrinking. It counts for bilinear and bicubic; Lanczos, Gaussian and Mitchell's filter
         pass it on; nearest and area ignore it.
+    exact : bool
+        Keep TensorFlow's order of sums, and so its bits; slower, and no GPU kernel does it. "bilinear" without
+        `antialias` cannot. Lanczos has other last bits of the sine.
     engine : str, optional
         Forces an engine.
 
@@ -68,7 +72,7 @@ def resize(
     Raises
     ------
     ValueError
-        Another rank, an empty image, a size below 1, or another method.
+        Another rank, an empty image, a size below 1, another method, or `exact` for one that cannot.
     TypeError
         Another dtype or type.
 
@@ -97,9 +101,9 @@ def resize(
     smooth = flag(op, "antialias", antialias)
     kernel = _KERNEL_METHODS.get(kind) or (_ANTIALIASED.get(kind) if smooth else None)
     if kernel is None:
-        return resized(op, xp, images, axes, out_size, kind, "legacy" if kind == "area" else "half", engine)
+        return resized(op, xp, images, axes, out_size, kind, "legacy" if kind == "area" else "half", exact, engine)
     factors = tuple(float(np.float32(o) / np.float32(n)) for n, o in zip(in_size, out_size, strict=True))
-    plan = kernel_plan(axes, in_size, out_size, factors, (0.0, 0.0), kernel, smooth)
+    plan = kernel_plan(axes, in_size, out_size, factors, (0.0, 0.0), kernel, smooth, flag(op, "exact", exact))
     return run_float32(op, xp, images, plan, engine)
 
 
@@ -110,6 +114,7 @@ def resize_v1(
     align_corners: bool = False,
     preserve_aspect_ratio: bool = False,
     *,
+    exact: bool = False,
     engine: str | None = None,
 ) -> Any:
     """Resize images, as tf.image.resize of TensorFlow 1 does: without half-pixel centers.
@@ -126,6 +131,9 @@ def resize_v1(
         Let the centers of the corner samples of both images meet.
     preserve_aspect_ratio : bool
         Scale both axes by the smaller of the two factors, so that the result fits into `size`.
+    exact : bool
+        Keep TensorFlow's order of sums, and so its bits; slower, and no GPU kernel does it. Of the methods that sum,
+        only "area" without `align_corners` can.
     engine : str, optional
         Forces an engine.
 
@@ -137,7 +145,7 @@ def resize_v1(
     Raises
     ------
     ValueError
-        Another rank, an empty image, a size below 1, or another method.
+        Another rank, an empty image, a size below 1, another method, or `exact` for one that cannot.
     TypeError
         Another dtype or type.
 
@@ -164,7 +172,7 @@ def resize_v1(
     if out_size == in_size:
         check_dtype(op, "images", images, arrays.MOVABLE if kind == "nearest" else REAL, "convert it")
         return images
-    return resized(op, xp, images, axes, out_size, kind, centres, engine)
+    return resized(op, xp, images, axes, out_size, kind, centres, exact, engine)
 
 
 def _out_size(op: str, in_size: tuple[int, int], size: object, preserve_aspect_ratio: object) -> tuple[int, ...]:

@@ -59,7 +59,7 @@ def resize_bilinear(
     >>> upsample.tensorflow.resize_bilinear(image, (1, 4), align_corners=True)[0, :, 0]
     array([0., 3., 6., 9.], dtype=float32)
     """
-    return raw("resize_bilinear", images, size, "bilinear", align_corners, half_pixel_centers, engine)
+    return raw("resize_bilinear", images, size, "bilinear", align_corners, half_pixel_centers, False, engine)
 
 
 def resize_bicubic(
@@ -68,6 +68,7 @@ def resize_bicubic(
     align_corners: bool = False,
     half_pixel_centers: bool = False,
     *,
+    exact: bool = False,
     engine: str | None = None,
 ) -> Any:
     """Resize images, as tf.raw_ops.ResizeBicubic does.
@@ -83,6 +84,9 @@ def resize_bicubic(
     half_pixel_centers : bool
         Let the outer edges of both images meet; Keys' a is then -1/2 and taps outside are dropped. Otherwise it is
         -3/4 and edge samples repeat.
+    exact : bool
+        Keep TensorFlow's order of sums, and so its bits; slower, and no GPU kernel does it. It needs
+        `half_pixel_centers`.
     engine : str, optional
         Forces an engine.
 
@@ -105,7 +109,7 @@ def resize_bicubic(
     >>> upsample.tensorflow.resize_bicubic(np.ones((2, 2, 1)), (4, 4), half_pixel_centers=True).shape
     (4, 4, 1)
     """
-    return raw("resize_bicubic", images, size, "bicubic", align_corners, half_pixel_centers, engine)
+    return raw("resize_bicubic", images, size, "bicubic", align_corners, half_pixel_centers, exact, engine)
 
 
 def resize_nearest_neighbor(
@@ -153,11 +157,15 @@ def resize_nearest_neighbor(
     >>> upsample.tensorflow.resize_nearest_neighbor(image, (1, 2), half_pixel_centers=True).ravel()
     array([1, 3])
     """
-    result: ArrayT = raw("resize_nearest_neighbor", images, size, "nearest", align_corners, half_pixel_centers, engine)
+    result: ArrayT = raw(
+        "resize_nearest_neighbor", images, size, "nearest", align_corners, half_pixel_centers, False, engine
+    )
     return result
 
 
-def resize_area(images: ArrayT, size: Sequence[int], align_corners: bool = False, *, engine: str | None = None) -> Any:
+def resize_area(
+    images: ArrayT, size: Sequence[int], align_corners: bool = False, *, exact: bool = False, engine: str | None = None
+) -> Any:
     """Resize images by means of areas, as tf.raw_ops.ResizeArea does.
 
     Parameters
@@ -168,6 +176,8 @@ def resize_area(images: ArrayT, size: Sequence[int], align_corners: bool = False
         Height and width of the result.
     align_corners : bool
         Take the step between the centers of the corner samples.
+    exact : bool
+        Keep TensorFlow's order of sums, and so its bits; slower, and no GPU kernel does it. `align_corners` cannot.
     engine : str, optional
         Forces an engine.
 
@@ -190,7 +200,7 @@ def resize_area(images: ArrayT, size: Sequence[int], align_corners: bool = False
     >>> upsample.tensorflow.resize_area(np.asarray([[[0.0], [3.0], [6.0]]]), (1, 2)).ravel()
     array([1., 5.], dtype=float32)
     """
-    return raw("resize_area", images, size, "area", align_corners, False, engine)
+    return raw("resize_area", images, size, "area", align_corners, False, exact, engine)
 
 
 def scale_and_translate(
@@ -201,6 +211,7 @@ def scale_and_translate(
     kernel_type: str = "lanczos3",
     antialias: bool = True,
     *,
+    exact: bool = False,
     engine: str | None = None,
 ) -> Any:
     """Scale and move images, as tf.raw_ops.ScaleAndTranslate does.
@@ -218,6 +229,9 @@ def scale_and_translate(
         ``"mitchellcubic"``.
     antialias : bool
         Widen the kernel when shrinking.
+    exact : bool
+        Keep TensorFlow's order of sums, and so its bits; slower, and no GPU kernel does it. Lanczos has other last bits
+        of the sine.
     engine : str, optional
         Forces an engine.
 
@@ -255,6 +269,13 @@ def scale_and_translate(
     kernel = known(op, "kernel_type", kernel_type, tuple(KERNELS))
     out_size = integers(op, "size", pair(op, "size", size), 2, least=1)
     plan = kernel_plan(
-        axes, in_size_of(images, axes), out_size, factors, moves, kernel, flag(op, "antialias", antialias)
+        axes,
+        in_size_of(images, axes),
+        out_size,
+        factors,
+        moves,
+        kernel,
+        flag(op, "antialias", antialias),
+        flag(op, "exact", exact),
     )
     return run_float32(op, xp, images, plan, engine)

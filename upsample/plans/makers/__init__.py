@@ -60,6 +60,7 @@ MAKERS: Mapping[str, Maker] = MappingProxyType(
         "spline coefficients": Maker(splines.coefficients, moves=False),
         "spline nearest": Maker(splines.interpolated, moves=True),
         "tensorflow area": Maker(tensorflow.area, moves=False),
+        "tensorflow area parts": Maker(tensorflow.area_parts, moves=False),
         "tensorflow bicubic": Maker(tensorflow.cubic, moves=False),
         "tensorflow bilinear": Maker(tensorflow.linear, moves=False),
         "tensorflow kernel": Maker(tensorflow.scaled, moves=False),

@@ -17,14 +17,15 @@ import numpy as np
 
 from upsample.plans.tap_table import Ints, Reals, Taps, clamped, folded, unmerged
 
-__all__ = ["KERNELS", "area", "cubic", "linear", "nearest", "scaled"]
+__all__ = ["KERNELS", "area", "area_parts", "cubic", "linear", "nearest", "scaled", "step_of"]
 
 _CUBIC_STEPS = 1024
 """Parts of a sample for which the cubic weights are tabulated."""
 _SMALLEST_SUM = np.float32(1000.0) * np.finfo(np.float32).tiny
 
 
-def _step(in_size: int, out_size: int, centres: str) -> Any:
+def step_of(in_size: int, out_size: int, centres: str) -> Any:
+    """Return the input samples per output sample, a float32."""
     if centres == "corners" and out_size > 1 and in_size > 1:
         return np.float32(in_size - 1) / np.float32(out_size - 1)
     return np.float32(in_size) / np.float32(out_size)
@@ -32,7 +33,7 @@ def _step(in_size: int, out_size: int, centres: str) -> Any:
 
 def _centres(in_size: int, out_size: int, output: Ints, centres: str) -> Reals:
     position = output.astype(np.float32)
-    step = _step(in_size, out_size, centres)
+    step = step_of(in_size, out_size, centres)
     if centres == "half":
         return np.asarray((position + np.float32(0.5)) * step - np.float32(0.5))
     return np.asarray(position * step)
@@ -41,7 +42,7 @@ def _centres(in_size: int, out_size: int, output: Ints, centres: str) -> Reals:
 def nearest(in_size: int, out_size: int, output: Ints, centres: str) -> Taps:
     """Take the sample in which the centre is; with aligned corners the nearest, halves away from zero."""
     position = output.astype(np.float32) + np.float32(0.5 if centres == "half" else 0.0)
-    place = (position * _step(in_size, out_size, centres)).astype(np.float64)
+    place = (position * step_of(in_size, out_size, centres)).astype(np.float64)
     first = np.floor(place + 0.5 if centres == "corners" else place).astype(np.int64)
     return unmerged(np.minimum(first, in_size - 1), np.ones_like(output), np.ones((len(output), 1)))
 
@@ -90,8 +91,14 @@ def _normalised(weight: Reals) -> Reals:
 
 
 def area(in_size: int, out_size: int, output: Ints, centres: str) -> Taps:
+    """Weigh each sample by the part of it that the output covers, divided by the step."""
+    parts = area_parts(in_size, out_size, output, centres)
+    return unmerged(parts.first, parts.count, parts.weight / float(step_of(in_size, out_size, centres)))
+
+
+def area_parts(in_size: int, out_size: int, output: Ints, centres: str) -> Taps:
     """Weigh each sample by the part of it that the output covers."""
-    step = _step(in_size, out_size, centres)
+    step = step_of(in_size, out_size, centres)
     begin = output.astype(np.float32) * step
     end = (output + 1).astype(np.float32) * step
     first = np.floor(begin).astype(np.int64)
@@ -104,7 +111,7 @@ def area(in_size: int, out_size: int, output: Ints, centres: str) -> Taps:
         np.where(is_cut, step, after),
         np.where(is_cut, end[:, None] - place, np.float32(1.0)),
     )
-    weight = np.where(index <= last[:, None], part.astype(np.float64) / float(step), 0.0)
+    weight = np.where(index <= last[:, None], part.astype(np.float64), 0.0)
     return _shortened(clamped(index, weight, in_size - 1), np.minimum(last, in_size - 1))
 
 
@@ -123,8 +130,9 @@ def _box(x: Reals) -> Reals:
 
 
 def _gaussian(x: Reals) -> Reals:
-    """A Gaussian of deviation 1/2, cut at 3/2."""
-    return np.where(x >= 1.5, np.float32(0.0), np.exp(-x * x / np.float32(0.5)))
+    """A Gaussian of deviation 1/2, cut at 3/2; TensorFlow divides and exponentiates in double precision."""
+    square = (-x * x).astype(np.float64)
+    return np.where(x >= 1.5, np.float32(0.0), np.exp(square / 0.5).astype(np.float32))
 
 
 def _keys(x: Reals) -> Reals:
@@ -142,13 +150,18 @@ def _mitchell(x: Reals) -> Reals:
     return np.select([x < 1.0, x < 2.0], [near, far], one(0.0))
 
 
+def _sine(x: Reals) -> Reals:
+    """Round the sine of a float32 once, as the C library's sinf nearly always does."""
+    return np.asarray(np.sin(x.astype(np.float64)).astype(np.float32))
+
+
 def _lanczos(lobes: int) -> Callable[[Reals], Reals]:
     pi, radius = np.float32(np.pi), np.float32(lobes)
 
     def weigh(x: Reals) -> Reals:
         safe = np.where(x <= 1e-3, np.float32(1.0), x)
-        wave = radius * np.sin(pi * safe) * np.sin(pi * safe / radius) / (pi * pi * safe * safe)
-        return np.select([x <= 1e-3, x < radius], [np.float32(1.0), wave], np.float32(0.0))
+        wave = radius * _sine(pi * safe) * _sine(pi * safe / radius) / (pi * pi * safe * safe)
+        return np.select([x <= 1e-3, x <= radius], [np.float32(1.0), wave], np.float32(0.0))
 
     return weigh
 
