@@ -64,6 +64,7 @@ def resize(
     cval: float = 0.0,
     box: Sequence[Sequence[float]] | Sequence[float] | None = None,
     offset: float | Sequence[float] = 0.0,
+    nan: str = "propagate",
     out: Array | None = None,
     engine: str | None = None,
 ) -> ArrayT:
@@ -100,6 +101,9 @@ def resize(
         From where to where an axis is resampled, in samples; ``(0, n)`` is the whole of it. It may pass the border.
     offset : float or sequence of float
         By how many samples all outputs are moved to the right.
+    nan : {"propagate", "omit"}
+        What becomes of NaN: it reaches every output that has a weight on it, or counts as missing, and the weights of
+        the samples that are there are made to sum to one; NaN where none is.
     out : array, optional
         Receives the result: its shape and dtype, no memory shared with `x`.
     engine : str, optional
@@ -137,6 +141,12 @@ def resize(
     ``[floor(i * n / o), ceil((i + 1) * n / o))``. Beyond the border the edge sample repeats; antialiased filters are
     cut off there and normalised.
 
+    A NaN reaches, along each axis, the outputs of nearest that copy it; of area, those whose interval it lies in; of
+    linear, cubic and lanczos those whose centre is less than 1, 2 or 3 samples away (with `antialias`, times the step
+    where that is over 1), and those for which the tap just at that distance counts with weight zero. With
+    ``nan="omit"`` an output is the weighted mean of what is there, and NaN where the weights of that sum to less than
+    2**-16; weights of cubic and lanczos are negative in places, so their means may overshoot where much is missing.
+
     Sums of integers other than uint8 are made in float64, first rounded to multiples of 2**-16 and then to integers, so
     that a sum that is a tie is one on every engine: a result lies within ``1/2 + 2**-17`` of the exact value, and
     engines agree bit for bit. JAX without ``jax_enable_x64`` sums 8 and 16 bits in float32 and refuses 32.
@@ -173,7 +183,7 @@ def resize(
     """
     op = "resize"
     border_rules = (boundary, cval, box, offset)
-    arguments = (shape, scale, axes, mode, antialias, align_corners, cubic_coeff, *border_rules, engine)
+    arguments = (shape, scale, axes, mode, antialias, align_corners, cubic_coeff, *border_rules, nan, engine)
     key, known = call_cache.lookup(op, arguments, (x,), out)
     if known is not None:
         result: ArrayT = known.run(x, out)
@@ -209,10 +219,15 @@ def resize(
     else:
         bordered = plan_bordered(op, in_sizes, places, sizes, scales, modes, widens, corners, coefficient, borders)
         if not bordered.is_plan:
+            _omits(op, nan, borders=True)
             return _delivered(op, cast(ArrayT, bordered.run(x, op, xp, engine)), x, out)
         plan = bordered.plan
     if axes is None:
         _warn_of_channels(op, tuple(x.shape), plan)
+    if _omits(op, nan, borders=False) and dtype in arrays.FLOATING | arrays.COMPLEX:
+        from upsample.ops.missing import resize_present
+
+        return resize_present(x, op=op, arguments=("x", "shape"), xp=xp, plan=plan, out=out, engine=engine)
     result = _run(x, op=op, arguments=("x", "shape"), xp=xp, plan=plan, out=out, engine=engine)
     call_cache.store(key, "resize", plan, (x,), (result,), engine)
     return result
@@ -235,6 +250,17 @@ def _delivered(op: str, made: ArrayT, x: Array, out: Array | None) -> ArrayT:
     arrays.check_out(op, out, tuple(made.shape), made.dtype, {"x": x})
     copy(made, out)
     return cast(ArrayT, out)
+
+
+def _omits(op: str, nan: object, *, borders: bool) -> bool:
+    """Return whether NaN is to be left out, which `borders` that are no plan do not allow."""
+    if nan not in ("propagate", "omit"):
+        error = bad_value if isinstance(nan, str) else bad_type
+        raise error(op, "nan", nan, "it says what to do about NaN", "pass 'propagate' or 'omit'")
+    if borders and nan == "omit":
+        rule = "it cannot be combined with what lies beyond the border here"
+        raise bad_value(op, "nan", nan, rule, "pass no boundary, cval, box or offset")
+    return nan == "omit"
 
 
 def _check_count(op: str, argument: str, value: object, axes: object, count: int) -> None:

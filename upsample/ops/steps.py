@@ -41,14 +41,24 @@ from upsample.plans.resize import ResizePlan
 from upsample.plans.shuffle import ShufflePlan
 from upsample.plans.window import ConvTransposePlan, PoolPlan, UnpoolPlan, WindowAxis
 
-__all__ = ["ConvTranspose", "InputGrad", "Pool", "Rearrange", "Resize", "Unpool", "UnpoolBackward", "WeightGrad"]
+__all__ = [
+    "ConvTranspose",
+    "InputGrad",
+    "Pool",
+    "Rearrange",
+    "Resize",
+    "StepBase",
+    "Unpool",
+    "UnpoolBackward",
+    "WeightGrad",
+]
 
 _Wanted = tuple[bool, ...]
 _Shapes = tuple[tuple[int, ...], ...]
 
 
 @dataclass(frozen=True, slots=True)
-class _Step(ABC):
+class StepBase(ABC):
     """What all steps have.
 
     Attributes
@@ -86,7 +96,7 @@ class _Step(ABC):
 
 
 @dataclass(frozen=True, slots=True)
-class Resize(_Step):
+class Resize(StepBase):
     """Resample axes."""
 
     plan: ResizePlan
@@ -109,7 +119,7 @@ class Resize(_Step):
 
 
 @dataclass(frozen=True, slots=True)
-class Rearrange(_Step):
+class Rearrange(StepBase):
     """Move samples of an array of `shape` between channels and space, or back."""
 
     plan: ShufflePlan
@@ -130,7 +140,7 @@ class Rearrange(_Step):
 
 
 @dataclass(frozen=True, slots=True)
-class Pool(_Step):
+class Pool(StepBase):
     """Take the maximum of each window; as a step always with indices, which the gradient needs."""
 
     plan: PoolPlan
@@ -159,7 +169,7 @@ class Pool(_Step):
 
 
 @dataclass(frozen=True, slots=True)
-class Unpool(_Step):
+class Unpool(StepBase):
     """Put each cell where its index says.
 
     Attributes
@@ -196,7 +206,7 @@ class Unpool(_Step):
 
 
 @dataclass(frozen=True, slots=True)
-class UnpoolBackward(_Step):
+class UnpoolBackward(StepBase):
     """Take for each cell the value where its index says; the transpose of `Unpool`.
 
     A cell that was dropped takes zero. Under ``duplicates="last"`` only the last of the cells that name a position
@@ -222,7 +232,7 @@ class UnpoolBackward(_Step):
 
 
 @dataclass(frozen=True, slots=True)
-class _Products(_Step):
+class _Products(StepBase):
     """A sum of products of two inputs, each of which the other's gradient needs.
 
     Arrays may lack the axis of the batch; engines always get it.
