@@ -1,4 +1,4 @@
-"""No circle of imports; imports inside functions and under TYPE_CHECKING count, too."""
+"""No circle of imports; those inside functions, under TYPE_CHECKING and by `import_module` count, too."""
 
 from __future__ import annotations
 
@@ -33,6 +33,8 @@ def imports(tree: ast.AST, package: str, modules: frozenset[str]) -> set[str]:
             start = package.split(".")[: len(package.split(".")) + 1 - node.level] if node.level else []
             source = ".".join([*start, *filter(None, [node.module])])
             found |= {name if (name := f"{source}.{alias.name}") in modules else source for alias in node.names}
+        elif isinstance(node, ast.Call) and ast.unparse(node.func).endswith("import_module"):
+            found |= {argument.value for argument in node.args if isinstance(argument, ast.Constant)}
     return found
 
 
@@ -66,5 +68,5 @@ def test_a_circle_is_found(tmp_path: Path) -> None:
     (tmp_path / "p" / "a.py").write_text("import json\ndef f():\n    from .q import b\n")
     (folder / "__init__.py").write_text("")
     (folder / "b.py").write_text("from ..c import x\n")
-    (tmp_path / "p" / "c.py").write_text("import p.a\n")
+    (tmp_path / "p" / "c.py").write_text("from importlib import import_module\nimport_module('p.a')\n")
     assert circles(import_graph(tmp_path, "p")) == [{"p.a", "p.c", "p.q.b"}]

@@ -10,7 +10,7 @@ from importlib import import_module
 from types import ModuleType
 from typing import Any, cast
 
-from upsample.autograd.tape import ShapedStep
+from upsample.autograd.step import ShapedStep
 
 __all__ = ["read", "written"]
 

@@ -11,52 +11,20 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 from importlib import import_module
-from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from upsample import arrays
+from upsample.autograd.step import Arrays, ShapedStep, Step
 from upsample.errors import Raw, bad_type
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
-__all__ = ["ShapedStep", "Step", "Tape", "apply", "current", "follow", "followed", "record", "recording", "taped"]
-
-Arrays: TypeAlias = tuple[Any, ...]
-"""Arrays, None where there is none."""
+__all__ = ["Tape", "apply", "current", "follow", "followed", "record", "recording", "taped"]
 
 DIFFERENTIABLE = arrays.FLOATING | arrays.COMPLEX
-
-
-class Step(Protocol):
-    """One op with all its arguments but the arrays.
-
-    Of the inputs the first `differentiable` have gradients; the others are indices. Of the outputs the first has one.
-    """
-
-    @property
-    def differentiable(self) -> int: ...
-
-    def run(self, *inputs: Any) -> Arrays:
-        """Return the outputs."""
-        ...
-
-    def keep(self, inputs: Arrays, outputs: Arrays, wanted: tuple[bool, ...]) -> Arrays:
-        """Return the arrays that `pull` needs for the `wanted` inputs."""
-        ...
-
-    def pull(self, kept: Arrays, grad: Any, wanted: tuple[bool, ...]) -> Arrays:
-        """Return the gradients of the `wanted` inputs, given that of the output; None for the others."""
-        ...
-
-
-class ShapedStep(Step, Protocol):
-    """A step that says what it will make, as torch.compile asks before anything runs."""
-
-    def shapes(self, *inputs: Any) -> tuple[tuple[int, ...], ...]:
-        """Return the shapes of the outputs, given those of the inputs."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 
 from upsample.autograd.serialize import read, written
-from upsample.autograd.tape import Arrays, ShapedStep, Step
+from upsample.autograd.step import Arrays, ShapedStep, Step
 
 __all__ = ["follow"]
 

@@ -10,7 +10,7 @@ from typing import Any, cast
 from upsample import arrays
 from upsample.arrays import Array, ArrayT
 from upsample.autograd import tape
-from upsample.autograd.tape import Arrays
+from upsample.autograd.step import Arrays
 from upsample.ops.resize import resize
 from upsample.ops.steps import Resize, StepBase
 from upsample.plans.resize import ResizePlan

@@ -1,6 +1,6 @@
 """The steps of a computation: what an engine runs, and what its gradient is made of.
 
-Each class is one op with all its arguments except the arrays, as `upsample.autograd.tape.ShapedStep` requires. `run`
+Each class is one op with all its arguments except the arrays, as `upsample.autograd.step.ShapedStep` requires. `run`
 calls an engine; `gradients` applies other steps, so every gradient can be differentiated again.
 
     step                                 gradient by its first input         and by the others
@@ -33,7 +33,8 @@ from typing import Any
 
 from upsample import arrays
 from upsample.arguments import check_room
-from upsample.autograd.tape import Arrays, ShapedStep, apply
+from upsample.autograd.step import Arrays, ShapedStep
+from upsample.autograd.tape import apply
 from upsample.engines import dispatch
 from upsample.engines.dispatch import Preferred
 from upsample.errors import Raw, bad_value

@@ -13,7 +13,8 @@ import numpy as np
 
 from upsample import arrays
 from upsample.arrays import Array
-from upsample.autograd.tape import Arrays, record, taped
+from upsample.autograd.step import Arrays
+from upsample.autograd.tape import record, taped
 
 __all__ = ["add", "clip", "convert", "fill", "multiply", "permute", "repeat", "reshape", "wrap"]
 
