@@ -1,4 +1,4 @@
-"""A tile of sums of products that stays in vector registers: the inside of every matrix product here.
+"""The GEMM micro-kernel: a tile of sums of products that stays in vector registers.
 
 LLVM does not make such a tile of plain loops, so it is written in LLVM's own vectors. Nothing is copied side by side
 first: the columns of a tile are read where they stand, from a place of their own for each tap. NumPy's BLAS would not
@@ -25,9 +25,9 @@ __all__ = ["BITS", "ROWS", "add_tiles", "widest"]
 _A = np.ndarray[Any, Any]
 
 BITS = VECTOR_BITS
-"""Of a vector register."""
+"""Bits of a vector register."""
 ROWS = 8 if VECTOR_REGISTERS == 32 else 4
-"""Of a tile: with three vectors each they fill most of the 32 registers; x86 without AVX-512 has 16."""
+"""Rows of a tile: with three vectors each they fill most of the 32 registers; x86 without AVX-512 has 16."""
 
 _COUNT, _LANE = ir.IntType(64), ir.IntType(32)
 

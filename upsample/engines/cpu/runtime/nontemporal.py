@@ -1,4 +1,4 @@
-"""Stores that go past the caches: what is made in a small buffer is copied to a large array that nobody reads soon.
+"""Non-temporal stores: copy a small buffer to a large result without filling the caches.
 
 A plain store first reads what it overwrites. Where the memory was written before, that is a third to a half of a call's
 traffic; where its pages are new, the system has just cleared them, in the cache, and a plain store is the better one.
@@ -21,9 +21,9 @@ __all__ = ["fence", "pays", "put", "stream"]
 _A = np.ndarray[Any, Any]
 
 _LINE = 64
-"""Bytes of a cache line: they are stored together."""
+"""Bytes of a cache line, which one non-temporal store fills."""
 _LEAST = 1 << 23
-"""Bytes of a result up to which it is left in the caches."""
+"""Bytes of a result from which non-temporal stores are faster."""
 
 
 def pays(size: int, *, fresh: bool) -> bool:

@@ -1,4 +1,4 @@
-"""Whole vectors that are moved: rows that become columns, every other value of a row, zeros."""
+"""Copy by whole vectors: transpose, take every other value of a row, clear."""
 
 from __future__ import annotations
 

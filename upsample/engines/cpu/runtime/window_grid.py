@@ -1,4 +1,4 @@
-"""Windows as numbers for compiled loops, and where in a plane the rows lie that their taps meet."""
+"""Windows as arrays of numbers for kernels, and the places of the rows that taps read."""
 
 from __future__ import annotations
 
