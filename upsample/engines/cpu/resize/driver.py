@@ -1,4 +1,4 @@
-"""Resampling by compiled kernels.
+"""Run a resize: cache the work of a call, allocate its result, call the kernels.
 
 All that depends on the plan and the shape alone is worked out once and kept: a call on a small array then is little
 more than the kernels' calls.
@@ -31,7 +31,7 @@ _Array: TypeAlias = np.ndarray[Any, np.dtype[Any]]
 _Key: TypeAlias = tuple[ResizePlan, tuple[int, ...], np.dtype[Any]]
 
 _KEPT = 512
-"""Calls that are remembered."""
+"""Calls whose plan of work is cached."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

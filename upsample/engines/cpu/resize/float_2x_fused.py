@@ -1,4 +1,4 @@
-"""A kernel that doubles two axes at once: rows into a ring of a few, which the columns are made of.
+"""Fused kernel that doubles two axes: it filters rows into a ring buffer, and columns from that buffer.
 
 What is filtered along the rows stays in the first-level cache until the last output that it is a part of, and of most
 inputs of the columns two outputs are made at once. See `float_kernels` for what a box is. The loops are functions of

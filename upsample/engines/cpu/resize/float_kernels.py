@@ -22,7 +22,7 @@ _Array: TypeAlias = np.ndarray[Any, np.dtype[Any]]
 _U: Any = np.uint64
 
 _STRETCH = 1 << 11
-"""Values of a stretch that are made at once."""
+"""Outputs of a row that the kernel sums at once; they stay in the L1 cache."""
 
 
 @part

@@ -1,4 +1,4 @@
-"""Kernels that double rows of pixels of three values, channels last; see `float_kernels` for what a box is."""
+"""Double rows of RGB pixels, channels last; `float_kernels` explains the box of a kernel."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _Array: TypeAlias = np.ndarray[Any, np.dtype[Any]]
 _U: Any = np.uint64
 
 _CHUNK = 128
-"""Pixels whose two phases are put together while they are in the first-level cache."""
+"""Pixels whose two phases are interleaved at once; they stay in the L1 cache."""
 
 
 @kernel

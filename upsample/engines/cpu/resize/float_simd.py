@@ -1,4 +1,4 @@
-"""A kernel that filters rows of floats by permuting vectors of them; see `float_kernels` for what a box is.
+"""Filter rows of floats by vector permutes; `float_kernels` explains the box of a kernel.
 
 Where nothing shrinks, as many neighbouring outputs as a vector has lanes are made of no more neighbouring inputs: a
 tap of all of them is one load and one permutation, which a gather takes several times as long for. LLVM makes no
@@ -37,11 +37,11 @@ _PERMUTATIONS: dict[str, tuple[str, int]] = (
 )
 """The instruction for a dtype, and how many lanes it has."""
 _TOGETHER = 4
-"""Rows that share the loads of lanes and weights."""
+"""Rows that share each load of permutation indices and weights."""
 _JOINT = 8
-"""Short rows that go as one, at most."""
+"""Most short rows that one vector may span."""
 _SHORT = 256
-"""Values of a row that is not short."""
+"""Outputs of a row from which it is filtered alone."""
 
 _COUNT = ir.IntType(64)
 

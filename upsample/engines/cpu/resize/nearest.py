@@ -1,4 +1,4 @@
-"""Nearest: values only move, so any dtype goes as unsigned integers of its size."""
+"""Nearest-neighbor resizing: move values, viewed as unsigned integers of their size."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ _Array: TypeAlias = np.ndarray[Any, np.dtype[Any]]
 _U: Any = np.uint64
 
 _BLOCK_BYTES = (1 << 18, 1 << 22)
-"""Of the result a block, at least and at most: an eighth of all between."""
+"""Bytes of output per block, min and max; in between, one eighth of the output."""
 _STRETCH_BYTES = 256
-"""From here on samples are copied whole, as rows are."""
+"""Bytes of a sample from which it is copied like a row."""
 _COLUMNS = 1 << 20
-"""At most so many output samples of a row a block."""
+"""Most output samples of a row per block."""
 
 
 @part

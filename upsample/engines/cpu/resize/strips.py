@@ -1,4 +1,4 @@
-"""Which kernel filters which axis of which part of an array, and where in memory.
+"""Divide a resize into jobs that fit the L2 cache: cache blocking.
 
 The array is seen as ``[planes, first resized axis, ..., last resized axis, inner]``. A strip is a range of the result's
 samples on the first axis, and on the second where one sample of the first is large; its axes are filtered one by one

@@ -1,4 +1,4 @@
-"""A plan's taps as the kernels read them.
+"""Return the taps of a plan in the layouts that kernels read.
 
 Two layouts. `Listed` names every tap's input: exact for NaN and infinity too, since a merged tap that torch would have
 multiplied by zero appears again with weight zero. `Runs` gives each output as many consecutive inputs as the longest

@@ -1,4 +1,4 @@
-"""Kernels that filter one axis of a box of bytes, in integers; see `float_kernels` for what a box is.
+"""Filter one axis of a box of bytes with integer sums; `float_kernels` explains the box of a kernel.
 
 Weights are multiples of a power of two (`upsample.plans.taps.fixed_point`), sums exact; `how` says how they end, see
 `upsample.plans.taps.settling`. Bytes may also be the 16-bit numbers between two axes. Every step is cast to the type of

@@ -1,4 +1,4 @@
-"""Kernels that filter one axis of a box of bytes by pairs of taps; see `float_kernels` for what a box is.
+"""Filter one axis of a box of bytes, two taps an instruction; `float_kernels` explains the box.
 
 Along rows of few values a sample nothing lies as a vector wants it: some rows are turned, bytes of one column side
 by side, and the result is turned back.
@@ -27,9 +27,9 @@ __all__ = ["chosen", "columns", "rows", "short_columns"]
 _Array: TypeAlias = np.ndarray[Any, np.dtype[Any]]
 
 _ROWS = 2 * WIDTH
-"""Rows turned together, at most."""
+"""Most rows that are transposed together."""
 _JOINT = 8
-"""Rows that go as one where they are shorter than what is turned."""
+"""Rows that are joined if they are shorter than a transposed tile."""
 
 
 @kernel
