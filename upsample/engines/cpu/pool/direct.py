@@ -1,4 +1,4 @@
-"""Compiled loops of max-pooling with few taps: whole windows at once, three or four taps a turn, in registers.
+"""Max-pooling of small windows: compare all taps of a window, three or four at a time, in registers.
 
 A tap in the padding is read as the nearest one inside: that one stands beside it in the order of taps, and a value
 wins only against others, so neither maximum nor index changes. Tables say where taps are; they end with the last tap

@@ -1,4 +1,4 @@
-"""Max-pooling of rows of at most sixteen cells: taps are permuted out of two vectors that hold the input rows.
+"""Max-pooling of rows of at most 16 cells: AVX-512 permutes select taps from two vectors of input.
 
 Two rows of up to eight cells go together, or one of up to sixteen: a tap of all their cells is one permutation, where
 gathering it takes ten times as long. LLVM makes no such code of plain loops.

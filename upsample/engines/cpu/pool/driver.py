@@ -1,4 +1,4 @@
-"""Max-pooling by compiled loops, blocks of rows at a time."""
+"""Run max-pooling: choose a kernel and divide rows of cells into blocks."""
 
 from __future__ import annotations
 
@@ -28,22 +28,22 @@ __all__ = ["bind", "run"]
 _A = np.ndarray[Any, Any]
 
 _BLOCK = 1 << 19
-"""Positions that a block reads, about: a fifth of a millisecond."""
+"""Input positions per block: about 0.2 ms of work."""
 _ALONE = 2
-"""Blocks of a few taps up to which one thread makes all: a second one wakes after a quarter of that time."""
+"""Blocks of small windows that one thread runs alone: waking a second one takes a quarter of a block."""
 _LONGEST = 1 << 26
-"""Comparisons of a block of large windows at most: some fiftieth of a second."""
+"""Most comparisons of a block of large windows: about 20 ms, so that Ctrl-C is handled in time."""
 _SHORTEST = 1 << 8
-"""Cells of a row that take longer than it takes to find one tap's row."""
+"""Cells of a row whose work exceeds that of finding the row of one tap."""
 _TILE = 1 << 12
-"""Cells of the last axis that are made at once, so that rows stay in the first-level cache."""
+"""Cells of the last axis per tile; rows of a tile stay in the L1 cache."""
 _ROWS_TOGETHER = 1 << 11
-"""Cells of a few taps that are made together."""
+"""Cells of small windows that one kernel call makes together."""
 _NO_INDICES = np.empty(0, dtype=np.int64)
 _KEPT = 1 << 15
-"""Reduced cells that are kept for the windows that share them."""
+"""Reduced cells that are cached for windows that share them."""
 _SHARED = 1 << 18
-"""The same where every row of cells but one is kept for the next: each kept row saves as many as a window has."""
+"""Reduced cells that are cached if neighboring rows share all rows except one."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -1,4 +1,4 @@
-"""Compiled loops of max-pooling: each input row is reduced along the last axis, then rows are selected.
+"""Separable max-pooling: reduce each input row along the last axis, then select among rows.
 
 The first maximum in row-major order lies in the first row that holds the maximum, at that row's first place; likewise
 the first or the last NaN. So a row is reduced once, however many windows share it, and the hot loops run over

@@ -1,4 +1,4 @@
-"""Where the taps of small windows lie, as `direct` reads it."""
+"""Tables of the taps of small windows, in the layouts that `direct` reads."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ _A = np.ndarray[Any, Any]
 _Axis: TypeAlias = WindowAxis | SpanAxis
 
 _FEW_TAPS = 64
-"""Taps of a window up to which each is compared for itself."""
+"""Most taps of a window that the direct kernels compare."""
 _SHORT = 64
-"""Cells of a row up to which a table of all cells of a plane is quicker than rows."""
+"""Cells of a row up to which a table of all cells of a plane is faster than one of rows."""
 _CELLS = 1 << 16
-"""Entries of such a table at most, so that it stays in the caches."""
+"""Most entries of a table of cells; it stays in the caches."""
 _TOGETHER = 512
-"""Cells that are pooled together, of several planes where these are small."""
+"""Cells that one turn pools, of several planes if planes are small."""
 _LEAD = 1 << 18
-"""Entries of the table of rows at most."""
+"""Most entries of a table of rows."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
