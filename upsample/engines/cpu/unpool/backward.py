@@ -1,4 +1,4 @@
-"""The transpose of max-unpooling by compiled loops: cells in any order, or band by band where only the last one counts.
+"""Gradient of max-unpooling: each cell reads its position, band by band if only the last cell counts.
 
 Two cells that name one position stand in one band of a plane, unless their indices lie outside of their windows: then
 planes are asked as a whole, one range of positions after the other.
@@ -26,11 +26,11 @@ __all__ = ["run"]
 _A = np.ndarray[Any, Any]
 
 _BLOCK = 1 << 17
-"""Cells that a block looks at together, about."""
+"""Cells per block."""
 _SEEN = 1 << 22
-"""Positions of which it is remembered at once whether a cell named them."""
+"""Output positions whose flags (a cell named it) are kept at once."""
 _UNSIGNED = {1: np.uint8, 2: np.uint16, 4: np.uint32, 8: np.uint64}
-"""What values of so many bytes are moved as."""
+"""Unsigned dtype by item size: values are moved, not computed with."""
 
 
 def run(xp: ModuleType, plan: UnpoolPlan, y: Array, indices: Array) -> Array:

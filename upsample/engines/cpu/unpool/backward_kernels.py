@@ -1,4 +1,4 @@
-"""Compiled loops of the transpose of max-unpooling: a guarded take.
+"""Kernels of the gradient of max-unpooling: a bounds-checked take.
 
 Arrays are flat. Indices are data: whatever they say, nothing is read or written outside of the arrays.
 """

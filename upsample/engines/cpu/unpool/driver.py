@@ -1,6 +1,6 @@
-"""Max-unpooling by compiled loops: each position asks the cells around it, or cells write where they point.
+"""Run max-unpooling: as a gather by positions, or as a scatter by cells.
 
-Asking (`gather_simd`) is for large results and indices that lie in windows two apart. Else
+The gather (`gather_simd`) is for large results and windows of stride 2. Otherwise
 each range of a plane is zeroed and written by one thread, in row-major order. A range and what is put there stay in the
 cache: planes are cut into bands of rows, each made from the cells whose windows meet it. Only where an index lies
 outside of its window is a plane made as a whole.
@@ -43,19 +43,19 @@ __all__ = ["Geometry", "bind", "geometry", "run", "targets"]
 _A = np.ndarray[Any, Any]
 
 _BLOCK = 1 << 19
-"""Positions of the planes that a block makes together, and cells that it looks at together."""
+"""Output positions per block, and cells that a block reads together."""
 _SPLIT = 1 << 20
-"""Positions of a plane that several threads share where there are too few planes, and of a block of rows."""
+"""Output positions from which several threads share a plane; also positions of a block of rows."""
 _BAND = 1 << 14
-"""Positions of a band, about: planes of more are made in bands, as long as indices lie in their windows."""
+"""Output positions per band, which stay in the L2 cache; larger planes are divided into bands."""
 _SLICES = 1 << 18
-"""Cells on the first axis from which on no bands are cut: their table would be large."""
+"""Most cells on the first axis for bands: the table of bands has a row for each."""
 _RANGE = 1 << 25
-"""Positions that one block makes at most: more would take too long to be stopped."""
+"""Most output positions per block, so that Ctrl-C is handled in time."""
 _WIDE_RANGE = 1 << 21
-"""The same where a block sums in memory of its own."""
+"""Most output positions per block that sums into a float32 copy."""
 _UNSIGNED = {1: np.uint8, 2: np.uint16, 4: np.uint32, 8: np.uint64, 16: np.complex128}
-"""What values of so many bytes are moved as."""
+"""Unsigned dtype by item size: values are moved, not computed with."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -1,4 +1,4 @@
-"""Max-unpooling as a choice instead of a scatter: every position asks the cells whose windows cover it.
+"""Max-unpooling as a gather: compare each position with the indices of the cells that cover it.
 
 Windows two apart along rows: eight neighbouring cells are asked for sixteen neighbouring positions together, and one
 comparison of vectors says which of eight positions their cells name. Nothing is zeroed first, nothing written twice. A
@@ -31,17 +31,17 @@ _A = np.ndarray[Any, Any]
 _U: Any = np.uint64
 
 _LANES = 8
-"""Cells that are asked together."""
+"""Cells per vector."""
 _OFFSETS = (-1, 0, 1)
-"""Which cells a position may ask, from the one on that its place halved is the number of."""
+"""Offsets of the cells that may cover a position, from the cell whose number is half the position."""
 _TOGETHER = 1 << 5
-"""Rows whose turns inside are made before those at their ends."""
+"""Rows whose inner vectors are made before the vectors at their ends."""
 _SHORT = 24
-"""Cells of a row up to which it is quicker to let them write where they point."""
+"""Cells of a row up to which the scatter is faster."""
 _LONGEST = 1 << 17
-"""Positions of a row up to which rows are what threads share."""
+"""Most positions of a row: threads share whole rows."""
 _ROWS = 1 << 16
-"""Entries of a table of rows at most."""
+"""Most entries of a table of rows."""
 _COUNT, _LANE = ir.IntType(64), ir.IntType(32)
 _FLAGS, _PLACES = ir.VectorType(ir.IntType(1), _LANES), ir.VectorType(_COUNT, _LANES)
 

@@ -1,4 +1,4 @@
-"""Compiled loops of max-unpooling: what an index means, and a guarded scatter in row-major order.
+"""Kernels of max-unpooling: convert indices to positions, then scatter in row-major order with bounds checks.
 
 Arrays are flat; ``grid`` is as `runtime.window_grid` says. Indices are data: whatever they say, nothing is read
 or written outside of the arrays.
@@ -19,7 +19,7 @@ __all__ = ["any_outside", "first_twice", "make_bands", "make_planes", "own_targe
 _A = np.ndarray[Any, Any]
 
 _CLEARED = 1 << 12
-"""Positions that are zeroed together, of several planes where these are small."""
+"""Output positions zeroed together, of several planes if planes are small."""
 
 
 @kernel
