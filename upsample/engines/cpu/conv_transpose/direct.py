@@ -1,4 +1,4 @@
-"""Compiled loops of transposed convolution: rows of the result gather what the taps of the cells bring them.
+"""Direct transposed convolution: each row of the result sums the products of its taps and cells.
 
 Arrays are flat. Along the last axis the positions that leave one rest when divided by the stride (a phase) have the
 same taps: each phase of a row is summed over neighbouring cells, then the phases are interleaved. The order of a sum
@@ -41,14 +41,14 @@ PIECE = (
 )
 """What the numbers of ``piece`` mean, in order; the last three are those of `scratch`."""
 _TILE = 1 << 11
-"""Positions of a phase that are summed at once, so that they stay in the first-level cache."""
+"""Positions of a phase that are summed at once; they stay in the L1 cache."""
 _TOGETHER = 1 << 12
 """Sums that are made together. Rows are made some at a time: a call counts the references to each array that it is
 given, which costs more than a short row."""
 _LINE = 64
 """Bytes of a cache line."""
 _LISTED = 1 << 17
-"""Sources of all rows made together that are listed at once, about: 20 bytes each."""
+"""Products listed at once, of 20 bytes each; the list stays in a large L2 cache."""
 
 
 def scratch(

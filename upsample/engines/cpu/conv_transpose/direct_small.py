@@ -1,4 +1,4 @@
-"""Transposed convolution of little: which products a row of the result adds up is listed once, for many calls.
+"""Direct transposed convolution of small arrays: the products of each row are listed once, for many calls.
 
 `gather` lists them in every call, which takes longer than the sums of a small array. The sums are the same loops.
 """

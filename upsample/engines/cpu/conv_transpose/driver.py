@@ -1,4 +1,4 @@
-"""Transposed convolution: matrix products where several channels are summed up, else row by row.
+"""Run transposed convolution: as a GEMM if several channels are summed, otherwise row by row.
 
 Rows take every plan (`gather`; where there is little to do from lists that are kept, `gather_listed`); products lay
 cells out first (`gemm`).
@@ -34,17 +34,17 @@ __all__ = ["bind", "run"]
 _A = np.ndarray[Any, Any]
 
 _FEW_CHANNELS = 1
-"""Input channels of a group up to which no product is made."""
+"""Most input channels of a group for the direct kernel."""
 _FEW_PRODUCTS = 1 << 14
-"""Products of a cell and a tap in all up to which their set-up would take longer."""
+"""Products of a call up to which setting up a GEMM takes longer than the direct kernel."""
 _LISTED = 1 << 14
-"""Products that are listed for a plan and kept, and sums of a plane that are made together, at most."""
+"""Most products that are listed and cached for a plan, and most sums of a plane."""
 _WORK = 1 << 17
-"""Sums that a task makes, about."""
+"""Sums per task."""
 _LONGEST = 1 << 28
-"""Sums that a task makes at most: some fiftieth of a second."""
+"""Most products per task: about 20 ms, so that Ctrl-C is handled in time."""
 _STAGED = 1 << 22
-"""Elements of halves that are converted at once, about."""
+"""Half-precision elements that are converted at once."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

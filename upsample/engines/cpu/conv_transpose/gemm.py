@@ -1,4 +1,4 @@
-"""Convolutions with many channels, transposed or not: each phase of the result is one product of weights and cells.
+"""Convolutions with many channels as GEMMs: each phase of the result is one product of weights and cells.
 
 Cells are laid out once a region, a few rows of a plane that stay in the second-level cache, with zeros around them;
 every phase and every output channel reads them from there, and nothing is made but the result.
@@ -31,17 +31,17 @@ _CELLS = L2_BYTES
 _MOST_CELLS = 8 * L2_BYTES
 """Cells of the smallest region, in bytes; from here on the direct kernel runs."""
 _MOST_WASTE = 4
-"""Cells of a line that are looked at for each of its positions, from which on no products are made."""
+"""Cells of a line per position from which the direct kernel runs."""
 _SUMS = 1 << 10
-"""Sums that are made at once for each row of a tile, all phases of a line together, about."""
+"""Sums per row of a tile, all phases of a line together."""
 _BLOCK = 1 << 29
-"""Products that a block adds up at most: ten milliseconds."""
+"""Most products per block: about 10 ms."""
 _WEIGHTS = L2_BYTES // 2
 """Weights that are used in turn, in bytes; they stay in the L2 cache beside the cells in use."""
 _FEW = 1 << 20
-"""Products that one thread makes alone."""
+"""Products up to which one thread runs alone."""
 _LEAST_BLOCKS = 8
-"""Blocks that are made where there is enough to do, for any number of threads."""
+"""Least blocks of a large call, so that several threads find work."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -1,4 +1,4 @@
-"""Which taps meet which cells: for the products of a transposed convolution, and of the convolution transposed to it.
+"""Index lists of the GEMMs: which taps multiply which cells, for each phase.
 
 Either way a result falls into phases: positions that leave the same rests when divided by the strides of the result, so
 that all of them have the same taps. Position ``j`` of a line of a phase reads cell ``j + shift`` for each tap. What is

@@ -1,4 +1,4 @@
-"""Compiled loops of convolutions with many channels: for each phase a matrix product, tile by tile.
+"""GEMM kernels: pack weights and cells, then multiply tile by tile.
 
 All positions of a phase have the same taps, and position ``j`` of a line reads cell ``j + shift`` for each. Lines of
 cells lie one behind the other, with zeros where there is no cell, so that a tile goes over the ends of lines; sums

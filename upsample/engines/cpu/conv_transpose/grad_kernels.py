@@ -1,4 +1,4 @@
-"""Compiled loops of the transposes of transposed convolution: what each tap of each cell meets, laid out in rows.
+"""Kernels of both gradients: copy the output gradient into rows (im2col), then sum products.
 
 Arrays are flat; ``grid`` is as `runtime.window_grid` says.
 """
@@ -20,7 +20,7 @@ __all__ = ["copy", "copy_row", "correlate_rows", "correlate_units", "lay_out", "
 _A = np.ndarray[Any, Any]
 
 _LANES = 16
-"""Partial sums of a dot product, which are added in order at its end."""
+"""Partial sums of a dot product; they are added in order at its end."""
 
 
 @part

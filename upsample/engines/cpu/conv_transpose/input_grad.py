@@ -1,4 +1,4 @@
-"""The transpose of transposed convolution by its input: by products, or with few channels by loops.
+"""Input gradient of transposed convolution: a GEMM, or direct loops for few channels.
 
 Those weigh what the taps meet where it stands.
 """
@@ -30,12 +30,12 @@ __all__ = ["FEW_CHANNELS", "Rows", "cuts", "rows_of", "run"]
 _A = np.ndarray[Any, Any]
 
 FEW_CHANNELS = 4
-"""Channels of a group up to which no product is made."""
+"""Most input channels of a group for direct loops."""
 _WORK = 1 << 26
 """Products that a block adds up at most, about, however large windows are: it should be over in a few hundredths of a
 second."""
 _NARROW = 1 << 20
-"""Rows of cells that a block weighs at most, each time by one tap: of narrow ones that takes as long as of others."""
+"""Most rows of cells times taps per block, because a narrow row takes as long as a wider one."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

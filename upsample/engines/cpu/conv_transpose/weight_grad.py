@@ -1,4 +1,4 @@
-"""The transpose of transposed convolution by its weight: what the taps meet, times the cells.
+"""Weight gradient of transposed convolution: correlate the input with the output gradient.
 
 A product reads what the taps meet where it lies, one value at a time, and vectors of the cells, which are turned. With
 few channels each tap's values are laid out in a row. Cells go in rounds, so that a thread is never long at work.
@@ -34,11 +34,11 @@ __all__ = ["run"]
 _A = np.ndarray[Any, Any]
 
 _LAID = 1 << 18
-"""Elements of what the taps meet that are laid out in rows at once, about."""
+"""Elements of the output gradient that are copied into rows (im2col) at once."""
 _CELLS = 1 << 12
-"""Cells of a block at most."""
+"""Most cells per block."""
 _WORK = 1 << 27
-"""Products that a thread adds up in a round at most, about."""
+"""Most products per thread and round."""
 
 
 def run(xp: ModuleType, plan: ConvTransposePlan, x: Array, y: Array) -> Array:

@@ -1,4 +1,4 @@
-"""The weight's gradient by products: what the taps meet, one value at a time, times vectors of the cells' channels.
+"""Weight gradient as a GEMM: broadcast a value of the output gradient, times a vector of input channels.
 
 The cells of a block are turned, so that a cell's values lie side by side; what the taps meet is copied as it lies, with
 zeros beside it, and read with the stride.
@@ -31,19 +31,19 @@ __all__ = ["correlate"]
 _A = np.ndarray[Any, Any]
 
 _CELLS = 1 << 7
-"""Cells of a unit, about."""
+"""Cells per unit."""
 _TAPS = 1 << 9
-"""Taps of all channels of a part, at least, where there are so many: cells are turned anew for each part."""
+"""Least taps of all channels of a part, because each part transposes the cells again."""
 _MET = 1 << 18
-"""Elements of what the taps of a unit meet that are copied at once, about."""
+"""Elements of the output gradient that are copied at once (im2col)."""
 _SUMS = L2_BYTES // 4
 """Sums of a part, of 4 bytes mostly; they stay in the L2 cache."""
 _MOST_SUMS = 1 << 23
-"""Elements of the sums of all parts that are made in turn."""
+"""Sums of all parts, in elements, that are accumulated in one round."""
 _SPLITS = 8
-"""Sums that the units of a part are added to in turn: so many threads find work where there are few parts."""
+"""Accumulators per part, so that eight threads find work if there are few parts."""
 _WORK = 1 << 29
-"""Products that a block adds up at most: ten milliseconds."""
+"""Most products per block: about 10 ms."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
