@@ -44,9 +44,10 @@ def test_a_batch_is_its_images() -> None:
 def test_gradient() -> None:
     x = np.random.default_rng(1).random((9, 7, 3))
     for mode in opencv.Interpolation:
-        y, pull = upsample.vjp(lambda x, mode=mode: opencv.resize(x, (10, 5), interpolation=mode), x)
-        g = np.random.default_rng(2).random(y.shape)
-        np.testing.assert_allclose((y * g).sum(), (pull(g)[0] * x).sum(), rtol=1e-9)
+        for size, factors in (((10, 5), (0, 0)), ((7, 9), (0, 0)), (None, (0.5, 1 / 3)), (None, (0.5, 0.5))):
+            y, pull = upsample.vjp(opencv.resize, x, size, *factors, interpolation=mode)
+            g = np.random.default_rng(2).random(y.shape)
+            np.testing.assert_allclose((y * g).sum(), (pull(g)[0] * x).sum(), rtol=1e-9)
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ import dialect_recorded
 import numpy as np
 import pytest
 
+import upsample
 from upsample import pillow
 
 FEW = {"strict": 12, "torch": 8, "jax": 180, "dask": 90, "emulated": 90}
@@ -42,6 +43,15 @@ def test_a_batch_is_its_images(mode: str) -> None:
     got = pillow.resize(images, (17, 11), pillow.LANCZOS)
     wanted = [pillow.resize(image, (17, 11), pillow.LANCZOS) for image in images.reshape(-1, 30, 20, *bands)]
     np.testing.assert_array_equal(got.reshape(len(wanted), 11, 17, *bands), wanted)
+
+
+def test_gradient() -> None:
+    x = np.random.default_rng(1).random((9, 7), dtype=np.float32)
+    for resample in pillow.Resampling:
+        for size, box in (((10, 5), None), ((7, 9), None), ((4, 4), (1, 2, 5, 6)), ((3, 4), (1.5, 0, 6.25, 9))):
+            y, pull = upsample.vjp(pillow.resize, x, size, resample, box)
+            g = np.random.default_rng(2).random(y.shape, dtype=np.float32)
+            np.testing.assert_allclose((y * g).sum(), (pull(g)[0] * x).sum(), rtol=1e-5)
 
 
 @pytest.mark.parametrize(

@@ -86,6 +86,8 @@ class Image:
         Width and height.
     channels : int
         Values of a pixel.
+    inner_axes : int
+        Axes behind that of columns: 1 where there are channels, 0 where there are none.
     dtype : str
         The name of their dtype.
     """
@@ -93,6 +95,7 @@ class Image:
     top: int
     size: tuple[int, int]
     channels: int
+    inner_axes: int
     dtype: str
 
     @property
@@ -111,7 +114,7 @@ def image_of(op: str, x: Array) -> Image:
     top = max(len(shape) - 3, 0)
     if 0 in shape[top:]:
         raise bad_value(op, "src", Raw(f"<shape {shape}>"), "it has no pixels", "pass an image of one or more")
-    return Image(top, (shape[top + 1], shape[top]), shape[top + 2] if len(shape) > 2 else 1, name)
+    return Image(top, (shape[top + 1], shape[top]), shape[top + 2] if len(shape) > 2 else 1, len(shape) - top - 2, name)
 
 
 def interpolation_of(op: str, interpolation: object) -> Interpolation:

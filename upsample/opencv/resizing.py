@@ -12,11 +12,13 @@ import numpy as np
 from upsample import arrays
 from upsample.arguments import as_tuple, integers, number
 from upsample.arrays import ArrayT
+from upsample.autograd.torch_compile import opaque
 from upsample.errors import bad_type, bad_value
 from upsample.opencv.modes import DOUBLES, FLOATS, INTEGERS, Image, Interpolation, image_of, interpolation_of
+from upsample.ops import taped_casts
 from upsample.ops.resize import resize as run
 from upsample.plans.arithmetic import Arithmetic, Ties
-from upsample.plans.resize import AxisRule, ResizePlan, tabled
+from upsample.plans.resize import AxisRule, ResizePlan, identity, tabled
 
 __all__ = ["resize"]
 
@@ -102,8 +104,6 @@ def resize(
         raise bad_type(op, "version", version, "a version must be text", 'pass "5" or "4"')
     if version.partition(".")[0] not in ("4", "5"):
         raise bad_value(op, "version", version, "its rules are unknown", 'pass "5" or "4"')
-    if size == of.size:
-        return cast(ArrayT, arrays.copied(xp, src))
     call = _Call(op, xp, of, size, factors, version.startswith("4"), engine)
     return cast(ArrayT, call.resized(src, mode))
 
@@ -147,6 +147,8 @@ class _Call:
 
     def resized(self, x: Any, mode: Interpolation) -> Any:
         """Choose the method, as OpenCV does, and run it."""
+        if self.size == self.of.size:
+            return self._apply(x, ResizePlan((self.of.top,), (identity(self.size[1]),)))
         halves = self.whole and all(round(s) == 2 for s in self.scales)
         if mode is Interpolation.LINEAR_EXACT and not self.of.is_integer:
             mode = Interpolation.LINEAR
@@ -208,24 +210,19 @@ class _Call:
         real = xp.float64 if of.dtype == "float64" else xp.float32
         sums = arrays.astype(xp, sums, real)
         part = float(np.float32(1.0) / np.float32(share))
-        made = xp.floor(sums * part + 0.5) if of.is_integer and simple else sums * part
-        if is_cut:
-            made = self._divided(sums, made, factor, full)
+        down, across = (np.clip(of.size[i] - np.arange(self.size[i]) * factor[i], 0, factor[i]) for i in (1, 0))
+        count = np.maximum(down[:, None] * across, 1)
+        shape = count.shape + (1,) * of.inner_axes
         if not of.is_integer:
-            return made
+            shares = np.where(count == share, part, 1.0 / count).reshape(shape)
+            return taped_casts.multiply(xp, sums, arrays.from_table(xp, shares, sums, real))
+        made = xp.floor(sums * part + 0.5) if simple else sums * part
+        if is_cut:  # rows and columns with a cut cell are divided
+            cut = (down < factor[1])[:, None] | (np.arange(self.size[0]) >= full[0])
+            by = arrays.from_table(xp, count.reshape(shape), sums, sums.dtype)
+            made = xp.where(arrays.from_table(xp, cut.reshape(shape), sums), sums / by, made)
         info = np.iinfo(of.dtype)
         return arrays.astype(xp, xp.clip(xp.round(made), float(info.min), float(info.max)), x.dtype)
-
-    def _divided(self, sums: Any, made: Any, factor: list[int], full: list[int]) -> Any:
-        """Divide the sums of cut cells by how many samples they have; a cell of none is zero."""
-        counts = [np.clip(n - np.arange(o) * f, 0, f) for n, o, f in zip(self.of.size, self.size, factor, strict=True)]
-        count = counts[1][:, None] * counts[0][None, :]
-        cut = (np.arange(self.size[1])[:, None] * factor[1] + factor[1] > self.of.size[1]) | (
-            np.arange(self.size[0])[None, :] >= full[0]
-        )
-        shape = (1,) * self.of.top + count.shape + (1,) * (sums.ndim - self.of.top - 2)
-        by = arrays.from_table(self.xp, np.maximum(count, 1).reshape(shape), sums, sums.dtype)
-        return self.xp.where(arrays.from_table(self.xp, cut.reshape(shape), sums), sums / by, made)
 
     def _run(self, x: Any, name: str, numbers: Sequence[tuple[Any, ...]], arithmetic: Arithmetic) -> Any:
         return self._apply(x, self._plan(name, numbers, arithmetic))
@@ -249,3 +246,6 @@ def _plan(
     """Plan both passes, rows' samples first; `numbers` are the maker's along the width, and along the height."""
     rules: list[AxisRule] = [tabled(image[i], size[i], name, *numbers[i], bits=0) for i in (1, 0)]
     return ResizePlan((top, top + 1), tuple(rules), (top + 1, top), arithmetic)
+
+
+opaque(resize)

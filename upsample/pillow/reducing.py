@@ -11,6 +11,7 @@ import numpy as np
 from upsample import arrays
 from upsample.arguments import as_tuple, integer, integers
 from upsample.arrays import ArrayT
+from upsample.autograd.torch_compile import opaque
 from upsample.errors import bad_type, bad_value
 from upsample.pillow.alpha import divided, multiplied
 from upsample.pillow.modes import Image, image_of, major
@@ -50,7 +51,8 @@ def reduce(
     Returns
     -------
     array
-        Of the library, dtype and device of `image`; sizes are rounded up.
+        Of the library, dtype and device of `image`; sizes are rounded up. torch's autograd follows it, `upsample.vjp`
+        does not.
 
     Raises
     ------
@@ -172,3 +174,6 @@ def _groups(high: int, wide: int, *, singly: bool) -> list[list[tuple[int, int]]
             rows, columns = range(row, min(row + 2, high)), range(column, min(column + 2, wide))
             groups.append([(r, c) for r in rows for c in columns])
     return groups
+
+
+opaque(reduce)

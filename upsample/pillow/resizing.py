@@ -13,6 +13,7 @@ import numpy as np
 from upsample import arrays
 from upsample.arguments import integers, number
 from upsample.arrays import Array, ArrayT
+from upsample.autograd.torch_compile import opaque
 from upsample.errors import bad_value
 from upsample.ops.resize import resize as run
 from upsample.pillow.alpha import divided, multiplied
@@ -112,11 +113,11 @@ def resize(
         raise bad_value(op, "reducing_gap", reducing_gap, "it must be at least 1", "omit it, or pass 2.0 or more")
     old = major(op, version) < 13
     edges = _edges(op, box, of)
-    if of.size == wanted and edges == _edges(op, None, of):
-        return cast(ArrayT, arrays.copied(xp, image))
     if of.mode in ("1", "P"):
         chosen = Resampling.NEAREST
     call = _Call(op, xp, of, old, engine)
+    if of.size == wanted and edges == _edges(op, None, of):
+        return cast(ArrayT, call.run(image, ResizePlan((of.top,), (identity(of.size[1]),))))
     if of.has_alpha and chosen is not Resampling.NEAREST:
         gap = None if old else gap
         return cast(ArrayT, divided(xp, call.resized(multiplied(xp, image), wanted, chosen, edges, gap)))
@@ -155,14 +156,12 @@ class _Call:
         edges = cast(_Box, tuple(float(np.float32(edge)) for edge in box))
         corner = int(edges[0]), int(edges[1])
         whole = all(edge == place for edge, place in zip(edges, corner, strict=False))
-        if whole and all(edges[i + 2] - edges[i] == size[i] for i in (0, 1)):  # a crop
-            part = (slice(corner[1], corner[1] + size[1]), slice(corner[0], corner[0] + size[0]), ...)
-            return arrays.copied(self.xp, x[(slice(None),) * top + part])
-        if chosen is Resampling.NEAREST:
+        is_crop = whole and all(edges[i + 2] - edges[i] == size[i] for i in (0, 1))
+        if is_crop or chosen is Resampling.NEAREST:
             return self._nearest(x, size, edges)
         bits = _BITS if arrays.dtype_name(x) == "uint8" else 0
         plan = _plan(top, (x.shape[top + 1], x.shape[top]), size, chosen.name.lower(), edges, bits, self.old)
-        return self._run(x, plan)
+        return self.run(x, plan)
 
     def _nearest(self, x: Any, size: tuple[int, int], box: _Box) -> Any:
         top, walks = self.of.top, arrays.dtype_name(x) != "uint16"
@@ -172,7 +171,7 @@ class _Call:
             rules.append(tabled(n, size[i], "pillow nearest", *edges, walks, bits=0))
             place = places(size[i], *edges, walks)
             outside.append((place < 0) | (place >= n))
-        made = self._run(x, ResizePlan((top, top + 1), tuple(rules)))
+        made = self.run(x, ResizePlan((top, top + 1), tuple(rules)))
         for axis, mask in zip((top, top + 1), outside, strict=True):
             if mask.any():  # a centre that rounding moved out of the image
                 shape = tuple(-1 if i == axis else 1 for i in range(made.ndim))
@@ -181,7 +180,8 @@ class _Call:
                 )
         return made
 
-    def _run(self, x: Array, plan: ResizePlan) -> Any:
+    def run(self, x: Array, plan: ResizePlan) -> Any:
+        """Carry out a plan."""
         return run(x, op=self.op, arguments=("image", "size"), xp=self.xp, plan=plan, out=None, engine=self.engine)
 
 
@@ -210,3 +210,6 @@ def _plan(
     columns_first = not old and lower > 0 and lower > 2 * narrower
     order = (top, top + 1) if columns_first else (top + 1, top)
     return ResizePlan((top, top + 1), tuple(rules), order, TORCH_BYTES if bits else _REALS)
+
+
+opaque(resize)
