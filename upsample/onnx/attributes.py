@@ -12,7 +12,7 @@ from upsample.arguments import integers
 from upsample.arrays import Array
 from upsample.errors import Raw, bad_type, bad_value
 
-__all__ = ["AUTO_PADS", "at_most_one", "check_spatial", "choice", "numbers_of", "pads_of", "same_sizes", "window_ints"]
+__all__ = ["AUTO_PADS", "check_spatial", "choice", "flag_of", "numbers_of", "pads_of", "same_sizes", "window_ints"]
 
 AUTO_PADS = ("NOTSET", "SAME_UPPER", "SAME_LOWER", "VALID")
 
@@ -59,7 +59,7 @@ def choice(op: str, argument: str, value: object, known: Sequence[str]) -> str:
     return value
 
 
-def at_most_one(op: str, argument: str, value: object) -> bool:
+def flag_of(op: str, argument: str, value: object) -> bool:
     """Return a flag, which ONNX writes as 0 or 1."""
     if type(value).__name__ not in ("bool", "int", "int64") or value not in (0, 1):
         raise bad_type(op, argument, value, "the attribute is a flag", "pass 0 or 1")

@@ -16,9 +16,9 @@ from upsample.arrays import Array, ArrayT
 from upsample.errors import Raw, bad_value
 from upsample.onnx.attributes import (
     AUTO_PADS,
-    at_most_one,
     check_spatial,
     choice,
+    flag_of,
     numbers_of,
     pads_of,
     same_sizes,
@@ -143,9 +143,9 @@ def max_pool(
         window_ints(op, "dilations", dilations, count, least=1, default=1),
         pads_of(op, pads, count),
         choice(op, "auto_pad", auto_pad, AUTO_PADS),
-        at_most_one(op, "ceil_mode", ceil_mode),
+        flag_of(op, "ceil_mode", ceil_mode),
     )
-    is_column_major = at_most_one(op, "storage_order", storage_order)
+    is_column_major = flag_of(op, "storage_order", storage_order)
     with_indices = flag(op, "return_indices", return_indices)
     values, places = pool(X, op=op, argument="X", xp=xp, plan=plan, with_indices=with_indices, out=None, engine=engine)
     if places is None:

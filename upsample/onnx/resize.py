@@ -13,7 +13,7 @@ from upsample import arrays
 from upsample.arguments import as_tuple, check_dtype, integer, integers, number, numbers
 from upsample.arrays import Array, ArrayT
 from upsample.errors import Raw, bad_value
-from upsample.onnx.attributes import at_most_one, choice, numbers_of
+from upsample.onnx.attributes import choice, flag_of, numbers_of
 from upsample.ops.integers import to_integers
 from upsample.ops.resize import resize as _run
 from upsample.ops.taped_casts import convert, fill
@@ -140,8 +140,8 @@ def resize(
         choice(op, "coordinate_transformation_mode", coordinate_transformation_mode, _COORDINATES),
         choice(op, "nearest_mode", nearest_mode, tuple(NEAREST)),
         number(op, "cubic_coeff_a", cubic_coeff_a),
-        at_most_one(op, "antialias", antialias),
-        at_most_one(op, "exclude_outside", exclude_outside),
+        flag_of(op, "antialias", antialias),
+        flag_of(op, "exclude_outside", exclude_outside),
     )
     if options.antialias and mode == "nearest":
         raise bad_value(op, "antialias", antialias, "nearest has none", "omit it, or pass another mode")
