@@ -145,6 +145,7 @@ def _torch_cuda() -> Backend:
     made, torch = _torch(), _module("torch")
     if not torch.cuda.is_available():
         pytest.skip("torch has no CUDA device")
+    torch.backends.cudnn.allow_tf32 = False  # else calls without precision= would round to TF32, as torch does
     return Backend("torch-cuda", lambda x: made.make(x).cuda(), lambda x: made.back(x.cpu()))
 
 

@@ -222,3 +222,28 @@ def test_a_kernels_machine_code_is_described() -> None:
     assert found["whole"]["global loads"] > 0
     assert found["whole"]["global stores"] > 0
     assert found["loop"]["all"] < found["whole"]["all"]
+
+
+@pytest.mark.parametrize("double", [False, True])
+def test_the_first_ten_minutes_on_a_gpu_fit(double: bool, tmp_path: Path) -> None:
+    from benchmarks import first_gpu
+
+    made = first_gpu.stages(tmp_path, double=double)
+    assert [stage.name for stage in made] == ["compile", "smoke", "engine", "streams", "bench", "memcheck"]
+    assert sum(stage.seconds for stage in made) <= 525
+    for word in (part for stage in made for part in stage.command if part.startswith("tests/")):
+        assert (first_gpu.ROOT / word).is_file()
+
+
+def test_a_failed_smoke_test_ends_the_first_ten_minutes(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    import sys
+
+    from benchmarks import first_gpu
+
+    fails = [first_gpu.Stage(name, 20, (sys.executable, "-c", "raise SystemExit(3)")) for name in ("smoke", "engine")]
+    monkeypatch.setattr(first_gpu, "stages", lambda folder, double: fails)
+    assert first_gpu.main(tmp_path, double=False, go_on=False) == 1
+    assert "== smoke: 3" in capsys.readouterr().out
+    assert first_gpu.main(tmp_path, double=False, go_on=True) == 2

@@ -237,7 +237,8 @@ class RawKernel:
             return
         from emulator.device import _loaded
         from emulator.listing import listed
-        from upsample.engines.cuda.launch import Kernel
+
+        from upsample.engines.cuda.runtime.launch import Kernel
 
         macros, at = [], 0
         while found := _DEFINE.match(code, at):
@@ -263,7 +264,7 @@ class RawKernel:
         note("launch", str(self._kernel))
         if self._kernel is None:
             return
-        from upsample.engines.cuda.launch import Launch
+        from upsample.engines.cuda.runtime.launch import Launch
 
         given, scalars = _split(args)
         launch = Launch(self._kernel, grid, block, shared_mem, tuple(scalars))

@@ -19,7 +19,7 @@ from emulator.listing import listed
 import upsample
 from double import cuda, memory
 from double.memory import Misuse
-from upsample.engines.cuda import device, loader
+from upsample.engines.cuda.runtime import device, loader
 
 cupy: Any = pytest.importorskip("cupy")
 torch: Any = pytest.importorskip("torch")

@@ -125,6 +125,7 @@ def install() -> None:
     module.is_available = lambda: True
     module.device_count = lambda: 1
     module.current_device = lambda: 0
+    module.get_device_capability = lambda device=None: (9, 0)
     module.current_stream = lambda device=None: _streams[-1]
     module.Stream, module.stream = _Stream, _stream
     module.synchronize = lambda device=None: memory.seen_by_all(None)
