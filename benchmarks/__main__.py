@@ -1,6 +1,6 @@
 """``python -m benchmarks run NAME`` measures, on a GPU where NAME is cuda; ``report FILE...`` makes pages and a chart.
 
-``sass`` counts the instructions of the kernels.
+``sass`` counts the instructions of the kernels. ``first-gpu FOLDER``: ten minutes on a GPU.
 """
 
 from __future__ import annotations
@@ -33,12 +33,20 @@ def main(argv: Sequence[str] | None = None) -> int:
     report.add_argument("--output", type=Path, metavar="FOLDER", help="where both go")
     sass = commands.add_parser("sass", help="counts the kernels' instructions: no GPU needed, nothing measured")
     sass.add_argument("--output", type=Path, metavar="FOLDER", default=HERE / "results")
+    first = commands.add_parser("first-gpu", help="compiles, tests and measures on a GPU in ten minutes")
+    first.add_argument("folder", type=Path, metavar="FOLDER", help="receives what each stage prints, and bench.json")
+    first.add_argument("--double", action="store_true", help="no GPU: a dry run on the tests' double of CuPy")
+    first.add_argument("--go-on", action="store_true", help="also where the smoke test failed")
     given, rest = parser.parse_known_args(argv)
     if given.command == "run":
         chosen = [f"--{name}" for name in ("cuda", "emulated", "quick") if getattr(given, name)]
         _run(given.name, [*chosen, *(["--cuda"] if given.name == "cuda" else [])], rest)
     if rest:
         parser.error(f"unrecognized arguments: {' '.join(rest)}")
+    if given.command == "first-gpu":
+        from benchmarks.first_gpu import main as first_gpu
+
+        return first_gpu(given.folder.resolve(), double=given.double, go_on=given.go_on)
     if given.command == "sass":
         from benchmarks.sass import write as write_sass
 
