@@ -258,13 +258,29 @@ def _add_pair(source: _A, at: int, factors: tuple[Any, Any], sums: _A, to: int, 
         sums[y + j] = fma(v, source[k + np.uint64(1)], fma(w, source[k], sums[y + j]))
 
 
+@part
+def _add_row(source: _A, at: int, factor: Any, sums: _A, to: int, low: int, high: int) -> None:
+    """Add to ``sums[to + j]``, for `j` from `low` to `high`, what stands at ``at + j``, weighed."""
+    x, y = np.uint64(at + low), np.uint64(to + low)
+    for j in range(np.uint64(max(high - low, 0))):
+        sums[y + j] = fma(factor, source[x + j], sums[y + j])
+
+
+@part
+def _split(source: _A, at: int, large: int, low: int, size: int, halves: _A, to: int) -> None:
+    """Copy the even and the odd values of a row apart: `size` of each, from number `low` on, if there are so many."""
+    for odd in range(2):
+        first, past = max(low, 0), min(low + size, (large - odd + 1) // 2)
+        copy_every_other(source, at + 2 * first + odd, halves, to + odd * size + first - low, max(past - first, 0))
+
+
 @kernel
 def weigh(source: _A, place: int, positions: int, channels: int, grid: _A, cut: _A, weight: _A, sums: _A) -> None:
     """Sum what the taps of some cells meet, weighed by ``weight [inputs, channels, taps]``: ``sums [inputs, cells]``.
 
     ``cut`` is as in `lay_out`. Every sum begins with +0; for each 32 channels, for each tap in row-major order, each
-    channel is added (`runtime.fma`). Of one channel two taps are added at once where they stand side by
-    side: every value of a row is then loaded once.
+    channel is added (`runtime.fma`). With a stride of 2, two taps of one channel are added at once where they stand
+    side by side; of several channels the even and the odd values of each row are first copied apart.
     """
     last = grid[grid.shape[0] - AXIS :]
     row0, row1, cell0, cell1 = cut[0], cut[1], cut[2], cut[3]
@@ -273,6 +289,9 @@ def weigh(source: _A, place: int, positions: int, channels: int, grid: _A, cut: 
         leads *= grid[AXIS * axis + 2]
     rows = row1 - row0
     inputs = sums.shape[0] // (rows * cells)
+    least = cell0 + -last[4] // 2  # number of the first even value, or odd one, that a tap meets
+    line = cells + (width - 1) * last[5] // 2 + 2
+    halves = np.empty(min(channels, CHANNELS) * 2 * line if stride == 2 else 0, dtype=sums.dtype)
     sums[:] = 0
     for row in range(row0, row1):
         for number in range((channels + CHANNELS - 1) // CHANNELS * leads):
@@ -282,6 +301,10 @@ def weigh(source: _A, place: int, positions: int, channels: int, grid: _A, cut: 
                 continue
             past = min(block + CHANNELS, channels)
             pairs = past - block == 1 and stride == 2 and last[5] == 1
+            split = stride == 2 and not pairs
+            for channel in range(block, past if split else block):
+                at = place + channel * positions + begin
+                _split(source, at, last[0], least, line, halves, (channel - block) * 2 * line)
             for tap in range(0, width, 2 if pairs else 1):
                 start, low, high = _bounds(last, tap, cell0, cell1)
                 low2, high2 = low, low
@@ -293,6 +316,10 @@ def weigh(source: _A, place: int, positions: int, channels: int, grid: _A, cut: 
                         to = (c * rows + row - row0) * cells - cell0
                         f = ((c * channels + channel) * leads + lead) * width + tap
                         w, v = weight[f], weight[min(f + 1, weight.shape[0] - 1)]
+                        if split:
+                            half = ((channel - block) * 2 + start % 2) * line + start // 2 - least
+                            _add_row(halves, half, w, sums, to, low, high)
+                            continue
                         if not pairs:
                             _add(source, at, stride, w, sums, to, low, high)
                             continue
