@@ -15,6 +15,7 @@ __all__ = [
     "BORDER_REFLECT",
     "BORDER_REFLECT_101",
     "BORDER_REPLICATE",
+    "BYTES",
     "DOUBLES",
     "FLOATS",
     "INTEGERS",
@@ -68,6 +69,8 @@ _DTYPES = ("uint8", "int8", "uint16", "int16", "float32", "float64")
 
 INTEGERS = Arithmetic("float64", Ties.UP, each_axis=False)
 """Sums of integers by weights of few binary places, which float64 holds exactly."""
+BYTES = Arithmetic("float32", Ties.UP, each_axis=False)
+"""The same for bytes where all weights together have 16 binary places: sums fit the 24 bits of float32."""
 FLOATS = Arithmetic("float32", Ties.EVEN, each_axis=False, ordered=True)
 """Sums in float32, in order, rounded once."""
 DOUBLES = Arithmetic("float64", Ties.EVEN, each_axis=False, ordered=True)

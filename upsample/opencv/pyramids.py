@@ -10,7 +10,7 @@ from upsample.arguments import integer, integers
 from upsample.arrays import ArrayT
 from upsample.autograd.torch_compile import opaque
 from upsample.errors import bad_value
-from upsample.opencv.modes import INTEGERS, Border, Image, image_of
+from upsample.opencv.modes import BYTES, INTEGERS, Border, Image, image_of
 from upsample.ops.resize import resize as run
 from upsample.plans.resize import ResizePlan, tabled
 
@@ -134,7 +134,7 @@ def _size(op: str, dstsize: Sequence[int] | None, default: tuple[int, ...]) -> t
 
 
 def _call(op: str, of: Image, rules: list[Any]) -> dict[str, Any]:
-    plan = ResizePlan((of.top, of.top + 1), tuple(rules), arithmetic=INTEGERS)
+    plan = ResizePlan((of.top, of.top + 1), tuple(rules), arithmetic=BYTES if of.dtype == "uint8" else INTEGERS)
     return {"op": op, "arguments": ("src", "dstsize"), "plan": plan}
 
 

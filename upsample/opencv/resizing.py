@@ -14,7 +14,7 @@ from upsample.arguments import as_tuple, integers, number
 from upsample.arrays import ArrayT
 from upsample.autograd.torch_compile import opaque
 from upsample.errors import bad_type, bad_value
-from upsample.opencv.modes import DOUBLES, FLOATS, INTEGERS, Image, Interpolation, image_of, interpolation_of
+from upsample.opencv.modes import BYTES, DOUBLES, FLOATS, INTEGERS, Image, Interpolation, image_of, interpolation_of
 from upsample.ops import taped_casts
 from upsample.ops.resize import resize as run
 from upsample.plans.arithmetic import Arithmetic, Ties
@@ -26,6 +26,8 @@ _EPSILON = 2.220446049250313e-16
 """DBL_EPSILON: a scale so near to an integer is one."""
 _BITS = 11
 """Binary places of the weights of bytes."""
+_ROWS_CUT = Arithmetic("float32", Ties.CUT, each_axis=False)
+"""Sums of bytes along rows are exact in float32; products along columns are not."""
 _ROUNDED_DOWN = Arithmetic("float64", Ties.CUT, each_axis=False)
 _SHARES = 1 << 16
 """Up to so many samples a cell, sums of bytes are exact in float32."""
@@ -160,8 +162,8 @@ class _Call:
             name = "opencv nearest fixed" if self.is_old else "opencv nearest walk"
             return self._run(x, name, [(), ()], INTEGERS)
         if mode is Interpolation.LINEAR_EXACT:
-            bits = 8 if self.of.dtype == "uint8" else 16
-            return self._run(x, "opencv linear exact", [(s, bits) for s in self.scales], INTEGERS)
+            bits, arithmetic = (8, BYTES) if self.of.dtype == "uint8" else (16, INTEGERS)
+            return self._run(x, "opencv linear exact", [(s, bits) for s in self.scales], arithmetic)
         if mode is Interpolation.AREA and min(self.scales) >= 1.0:
             if self.whole:
                 return self._cells(x)
@@ -185,9 +187,7 @@ class _Call:
             return self._run(x, name, [(n, i == 0, 0, -1, 1.0) for i, n in enumerate(numbers)], self._sums)
         top, n = self.of.top, self.of.size
         across = tabled(n[0], self.size[0], name, numbers[0], True, _BITS, -1, 128.0, bits=0)
-        rows = self._apply(
-            arrays.astype(self.xp, x, self.xp.int16), ResizePlan((top + 1,), (across,), (), _ROUNDED_DOWN)
-        )
+        rows = self._apply(arrays.astype(self.xp, x, self.xp.int16), ResizePlan((top + 1,), (across,), (), _ROWS_CUT))
         total: Any = 2
         for tap in (0, 1):
             down = tabled(n[1], self.size[1], name, numbers[1], False, _BITS, tap, 1.0 / 32.0, bits=0)
@@ -202,7 +202,8 @@ class _Call:
         full = [n // f for n, f in zip(of.size, factor, strict=True)]
         is_cut = any(o > f for o, f in zip(self.size, full, strict=True))
         if of.is_integer and simple and not is_cut:
-            return self._run(x, "opencv area cells", [(2, 0.5)] * 2, INTEGERS)
+            arithmetic = BYTES if of.dtype == "uint8" else INTEGERS
+            return self._run(x, "opencv area cells", [(2, 0.5)] * 2, arithmetic)
         exact = of.dtype in ("uint8", "int8") and share > _SHARES
         wide = xp.float64 if of.dtype == "float64" or exact else xp.float32
         numbers = [(f, 1.0) for f in factor]
