@@ -85,11 +85,12 @@ def hot_loop(code: Sequence[Instruction]) -> list[Instruction]:
     return max(bodies, key=_work, default=[])
 
 
-def _work(code: Sequence[Instruction]) -> tuple[int, int]:
-    """Return how much arithmetic and how many accesses there are, and how much is arithmetic."""
+def _work(code: Sequence[Instruction]) -> tuple[int, int, int]:
+    """Return the tensor cores' instructions, then all arithmetic and accesses, then arithmetic."""
     found = counts(code)
     arithmetic = found.get("FMA", 0) + found.get("tensor", 0)
-    return arithmetic + sum(found.get(kind, 0) for kind in ("global loads", "global stores", "shared")), arithmetic
+    accesses = sum(found.get(kind, 0) for kind in ("global loads", "global stores", "shared"))
+    return found.get("tensor", 0), arithmetic + accesses, arithmetic
 
 
 def counts(code: Iterable[Instruction]) -> dict[str, int]:
