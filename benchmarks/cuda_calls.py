@@ -211,7 +211,7 @@ def _plan(case: CudaCase) -> ConvTransposePlan:
     stride, padding = case.options["stride"], case.options["padding"]
     sides = zip(case.shape[2:], case.weight[2:], strict=True)
     axes = (WindowAxis((n - 1) * stride - 2 * padding + k, n, k, stride, padding, 1) for n, k in sides)
-    return ConvTransposePlan(tuple(axes), case.options.get("groups", 1), allow_tf32=False)
+    return ConvTransposePlan(tuple(axes), case.options.get("groups", 1), precision="float32")
 
 
 def _backward(case: CudaCase, gpu: Device, by_input: bool) -> dict[str, Call]:

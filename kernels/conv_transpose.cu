@@ -5,7 +5,7 @@
 #ifndef SCALAR
 #define SCALAR float
 #endif
-// Whether tensor cores multiply, float32 then in TF32; outputs of a block, and positions of each of its phases.
+// How tensor cores multiply: 0 not at all, 1 once, float32 then in TF32, 3 float32 as three products of TF32; outputs of a block, and positions of each of its phases.
 #ifndef TENSOR
 #define TENSOR 0
 #endif
@@ -155,7 +155,7 @@ struct Mover {
 #pragma unroll
     for (int i = 0; i < WEIGHTS; ++i) {
       Pack<Word, WIDE> made = weights[i];
-      if constexpr (TENSOR && sizeof(SCALAR) == 4)
+      if constexpr (TENSOR == 1 && sizeof(SCALAR) == 4)
 #pragma unroll
         for (int k = 0; k < WIDE; ++k) made.at[k] = tf32_bits(__uint_as_float(made.at[k]));
       if (THREADS / ACROSS <= DEPTH || threadIdx.x < ACROSS * DEPTH)
@@ -165,7 +165,7 @@ struct Mover {
 #pragma unroll
     for (int i = 0; i < CELLS; ++i) {
       Word made;
-      if constexpr (TENSOR && sizeof(SCALAR) == 4)
+      if constexpr (TENSOR == 1 && sizeof(SCALAR) == 4)
         made = tf32_bits(cells[i][0]);
       else
         memcpy(&made, cells[i], sizeof(made));
@@ -194,18 +194,30 @@ struct Sums {
     const Word* const cells = slice + DEPTH * WEIGHT_STEP + member * CELL_STEP + cell(0) - member * 2 + group;
 #pragma unroll
     for (int word = 0; word < DEPTH; word += 8) {
-      uint32 b[CELLS / 2][2];
+      uint32 b[CELLS / 2][2], b_rest[CELLS / 2][2];
 #pragma unroll
       for (int j = 0; j < CELLS / 2; ++j)
 #pragma unroll
-        for (int k = 0; k < 2; ++k) b[j][k] = cells[(word + k * 4) * CELL_STEP + j * 8];
+        for (int k = 0; k < 2; ++k) {
+          b[j][k] = cells[(word + k * 4) * CELL_STEP + j * 8];
+          if constexpr (TENSOR == 3) split_tf32(b[j][k], b[j][k], b_rest[j][k]);
+        }
 #pragma unroll
       for (int i = 0; i < OUTPUTS / 2; ++i) {
-        uint32 a[4];
+        uint32 a[4], a_rest[4];
 #pragma unroll
-        for (int k = 0; k < 4; ++k) a[k] = weights[(word + k / 2 * 4) * WEIGHT_STEP + i * 16 + k % 2 * 8];
+        for (int k = 0; k < 4; ++k) {
+          a[k] = weights[(word + k / 2 * 4) * WEIGHT_STEP + i * 16 + k % 2 * 8];
+          if constexpr (TENSOR == 3) split_tf32(a[k], a[k], a_rest[k]);
+        }
 #pragma unroll
-        for (int j = 0; j < CELLS / 2; ++j) multiply_add<SCALAR>(sum[i][j], a, b[j]);
+        for (int j = 0; j < CELLS / 2; ++j) {
+          if constexpr (TENSOR == 3) {  // the small products first; that of both rests is below the last bit
+            multiply_add<SCALAR>(sum[i][j], a_rest, b[j]);
+            multiply_add<SCALAR>(sum[i][j], a, b_rest[j]);
+          }
+          multiply_add<SCALAR>(sum[i][j], a, b[j]);
+        }
       }
     }
   }
@@ -307,7 +319,7 @@ DEVICE void store_values(const SCALAR* finished, const INDEX* places, const int*
 // other; blocks of the same cells (other outputs, then phases) are neighbours, for the cache. A thread fetches cells of
 // one position, with zeros where there is none, sums as `Sums` says, and leaves finished phases in shared memory, from
 // which the block writes runs of the result.
-// Accumulator: float32, or float64; TF32 rounds factors. Each sum is in the order of taps, then channels, in one thread
+// Accumulator: float32, or float64; TF32 rounds factors, and three products of TF32 keep 21 of their bits. Each sum is in the order of taps, then channels, in one thread
 // (on tensor cores: in one warp), so results are the same each time.
 KERNEL(THREADS, 512 / THREADS > 3 ? 3 : 512 / THREADS)
 multiply(const SCALAR* __restrict__ x, const SCALAR* __restrict__ arranged, const SCALAR* __restrict__ bias,
@@ -387,7 +399,8 @@ multiply(const SCALAR* __restrict__ x, const SCALAR* __restrict__ arranged, cons
       SCALAR* const value = finished + output * step + p * TILE_CELLS + cell;
       if (is_finite(widened<Acc>(*value)) || output >= outputs || work.column + cell >= g.columns) continue;
       const Column other = column_of(work.column + cell, g);
-      if (reaches_all(taps + begin, end - begin, other, g)) continue;
+      // three products of an infinite factor are NaN, so that such a sum is always made again
+      if (TENSOR != 3 && reaches_all(taps + begin, end - begin, other, g)) continue;
       const SCALAR* const image = x + other.image * image_step;
       const Acc added = bias != nullptr ? widened<Acc>(bias[channel + output]) : Acc(0);
       *value = narrowed<SCALAR>(summed_strictly(image, arranged, taps + begin, end - begin, other, output, g) + added);

@@ -11,10 +11,21 @@
 
 // float32 rounded to TF32's ten bits of fraction, ties away from zero; infinity and NaN stay what they are.
 DEVICE uint32 tf32_bits(float v) {
+#if !defined(EMULATED) && __CUDA_ARCH__ >= 800
+  uint32 made;
+  asm("cvt.rna.tf32.f32 %0, %1;" : "=r"(made) : "f"(v));
+  return made;
+#endif
   const uint32 bits = __float_as_uint(v);
   const uint32 magnitude = bits & 0x7fffffffu;
   if (magnitude > 0x7f800000u) return bits | 0x00400000u;
   return magnitude == 0x7f800000u ? bits : (bits + 0x1000u) & 0xffffe000u;
+}
+
+// A float32 as the sum of two TF32 numbers, 22 bits of its fraction; what is too large for TF32 is infinite.
+DEVICE void split_tf32(uint32 bits, uint32& large, uint32& small) {
+  large = tf32_bits(__uint_as_float(bits));
+  small = tf32_bits(__uint_as_float(bits) - __uint_as_float(large));
 }
 
 // The values of a word times those of another, added to a sum.

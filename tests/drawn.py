@@ -10,6 +10,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 
 from upsample.plans.window import ConvTransposePlan, PoolPlan, SpanAxis, UnpoolPlan, WindowAxis
+from upsample.precision import PRECISIONS
 
 __all__ = ["bits", "indices_of", "outcome", "pools", "repeatable", "same_bits", "spreads", "unpools"]
 
@@ -76,7 +77,7 @@ def spreads(draw: st.DrawFn, *, axes: int) -> ConvTransposePlan:
         large = (small - 1) * stride - 2 * padding + dilation * (kernel - 1) + 1
         more = draw(st.integers(0, max(stride, dilation) - 1))
         made.append(WindowAxis(max(large + more, 1), small, kernel, stride, padding, dilation))
-    return ConvTransposePlan(tuple(made), draw(st.integers(1, 3)), allow_tf32=draw(st.booleans()))
+    return ConvTransposePlan(tuple(made), draw(st.integers(1, 3)), precision=draw(st.sampled_from(PRECISIONS)))
 
 
 def indices_of(kind: str, plan: UnpoolPlan, rng: np.random.Generator, planes: int) -> np.ndarray:

@@ -17,7 +17,7 @@ LAYERS = (
     *(f"{name}{n}d" for name in ("MaxPool", "MaxUnpool", "ConvTranspose", "AdaptiveMaxPool") for n in (1, 2, 3)),
 )
 OURS_ALONE = {
-    *("allow_tf32", "dilation", "duplicates", "duplicate_grad", "check_indices", "deterministic"),
+    *("precision", "dilation", "duplicates", "duplicate_grad", "check_indices", "deterministic"),
     *("xp", "rng", "engine"),
 }
 CONV = {1: nn.ConvTranspose1d, 2: nn.ConvTranspose2d, 3: nn.ConvTranspose3d}
@@ -120,8 +120,8 @@ def test_repr_shows_what_is_ours_alone():
     assert repr(layer) == f"MaxUnpool2d({shown})"
     layer = nn.MaxUnpool1d(2, deterministic=False)
     assert repr(layer) == "MaxUnpool1d(kernel_size=(2,), stride=(2,), padding=(0,), deterministic=False)"
-    layer = nn.ConvTranspose1d(1, 2, 3, bias=False, allow_tf32=True)
-    assert repr(layer) == "ConvTranspose1d(1, 2, kernel_size=(3,), stride=(1,), bias=False, allow_tf32=True)"
+    layer = nn.ConvTranspose1d(1, 2, 3, bias=False, precision="tf32")
+    assert repr(layer) == "ConvTranspose1d(1, 2, kernel_size=(3,), stride=(1,), bias=False, precision='tf32')"
 
 
 class Plain(nn.Layer):

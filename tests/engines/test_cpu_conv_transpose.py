@@ -166,7 +166,7 @@ WIDTHS = st.integers(1, 70)
 def test_tiles_of_every_width(dtype: str, width: int, inputs: int, each: int, tall: bool) -> None:
     """Lines that fill vectors and lines that do not; channels that fill tiles and those that do not."""
     first = WindowAxis(15, 7, 3, 2, 0, 1) if tall else WindowAxis(3, 1, 3, 1, 0, 1)
-    plan = ConvTransposePlan((first, WindowAxis(2 * width, width, 4, 2, 1, 1)), 1, allow_tf32=False)
+    plan = ConvTransposePlan((first, WindowAxis(2 * width, width, 4, 2, 1, 1)), 1, precision="float32")
     x, weight = noise(2, inputs, first.small, width).astype(dtype), noise(inputs, each, 3, 4).astype(dtype)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(compiled, "_FEW_CHANNELS", 0)
@@ -217,7 +217,7 @@ def test_axes_that_are_one_object() -> None:
     axis = WindowAxis(8, 4, 2, 2, 0, 1)
     for channels in (1, 8):
         x, weight = noise(1, channels, 4, 4), noise(channels, 2, 2, 2)
-        got = compiled.run(np, ConvTransposePlan((axis, axis), 1, allow_tf32=False), x, weight, None, None)
+        got = compiled.run(np, ConvTransposePlan((axis, axis), 1, precision="float32"), x, weight, None, None)
         tolerances.assert_close(got, reference.conv_transpose(x, weight, stride=2), exact=False)
 
 

@@ -64,7 +64,7 @@ def test_equals_portable(
 def test_more_than_a_tile(dtype: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(conv_transpose, "_is_direct", lambda *_: False)
     axes, groups = (WindowAxis(18, 9, 4, 2, 1, 1), WindowAxis(11, 9, 3, 1, 0, 1)), 1 if SANITIZED else 2
-    plan, rng = ConvTransposePlan(axes, groups, allow_tf32=True), np.random.default_rng(0)
+    plan, rng = ConvTransposePlan(axes, groups, precision="tf32"), np.random.default_rng(0)
     y, weight = whole(rng, dtype, 2, groups * 35, 18, 11), whole(rng, dtype, groups * 70, 35, 4, 3)
     with emulating(EmulatedDevice(order=7)):
         np.testing.assert_array_equal(cuda.run(np, plan, y, weight), portable.run(np, plan, y, weight))
@@ -78,7 +78,7 @@ def test_rows_of_any_length(road: str, dtype: str, width: int) -> None:
     with emulating(EmulatedDevice(order=7)):
         for stride, kernel, padding in ((1, 3, 1), (2, 2, 0), (2, 3, 1), (2, 4, 1), (2, 4, 0), (3, 5, 1)):
             axis = WindowAxis((width - 1) * stride - 2 * padding + kernel, width, kernel, stride, padding, 1)
-            plan = ConvTransposePlan((WindowAxis(3, 3, 1, 1, 0, 1), axis), 1, allow_tf32=False)
+            plan = ConvTransposePlan((WindowAxis(3, 3, 1, 1, 0, 1), axis), 1, precision="float32")
             y, weight = whole(rng, dtype, 2, 2, *plan.large_shape), whole(rng, dtype, 3, 2, 1, kernel)
             moved = np.zeros(y.size + 1, y.dtype)[1:].reshape(y.shape)
             moved[...] = y
@@ -91,7 +91,7 @@ def test_weights_that_are_not_finite_count_where_they_meet_a_position(
     gpu: EmulatedDevice, road: str, value: float
 ) -> None:
     """As torch has it: a tap in the padding adds nothing, whatever its weight is."""
-    plan = ConvTransposePlan((WindowAxis(8, 4, 4, 2, 1, 1),), 1, allow_tf32=True)
+    plan = ConvTransposePlan((WindowAxis(8, 4, 4, 2, 1, 1),), 1, precision="tf32")
     for tap, hidden in enumerate((0, None, None, 3)):  # the cell whose tap lies in the padding
         weight = np.ones((3, 2, 4), np.float32)
         weight[1, 1, tap] = value
@@ -101,12 +101,12 @@ def test_weights_that_are_not_finite_count_where_they_meet_a_position(
 
 
 def test_taps_that_reach_nothing(gpu: EmulatedDevice, road: str) -> None:
-    plan = ConvTransposePlan((WindowAxis(1, 1, 2, 1, 5, 9),), 1, allow_tf32=False)
+    plan = ConvTransposePlan((WindowAxis(1, 1, 2, 1, 5, 9),), 1, precision="float32")
     assert not cuda.run(np, plan, np.ones((1, 2, 1)), np.ones((3, 2, 2))).any()
 
 
 def test_the_same_bits_in_any_order(road: str) -> None:
-    plan = ConvTransposePlan((WindowAxis(16, 8, 4, 2, 1, 1), WindowAxis(16, 8, 4, 2, 1, 1)), 1, allow_tf32=False)
+    plan = ConvTransposePlan((WindowAxis(16, 8, 4, 2, 1, 1), WindowAxis(16, 8, 4, 2, 1, 1)), 1, precision="float32")
     rng = np.random.default_rng(0)
     y, weight = (rng.standard_normal(shape).astype("float32") for shape in ((2, 9, 16, 16), (7, 9, 4, 4)))
     made = []
@@ -119,7 +119,7 @@ def test_the_same_bits_in_any_order(road: str) -> None:
 
 def test_integers_go_elsewhere(gpu: EmulatedDevice) -> None:
     """No gradient asks for them."""
-    plan = ConvTransposePlan((WindowAxis(4, 1, 4, 1, 0, 1),), 1, allow_tf32=False)
+    plan = ConvTransposePlan((WindowAxis(4, 1, 4, 1, 0, 1),), 1, precision="float32")
     for task in ("conv_transpose.input_grad", "conv_transpose.weight_grad"):
         reasons = {
             engine.name: engine.supports(task, plan, np.ones((1, 1, 4), np.int64)) for engine in dispatch.ENGINES
@@ -154,7 +154,7 @@ def test_planted_faults_are_caught(monkeypatch: pytest.MonkeyPatch, file: str, o
     caught = False
     for stride, kernel, padding in ((2, 4, 1), (3, 5, 1)):
         wide, deep = WindowAxis(5 * stride, 5, kernel, stride, padding, 1), WindowAxis(5, 5, 3, 1, 1, 1)
-        plan = ConvTransposePlan((deep, WindowAxis(9, 4, 3, 2, 0, 1), wide), 2, allow_tf32=False)
+        plan = ConvTransposePlan((deep, WindowAxis(9, 4, 3, 2, 0, 1), wide), 2, precision="float32")
         y, weight = whole(rng, "float32", 2, 8, *plan.large_shape), whole(rng, "float32", 6, 4, *plan.kernel_shape)
         run = partial(cuda.run, np, plan, y, weight)
         caught = caught or differs(file, (old, new), run, portable.run(np, plan, y, weight))
@@ -162,7 +162,7 @@ def test_planted_faults_are_caught(monkeypatch: pytest.MonkeyPatch, file: str, o
 
 
 def test_the_kernel_that_is_chosen(gpu: EmulatedDevice) -> None:
-    plan = ConvTransposePlan((WindowAxis(8, 4, 4, 2, 1, 1),), 1, allow_tf32=False)
+    plan = ConvTransposePlan((WindowAxis(8, 4, 4, 2, 1, 1),), 1, precision="float32")
     for channels, outputs, direct in ((1, 1, True), (64, 3, True), (32, 64, False)):
         y, weight = np.ones((1, channels, 8), np.float32), np.ones((outputs, channels, 4), np.float32)
         cuda.run(np, plan, y, weight)

@@ -102,7 +102,7 @@ def tiles() -> list[Any]:
 
 @pytest.mark.parametrize(("dtype", "tensor", "index", "tile"), tiles())
 def test_every_tile(
-    products: None, monkeypatch: pytest.MonkeyPatch, dtype: str, tensor: bool, index: str, tile: Any
+    products: None, monkeypatch: pytest.MonkeyPatch, dtype: str, tensor: int, index: str, tile: Any
 ) -> None:
     """More outputs, positions and channels than one tile and slice hold, in two groups."""
     assert cuda._kernel(dtype, tensor, tile, index) in listed("conv_transpose")  # which is asked for once
@@ -112,7 +112,7 @@ def test_every_tile(
     rng = np.random.default_rng(1)
     axis, other = WindowAxis(9, 5, 3, 2, 1, 1), WindowAxis(11, 6, 2, 2, 0, 1)
     batch = -(-(tile.cells + 9) // 30)
-    plan = ConvTransposePlan((axis, other), 2, allow_tf32=tensor)
+    plan = ConvTransposePlan((axis, other), 2, precision={0: "float32", 1: "tf32", 3: "tf32x3"}[tensor])
     x = whole(rng, dtype, batch, 2 * 17, 5, 6)
     weight = whole(rng, dtype, 2 * 17, tile.outputs + 3, 3, 2)
     bias = whole(rng, dtype, 2 * (tile.outputs + 3))
@@ -132,7 +132,7 @@ def test_rows_of_any_length(road: str, dtype: str, width: int) -> None:
 
 def rows_are_right(kind: np.dtype, width: int, stride: int, kernel: int, padding: int) -> None:
     axis = WindowAxis((width - 1) * stride - 2 * padding + kernel, width, kernel, stride, padding, 1)
-    plan = ConvTransposePlan((WindowAxis(3, 3, 1, 1, 0, 1), axis), 1, allow_tf32=False)
+    plan = ConvTransposePlan((WindowAxis(3, 3, 1, 1, 0, 1), axis), 1, precision="float32")
     x, weight = noise(2, 3, 3, width).astype(kind), noise(3, 2, 1, kernel, seed=1).astype(kind)
     want = assert_agrees(plan, x, weight, None)
     out = np.zeros(want.size + 1, kind)[1:].reshape(want.shape)
@@ -148,7 +148,7 @@ def test_weights_that_are_not_finite_count_where_they_meet_a_cell(
 ) -> None:
     """A tap that reaches no cell adds nothing, whatever its weight is; zeros among the cells are cells."""
     kind = dtype_of(dtype)
-    plan = ConvTransposePlan((WindowAxis(5, 3, 3, 2, 1, 1), WindowAxis(8, 4, 4, 2, 1, 1)), 1, allow_tf32=True)
+    plan = ConvTransposePlan((WindowAxis(5, 3, 3, 2, 1, 1), WindowAxis(8, 4, 4, 2, 1, 1)), 1, precision="tf32")
     for tap in range(12):
         x, weight = np.ones((1, 2, 3, 4), kind), np.ones((2, 3, 3, 4), kind)
         x[0, 1, 1, 1] = 0
@@ -201,26 +201,26 @@ def test_tf32_by_permission_alone(gpu: EmulatedDevice, products: None) -> None:
     x = np.asarray([[[1 + 2.0**-12, 1 + 3 * 2.0**-12]]], dtype=np.float32)
     weight = np.ones((1, 1, 1), dtype=np.float32)
     np.testing.assert_array_equal(upsample.conv_transpose1d(x, weight, engine="cuda"), x)
-    got = upsample.conv_transpose1d(x, weight, allow_tf32=True, engine="cuda")
+    got = upsample.conv_transpose1d(x, weight, precision="tf32", engine="cuda")
     np.testing.assert_array_equal(got, [[[1.0, 1 + 2.0**-10]]])
-    layer = upsample.nn.ConvTranspose1d(1, 1, 1, bias=False, allow_tf32=True, engine="cuda")
+    layer = upsample.nn.ConvTranspose1d(1, 1, 1, bias=False, precision="tf32", engine="cuda")
     layer.weight = weight
     np.testing.assert_array_equal(layer(x), got)
-    wide = upsample.conv_transpose1d(x.astype(np.float64), weight.astype(np.float64), allow_tf32=True, engine="cuda")
+    wide = upsample.conv_transpose1d(x.astype(np.float64), weight.astype(np.float64), precision="tf32", engine="cuda")
     np.testing.assert_array_equal(wide, x)
 
 
 def test_tf32_is_ignored_by_the_other_engines() -> None:
     x, weight = noise(1, 8, 9).astype(np.float32), noise(8, 3, 4).astype(np.float32)
     want = upsample.conv_transpose1d(x, weight, stride=2)
-    np.testing.assert_array_equal(upsample.conv_transpose1d(x, weight, stride=2, allow_tf32=True), want)
-    for call in (lambda v: upsample.conv_transpose1d(x, weight, allow_tf32=v), lambda v: layer_with(v)):
-        with pytest.raises(TypeError, match="allow_tf32=1"):
+    np.testing.assert_array_equal(upsample.conv_transpose1d(x, weight, stride=2, precision="tf32"), want)
+    for call in (lambda v: upsample.conv_transpose1d(x, weight, precision=v), lambda v: layer_with(v)):
+        with pytest.raises(TypeError, match="precision=1"):
             call(1)
 
 
-def layer_with(allow_tf32: Any) -> object:
-    return upsample.nn.ConvTranspose1d(8, 3, 4, allow_tf32=allow_tf32)
+def layer_with(precision: Any) -> object:
+    return upsample.nn.ConvTranspose1d(8, 3, 4, precision=precision)
 
 
 @pytest.mark.parametrize(
@@ -231,16 +231,18 @@ def layer_with(allow_tf32: Any) -> object:
     ],
 )
 def test_the_kernel_that_is_chosen(dtype: str, channels: int, outputs: int, direct: bool) -> None:
-    plan = ConvTransposePlan((WindowAxis(8, 4, 2, 2, 0, 1),), 1, allow_tf32=False)
+    plan = ConvTransposePlan((WindowAxis(8, 4, 2, 2, 0, 1),), 1, precision="float32")
     assert cuda._is_direct(plan, "conv_transpose", dtype, channels, outputs) == direct
-    many = ConvTransposePlan((WindowAxis(400, 100, 50, 4, 0, 1),), 1, allow_tf32=False)
+    many = ConvTransposePlan((WindowAxis(400, 100, 50, 4, 0, 1),), 1, precision="float32")
     assert cuda._is_direct(many, "conv_transpose", dtype, channels, outputs) == (
         direct and cuda.direct.fits(many, "conv_transpose")
     )
 
 
 def test_shared_memory_keeps_to_the_limit() -> None:
-    plan = ConvTransposePlan((WindowAxis(64, 16, 4, 4, 0, 1), WindowAxis(1024, 16, 64, 64, 0, 1)), 1, allow_tf32=False)
+    plan = ConvTransposePlan(
+        (WindowAxis(64, 16, 4, 4, 0, 1), WindowAxis(1024, 16, 64, 64, 0, 1)), 1, precision="float32"
+    )
     for key in cuda._TILES:
         for limit in (64 << 10, 99 << 10, 227 << 10):
             launch, _, _ = cuda._launch(plan, "conv_transpose", key[0], (9, 256, 256), (2**31, 64, limit))

@@ -102,7 +102,9 @@ def test_every_tile(monkeypatch: pytest.MonkeyPatch, dtype: str, tensor: bool, t
     for outputs, small, kernel in cases[:1] if SANITIZED else cases:
         axes = zip(small, kernel, strict=True)
         plan = ConvTransposePlan(
-            tuple(WindowAxis(2 * n, n, k, 2, k // 3, 1) for n, k in axes), groups, allow_tf32=tensor
+            tuple(WindowAxis(2 * n, n, k, 2, k // 3, 1) for n, k in axes),
+            groups,
+            precision="tf32" if tensor else "float32",
         )
         x = whole(rng, dtype, 3, groups * (tile.rows + 3), *small)
         y = whole(rng, dtype, 3, groups * outputs, *plan.large_shape)
@@ -113,7 +115,7 @@ def test_every_tile(monkeypatch: pytest.MonkeyPatch, dtype: str, tensor: bool, t
 
 
 def test_the_same_bits_in_any_order_and_on_any_number_of_processors(road: str) -> None:
-    plan = ConvTransposePlan((WindowAxis(32, 16, 4, 2, 1, 1), WindowAxis(30, 15, 4, 2, 1, 1)), 1, allow_tf32=False)
+    plan = ConvTransposePlan((WindowAxis(32, 16, 4, 2, 1, 1), WindowAxis(30, 15, 4, 2, 1, 1)), 1, precision="float32")
     rng = np.random.default_rng(0)
     x, y = (rng.standard_normal(shape).astype("float32") for shape in ((3, 3, 16, 15), (3, 2, 32, 30)))
     made = []
@@ -140,7 +142,7 @@ def test_shares_add_in_order(road: str, monkeypatch: pytest.MonkeyPatch) -> None
 
 
 def sum_of_shares(gpu: EmulatedDevice) -> float:
-    plan = ConvTransposePlan((WindowAxis(768, 768, 1, 1, 0, 1),), 1, allow_tf32=False)
+    plan = ConvTransposePlan((WindowAxis(768, 768, 1, 1, 0, 1),), 1, precision="float32")
     x, y = np.ones((1, 1, 768), np.float32), np.zeros((1, 1, 768), np.float32)
     y[0, 0, [3, 300, 700]] = 1e8, -1e8, 1
     with emulating(gpu):
@@ -163,22 +165,22 @@ def test_shares_cover_the_sum(slices: int, blocks: int) -> None:
 @pytest.mark.parametrize("groups", [1, 2])
 def test_nothing_to_sum(gpu: EmulatedDevice, road: str, groups: int) -> None:
     """No image, or no tap that reaches anything; and taps that are padding beside ones that are not."""
-    plan = ConvTransposePlan((WindowAxis(3, 2, 2, 1, 0, 1),), groups, allow_tf32=False)
+    plan = ConvTransposePlan((WindowAxis(3, 2, 2, 1, 0, 1),), groups, precision="float32")
     got = cuda.run(np, plan, np.ones((0, 2, 2)), np.ones((0, 4, 3)))
     assert got.shape == (2, 4 // groups, 2)
     assert not got.any()
-    lost = ConvTransposePlan((WindowAxis(1, 1, 2, 1, 5, 9),), groups, allow_tf32=False)
+    lost = ConvTransposePlan((WindowAxis(1, 1, 2, 1, 5, 9),), groups, precision="float32")
     assert not cuda.run(np, lost, np.ones((1, 2, 1)), np.ones((1, 4, 1))).any()
-    some = ConvTransposePlan((WindowAxis(1, 1, 5, 1, 2, 1),), groups, allow_tf32=False)
+    some = ConvTransposePlan((WindowAxis(1, 1, 5, 1, 2, 1),), groups, precision="float32")
     got = cuda.run(np, some, np.full((1, 2, 1), np.inf), np.ones((1, 4, 1)))
     assert (got == [0, 0, np.inf, 0, 0]).all()
 
 
 def test_more_cells_than_can_be_counted_go_elsewhere() -> None:
-    plan = ConvTransposePlan((WindowAxis(64, 64, 1, 1, 0, 1),), 1, allow_tf32=False)
+    plan = ConvTransposePlan((WindowAxis(64, 64, 1, 1, 0, 1),), 1, precision="float32")
     assert shares.fits(plan, 2**31 - 2**17)
     assert not shares.fits(plan, 2**31 - 1)
-    assert not shares.fits(ConvTransposePlan((WindowAxis(9, 1, 1, 2**31, 0, 1),), 1, allow_tf32=False), 1)
+    assert not shares.fits(ConvTransposePlan((WindowAxis(9, 1, 1, 2**31, 0, 1),), 1, precision="float32"), 1)
 
 
 @pytest.mark.parametrize(
@@ -186,7 +188,7 @@ def test_more_cells_than_can_be_counted_go_elsewhere() -> None:
     [("float32", 8, 1, 1, True), ("float16", 8, 1, 1, True), ("float32", 1, 64, 32, False), ("float32", 1, 3, 3, True)],
 )
 def test_the_kernel_that_is_chosen(dtype: str, groups: int, channels: int, outputs: int, chosen: bool) -> None:
-    plan = ConvTransposePlan((WindowAxis(8, 4, 4, 2, 1, 1),) * 2, groups, allow_tf32=False)
+    plan = ConvTransposePlan((WindowAxis(8, 4, 4, 2, 1, 1),) * 2, groups, precision="float32")
     assert cuda._is_direct(plan, dtype, channels, outputs) == chosen
 
 
@@ -232,7 +234,7 @@ def test_planted_faults_are_caught(monkeypatch: pytest.MonkeyPatch, file: str, d
     cuda._launch.cache_clear()
     rng = np.random.default_rng(0)
     axes = (WindowAxis(5, 5, 7, 1, 6, 1), WindowAxis(16, 7, 3, 2, 0, 1), WindowAxis(20, 7, 4, 3, 1, 1))
-    plan = ConvTransposePlan(axes, 2, allow_tf32=False)
+    plan = ConvTransposePlan(axes, 2, precision="float32")
     x, y = whole(rng, dtype, 3, 6, *plan.small_shape), whole(rng, dtype, 3, 8, *plan.large_shape)
     want = portable.run(np, plan, x, y)
     caught = differs(file, (old, new), partial(cuda.run, np, plan, x, y), want)

@@ -19,7 +19,7 @@ FUNCTIONS = [(m, n) for m, n in DOCUMENTED if inspect.isfunction(getattr(MODULES
 DEPRECATED = ("upsample", "upsample_bilinear", "upsample_nearest")
 EXTRA = ["out", "engine"]
 UNPOOL_EXTRA = ["dilation", "duplicates", "duplicate_grad", "check_indices", "deterministic", *EXTRA]
-SPREAD_EXTRA = ["allow_tf32", *EXTRA]
+SPREAD_EXTRA = ["precision", *EXTRA]
 NO_TORCH = "torch is not installed, and this test compares with it"
 
 

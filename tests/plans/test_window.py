@@ -159,11 +159,11 @@ def test_shapes() -> None:
     assert PoolPlan((*axes, SpanAxis(7, 3)), local_indices=False, first_nan=False).small_shape == (2, 4, 3)
     plan = UnpoolPlan(axes, local_indices=True, duplicates="sum", check_indices=True, deterministic=True)
     assert (plan.small_shape, plan.large_shape) == ((2, 4), (5, 8))
-    assert ConvTransposePlan(axes, groups=3, allow_tf32=False).large_shape == (5, 8)
+    assert ConvTransposePlan(axes, groups=3, precision="float32").large_shape == (5, 8)
 
 
 def test_plans_are_keys() -> None:
-    one, two = (ConvTransposePlan((WindowAxis(5, 2, 3, 2, 0, 1),), groups=3, allow_tf32=False) for _ in range(2))
+    one, two = (ConvTransposePlan((WindowAxis(5, 2, 3, 2, 0, 1),), groups=3, precision="float32") for _ in range(2))
     assert one == two
     assert hash(one) == hash(two)
     assert phases(one.axes[0]) is phases(two.axes[0])

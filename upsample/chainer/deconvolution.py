@@ -17,6 +17,7 @@ from upsample.errors import Raw, bad_type, bad_value
 from upsample.ops.conv_transpose import conv_transpose
 from upsample.ops.taped_casts import convert, repeat
 from upsample.plans.window import ConvTransposePlan, WindowAxis
+from upsample.precision import precision_of
 
 __all__ = ["deconvolution_1d", "deconvolution_2d", "deconvolution_3d", "deconvolution_nd"]
 
@@ -31,6 +32,7 @@ def deconvolution_2d(
     *,
     dilate: IntOrInts = 1,
     groups: int = 1,
+    precision: str | None = None,
     out: Array | None = None,
     engine: str | None = None,
     **removed: object,
@@ -56,6 +58,8 @@ def deconvolution_2d(
         Distance of the elements of a window.
     groups : int
         Blocks of channels that do not mix.
+    precision : {"float32", "tf32x3", "tf32"}, optional
+        How a GPU multiplies float32 factors; see `upsample.conv_transpose2d`.
     out : array, optional
         Receives the result.
     engine : str, optional
@@ -106,7 +110,7 @@ def deconvolution_2d(
     """
     op = "deconvolution_2d"
     _refuse(op, removed)
-    return _spread(op, 2, x, W, b, (stride, pad, dilate), outsize, groups, out, engine)
+    return _spread(op, 2, x, W, b, (stride, pad, dilate), outsize, groups, precision, out, engine)
 
 
 def deconvolution_1d(
@@ -119,6 +123,7 @@ def deconvolution_1d(
     dilate: IntOrInts = 1,
     groups: int = 1,
     *,
+    precision: str | None = None,
     out: Array | None = None,
     engine: str | None = None,
 ) -> ArrayT:
@@ -140,6 +145,8 @@ def deconvolution_1d(
         As `stride`.
     groups : int
         As in `deconvolution_2d`.
+    precision : {"float32", "tf32x3", "tf32"}, optional
+        How a GPU multiplies float32 factors; see `upsample.conv_transpose2d`.
     out : array, optional
         Receives the result.
     engine : str, optional
@@ -158,7 +165,7 @@ def deconvolution_1d(
     >>> chainer.deconvolution_1d(x, W, stride=2, outsize=(5,))
     array([[[ 1., 10.,  2., 20.,  0.]]])
     """
-    return _spread("deconvolution_1d", 1, x, W, b, (stride, pad, dilate), outsize, groups, out, engine)
+    return _spread("deconvolution_1d", 1, x, W, b, (stride, pad, dilate), outsize, groups, precision, out, engine)
 
 
 def deconvolution_3d(
@@ -171,6 +178,7 @@ def deconvolution_3d(
     dilate: IntOrInts = 1,
     groups: int = 1,
     *,
+    precision: str | None = None,
     out: Array | None = None,
     engine: str | None = None,
 ) -> ArrayT:
@@ -192,6 +200,8 @@ def deconvolution_3d(
         As `stride`.
     groups : int
         As in `deconvolution_2d`.
+    precision : {"float32", "tf32x3", "tf32"}, optional
+        How a GPU multiplies float32 factors; see `upsample.conv_transpose2d`.
     out : array, optional
         Receives the result.
     engine : str, optional
@@ -210,7 +220,7 @@ def deconvolution_3d(
     >>> chainer.deconvolution_3d(x, W, np.asarray([0.5]))
     array([[[[[ 1.5, 12.5, 20.5]]]]])
     """
-    return _spread("deconvolution_3d", 3, x, W, b, (stride, pad, dilate), outsize, groups, out, engine)
+    return _spread("deconvolution_3d", 3, x, W, b, (stride, pad, dilate), outsize, groups, precision, out, engine)
 
 
 def deconvolution_nd(
@@ -223,6 +233,7 @@ def deconvolution_nd(
     dilate: IntOrInts = 1,
     groups: int = 1,
     *,
+    precision: str | None = None,
     out: Array | None = None,
     engine: str | None = None,
 ) -> ArrayT:
@@ -244,6 +255,8 @@ def deconvolution_nd(
         As `stride`.
     groups : int
         As in `deconvolution_2d`.
+    precision : {"float32", "tf32x3", "tf32"}, optional
+        How a GPU multiplies float32 factors; see `upsample.conv_transpose2d`.
     out : array, optional
         Receives the result.
     engine : str, optional
@@ -262,7 +275,7 @@ def deconvolution_nd(
     >>> chainer.deconvolution_nd(x, W, stride=(2, 4, 6), pad=5, outsize=(9, 38, 87)).shape
     (10, 1, 9, 38, 87)
     """
-    return _spread("deconvolution_nd", None, x, W, b, (stride, pad, dilate), outsize, groups, out, engine)
+    return _spread("deconvolution_nd", None, x, W, b, (stride, pad, dilate), outsize, groups, precision, out, engine)
 
 
 def _refuse(op: str, removed: dict[str, object]) -> None:
@@ -281,6 +294,7 @@ def _spread(
     window: tuple[object, object, object],
     outsize: object,
     groups: object,
+    precision: object,
     out: Array | None,
     engine: str | None,
 ) -> ArrayT:
@@ -303,6 +317,7 @@ def _spread(
         integers(op, "dilate", dilate, spatial, least=1, one_for_all=False),
         outsize_of(op, spatial, outsize, may_skip=op == "deconvolution_2d"),
         integer(op, "groups", groups, least=1),
+        precision_of(op, precision, x),
     )
     added = _fitting_bias(op, xp, int(x.shape[1]), weight, bias, plan.groups)
     return _in_one_dtype(op, xp, plan, x, weight, added, out, engine)
@@ -386,10 +401,11 @@ def _plan(
     dilate: tuple[int, ...],
     outsize: Holed | None,
     groups: int,
+    precision: str,
 ) -> ConvTransposePlan:
     axes = []
     for place, (h, k, s, p, d) in enumerate(zip(small, *window, dilate, strict=True)):
         default = default_size(h, d * (k - 1) + 1, s, p, False)
         large = large_size(op, outsize, place, default, default - s + 1, default + s - 1)
         axes.append(WindowAxis(large, h, k, s, p, d))
-    return ConvTransposePlan(tuple(axes), groups, allow_tf32=False)
+    return ConvTransposePlan(tuple(axes), groups, precision)

@@ -378,7 +378,7 @@ def _spread(
         op=op,
         arguments=("x", "W", "b"),
         xp=xp,
-        plan=ConvTransposePlan(axes, 1, allow_tf32=False),
+        plan=ConvTransposePlan(axes, 1, precision="float32"),
         out=target,
         engine=engine,
     )

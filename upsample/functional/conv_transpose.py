@@ -5,13 +5,14 @@ from __future__ import annotations
 from functools import lru_cache
 
 from upsample import arrays
-from upsample.arguments import IntOrInts, check_dtype, check_rank, flag, integer, integers
+from upsample.arguments import IntOrInts, check_dtype, check_rank, integer, integers
 from upsample.arrays import Array, ArrayT
 from upsample.autograd.torch_autocast import autocast
 from upsample.errors import Raw, bad_type, bad_value
 from upsample.ops import call_cache
 from upsample.ops.conv_transpose import conv_transpose, repeat_conv_transpose
 from upsample.plans.window import ConvTransposePlan, WindowAxis
+from upsample.precision import precision_of
 
 __all__ = ["conv_transpose1d", "conv_transpose2d", "conv_transpose3d"]
 
@@ -28,7 +29,7 @@ def conv_transpose2d(
     groups: int = 1,
     dilation: IntOrInts = 1,
     *,
-    allow_tf32: bool = False,
+    precision: str | None = None,
     out: Array | None = None,
     engine: str | None = None,
 ) -> ArrayT:
@@ -52,9 +53,10 @@ def conv_transpose2d(
         Blocks of channels that do not mix.
     dilation : int or sequence of int
         Distance of the elements of a window.
-    allow_tf32 : bool
-        Whether the CUDA engine may round float32 factors to ten bits of fraction (TF32), which tensor cores multiply;
-        the others ignore it.
+    precision : {"float32", "tf32x3", "tf32"}, optional
+        How a GPU multiplies float32 factors, here and in the gradients: exactly; as three products of TF32 on tensor
+        cores, nearly as exact; or rounded to TF32, which has ten bits of fraction. None is torch's own setting for
+        torch tensors, and "float32" for other arrays. A CPU always multiplies exactly.
     out : array, optional
         Receives the result.
     engine : str, optional
@@ -105,7 +107,7 @@ def conv_transpose2d(
         bias,
         (stride, padding, output_padding, dilation),
         groups,
-        allow_tf32,
+        precision,
         out,
         engine,
     )
@@ -121,7 +123,7 @@ def conv_transpose1d(
     groups: int = 1,
     dilation: IntOrInts = 1,
     *,
-    allow_tf32: bool = False,
+    precision: str | None = None,
     out: Array | None = None,
     engine: str | None = None,
 ) -> ArrayT:
@@ -141,7 +143,7 @@ def conv_transpose1d(
         As in `conv_transpose2d`.
     dilation : int or sequence of int
         As in `conv_transpose2d`.
-    allow_tf32 : bool
+    precision : {"float32", "tf32x3", "tf32"}, optional
         As in `conv_transpose2d`.
     out : array, optional
         Receives the result.
@@ -168,7 +170,7 @@ def conv_transpose1d(
         bias,
         (stride, padding, output_padding, dilation),
         groups,
-        allow_tf32,
+        precision,
         out,
         engine,
     )
@@ -184,7 +186,7 @@ def conv_transpose3d(
     groups: int = 1,
     dilation: IntOrInts = 1,
     *,
-    allow_tf32: bool = False,
+    precision: str | None = None,
     out: Array | None = None,
     engine: str | None = None,
 ) -> ArrayT:
@@ -204,7 +206,7 @@ def conv_transpose3d(
         As in `conv_transpose2d`.
     dilation : int or sequence of int
         As in `conv_transpose2d`.
-    allow_tf32 : bool
+    precision : {"float32", "tf32x3", "tf32"}, optional
         As in `conv_transpose2d`.
     out : array, optional
         Receives the result.
@@ -230,7 +232,7 @@ def conv_transpose3d(
         bias,
         (stride, padding, output_padding, dilation),
         groups,
-        allow_tf32,
+        precision,
         out,
         engine,
     )
@@ -244,12 +246,12 @@ def _spread(
     bias: Array | None,
     window: tuple[object, object, object, object],
     groups: object,
-    allow_tf32: object,
+    precision: object,
     out: Array | None,
     engine: str | None,
 ) -> ArrayT:
     given = (x, weight) if bias is None else (x, weight, bias)
-    key, known = call_cache.lookup(op, (*window, groups, allow_tf32, engine), given, out)
+    key, known = call_cache.lookup(op, (*window, groups, precision, engine), given, out)
     if known is not None:
         result: ArrayT = repeat_conv_transpose(known.run, x, weight, bias, out)
         return result
@@ -274,7 +276,7 @@ def _spread(
         integers(op, "output_padding", output_padding, spatial, least=0),
         integers(op, "dilation", dilation, spatial, least=1),
         integer(op, "groups", groups, least=1),
-        flag(op, "allow_tf32", allow_tf32),
+        precision_of(op, precision, x),
     )
     _check_channels(op, int(x.shape[-spatial - 1]), weight, bias, plan.groups)
     result = conv_transpose(
@@ -327,7 +329,7 @@ def _plan(
     output_padding: tuple[int, ...],
     dilation: tuple[int, ...],
     groups: int,
-    allow_tf32: bool,
+    precision: str,
 ) -> ConvTransposePlan:
     axes = []
     for n, k, s, p, more, d in zip(small, kernel, stride, padding, output_padding, dilation, strict=True):
@@ -339,4 +341,4 @@ def _plan(
             rule = f"of {n} cells with this window it leaves {large} positions"
             raise bad_value(op, "padding", padding, rule, "pass less padding")
         axes.append(WindowAxis(large, n, k, s, p, d))
-    return ConvTransposePlan(tuple(axes), groups, allow_tf32)
+    return ConvTransposePlan(tuple(axes), groups, precision)

@@ -13,6 +13,7 @@ from upsample.keras.layout import choice, is_channels_last
 from upsample.ops.conv_transpose import conv_transpose as _run
 from upsample.ops.taped_casts import permute
 from upsample.plans.window import ConvTransposePlan, WindowAxis
+from upsample.precision import precision_of
 
 __all__ = ["conv_transpose"]
 
@@ -28,6 +29,7 @@ def conv_transpose(
     data_format: str = "channels_last",
     dilation_rate: int | Sequence[int] = 1,
     *,
+    precision: str | None = None,
     engine: str | None = None,
 ) -> ArrayT:
     """Apply a transposed convolution, as keras.ops.conv_transpose does.
@@ -48,6 +50,8 @@ def conv_transpose(
         dilated window counts with its gaps.
     data_format : {"channels_last", "channels_first"}
         Where the channels are.
+    precision : {"float32", "tf32x3", "tf32"}, optional
+        How a GPU multiplies float32 factors; see `upsample.conv_transpose2d`.
     engine : str, optional
         Forces an engine.
 
@@ -99,6 +103,7 @@ def conv_transpose(
         choice(op, "padding", padding, ("valid", "same")),
         None if output_padding is None else integers(op, "output_padding", output_padding, count, least=0),
         integers(op, "dilation_rate", dilation_rate, count, least=1),
+        precision_of(op, precision, inputs),
     )
     spatial = range(1, count + 1)
     x = permute(xp, inputs, (0, count + 1, *spatial)) if last else inputs
@@ -110,7 +115,14 @@ def conv_transpose(
 
 @lru_cache(maxsize=1024)
 def _plan(
-    op: str, small: _Ints, window: _Ints, strides: _Ints, padding: str, output_padding: _Ints | None, dilation: _Ints
+    op: str,
+    small: _Ints,
+    window: _Ints,
+    strides: _Ints,
+    padding: str,
+    output_padding: _Ints | None,
+    dilation: _Ints,
+    precision: str,
 ) -> ConvTransposePlan:
     axes = []
     for place, (n, k, s, d) in enumerate(zip(small, window, strides, dilation, strict=True)):
@@ -124,4 +136,4 @@ def _plan(
             raise bad_value(op, "output_padding", output_padding, rule, "pass more")
         cropped = max((n - 1) * s + reach - large, 0) if padding == "same" else 0
         axes.append(WindowAxis(large, n, k, s, cropped // 2, d))
-    return ConvTransposePlan(tuple(axes), groups=1, allow_tf32=False)
+    return ConvTransposePlan(tuple(axes), groups=1, precision=precision)

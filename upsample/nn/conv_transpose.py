@@ -15,6 +15,7 @@ from upsample.arrays import Array, ArrayT
 from upsample.errors import Raw, bad_type, bad_value
 from upsample.functional.conv_transpose import conv_transpose1d, conv_transpose2d, conv_transpose3d
 from upsample.nn.layer import Layer
+from upsample.precision import precision_of
 
 __all__ = ["ConvTranspose1d", "ConvTranspose2d", "ConvTranspose3d"]
 
@@ -45,7 +46,7 @@ class _ConvTranspose(Layer):
         *,
         xp: ModuleType = np,
         rng: int | Sequence[int] | np.random.Generator | None = None,
-        allow_tf32: bool = False,
+        precision: str | None = None,
         engine: str | None = None,
     ) -> None:
         super().__init__(engine=engine)
@@ -58,7 +59,7 @@ class _ConvTranspose(Layer):
         self.output_padding = integers(op, "output_padding", output_padding, n, least=0)
         self.dilation = integers(op, "dilation", dilation, n, least=1)
         self.groups = integer(op, "groups", groups, least=1)
-        self.allow_tf32 = flag(op, "allow_tf32", allow_tf32)
+        self.precision = precision if precision is None else precision_of(op, precision, None)
         for argument, channels in ("in_channels", self.in_channels), ("out_channels", self.out_channels):
             if channels % self.groups:
                 rule = f"groups={self.groups} does not divide it"
@@ -98,7 +99,7 @@ class _ConvTranspose(Layer):
             self.output_padding if output_size is None else self._padding_for(input, output_size),
             self.groups,
             self.dilation,
-            allow_tf32=self.allow_tf32,
+            precision=self.precision,
             engine=self.engine,
         )
         return result
@@ -135,7 +136,7 @@ class _ConvTranspose(Layer):
                 shown += f", {name}={getattr(self, name)}"
         if self.bias is None:
             shown += ", bias=False"
-        return f"{shown}, allow_tf32=True" if self.allow_tf32 else shown
+        return shown if self.precision is None else f"{shown}, precision={self.precision!r}"
 
 
 class ConvTranspose2d(_ConvTranspose):
@@ -171,8 +172,8 @@ class ConvTranspose2d(_ConvTranspose):
         The weights' library: numpy, cupy, torch, jax.numpy, dask.array, array_api_strict.
     rng : int, sequence of int or numpy.random.Generator, optional
         Where the weights come from; None is other ones each time.
-    allow_tf32 : bool
-        Whether the CUDA engine may round float32 factors to ten bits of fraction; the others ignore it.
+    precision : {"float32", "tf32x3", "tf32"}, optional
+        How a GPU multiplies float32 factors; see `upsample.conv_transpose2d`.
     engine : str, optional
         Forces an engine.
 
@@ -244,7 +245,7 @@ class ConvTranspose1d(_ConvTranspose):
         As in `ConvTranspose2d`.
     rng : int, sequence of int or numpy.random.Generator, optional
         As in `ConvTranspose2d`.
-    allow_tf32 : bool
+    precision : {"float32", "tf32x3", "tf32"}, optional
         As in `ConvTranspose2d`.
     engine : str, optional
         As in `ConvTranspose2d`.
@@ -294,7 +295,7 @@ class ConvTranspose3d(_ConvTranspose):
         As in `ConvTranspose2d`.
     rng : int, sequence of int or numpy.random.Generator, optional
         As in `ConvTranspose2d`.
-    allow_tf32 : bool
+    precision : {"float32", "tf32x3", "tf32"}, optional
         As in `ConvTranspose2d`.
     engine : str, optional
         As in `ConvTranspose2d`.

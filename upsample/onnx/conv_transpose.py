@@ -12,6 +12,7 @@ from upsample.errors import Raw, bad_value
 from upsample.onnx.attributes import AUTO_PADS, check_spatial, choice, pads_of, window_ints
 from upsample.ops.conv_transpose import conv_transpose as _run
 from upsample.plans.window import ConvTransposePlan, WindowAxis
+from upsample.precision import precision_of
 
 __all__ = ["conv_transpose"]
 
@@ -31,6 +32,7 @@ def conv_transpose(
     output_shape: Sequence[int] | None = None,
     pads: Sequence[int] | None = None,
     strides: Sequence[int] | None = None,
+    precision: str | None = None,
     engine: str | None = None,
 ) -> ArrayT:
     """Apply a transposed convolution, as ONNX ConvTranspose does.
@@ -59,6 +61,8 @@ def conv_transpose(
         otherwise the larger one.
     pads : sequence of int, optional
         Positions that are cropped: the begins of all spatial axes, then the ends.
+    precision : {"float32", "tf32x3", "tf32"}, optional
+        How a GPU multiplies float32 factors; see `upsample.conv_transpose2d`.
     engine : str, optional
         Forces an engine.
 
@@ -106,6 +110,7 @@ def conv_transpose(
         pads_of(op, pads, count),
         choice(op, "auto_pad", auto_pad, AUTO_PADS),
         group,
+        precision_of(op, precision, X),
     )
     return _run(X, W, B, op=op, arguments=("X", "W", "B"), xp=xp, plan=plan, out=None, engine=engine)
 
@@ -146,6 +151,7 @@ def _plan(
     pads: tuple[_Ints, _Ints],
     auto_pad: str,
     group: int,
+    precision: str,
 ) -> ConvTransposePlan:
     if output_shape is None and auto_pad.startswith("SAME"):
         output_shape = tuple(n * s for n, s in zip(small, strides, strict=True))
@@ -163,4 +169,4 @@ def _plan(
             rule = f"of {n} samples with this window they leave {large} positions on spatial axis {place}"
             raise bad_value(op, "pads", (*pads[0], *pads[1]), rule, "pass less")
         axes.append(WindowAxis(large, n, k, s, begin, d))
-    return ConvTransposePlan(tuple(axes), group, allow_tf32=False)
+    return ConvTransposePlan(tuple(axes), group, precision)

@@ -345,13 +345,13 @@ class ConvTransposePlan:
         One geometry a spatial axis.
     groups : int
         Blocks of channels that do not mix.
-    allow_tf32 : bool
-        Whether an engine may round the factors of float32 products to TF32.
+    precision : {"float32", "tf32x3", "tf32"}
+        How a GPU multiplies float32 factors: exactly, as three products of TF32, or rounded to TF32.
     """
 
     axes: tuple[WindowAxis, ...]
     groups: int
-    allow_tf32: bool
+    precision: str
 
     @property
     def large_shape(self) -> tuple[int, ...]:

@@ -37,8 +37,8 @@ _CROWD: Mapping[int, float] = MappingProxyType({1: 0.6, 2: 0.9})
 """What share of its rate a tile reaches where only so many blocks fit a multiprocessor."""
 _MOST_RESIDENT = 3
 """Blocks of a multiprocessor that the kernel's launch bounds leave registers for."""
-_TENSOR_RATE = 8
-"""How much faster tensor cores are, as the choice of the kernel has it."""
+_TENSOR_RATE = {0: 1, 1: 8, 3: 2}
+"""How much faster tensor cores are than ordinary ones, by `on_tensor_cores`, as the choice of the kernel has it."""
 _DIRECT_COST = 4
 """Instructions of the direct kernel for a product; a tile needs little more than one."""
 
@@ -54,31 +54,32 @@ class _Tile(NamedTuple):
 
 _WIDE, _FLAT = _Tile(64, 128, 128, 1.0), _Tile(32, 128, 128, 0.75)
 _CORES = (_Tile(128, 64, 128, 1.0), _WIDE, _Tile(64, 64, 128, 0.8), _FLAT)
-_TILES: Mapping[tuple[str, bool], tuple[_Tile, ...]] = MappingProxyType(
+_TILES: Mapping[tuple[str, int], tuple[_Tile, ...]] = MappingProxyType(
     {
-        ("float16", True): (_Tile(128, 128, 256, 1.2), _WIDE, _FLAT),
-        ("bfloat16", True): (_Tile(128, 128, 256, 1.2), _WIDE, _FLAT),
-        ("float32", True): (_WIDE, _FLAT),
-        ("float32", False): _CORES,
-        ("float64", False): (_CORES[2], _FLAT),
+        ("float16", 1): (_Tile(128, 128, 256, 1.2), _WIDE, _FLAT),
+        ("bfloat16", 1): (_Tile(128, 128, 256, 1.2), _WIDE, _FLAT),
+        ("float32", 1): (_WIDE, _FLAT),
+        ("float32", 3): (_WIDE, _FLAT),
+        ("float32", 0): _CORES,
+        ("float64", 0): (_CORES[2], _FLAT),
     }
 )
-"""By dtype and whether tensor cores multiply; with 64-bit indices, the last but one alone."""
+"""By dtype and `on_tensor_cores`; with 64-bit indices, the last but one alone."""
 
 
-def _kernel(name: str, tensor: bool, tile: _Tile, index: str) -> Kernel:
+def _kernel(name: str, tensor: int, tile: _Tile, index: str) -> Kernel:
     return kernel(
         "conv_transpose",
         "multiply",
         SCALAR=C_TYPES[name],
-        TENSOR=int(tensor),
+        TENSOR=tensor,
         TILE_OUTPUTS=tile.outputs,
         TILE_CELLS=tile.cells,
         INDEX=index,
     )
 
 
-def _tiles(name: str, tensor: bool, index: str) -> tuple[_Tile, ...]:
+def _tiles(name: str, tensor: int, index: str) -> tuple[_Tile, ...]:
     tiles = _TILES[name, tensor]
     return tiles if index == "int" else tiles[-2:-1]
 
@@ -165,9 +166,11 @@ def _complex(
     return deliver(arrays.join_complex(xp, real, imag, x.dtype), out)
 
 
-def on_tensor_cores(plan: ConvTransposePlan, name: str) -> bool:
-    """Whether tensor cores multiply."""
-    return name in ("float16", "bfloat16") or (name == "float32" and plan.allow_tf32)
+def on_tensor_cores(plan: ConvTransposePlan, name: str) -> int:
+    """How many products tensor cores make of a product of two factors: 0 if ordinary cores multiply."""
+    if name == "float32":
+        return {"float32": 0, "tf32": 1, "tf32x3": 3}[plan.precision]
+    return int(name in ("float16", "bfloat16"))
 
 
 def channels_a_word(name: str) -> int:
@@ -193,7 +196,7 @@ def _is_direct(plan: ConvTransposePlan, task: str, name: str, channels: int, out
     tensor = on_tensor_cores(plan, name)
     padded = min(ceil_div(outputs, tile.outputs) * tile.outputs for tile in _TILES[name, tensor])
     tiled = _words(name, channels) * channels_a_word(name) * padded / outputs
-    return direct.fits(plan, task) and _DIRECT_COST * channels <= 1.3 * tiled / (_TENSOR_RATE if tensor else 1)
+    return direct.fits(plan, task) and _DIRECT_COST * channels <= 1.3 * tiled / _TENSOR_RATE[tensor]
 
 
 @lru_cache(maxsize=256)
@@ -211,7 +214,7 @@ def _tables(plan: ConvTransposePlan, task: str, index: str) -> tuple[_A, _A]:
     return table, np.asarray(starts, dtype=np.int32)
 
 
-def _shared(name: str, tensor: bool, tile: _Tile, index: str, together: int) -> int:
+def _shared(name: str, tensor: int, tile: _Tile, index: str, together: int) -> int:
     """Bytes of shared memory: two slices, the places of the positions, and the finished phases."""
     size = 8 if name == "float64" else 4 // channels_a_word(name)
     pad = 8 if tensor else 0
@@ -231,7 +234,7 @@ class _Cut(NamedTuple):
 def _cuts(
     axes: tuple[Axis, ...],
     name: str,
-    tensor: bool,
+    tensor: int,
     index: str,
     groups: int,
     outputs: int,
@@ -281,7 +284,7 @@ def _launch(
 
     def cost(cut: _Cut) -> float:
         shared = _shared(name, tensor, cut.tile, index, cut.together)
-        return _cost(cut, products / (_TENSOR_RATE if tensor else 1), last, shared, gpu)
+        return _cost(cut, products / _TENSOR_RATE[tensor], last, shared, gpu)
 
     cut = min(_cuts(axes, name, tensor, index, plan.groups, outputs, columns, room), key=cost)
     padded = ceil_div(outputs, cut.tile.outputs) * cut.tile.outputs

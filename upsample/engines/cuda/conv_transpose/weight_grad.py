@@ -50,24 +50,24 @@ class _Tile(NamedTuple):
 
 
 _FLAT = _Tile(32, 128, 128, 0.7)
-_TILES: Mapping[tuple[str, bool], tuple[_Tile, ...]] = MappingProxyType(
+_TILES: Mapping[tuple[str, int], tuple[_Tile, ...]] = MappingProxyType(
     {
-        ("float16", True): (_Tile(128, 128, 256, 1.0), _FLAT),
-        ("bfloat16", True): (_Tile(128, 128, 256, 1.0), _FLAT),
-        ("float32", True): (_Tile(64, 128, 128, 1.0), _FLAT),
-        ("float32", False): (_Tile(128, 64, 128, 1.0), _FLAT),
-        ("float64", False): (_Tile(64, 64, 128, 1.0), _FLAT),
+        ("float16", 1): (_Tile(128, 128, 256, 1.0), _FLAT),
+        ("bfloat16", 1): (_Tile(128, 128, 256, 1.0), _FLAT),
+        ("float32", 1): (_Tile(64, 128, 128, 1.0), _FLAT),
+        ("float32", 0): (_Tile(128, 64, 128, 1.0), _FLAT),
+        ("float64", 0): (_Tile(64, 64, 128, 1.0), _FLAT),
     }
 )
 """By dtype and whether tensor cores multiply."""
 
 
-def _kernel(name: str, tensor: bool, tile: _Tile) -> Kernel:
+def _kernel(name: str, tensor: int, tile: _Tile) -> Kernel:
     return kernel(
         "conv_weight",
         "correlate",
         SCALAR=C_TYPES[name],
-        TENSOR=int(tensor),
+        TENSOR=tensor,
         TILE_ROWS=tile.rows,
         TILE_COLUMNS=tile.columns,
     )
@@ -127,6 +127,11 @@ def _complex(xp: ModuleType, plan: ConvTransposePlan, x: Array, y: Array) -> Arr
     return result
 
 
+def _tensor(plan: ConvTransposePlan, name: str) -> int:
+    """Return 1 if tensor cores multiply; "tf32x3" multiplies exactly here, since infinities would become NaN."""
+    return int(on_tensor_cores(plan, name) == 1)
+
+
 def _unit(name: str, tile: _Tile) -> int:
     """Rows or columns that a block fetches at once: of each tap, there are whole units."""
     return tile.threads // depth(name)
@@ -146,7 +151,7 @@ def _best(plan: ConvTransposePlan, name: str, channels: int, outputs: int) -> tu
         _, down, across = _size(name, tile, channels, outputs, taps)
         return down * across * tile.rows * tile.columns / tile.rate
 
-    tensor = on_tensor_cores(plan, name)
+    tensor = _tensor(plan, name)
     best = min(_TILES[name, tensor], key=cost)
     return best, cost(best) / (_TENSOR_RATE if tensor else 1)
 
@@ -212,6 +217,6 @@ def _launch(plan: ConvTransposePlan, name: str, sizes: tuple[int, int, int]) -> 
     word = 8 if name == "float64" else 4
     step = depth(name) + 16 // word
     shared = 2 * step * (tile.rows + tile.columns) * word + 2 * ahead * (1 + together) * side * 8
-    chosen = _kernel(name, on_tensor_cores(plan, name), tile)
+    chosen = _kernel(name, _tensor(plan, name), tile)
     made = Launch(chosen, (blocks * count, 1, 1), (tile.threads, 1, 1), shared, (struct(geometry),))
     return _Planned(made, plan.groups * channels * taps * padded), count, padded
