@@ -159,6 +159,14 @@ def test_forty_thousand_chunks() -> None:
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 400 << 10
 
 
+@pytest.mark.parametrize("shape", [(80, 20), (20, 82), (13, 17), (90, 60)])
+def test_the_order_of_axes_is_that_of_the_whole_array(shape: tuple[int, int]) -> None:
+    x = np.random.default_rng(0).standard_normal((40, 41)).astype(np.float32)
+    for mode in ("linear", "cubic", "lanczos"):
+        made = upsample.resize(da.from_array(x, chunks=(7, 9)), shape, mode=mode)
+        assert made.compute(scheduler="synchronous").tobytes() == upsample.resize(x, shape, mode=mode).tobytes()
+
+
 def test_unknown_sizes_are_an_error() -> None:
     x = da.from_array(np.arange(40.0).reshape(10, 4), chunks=5)
     cut = x[x[:, 0] > 10]
