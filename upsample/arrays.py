@@ -19,6 +19,7 @@ from upsample.copies import converted, copy, duplicate
 from upsample.dask_arrays import leading
 from upsample.errors import Raw, bad_type, bad_value, missing_package
 from upsample.overlap import is_plainly_apart, may_overlap, overlaps_itself
+from upsample.tensors import is_traced
 
 __all__ = [
     "Array",
@@ -119,13 +120,8 @@ def namespace(op: str, arrays: dict[str, object]) -> ModuleType:
             )
         here, there = device_of(arrays[name]), device_of(arrays[first])
         if None not in (here, there) and here != there:
-            raise bad_type(
-                op,
-                name,
-                Raw(f"<array on device {here}>"),
-                f"{first} is on device {there} and all arrays must be on one device",
-                "move one of them",
-            )
+            rule = f"{first} is on device {there} and all arrays must be on one device"
+            raise bad_type(op, name, Raw(f"<array on device {here}>"), rule, "move one of them")
     return found[first]
 
 
@@ -137,6 +133,9 @@ def _namespace_of(op: str, name: str, x: object) -> ModuleType:
                 op, name, Raw(f"<{type(x).__name__}>"), f"{what} would be lost", "pass numpy.asarray(...) of it"
             )
         return np
+    if is_traced(x):
+        rule = "torch.jit.trace does not see what compiled kernels compute"
+        raise bad_type(op, name, Raw("<traced tensor>"), rule, "use torch.compile or torch.export")
     try:
         xp = _compat(op).array_namespace(x)
     except TypeError:

@@ -254,7 +254,7 @@ def _delivered(op: str, made: ArrayT, x: Array, out: Array | None) -> ArrayT:
 
 def _omits(op: str, nan: object, *, borders: bool) -> bool:
     """Return whether NaN is to be left out, which `borders` that are no plan do not allow."""
-    if nan not in ("propagate", "omit"):
+    if not isinstance(nan, str) or nan not in ("propagate", "omit"):
         error = bad_value if isinstance(nan, str) else bad_type
         raise error(op, "nan", nan, "it says what to do about NaN", "pass 'propagate' or 'omit'")
     if borders and nan == "omit":

@@ -130,6 +130,7 @@ class Drawer:
 _FLOATS = ("f4", "f4", "f8", "f2")
 _REALS = (*_FLOATS, "i8", "i4", "u1", "i1", "?")
 _ANY = (*_REALS, "c8", "c16")
+_WHOLE = ("u1", "i1", "u2", "i2", "u4", "i4")
 _METHODS = {
     1: ("nearest", "nearest-exact", "area", "linear"),
     2: ("nearest", "nearest-exact", "area", "bilinear", "bicubic", "lanczos"),
@@ -171,7 +172,10 @@ def _resizing(d: Drawer, _: str) -> dict[str, str]:
     if d.int(0, 3):
         modes = modes[:1] * count
     moves = all(mode.startswith("nearest") for mode in modes)
-    call = {"x": d.array(shape, *(_ANY if moves else (*_FLOATS, "c8", "c16", "u1"))), "axes": repr(tuple(axes))}
+    call = {
+        "x": d.array(shape, *(_ANY if moves else (*_FLOATS, "c8", "c16", "u1", *_WHOLE))),
+        "axes": repr(tuple(axes)),
+    }
     if d.int(0, 1):
         call["shape"] = d.some(1, 9)
     else:

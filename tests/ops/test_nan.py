@@ -177,7 +177,9 @@ def test_area_and_nearest_reach() -> None:
     assert np.flatnonzero(np.isnan(upsample.resize(x, 20, mode="nearest"))).tolist() == [8, 9]
 
 
-@pytest.mark.parametrize(("value", "error"), [("drop", ValueError), (None, TypeError), (True, TypeError)])
+@pytest.mark.parametrize(
+    ("value", "error"), [("drop", ValueError), (np.asarray([]), TypeError), (None, TypeError), (True, TypeError)]
+)
 def test_refused(value: Any, error: type[Exception]) -> None:
     with pytest.raises(error, match=r"resize: nan=.*pass 'propagate' or 'omit'"):
         upsample.resize(np.zeros((4, 4)), (2, 2), nan=value)

@@ -13,6 +13,7 @@ import torch
 
 from upsample.autograd.serialize import read, written
 from upsample.autograd.step import Arrays, ShapedStep, Step
+from upsample.tensors import layout_of
 
 __all__ = ["follow"]
 
@@ -65,7 +66,9 @@ def _run(inputs: list[torch.Tensor], step: str) -> list[torch.Tensor]:
 def _fake(inputs: Any, step: str) -> list[torch.Tensor]:
     taken = _all(read(step), inputs)
     values, *indices = read(step).shapes(*(None if x is None else tuple(x.shape) for x in taken))
-    return [inputs[0].new_empty(values), *(inputs[0].new_empty(shape, dtype=torch.int64) for shape in indices)]
+    made = [inputs[0].new_empty(values), *(inputs[0].new_empty(shape, dtype=torch.int64) for shape in indices)]
+    layout, ndim = layout_of(inputs[0]), inputs[0].ndim
+    return [x if layout is None or x.ndim != ndim else x.contiguous(memory_format=layout) for x in made]
 
 
 def _setup(ctx: Any, inputs: Any, output: Any) -> None:

@@ -25,6 +25,7 @@ from upsample.engines.cuda import support as cuda
 from upsample.engines.cuda.runtime.device import emulated
 from upsample.engines.dask import support as dask
 from upsample.errors import bad_type, bad_value
+from upsample.tensors import layout_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -58,7 +59,9 @@ class Engine:
 
     def run(self, task: str, x: Array) -> Callable[..., Any]:
         """Return the function that carries out an op on arrays like `x`."""
-        return self.adapted(import_module(f"{self.package}.{task}").run, x)
+        run = self.adapted(import_module(f"{self.package}.{task}").run, x)
+        layout = layout_of(x)
+        return run if layout is None else partial(_run_laid_out, run, layout, x.ndim)
 
     def bind(self, task: str, plan: object, given: tuple[Array | None, ...]) -> Callable[..., Any]:
         """Return `run` for NumPy arrays like those given, without its first two arguments.
@@ -68,6 +71,17 @@ class Engine:
         module = import_module(f"{self.package}.{task}")
         make: Callable[..., Callable[..., Any]] | None = getattr(module, "bind", None)
         return partial(module.run, np, plan) if make is None else make(plan, *given)
+
+
+def _run_laid_out(run: Callable[..., Any], layout: object, ndim: int, *given: Any) -> Any:
+    """Run an op, and return new tensors in the memory format of its input, as torch does."""
+
+    def laid_out(made: Any) -> Any:
+        is_given = made is None or any(made is x for x in given) or made.ndim != ndim
+        return made if is_given else made.contiguous(memory_format=layout)
+
+    made = run(*given)
+    return tuple(map(laid_out, made)) if isinstance(made, tuple) else laid_out(made)
 
 
 def _anything(_task: str, _plan: object, _x: Array) -> None:

@@ -1,0 +1,57 @@
+"""torch's memory formats: a tensor whose channels come last gives a result whose channels come last."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+from cases import noise
+
+import upsample
+
+torch: Any = pytest.importorskip("torch", reason="torch is not installed")
+X = noise(2, 4, 8, 10).astype(np.float32)
+WEIGHT = torch.asarray(noise(4, 3, 2, 2).astype(np.float32))
+CALLS: dict[str, Callable[[Any], Any]] = {
+    "bilinear": lambda x: upsample.interpolate(x, scale_factor=2, mode="bilinear"),
+    "nearest": lambda x: upsample.interpolate(x, scale_factor=2),
+    "resize": lambda x: upsample.resize(x, (3, 5), axes=(2, 3), mode="cubic", engine="portable"),
+    "max_pool2d": lambda x: upsample.max_pool2d(x, 2),
+    "conv_transpose2d": lambda x: upsample.conv_transpose2d(x, WEIGHT),
+    "pixel_shuffle": lambda x: upsample.pixel_shuffle(x, 2),
+}
+
+
+@pytest.mark.parametrize("name", CALLS)
+def test_channels_last(name: str) -> None:
+    last = torch.asarray(X).contiguous(memory_format=torch.channels_last).requires_grad_()
+    first = torch.asarray(X).requires_grad_()
+    made, plain = CALLS[name](last), CALLS[name](first)
+    assert made.is_contiguous(memory_format=torch.channels_last)
+    assert plain.is_contiguous()
+    torch.testing.assert_close(made.contiguous(), plain)
+    grads = [torch.autograd.grad(y.square().sum(), x)[0] for y, x in ((made, last), (plain, first))]
+    torch.testing.assert_close(*grads)
+
+
+def test_indices_and_three_axes() -> None:
+    x = torch.asarray(X).contiguous(memory_format=torch.channels_last)
+    maxima, indices = upsample.max_pool2d(x, 2, return_indices=True)
+    assert all(y.is_contiguous(memory_format=torch.channels_last) for y in (maxima, indices))
+    volume = torch.asarray(noise(1, 3, 4, 5, 6)).contiguous(memory_format=torch.channels_last_3d)
+    made = upsample.interpolate(volume, scale_factor=2, mode="trilinear")
+    assert made.is_contiguous(memory_format=torch.channels_last_3d)
+
+
+def test_out_stays_what_it_is() -> None:
+    x, out = torch.asarray(X).contiguous(memory_format=torch.channels_last), torch.empty(2, 4, 16, 20)
+    assert upsample.interpolate(x, scale_factor=2, out=out) is out
+    assert out.is_contiguous()
+
+
+@pytest.mark.filterwarnings("ignore:`torch.jit.trace` is deprecated:DeprecationWarning")
+def test_jit_trace_is_refused_in_words() -> None:
+    with pytest.raises(TypeError, match=r"torch\.jit\.trace does not see.*use torch\.compile or torch\.export"):
+        torch.jit.trace(lambda x: upsample.interpolate(x, scale_factor=2), torch.asarray(X))
