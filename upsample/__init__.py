@@ -14,7 +14,7 @@ from upsample.gradients import vjp
 from upsample.native import resize
 from upsample.precompile import warmup
 
-__version__ = "0.1.0.dev0"
+__version__ = "1.0.0rc1"
 
 __all__ = [
     "chainer",

@@ -25,6 +25,8 @@ LOGGER = logging.getLogger(__name__)
 WITHOUT = (
     "upsample.compare",
     "upsample.onnx.run_node",
+    "upsample.pyramid.downsample_mode",
+    "upsample.pyramid.write_pyramid",
     "upsample.warmup",
     "upsample.explain",
     "upsample.get_num_threads",
