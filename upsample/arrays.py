@@ -19,7 +19,7 @@ from upsample.copies import converted, copy, duplicate
 from upsample.dask_arrays import leading
 from upsample.errors import Raw, bad_type, bad_value, missing_package
 from upsample.overlap import is_plainly_apart, may_overlap, overlaps_itself
-from upsample.tensors import is_traced
+from upsample.tensors import has_tangent, is_traced, is_transformed
 
 __all__ = [
     "Array",
@@ -39,7 +39,6 @@ __all__ = [
     "in_order_of",
     "index_dtype",
     "is_abstract",
-    "is_batched",
     "is_compiling",
     "is_contiguous",
     "is_plain_tensor",
@@ -280,12 +279,6 @@ def is_compiling(x: object) -> bool:
     return torch is not None and isinstance(x, torch.Tensor) and bool(torch.compiler.is_compiling())
 
 
-def is_batched(x: object) -> bool:
-    """Say whether a tensor stands for a batch of them, inside ``torch.func.vmap``."""
-    torch = sys.modules.get("torch")
-    return torch is not None and isinstance(x, torch.Tensor) and bool(torch._C._functorch.is_batchedtensor(x))
-
-
 def is_plain_tensor(x: object) -> bool:
     """Say whether `x` is a torch tensor that is nothing but its memory.
 
@@ -300,7 +293,7 @@ def is_plain_tensor(x: object) -> bool:
         tensor.data_ptr()
     except RuntimeError:
         return False
-    return tensor.layout is torch.strided and torch.autograd.forward_ad.unpack_dual(tensor).tangent is None
+    return tensor.layout is torch.strided and not has_tangent(tensor)
 
 
 def can_assign(xp: ModuleType, *arrays: Array | None) -> bool:
@@ -384,7 +377,7 @@ def check_out(op: str, out: object, shape: tuple[int, ...], dtype: Any, inputs: 
         )
     if isinstance(out, np.ndarray) and not out.flags.writeable:
         raise bad_value(op, "out", Raw("<read-only array>"), "it must be writeable", "pass a writeable array")
-    if requires_grad(out) or any(requires_grad(x) for x in inputs.values()):
+    if any(requires_grad(x) or is_transformed(x) for x in (out, *given)):
         raise bad_value(
             op, "out", Raw("<array>"), "torch's autograd cannot follow out=", "omit out= or detach the inputs"
         )

@@ -1,4 +1,4 @@
-"""torch.func's transforms: vmap, grad, and one in the other."""
+"""torch.func's transforms: vmap, grad, jvp, hessian, and one in the other."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ import torch_live as live
 import upsample
 
 torch = live.torch
+# torch's forward mode imports what torch itself has deprecated.
+pytestmark = pytest.mark.filterwarnings("ignore:.torch.jit.script:DeprecationWarning")
 
 
 def numbers(*shape: int) -> Any:
@@ -81,3 +83,61 @@ def test_hessian_vector_product() -> None:
     step = 1e-6
     wanted = (torch.func.grad(loss)(x + step * v) - torch.func.grad(loss)(x - step * v)) / (2 * step)
     torch.testing.assert_close(product(x, v), wanted, rtol=1e-6, atol=1e-6)
+
+
+def test_a_tangent_beside_a_gradient() -> None:
+    x, tangent = BATCH[:2]
+    bias = numbers(3)
+    with torch.autograd.forward_ad.dual_level():
+        dual = torch.autograd.forward_ad.make_dual(WEIGHT.clone().requires_grad_(), WEIGHT)
+        shift = torch.autograd.forward_ad.make_dual(bias, bias)
+        y = torch.autograd.forward_ad.unpack_dual(upsample.conv_transpose2d(x, dual, shift, stride=2))
+    wanted = upsample.conv_transpose2d(x, WEIGHT, bias, stride=2)
+    torch.testing.assert_close(y.primal, wanted)
+    torch.testing.assert_close(y.tangent, wanted)
+    assert y.primal.requires_grad
+    made, moved = torch.func.jvp(FUNCTIONS["interpolate"], (x,), (tangent,))
+    assert torch.equal(made, FUNCTIONS["interpolate"](x))
+    assert torch.equal(moved, FUNCTIONS["interpolate"](tangent))
+
+
+def test_out_takes_no_tangent() -> None:
+    x = BATCH[0]
+    with torch.autograd.forward_ad.dual_level(), pytest.raises(ValueError, match="cannot follow out="):
+        upsample.interpolate(torch.autograd.forward_ad.make_dual(x, x), scale_factor=1, out=torch.empty_like(x))
+
+
+SMALL = numbers(1, 2, 2, 4)
+KERNEL = numbers(2, 1, 2, 2)
+MAXIMA, PLACES = torch.nn.functional.max_pool2d(SMALL, (2, 2), return_indices=True)
+MODES = {"nearest": {}, "area": {}, "bilinear": {"align_corners": True}, "bicubic": {"antialias": True}}
+SECOND: dict[str, tuple[Callable[[Any], Callable[..., Any]], tuple[Any, ...]]] = {
+    **{
+        mode: (lambda of, mode=mode, more=more: lambda x: of.interpolate(x, size=(3, 3), mode=mode, **more), (SMALL,))
+        for mode, more in MODES.items()
+    },
+    "pool": (lambda of: lambda x: of.max_pool2d(x, 2, 1), (SMALL,)),
+    "unpool": (lambda of: lambda x: of.max_unpool2d(x, PLACES, 2), (MAXIMA,)),
+    "conv": (lambda of: lambda *given: of.conv_transpose2d(*given, stride=2), (MAXIMA, KERNEL, numbers(1))),
+    "pixels": (lambda of: lambda x: of.pixel_unshuffle(x, 2), (SMALL,)),
+}
+TWICE = {
+    "reverse, forward": lambda f, by: torch.func.hessian(f, by),
+    "forward, reverse": lambda f, by: torch.func.jacrev(torch.func.jacfwd(f, by), by),
+    "forward, forward": lambda f, by: torch.func.jacfwd(torch.func.jacfwd(f, by), by),
+    "reverse, reverse": lambda f, by: torch.func.jacrev(torch.func.jacrev(f, by), by),
+}
+
+
+@pytest.mark.filterwarnings("ignore:There is a performance drop")  # torch's own max_unpool2d, batched
+@pytest.mark.parametrize("order", TWICE)
+@pytest.mark.parametrize("name", SECOND)
+def test_hessian_is_torchs(name: str, order: str) -> None:
+    """By every argument and by two, which forward mode in forward mode would forget."""
+    function, given = SECOND[name]
+    by = tuple(range(len(given)))
+    found, wanted = (
+        TWICE[order](lambda *x, of=of: function(of)(*x).pow(3).sum(), by)(*given)
+        for of in (upsample, torch.nn.functional)
+    )
+    torch.testing.assert_close(found, wanted, rtol=1e-12, atol=1e-12)

@@ -33,8 +33,15 @@ class Step(Protocol):
 
 
 class ShapedStep(Step, Protocol):
-    """A step that says what it will make, as torch.compile asks before anything runs."""
+    """A step that torch can follow: forwards too, and under torch.compile, which asks for shapes before it runs."""
 
     def shapes(self, *inputs: Any) -> tuple[tuple[int, ...], ...]:
         """Return the shapes of the outputs, given those of the inputs."""
+        ...
+
+    def push(self, inputs: Arrays, outputs: Arrays, tangents: Arrays) -> Any:
+        """Return the tangent of the first output, given those of the inputs: None for an input without one.
+
+        At least one input has a tangent.
+        """
         ...

@@ -18,6 +18,7 @@ import numpy as np
 from upsample import arrays
 from upsample.autograd.step import Arrays, ShapedStep, Step
 from upsample.errors import Raw, bad_type
+from upsample.tensors import is_transformed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -129,7 +130,7 @@ def followed(*inputs: Any) -> bool:
         return True
     if type(inputs[0]) is np.ndarray:
         return False
-    return any(arrays.requires_grad(x) or arrays.is_batched(x) for x in inputs) or arrays.is_compiling(inputs[0])
+    return any(arrays.requires_grad(x) or is_transformed(x) for x in inputs) or arrays.is_compiling(inputs[0])
 
 
 def record(step: Step, *inputs: Any) -> Arrays:

@@ -1,8 +1,8 @@
 """The door to torch: a step as a function that torch's autograd follows, and that torch.compile does not look into.
 
-The gradient of a step is made of steps again, so that it can be differentiated in turn. In a call that torch.compile
-traces, a step is the custom op ``upsample::step``, whose text says all of the step; eager calls take the shorter way
-through ``torch.autograd.Function``.
+Gradients and tangents of a step are made of steps again, so that they can be differentiated in turn. In a call that
+torch.compile traces, a step is the custom op ``upsample::step``, whose text says all of the step; eager calls take the
+shorter way through ``torch.autograd.Function``.
 """
 
 from __future__ import annotations
@@ -10,9 +10,10 @@ from __future__ import annotations
 from typing import Any
 
 import torch
+from torch.autograd import forward_ad
 
 from upsample.autograd.serialize import read, written
-from upsample.autograd.step import Arrays, ShapedStep, Step
+from upsample.autograd.step import Arrays, ShapedStep
 from upsample.tensors import layout_of
 
 __all__ = ["follow"]
@@ -22,7 +23,7 @@ class _Followed(torch.autograd.Function):  # type: ignore[misc]
     """One step; its first argument is the step, the others its inputs."""
 
     @staticmethod
-    def forward(step: Step, *inputs: Any) -> Arrays:
+    def forward(step: ShapedStep, *inputs: Any) -> Arrays:
         return step.run(*inputs)
 
     @staticmethod
@@ -32,6 +33,7 @@ class _Followed(torch.autograd.Function):  # type: ignore[misc]
         ctx.set_materialize_grads(False)
         ctx.mark_non_differentiable(*output[1:])
         ctx.save_for_backward(*step.keep(tuple(taken), output, ctx.needs_input_grad[1:]))
+        ctx.save_for_forward(*taken, *output)
 
     @staticmethod
     def backward(ctx: Any, *grads: Any) -> Arrays:
@@ -41,7 +43,18 @@ class _Followed(torch.autograd.Function):  # type: ignore[misc]
         return (None, *ctx.step.pull(ctx.saved_tensors, grads[0], wanted))
 
     @staticmethod
-    def vmap(info: Any, dims: Any, step: Step, *inputs: Any) -> tuple[Arrays, tuple[int, ...]]:
+    def jvp(ctx: Any, _: None, *tangents: Any) -> Arrays:
+        """Return the tangents of the outputs.
+
+        torch turns forward mode off in here, for all levels of nested transforms: an outer one would lose its tangents.
+        """
+        with forward_ad._set_fwd_grad_enabled(True):
+            saved = [None if x is None else forward_ad.unpack_dual(x).primal for x in ctx.saved_tensors]
+            inputs, outputs = tuple(saved[: len(tangents)]), tuple(saved[len(tangents) :])
+            return (ctx.step.push(inputs, outputs, tangents), *(None,) * (len(outputs) - 1))
+
+    @staticmethod
+    def vmap(info: Any, dims: Any, step: ShapedStep, *inputs: Any) -> tuple[Arrays, tuple[int, ...]]:
         """Run the step on one element of the batch after the other."""
         made = [
             _Followed.apply(
@@ -53,7 +66,7 @@ class _Followed(torch.autograd.Function):  # type: ignore[misc]
         return outputs, (0,) * len(outputs)
 
 
-def _all(step: Step, inputs: Any) -> Arrays:
+def _all(step: ShapedStep, inputs: Any) -> Arrays:
     """The inputs with the None that a list of tensors cannot have: a bias that is not there comes last."""
     return (*inputs, *(None,) * (step.differentiable - len(inputs)))
 

@@ -40,7 +40,7 @@ def resize_present(
         arrays.check_out(op, out, plan.out_shape(x.shape), x.dtype, {arguments[0]: x})
     step = ResizePresent(op, xp, engine, plan, arguments)
     # Without a tape, torch and JAX themselves differentiate what the step consists of.
-    made = (tape.follow(step, x) if tape.current() is not None else step.run(x))[0]
+    made = (tape.record(step, x) if tape.current() is not None else step.run(x))[0]
     if out is None:
         return cast(ArrayT, made)
     target: Any = out
@@ -54,9 +54,6 @@ class ResizePresent(StepBase):
 
     plan: ResizePlan
     arguments: tuple[str, str]
-
-    def shapes(self, *inputs: Any) -> tuple[tuple[int, ...], ...]:
-        return (self.plan.out_shape(inputs[0]),)
 
     def run(self, x: Any) -> Arrays:
         wide = self._wide(x)

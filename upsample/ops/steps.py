@@ -1,7 +1,7 @@
 """The steps of a computation: what an engine runs, and what its gradient is made of.
 
 Each class is one op with all its arguments except the arrays, as `upsample.autograd.step.ShapedStep` requires. `run`
-calls an engine; `gradients` applies other steps, so every gradient can be differentiated again.
+calls an engine; `gradients` and `push` apply steps, so every gradient and tangent can be differentiated again.
 
     step                                 gradient by its first input         and by the others
     Resize(x)                            Resize(g), plan transposed
@@ -12,6 +12,8 @@ calls an engine; `gradients` applies other steps, so every gradient can be diffe
     ConvTranspose(x, weight, bias)       InputGrad(g, weight)                weight: WeightGrad(x, g), bias: sums of g
     InputGrad(y, weight)                 ConvTranspose(g, weight)            weight: WeightGrad(g, y)
     WeightGrad(x, y)                     InputGrad(y, g)                     y: ConvTranspose(x, g)
+
+All steps but `Pool` are linear in each input: `push` applies them to tangents. `Pool` selects from the tangent.
 
 `ConvTranspose` and its two gradients are sums over the same triples of a cell, a tap and a position::
 
@@ -28,6 +30,8 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import reduce
+from operator import add
 from types import ModuleType
 from typing import Any
 
@@ -80,12 +84,16 @@ class StepBase(ABC):
     def differentiable(self) -> int:
         return 1
 
+    @property
+    def preferred(self) -> Preferred | None:
+        """The engine that derivatives prefer."""
+        return None if self.engine is None else Preferred(self.engine)
+
     def keep(self, inputs: Arrays, outputs: Arrays, wanted: _Wanted) -> Arrays:
         return ()
 
     def pull(self, kept: Arrays, grad: Any, wanted: _Wanted) -> Arrays:
-        engine = None if self.engine is None else Preferred(self.engine)
-        return replace(self, engine=engine).gradients(kept, grad, wanted)
+        return replace(self, engine=self.preferred).gradients(kept, grad, wanted)
 
     @abstractmethod
     def gradients(self, kept: Arrays, grad: Any, wanted: _Wanted) -> Arrays:
@@ -97,7 +105,21 @@ class StepBase(ABC):
 
 
 @dataclass(frozen=True, slots=True)
-class Resize(StepBase):
+class _Linear(StepBase):
+    """A step that is linear in each input."""
+
+    def push(self, inputs: Arrays, outputs: Arrays, tangents: Arrays) -> Any:
+        step = replace(self, engine=self.preferred)
+        parts = [step.part(inputs, place, tangent) for place, tangent in enumerate(tangents) if tangent is not None]
+        return reduce(add, parts)
+
+    def part(self, inputs: Arrays, place: int, tangent: Any) -> Any:
+        """Return what the tangent of one input adds to that of the output."""
+        return apply(self, *inputs[:place], tangent, *inputs[place + 1 :])[0]  # type: ignore[arg-type]
+
+
+@dataclass(frozen=True, slots=True)
+class Resize(_Linear):
     """Resample axes."""
 
     plan: ResizePlan
@@ -120,7 +142,7 @@ class Resize(StepBase):
 
 
 @dataclass(frozen=True, slots=True)
-class Rearrange(StepBase):
+class Rearrange(_Linear):
     """Move samples of an array of `shape` between channels and space, or back."""
 
     plan: ShufflePlan
@@ -168,9 +190,13 @@ class Pool(StepBase):
     def gradients(self, kept: Arrays, grad: Any, wanted: _Wanted) -> Arrays:
         return apply(Unpool(self.op, self.xp, self.engine, self.plan.transpose(), False, "indices"), grad, kept[0])
 
+    def push(self, inputs: Arrays, outputs: Arrays, tangents: Arrays) -> Any:
+        select = UnpoolBackward(self.op, self.xp, self.preferred, self.plan.transpose())
+        return apply(select, tangents[0], outputs[1])[0]
+
 
 @dataclass(frozen=True, slots=True)
-class Unpool(StepBase):
+class Unpool(_Linear):
     """Put each cell where its index says.
 
     Attributes
@@ -207,7 +233,7 @@ class Unpool(StepBase):
 
 
 @dataclass(frozen=True, slots=True)
-class UnpoolBackward(StepBase):
+class UnpoolBackward(_Linear):
     """Take for each cell the value where its index says; the transpose of `Unpool`.
 
     A cell that was dropped takes zero. Under ``duplicates="last"`` only the last of the cells that name a position
@@ -233,7 +259,7 @@ class UnpoolBackward(StepBase):
 
 
 @dataclass(frozen=True, slots=True)
-class _Products(StepBase):
+class _Products(_Linear):
     """A sum of products of two inputs, each of which the other's gradient needs.
 
     Arrays may lack the axis of the batch; engines always get it.
@@ -300,6 +326,14 @@ class ConvTranspose(_Products):
             self.other(WeightGrad, self.factor(x), grad) if wanted[1] else None,
             self.bias_grad(grad, bias) if wanted[2] else None,
         )
+
+    def part(self, inputs: Arrays, place: int, tangent: Any) -> Any:
+        x, weight, _ = inputs
+        if place < 2:
+            return _Products.part(self, (x, weight, None), place, tangent)
+        bias = self.xp.reshape(tangent, (-1, *(1,) * len(self.plan.axes)))
+        shape = self.shapes(x.shape, weight.shape, None)[0]
+        return self.xp.broadcast_to(arrays.astype(self.xp, bias, x.dtype), shape)
 
     def bias_grad(self, grad: Any, bias: Any) -> Any:
         """Return the sums over all axes except the channels, in the dtype of the bias."""
