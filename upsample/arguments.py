@@ -85,10 +85,10 @@ def integers(
 ) -> tuple[int, ...]:
     """Return `count` ints from one int or from a sequence of `count` (or, `one_for_all`, of one)."""
     remedy = "pass an int" if count == 1 else f"pass an int or a tuple of {count}"
-    value = as_tuple(value)
-    if not isinstance(value, tuple):
+    entries = as_tuple(value)
+    if not isinstance(entries, tuple):
         return (_integer(op, argument, value, least, remedy),) * count
-    items = tuple(integer(op, f"{argument}[{i}]", v, least=least) for i, v in enumerate(value))
+    items = tuple(integer(op, f"{argument}[{i}]", v, least=least) for i, v in enumerate(entries))
     if len(items) == 1 and one_for_all:
         return items * count
     if len(items) != count:
@@ -129,12 +129,12 @@ def _is_real(value: object) -> bool:
 
 def numbers(op: str, argument: str, value: object, count: int) -> tuple[float, ...]:
     """Return `count` floats from one number or from a sequence of `count`."""
-    value = as_tuple(value)
-    if not isinstance(value, tuple):
+    entries = as_tuple(value)
+    if not isinstance(entries, tuple):
         return (number(op, argument, value),) * count
-    if len(value) != count:
-        raise bad_value(op, argument, value, f"it has {len(value)} entries", f"pass one number or {count}")
-    return tuple(number(op, f"{argument}[{i}]", v) for i, v in enumerate(value))
+    if len(entries) != count:
+        raise bad_value(op, argument, value, f"it has {len(entries)} entries", f"pass one number or {count}")
+    return tuple(number(op, f"{argument}[{i}]", v) for i, v in enumerate(entries))
 
 
 def scaled_size(op: str, argument: str, n: float, scale: float) -> int:

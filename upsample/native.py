@@ -265,13 +265,13 @@ def _omits(op: str, nan: object, *, borders: bool) -> bool:
 
 def _check_count(op: str, argument: str, value: object, axes: object, count: int) -> None:
     """Raise ValueError where there are more or fewer entries than axes, and say how to name those that are meant."""
-    value = as_tuple(value)
-    if not isinstance(value, tuple) or len(value) == count:
+    entries = as_tuple(value)
+    if not isinstance(entries, tuple) or len(entries) == count:
         return
-    rule, remedy = f"it has {len(value)} entries for {count} axes", f"pass one for all, or {count}"
-    if axes is None and 0 < len(value) < count:
-        first = min(1, count - len(value) - 1)  # of [H, W, C], of [N, H, W, C]
-        remedy = f"name the axes that are meant, such as axes={tuple(range(first, first + len(value)))}"
+    rule, remedy = f"it has {len(entries)} entries for {count} axes", f"pass one for all, or {count}"
+    if axes is None and 0 < len(entries) < count:
+        first = min(1, count - len(entries) - 1)  # of [H, W, C], of [N, H, W, C]
+        remedy = f"name the axes that are meant, such as axes={tuple(range(first, first + len(entries)))}"
     raise bad_value(op, argument, value, rule, remedy)
 
 

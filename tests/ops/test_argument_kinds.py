@@ -107,6 +107,13 @@ def test_refused(name: str, value: Any) -> None:
     assert ": " in str(caught.value)
 
 
+@pytest.mark.parametrize("name", [name for name in CALLS if name != "resize axes"])
+@pytest.mark.parametrize("value", [np.asarray([2, 3, 2, 3, 2]), [2, 3, 2, 3, 2], range(2, 7)], ids=repr)
+def test_errors_show_what_was_passed(name: str, value: Any) -> None:
+    with pytest.raises(ValueError, match=re.escape(f"={value!r}, but it")):
+        CALLS[name][0](value)
+
+
 class TestChannels:
     """Named axes are never warned of; the channels of an image are."""
 

@@ -70,14 +70,14 @@ def outsize_of(op: str, spatial: int, outsize: object, *, may_skip: bool) -> Hol
     """Convert `outsize`: a sequence, in which None skips an axis where Chainer's own code is two-dimensional."""
     if outsize is None:
         return None
-    outsize = as_tuple(outsize)
-    if not isinstance(outsize, tuple):
+    sizes = as_tuple(outsize)
+    if not isinstance(sizes, tuple):
         raise bad_type(op, "outsize", outsize, "it must be a sequence", f"pass a tuple of {spatial} ints")
-    if len(outsize) != spatial:
-        raise bad_value(op, "outsize", outsize, f"it has {len(outsize)} entries", f"pass {spatial}")
+    if len(sizes) != spatial:
+        raise bad_value(op, "outsize", outsize, f"it has {len(sizes)} entries", f"pass {spatial}")
     return tuple(
         None if may_skip and size is None else integer(op, f"outsize[{place}]", size)
-        for place, size in enumerate(outsize)
+        for place, size in enumerate(sizes)
     )
 
 

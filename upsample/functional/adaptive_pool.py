@@ -348,14 +348,14 @@ def _adaptive(
 ) -> tuple[ArrayT, ArrayT | None]:
     xp = checked(op, spatial, x)
     large = tuple(x.shape[-spatial:])
-    output_size = as_tuple(output_size)
-    if isinstance(output_size, tuple):
-        if len(output_size) != spatial:
+    sizes = as_tuple(output_size)
+    if isinstance(sizes, tuple):
+        if len(sizes) != spatial:
             raise bad_value(
                 op, "output_size", output_size, "it has another length", f"pass an int or a tuple of {spatial}"
             )
-        output_size = [n if o is None else o for o, n in zip(output_size, large, strict=True)]
-    small = integers(op, "output_size", output_size, spatial, least=0)
+        sizes = [n if o is None else o for o, n in zip(sizes, large, strict=True)]
+    small = integers(op, "output_size", sizes, spatial, least=0)
     check_addressable(op, "output_size", small, (*x.shape[:-spatial], *small), 8)
     plan = PoolPlan(tuple(map(SpanAxis, large, small)), local_indices=False, first_nan=False)
     wanted = flag(op, "return_indices", return_indices)

@@ -308,15 +308,15 @@ def _large(op: str, spatial: int, output_size: object) -> tuple[int, ...] | None
     """Return the spatial part of `output_size`; what precedes it is not looked at, as in torch."""
     if output_size is None:
         return None
-    output_size = as_tuple(output_size)
-    if not isinstance(output_size, tuple):
+    sizes = as_tuple(output_size)
+    if not isinstance(sizes, tuple):
         raise bad_type(op, "output_size", output_size, "it must be a sequence", f"pass a tuple of {spatial} ints")
-    if len(output_size) not in (spatial, spatial + 2):
-        rule = f"it has {len(output_size)} entries"
+    if len(sizes) not in (spatial, spatial + 2):
+        rule = f"it has {len(sizes)} entries"
         raise bad_value(
             op, "output_size", output_size, rule, f"pass {spatial}, or {spatial + 2} with batch and channels"
         )
-    return integers(op, "output_size", output_size[-spatial:], spatial, one_for_all=False)
+    return integers(op, "output_size", sizes[-spatial:], spatial, one_for_all=False)
 
 
 def check_duplicates(op: str, duplicates: object, dtype: str) -> str:

@@ -112,13 +112,13 @@ class _ConvTranspose(Layer):
         op, n = type(self).__name__, self._spatial
         arrays.namespace(op, {"input": x})
         check_rank(op, "input", x, (n + 1, n + 2), "[N, C, *spatial] or [C, *spatial]")
-        output_size = as_tuple(output_size)
-        if not isinstance(output_size, tuple):
+        sizes = as_tuple(output_size)
+        if not isinstance(sizes, tuple):
             raise bad_type(op, "output_size", output_size, "it must be a sequence", f"pass a tuple of {n} ints")
-        if len(output_size) not in (n, x.ndim):
-            rule = f"it has {len(output_size)} entries"
+        if len(sizes) not in (n, x.ndim):
+            rule = f"it has {len(sizes)} entries"
             raise bad_value(op, "output_size", output_size, rule, f"pass {n}, or {x.ndim} with what precedes them")
-        wanted = integers(op, "output_size", output_size[-n:], n, one_for_all=False)
+        wanted = integers(op, "output_size", sizes[-n:], n, one_for_all=False)
         windows = zip(x.shape[-n:], self.kernel_size, self.stride, self.padding, self.dilation, strict=True)
         least = tuple((h - 1) * s - 2 * p + d * (k - 1) + 1 for h, k, s, p, d in windows)
         most = tuple(low + s - 1 for low, s in zip(least, self.stride, strict=True))

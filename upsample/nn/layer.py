@@ -163,13 +163,13 @@ def one_or_each(
     hint: str = "",
 ) -> Checked | tuple[Checked, ...]:
     """Check one value, or a list or tuple of so many; one stays one, so that `repr` shows it as torch does."""
-    value = as_tuple(value)
-    if not isinstance(value, tuple):
+    entries = as_tuple(value)
+    if not isinstance(entries, tuple):
         return check(op, argument, value)
-    if len(value) not in counts:
+    if len(entries) not in counts:
         remedy = f"pass one number, or a sequence of {' or '.join(map(str, counts))}{hint}"
-        raise bad_value(op, argument, value, f"it has {len(value)} entries", remedy)
-    return tuple(check(op, f"{argument}[{i}]", item) for i, item in enumerate(value))
+        raise bad_value(op, argument, value, f"it has {len(entries)} entries", remedy)
+    return tuple(check(op, f"{argument}[{i}]", item) for i, item in enumerate(entries))
 
 
 def _converted(op: str, name: str, value: Any, like: Any) -> Any:
