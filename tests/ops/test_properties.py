@@ -17,10 +17,13 @@ from methods import METHODS, Method, every_method
 
 import upsample
 from upsample import chainer, reference
+from upsample.plans.filters import FILTERS, keeps_samples
 
 deterministic = repeatable(60)
 
 MOVES = ("nearest", "nearest-exact")
+KEEPS = [m for m in METHODS if keeps_samples(FILTERS[m.mode], -0.75)]
+"""Those that copy an axis whose size stays."""
 # the same in torch's words, by the number of spatial axes
 TORCH = {
     ("nearest", 1): "nearest",
@@ -77,13 +80,36 @@ def test_two_axes_are_one_after_the_other(
 @every_method
 @deterministic
 @given(small=pairs, large=pairs, seed=seeds)
-def test_uint8_rounds_after_each_axis(
-    small: tuple[int, int], large: tuple[int, int], seed: int, method: Method
-) -> None:
+def test_uint8_rounds_as_promised(small: tuple[int, int], large: tuple[int, int], seed: int, method: Method) -> None:
+    """Once, but after each axis where one grows by another mode than nearest, nearest-exact and area."""
     x = noise((*small, 2), seed, "uint8")
     both = resized(x, large, (0, 1), method)
-    last_first = resized(resized(x, large[1], 1, method), large[0], 0, method)
-    np.testing.assert_array_equal(both, last_first)
+    if method.moves or (
+        method.mode != "area" and all(grows_or_stays(n, o, method) for n, o in zip(small, large, strict=True))
+    ):
+        last_first = resized(resized(x, large[1], 1, method), large[0], 0, method)
+        np.testing.assert_array_equal(both, last_first)
+        return
+    first = resized(x.astype(float), large[1], 1, method)
+    if method.mode == "area" or all(o <= n for n, o in zip(small, large, strict=True)):
+        wanted, limit = np.clip(resized(first, large[0], 0, method), 0, 255), 0.55
+    else:
+        wanted = np.clip(resized(np.clip(first, 0, 255), large[0], 0, method), 0, 255)
+        weight = np.abs(resized(np.eye(small[0]), large[0], 0, method))
+        carried = (0.5 + fixed_point_error(small[1], large[1], method)) * weight.sum(axis=1).max()
+        limit = 0.5 + fixed_point_error(small[0], large[0], method) + carried
+    assert np.abs(both - wanted).max() <= limit
+
+
+def grows_or_stays(n: int, o: int, method: Method) -> bool:
+    return o > n or (o == n and method in KEEPS)
+
+
+def fixed_point_error(n: int, o: int, method: Method) -> float:
+    """How far the weights of an axis, of 22 binary places or as many as fit 16 bits, take a sum of bytes."""
+    weight = np.abs(resized(np.eye(n), o, 0, method))
+    each = max(2.0**-23, float(weight.max()) * 2.0**-15)
+    return 255 * each * int((weight > 0).sum(axis=1).max())
 
 
 @every_method
@@ -101,7 +127,7 @@ def test_constant_images_stay_constant(
         assert np.abs(got.astype(float) - float(constant[0, 0])).max() <= allowed
 
 
-@every_method
+@pytest.mark.parametrize("method", KEEPS, ids=str)
 @deterministic
 @given(shape=pairs, seed=seeds)
 def test_the_same_size_is_the_same_image(shape: tuple[int, int], seed: int, method: Method) -> None:
@@ -117,6 +143,23 @@ def test_the_same_size_is_the_same_image(shape: tuple[int, int], seed: int, meth
         aligned = {"align_corners": True} if method.corners else {}
         again = upsample.interpolate(x[None, None], size=shape, mode=name, antialias=method.antialias, **aligned)
         np.testing.assert_array_equal(again[0, 0], x)
+
+
+@pytest.mark.parametrize("antialias", [False, True])
+@deterministic
+@given(shape=pairs, seed=seeds)
+def test_mitchell_blurs_at_the_same_size(shape: tuple[int, int], seed: int, antialias: bool) -> None:
+    """Its weights at whole distances are 1/18, 8/9 and 1/18; antialiased, they are cut off at the border."""
+    x = noise(shape, seed)
+    wanted, border = x, {"mode": "constant"} if antialias else {"mode": "edge"}
+    for axis in (0, 1):
+        sums = [np.pad(y, [(int(a == axis),) * 2 for a in (0, 1)], **border) for y in (wanted, np.ones(shape))]
+        n = shape[axis]
+        near = [[y.take(range(k, k + n), axis) for k in range(3)] for y in sums]
+        total, weight = (a + 16 * b + c for a, b, c in near)
+        wanted = total / weight
+    got = upsample.resize(x, shape, mode="mitchell", antialias=antialias)
+    tolerances.assert_close(got, wanted, exact=False)
 
 
 @pytest.mark.parametrize("method", [m for m in METHODS if not m.corners and not m.moves], ids=str)
