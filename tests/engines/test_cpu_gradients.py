@@ -173,7 +173,7 @@ class Longest:
             self.blocks += 1
             self.most = max(self.most, 0 if threads == 1 else self.here)
 
-    def look(self) -> None:
+    def check_cancelled(self) -> None:
         self.most = max(self.most, self.here)
         self.here = 0
 
