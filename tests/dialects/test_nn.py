@@ -222,7 +222,7 @@ def test_output_size_follows_torchs_rule(n, batched):
     for wrong in ((), (5,) * (n + 3), (5,) * (n + (1 if batched else 2))):
         with pytest.raises(ValueError, match=rf"ConvTranspose{n}d: output_size=.*entries"):
             ours(x, wrong)
-    with pytest.raises(TypeError, match=r"output_size=7, but a sequence"):
+    with pytest.raises(TypeError, match=r"output_size=7, but it must be a sequence"):
         ours(x, 7)
     with pytest.raises(TypeError, match="input"):
         ours([1.0], spatial)

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from upsample.engines.cuda import conv_transpose as cuda
+from upsample.engines.cuda.conv_transpose import driver as cuda
 from upsample.plans.window import ConvTransposePlan, WindowAxis
 
 H200 = (2**31, 132, 227 << 10)
@@ -16,7 +16,9 @@ T4 = (2**31, 40, 64 << 10)
 def chosen(side: int, batch: int, channels: tuple[int, int], name: str, gpu: tuple[int, int, int]) -> Any:
     """The launch of a 4×4 window with stride 2."""
     axis = WindowAxis(2 * side, side, 4, 2, 1, 1)
-    return cuda._launch(ConvTransposePlan((axis, axis), 1, False), "conv_transpose", name, (batch, *channels), gpu)[0]
+    return cuda._launch(ConvTransposePlan((axis, axis), 1, "float32"), "conv_transpose", name, (batch, *channels), gpu)[
+        0
+    ]
 
 
 @pytest.mark.parametrize("name", ["float16", "float32"])

@@ -91,6 +91,10 @@ _COSINE = (
 """Taylor's coefficients of sin(pi x) / x and cos(pi x), in powers of the square of x; for x up to 1/4."""
 
 
+_PI_ERRORS = {4: 8.742277657347586e-08, 8: -1.2246467991473532e-16}
+"""Pi rounded to float32 and to float64, minus pi, by the dtype's bytes."""
+
+
 def _polynomial(coefficients: tuple[float, ...], x: _Reals) -> _Reals:
     total = np.full_like(x, coefficients[-1])
     for coefficient in coefficients[-2::-1]:
@@ -117,9 +121,16 @@ def _sinc(x: _Reals) -> _Reals:
 
 
 def _lanczos(distance: _Reals, _: float) -> _Reals:
-    """Sinc windowed by a three times wider sinc (Duchon 1979)."""
+    """Sinc windowed by a three times wider sinc (Duchon 1979).
+
+    Its zeros at whole distances are as large here as the dtype's error of pi makes them in torch: an infinity under a
+    weight of exactly zero would become NaN.
+    """
     x = distance.astype(np.float64)
     weight = np.where(np.abs(x) < 3.0, _sinc(x) * _sinc(x / 3.0), 0.0)
+    whole = (x == np.rint(x)) & (x != 0.0) & (np.abs(x) < 3.0)
+    error = _PI_ERRORS[distance.dtype.itemsize] / np.pi * np.where(x % 2 == 0, 1.0, -1.0)
+    weight = np.where(whole, error * _sinc(x / 3.0), weight)
     return weight.astype(distance.dtype)
 
 
