@@ -231,7 +231,7 @@ def conv_transpose(rng: random.Random, dtypes: Sequence[str]) -> Drawn:
     large, small = sizes(axes)
     dtype, groups, batch = rng.choice(floating(dtypes)), rng.choice([1, 1, 2]), rng.randint(1, 3)
     inputs, each = rng.choice([1, 2, 3, 8, 33]), rng.choice([1, 2, 5, 9])
-    plan = ConvTransposePlan(axes, groups, False)
+    plan = ConvTransposePlan(axes, groups, "float32")
     x = values(rng, (batch, groups * inputs, *small), dtype)
     weight = values(rng, (groups * inputs, each, *(a.kernel for a in axes)), dtype)
     bias = values(rng, (groups * each,), dtype) if rng.random() < 0.5 else None
@@ -243,7 +243,8 @@ def conv_transpose(rng: random.Random, dtypes: Sequence[str]) -> Drawn:
         if any(low >= high for low, high in needed):
             continue
         group = rng.randrange(groups)
-        part = ConvTransposePlan(tuple(a.part(n, r) for a, n, r in zip(axes, needed, ranges, strict=True)), 1, False)
+        part_axes = tuple(a.part(n, r) for a, n, r in zip(axes, needed, ranges, strict=True))
+        part = ConvTransposePlan(part_axes, 1, "float32")
         channels = slice(group * inputs, (group + 1) * inputs)
         made = (group * each + outputs[0], group * each + outputs[1])
         given = held(cut(x[slice(*images), channels], *needed), rng)
@@ -271,7 +272,7 @@ def input_grad(rng: random.Random, dtypes: Sequence[str]) -> Drawn:
     large, small = sizes(axes)
     dtype, groups, batch = rng.choice(floating(dtypes)), rng.choice([1, 1, 2]), rng.randint(1, 3)
     inputs, each = rng.choice([1, 2, 3, 5, 9]), rng.choice([1, 2, 8, 33])
-    plan = ConvTransposePlan(axes, groups, False)
+    plan = ConvTransposePlan(axes, groups, "float32")
     y = values(rng, (batch, groups * each, *large), dtype)
     weight = values(rng, (groups * inputs, each, *(a.kernel for a in axes)), dtype)
     found: list[Part] = []
@@ -279,7 +280,8 @@ def input_grad(rng: random.Random, dtypes: Sequence[str]) -> Drawn:
         images, outputs, group = some(rng, batch), some(rng, inputs), rng.randrange(groups)
         ranges = [some(rng, n) if rng.random() < 0.5 else (0, n) for n in small]
         needed = [inside(a, *r) for a, r in zip(axes, ranges, strict=True)]
-        part = ConvTransposePlan(tuple(a.part(r, n) for a, r, n in zip(axes, ranges, needed, strict=True)), 1, False)
+        part_axes = tuple(a.part(r, n) for a, r, n in zip(axes, ranges, needed, strict=True))
+        part = ConvTransposePlan(part_axes, 1, "float32")
         made = (group * inputs + outputs[0], group * inputs + outputs[1])
         given = held(cut(y[slice(*images), group * each : (group + 1) * each], *needed), rng)
         factors = held(weight[slice(*made)].copy(), rng)
@@ -306,7 +308,7 @@ def weight_grad(rng: random.Random, dtypes: Sequence[str]) -> Drawn:
     dtype, batch = rng.choice(floating(dtypes)), rng.randint(1, 5)
     few = rng.random() < 0.5
     inputs, each = rng.choice([1, 2, 4] if few else [5, 9, 17]), rng.choice([1, 2, 9])
-    plan = ConvTransposePlan(axes, 1, False)
+    plan = ConvTransposePlan(axes, 1, "float32")
     with np.errstate(all="ignore"):
         x, y = (np.nan_to_num(values(rng, (batch, c, *n), dtype)) for c, n in ((inputs, small), (each, large)))
     found: list[Part] = []

@@ -221,7 +221,7 @@ def test_no_block_of_a_convolution_is_long(
     channels: int, outputs: int, groups: int, small: tuple[int, int], kernel: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     axes = tuple(WindowAxis(n + kernel - 1, n, kernel, 1, 0, 1) for n in small)
-    plan = ConvTransposePlan(axes, groups, False)
+    plan = ConvTransposePlan(axes, groups, "float32")
     longest, taps, inputs, each = Longest(monkeypatch), kernel**2, channels // groups, outputs
     x = np.zeros((1, channels, *small), dtype=np.float32)
     y = np.zeros((1, outputs * groups, *plan.large_shape), dtype=np.float32)

@@ -113,7 +113,7 @@ SPREADS = {
 
 @pytest.mark.parametrize(("channels", "each", "axes"), SPREADS.values(), ids=SPREADS.keys())
 def test_no_product_is_large(channels: int, each: int, axes: tuple[WindowAxis, ...]) -> None:
-    plan = ConvTransposePlan(axes, 1, False)
+    plan = ConvTransposePlan(axes, 1, "float32")
     images, _, outputs, planes = conv_transpose._block(plan, 64, channels, each)
     cells = max(math.prod(axis.small for axis in plane.axes) for plane in planes)
     made, kernel = images * outputs * cells, math.prod(plan.kernel_shape)
@@ -125,7 +125,7 @@ def test_no_product_is_large(channels: int, each: int, axes: tuple[WindowAxis, .
 
 @pytest.mark.parametrize(("channels", "each", "axes"), SPREADS.values(), ids=SPREADS.keys())
 def test_no_layout_is_large(channels: int, each: int, axes: tuple[WindowAxis, ...]) -> None:
-    layout = im2col.Columns.of(ConvTransposePlan(axes, 1, False))
+    layout = im2col.Columns.of(ConvTransposePlan(axes, 1, "float32"))
     assert layout is not None
     count = np.zeros((1, 1, *(axis.small for axis in axes)), np.uint8)
     for cells, positions, block in layout.blocks(1, channels, each):

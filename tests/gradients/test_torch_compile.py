@@ -102,7 +102,7 @@ def test_the_custom_op_is_well_made() -> None:
     from upsample.ops import steps
     from upsample.plans.window import ConvTransposePlan, WindowAxis
 
-    plan = ConvTransposePlan((WindowAxis(9, 4, 3, 2, 0, 1), WindowAxis(12, 6, 2, 2, 0, 1)), 1, False)
+    plan = ConvTransposePlan((WindowAxis(9, 4, 3, 2, 0, 1), WindowAxis(12, 6, 2, 2, 0, 1)), 1, "float32")
     step = steps.ConvTranspose("conv_transpose2d", xp, None, plan)
     x, weight, bias = tensors()
     weight = torch.randn(2, 3, 3, 2).requires_grad_()
