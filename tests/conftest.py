@@ -2,6 +2,9 @@
 
 ``UPSAMPLE_TEST_REQUIRE`` lists what must be present (torch, jax, dask, strict, ml_dtypes): there a skip for want of it
 is a failure. With gpu in it, a run in which no test marked gpu passed fails too.
+
+``UPSAMPLE_TEST_PASSED`` names a file. A run in which it does not exist writes the tests that passed to it; a later run,
+with more libraries installed, leaves these out and runs those that were skipped or failed.
 """
 
 from __future__ import annotations
@@ -9,6 +12,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator
+from pathlib import Path
 
 import backends
 import pytest
@@ -18,6 +22,25 @@ REQUIRED = frozenset(filter(None, os.environ.get("UPSAMPLE_TEST_REQUIRE", "").sp
 
 
 _PASSED_ON_GPU = pytest.StashKey[bool]()
+_PASSED_FILE = Path(os.environ["UPSAMPLE_TEST_PASSED"]) if "UPSAMPLE_TEST_PASSED" in os.environ else None
+_PASSED_BEFORE = (
+    frozenset(_PASSED_FILE.read_text(encoding="utf-8").splitlines())
+    if _PASSED_FILE is not None and _PASSED_FILE.exists()
+    else None
+)
+
+
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+    if _PASSED_FILE is not None and _PASSED_BEFORE is None and report.when == "call" and report.passed:
+        with _PASSED_FILE.open("a", encoding="utf-8") as file:
+            file.write(f"{report.nodeid}\n")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if _PASSED_BEFORE is not None:
+        left_out = [item for item in items if item.nodeid in _PASSED_BEFORE]
+        items[:] = [item for item in items if item.nodeid not in _PASSED_BEFORE]
+        config.hook.pytest_deselected(items=left_out)
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:

@@ -38,7 +38,7 @@ class Quiet(http.server.SimpleHTTPRequestHandler):
 def address() -> Iterator[str]:
     """Serve the site on a free port of this machine."""
     if SITE is None:
-        pytest.skip("no site is built: UPSAMPLE_TEST_SITE is not set")
+        pytest.skip("the site is not installed: UPSAMPLE_TEST_SITE names no built site")
     handler = functools.partial(Quiet, directory=SITE)
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
         thread = threading.Thread(target=server.serve_forever, daemon=True)
