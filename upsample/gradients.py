@@ -6,21 +6,48 @@ import inspect
 from collections.abc import Callable, Iterable, Mapping
 from functools import lru_cache
 from types import ModuleType
-from typing import Any
+from typing import Any, Concatenate, Protocol, TypeVar, overload
 
 import numpy as np
 
 from upsample import arrays
+from upsample.arrays import Array, ArrayT
 from upsample.autograd.tape import DIFFERENTIABLE, Tape, recording
 from upsample.dask_arrays import beside
 from upsample.errors import Raw, bad_type, bad_value
 
-__all__ = ["vjp"]
+__all__ = ["Pullback", "vjp"]
 
 
+Result = TypeVar("Result")
+GradT = TypeVar("GradT", bound=Array, covariant=True)
+
+
+class Pullback(Protocol[GradT]):
+    """Takes the gradient of a result back to the arguments; see `vjp`.
+
+    A gradient that is not there is None, which is Any here, so that nobody has to ask for what is known to be there.
+    """
+
+    def __call__(self, grad_output: Any, /) -> tuple[GradT | Any, ...]: ...
+
+
+@overload
+def vjp(
+    function: Callable[Concatenate[ArrayT, ...], ArrayT],
+    x: ArrayT,
+    /,
+    *args: Any,
+    wrt: str | Iterable[str] | None = None,
+    **kwargs: Any,
+) -> tuple[ArrayT, Pullback[ArrayT]]: ...
+@overload
+def vjp(
+    function: Callable[..., Result], /, *args: Any, wrt: str | Iterable[str] | None = None, **kwargs: Any
+) -> tuple[Result, Pullback[Any]]: ...
 def vjp(
     function: Callable[..., Any], /, *args: Any, wrt: str | Iterable[str] | None = None, **kwargs: Any
-) -> tuple[Any, Callable[[Any], tuple[Any, ...]]]:
+) -> tuple[Any, Pullback[Any]]:
     """Call a function of this package, and return its result and the function that takes gradients back.
 
     Parameters

@@ -18,6 +18,7 @@ from upsample.arguments import as_tuple, check_dtype, flag, integer, integers, n
 from upsample.arrays import Array
 from upsample.autograd.torch_compile import opaque
 from upsample.errors import bad_type, bad_value
+from upsample.literals import EngineName, JaxMethod
 from upsample.ops.resize import resize as _run
 from upsample.ops.taped_casts import convert
 from upsample.plans.resize import ResizePlan, tabled
@@ -38,10 +39,10 @@ _METHODS = {
 def resize(
     image: Any,
     shape: Sequence[int],
-    method: str,
+    method: JaxMethod,
     antialias: bool = True,
     *,
-    engine: str | None = None,
+    engine: EngineName | None = None,
 ) -> Any:
     """Resize an array to a shape, as jax.image.resize does.
 
@@ -123,10 +124,10 @@ def scale_and_translate(
     spatial_dims: Sequence[int],
     scale: Sequence[float],
     translation: Sequence[float],
-    method: str,
+    method: JaxMethod,
     antialias: bool = True,
     *,
-    engine: str | None = None,
+    engine: EngineName | None = None,
 ) -> Any:
     """Scale and move an array, as jax.image.scale_and_translate does.
 

@@ -25,6 +25,7 @@ from upsample.autograd.torch_compile import opaque
 from upsample.borders import borders_of, plan_bordered
 from upsample.copies import copy
 from upsample.errors import Raw, bad_type, bad_value
+from upsample.literals import Boundary, EngineName, MissingValues, ResizeMode
 from upsample.ops import call_cache
 from upsample.ops.resize import resize as _run
 from upsample.plans.arithmetic import BYTES, NEAREST, TORCH_BYTES
@@ -56,17 +57,17 @@ def resize(
     *,
     scale: float | Sequence[float] | None = None,
     axes: int | Sequence[int] | None = None,
-    mode: str | Sequence[str] = "linear",
+    mode: ResizeMode | Sequence[ResizeMode] = "linear",
     antialias: bool = False,
     align_corners: bool = False,
     cubic_coeff: float = -0.75,
-    boundary: str | None = None,
+    boundary: Boundary | None = None,
     cval: float = 0.0,
     box: Sequence[Sequence[float]] | Sequence[float] | None = None,
     offset: float | Sequence[float] = 0.0,
-    nan: str = "propagate",
+    nan: MissingValues = "propagate",
     out: Array | None = None,
-    engine: str | None = None,
+    engine: EngineName | None = None,
 ) -> ArrayT:
     """Resample any axes of an array, whatever its layout.
 

@@ -18,6 +18,7 @@ from upsample.arguments import check_dtype, flag, integer, number, numbers
 from upsample.arrays import Array
 from upsample.autograd.torch_compile import opaque
 from upsample.errors import Raw, bad_type, bad_value
+from upsample.literals import EngineName, ScipyMode
 from upsample.ops.integers import to_integers
 from upsample.ops.spline import zoom as _run
 from upsample.ops.taped_casts import convert
@@ -32,12 +33,12 @@ def zoom(
     zoom: float | Sequence[float],
     output: Any = None,
     order: int = 3,
-    mode: str = "constant",
+    mode: ScipyMode = "constant",
     cval: float = 0.0,
     prefilter: bool = True,
     *,
     grid_mode: bool = False,
-    engine: str | None = None,
+    engine: EngineName | None = None,
 ) -> Any:
     """Zoom an array by a B-spline, as scipy.ndimage.zoom does.
 

@@ -14,6 +14,7 @@ from upsample.arguments import IntOrInts, check_dtype, check_rank, integer, inte
 from upsample.arrays import Array, ArrayT
 from upsample.chainer.windows import Holed, Window, check_filled, default_size, large_size, outsize_of, spatial_axes
 from upsample.errors import Raw, bad_type, bad_value
+from upsample.literals import EngineName, Precision
 from upsample.ops.conv_transpose import conv_transpose
 from upsample.ops.taped_casts import convert, repeat
 from upsample.plans.window import ConvTransposePlan, WindowAxis
@@ -32,9 +33,9 @@ def deconvolution_2d(
     *,
     dilate: IntOrInts = 1,
     groups: int = 1,
-    precision: str | None = None,
+    precision: Precision | None = None,
     out: Array | None = None,
-    engine: str | None = None,
+    engine: EngineName | None = None,
     **removed: object,
 ) -> ArrayT:
     """Spread every value over a window of weights on two spatial axes and add: transposed convolution.
@@ -123,9 +124,9 @@ def deconvolution_1d(
     dilate: IntOrInts = 1,
     groups: int = 1,
     *,
-    precision: str | None = None,
+    precision: Precision | None = None,
     out: Array | None = None,
-    engine: str | None = None,
+    engine: EngineName | None = None,
 ) -> ArrayT:
     """Spread every value over a window of weights on one spatial axis and add; see `deconvolution_2d`.
 
@@ -178,9 +179,9 @@ def deconvolution_3d(
     dilate: IntOrInts = 1,
     groups: int = 1,
     *,
-    precision: str | None = None,
+    precision: Precision | None = None,
     out: Array | None = None,
-    engine: str | None = None,
+    engine: EngineName | None = None,
 ) -> ArrayT:
     """Spread every value over a window of weights on three spatial axes and add; see `deconvolution_2d`.
 
@@ -233,9 +234,9 @@ def deconvolution_nd(
     dilate: IntOrInts = 1,
     groups: int = 1,
     *,
-    precision: str | None = None,
+    precision: Precision | None = None,
     out: Array | None = None,
-    engine: str | None = None,
+    engine: EngineName | None = None,
 ) -> ArrayT:
     """Spread every value over a window of weights on all axes but the first two and add; see `deconvolution_2d`.
 

@@ -8,13 +8,14 @@ from upsample import arrays
 from upsample.arguments import check_dtype, check_rank, integer
 from upsample.arrays import Array, ArrayT
 from upsample.errors import bad_value
+from upsample.literals import EngineName
 from upsample.ops.pixel_shuffle import rearrange
 from upsample.plans.shuffle import shuffle, unshuffle
 
 __all__ = ["depth2space", "space2depth"]
 
 
-def depth2space(X: ArrayT, r: int, *, out: Array | None = None, engine: str | None = None) -> ArrayT:
+def depth2space(X: ArrayT, r: int, *, out: Array | None = None, engine: EngineName | None = None) -> ArrayT:
     """Move blocks of channels into space: ``[N, r² C, H, W]`` to ``[N, C, r H, r W]``.
 
     Parameters
@@ -70,7 +71,7 @@ def depth2space(X: ArrayT, r: int, *, out: Array | None = None, engine: str | No
     return rearrange(X, op=op, argument="X", xp=xp, plan=plan, out=out, engine=engine)
 
 
-def space2depth(X: ArrayT, r: int, *, out: Array | None = None, engine: str | None = None) -> ArrayT:
+def space2depth(X: ArrayT, r: int, *, out: Array | None = None, engine: EngineName | None = None) -> ArrayT:
     """Move blocks of space into channels: ``[N, C, r H, r W]`` to ``[N, r² C, H, W]``, undoing `depth2space`.
 
     Parameters

@@ -11,6 +11,7 @@ from upsample.arguments import IntOrInts, check_dtype, flag
 from upsample.arrays import Array, ArrayT
 from upsample.chainer.windows import Window, pooled_size, spatial_axes, window_of
 from upsample.errors import Raw, bad_value
+from upsample.literals import EngineName
 from upsample.ops.pool import pool
 from upsample.plans.window import PoolPlan, WindowAxis
 
@@ -27,7 +28,7 @@ def max_pooling_2d(
     return_indices: Literal[False] = False,
     *,
     out: Array | None = None,
-    engine: str | None = None,
+    engine: EngineName | None = None,
 ) -> ArrayT: ...
 @overload
 def max_pooling_2d(
@@ -39,7 +40,7 @@ def max_pooling_2d(
     *,
     return_indices: Literal[True],
     out: tuple[Array, Array] | None = None,
-    engine: str | None = None,
+    engine: EngineName | None = None,
 ) -> tuple[ArrayT, Any]: ...
 def max_pooling_2d(
     x: ArrayT,
@@ -50,7 +51,7 @@ def max_pooling_2d(
     return_indices: bool = False,
     *,
     out: Array | tuple[Array, Array] | None = None,
-    engine: str | None = None,
+    engine: EngineName | None = None,
 ) -> ArrayT | tuple[ArrayT, Any]:
     """Take the maximum of each window over two spatial axes.
 
@@ -126,7 +127,7 @@ def max_pooling_1d(
     return_indices: Literal[False] = False,
     *,
     out: Array | None = None,
-    engine: str | None = None,
+    engine: EngineName | None = None,
 ) -> ArrayT: ...
 @overload
 def max_pooling_1d(
@@ -138,7 +139,7 @@ def max_pooling_1d(
     *,
     return_indices: Literal[True],
     out: tuple[Array, Array] | None = None,
-    engine: str | None = None,
+    engine: EngineName | None = None,
 ) -> tuple[ArrayT, Any]: ...
 def max_pooling_1d(
     x: ArrayT,
@@ -149,7 +150,7 @@ def max_pooling_1d(
     return_indices: bool = False,
     *,
     out: Array | tuple[Array, Array] | None = None,
-    engine: str | None = None,
+    engine: EngineName | None = None,
 ) -> ArrayT | tuple[ArrayT, Any]:
     """Take the maximum of each window over one spatial axis; see `max_pooling_2d`.
 
@@ -193,7 +194,7 @@ def max_pooling_3d(
     return_indices: Literal[False] = False,
     *,
     out: Array | None = None,
-    engine: str | None = None,
+    engine: EngineName | None = None,
 ) -> ArrayT: ...
 @overload
 def max_pooling_3d(
@@ -205,7 +206,7 @@ def max_pooling_3d(
     *,
     return_indices: Literal[True],
     out: tuple[Array, Array] | None = None,
-    engine: str | None = None,
+    engine: EngineName | None = None,
 ) -> tuple[ArrayT, Any]: ...
 def max_pooling_3d(
     x: ArrayT,
@@ -216,7 +217,7 @@ def max_pooling_3d(
     return_indices: bool = False,
     *,
     out: Array | tuple[Array, Array] | None = None,
-    engine: str | None = None,
+    engine: EngineName | None = None,
 ) -> ArrayT | tuple[ArrayT, Any]:
     """Take the maximum of each window over three spatial axes; see `max_pooling_2d`.
 
@@ -260,7 +261,7 @@ def max_pooling_nd(
     return_indices: Literal[False] = False,
     *,
     out: Array | None = None,
-    engine: str | None = None,
+    engine: EngineName | None = None,
 ) -> ArrayT: ...
 @overload
 def max_pooling_nd(
@@ -272,7 +273,7 @@ def max_pooling_nd(
     *,
     return_indices: Literal[True],
     out: tuple[Array, Array] | None = None,
-    engine: str | None = None,
+    engine: EngineName | None = None,
 ) -> tuple[ArrayT, Any]: ...
 def max_pooling_nd(
     x: ArrayT,
@@ -283,7 +284,7 @@ def max_pooling_nd(
     return_indices: bool = False,
     *,
     out: Array | tuple[Array, Array] | None = None,
-    engine: str | None = None,
+    engine: EngineName | None = None,
 ) -> ArrayT | tuple[ArrayT, Any]:
     """Take the maximum of each window over all axes but the first two; see `max_pooling_2d`.
 

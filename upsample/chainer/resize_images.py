@@ -9,6 +9,7 @@ from upsample import arrays
 from upsample.arguments import as_tuple, check_dtype, check_rank, flag, integers
 from upsample.arrays import Array, ArrayT
 from upsample.errors import Raw, bad_type, bad_value
+from upsample.literals import ChainerMode, EngineName
 from upsample.ops.resize import resize
 from upsample.plans.resize import AxisRule, ResizePlan, Rounding
 
@@ -21,10 +22,10 @@ def resize_images(
     x: ArrayT,
     output_shape: Sequence[int],
     *,
-    mode: str = "bilinear",
+    mode: ChainerMode = "bilinear",
     align_corners: bool = True,
     out: Array | None = None,
-    engine: str | None = None,
+    engine: EngineName | None = None,
 ) -> ArrayT:
     """Resize images, with the corners aligned unless it is said otherwise.
 

@@ -22,6 +22,7 @@ from upsample.chainer.windows import (
 )
 from upsample.copies import copy
 from upsample.errors import bad_value
+from upsample.literals import EngineName
 from upsample.ops.conv_transpose import conv_transpose
 from upsample.ops.taped_casts import reshape
 from upsample.ops.unpool import unpool
@@ -39,7 +40,7 @@ def unpooling_2d(
     cover_all: bool = True,
     *,
     out: Array | None = None,
-    engine: str | None = None,
+    engine: EngineName | None = None,
 ) -> ArrayT:
     """Copy every value over the whole of its window, on two spatial axes; where windows overlap, values add.
 
@@ -120,7 +121,7 @@ def unpooling_1d(
     cover_all: bool = True,
     *,
     out: Array | None = None,
-    engine: str | None = None,
+    engine: EngineName | None = None,
 ) -> ArrayT:
     """Copy every value over the whole of its window, on one spatial axis; see `unpooling_2d`.
 
@@ -163,7 +164,7 @@ def unpooling_3d(
     cover_all: bool = True,
     *,
     out: Array | None = None,
-    engine: str | None = None,
+    engine: EngineName | None = None,
 ) -> ArrayT:
     """Copy every value over the whole of its window, on three spatial axes; see `unpooling_2d`.
 
@@ -207,7 +208,7 @@ def unpooling_nd(
     cover_all: bool = True,
     *,
     out: Array | None = None,
-    engine: str | None = None,
+    engine: EngineName | None = None,
 ) -> ArrayT:
     """Copy every value over the whole of its window, on all axes but the first two; see `unpooling_2d`.
 
@@ -251,7 +252,7 @@ def upsampling_2d(
     cover_all: bool = True,
     *,
     out: Array | None = None,
-    engine: str | None = None,
+    engine: EngineName | None = None,
 ) -> ArrayT:
     """Put every value at one position of its window, on two spatial axes, zeros elsewhere.
 

@@ -15,6 +15,7 @@ from PIL import Image, ImageOps
 import upsample
 from upsample import chainer
 from upsample.command_line.inputs import bilinear_weight, photograph
+from upsample.literals import InterpolateMode
 
 __all__ = ["ImageError", "draw", "load"]
 
@@ -166,13 +167,14 @@ def _shrunk(image: Pixels) -> tuple[str, Panels]:
     square = _crop(image, (0, (image.shape[1] - 8 * side) // 2), 8 * side)
 
     def panels() -> Panels:
-        for mode, antialias in (
+        modes: tuple[tuple[InterpolateMode, bool], ...] = (
             ("nearest", False),
             ("bilinear", False),
             ("area", False),
             ("bilinear", True),
             ("lanczos", True),
-        ):
+        )
+        for mode, antialias in modes:
             small = upsample.interpolate(square, size=(side, side), mode=mode, antialias=antialias)
             yield mode + (", antialias" if antialias else ""), _pixels(small)
 

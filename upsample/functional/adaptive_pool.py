@@ -9,6 +9,7 @@ from upsample.arguments import as_tuple, check_addressable, flag, integers
 from upsample.arrays import Array, ArrayT
 from upsample.errors import bad_value
 from upsample.functional.pool import both, checked, one_or_both
+from upsample.literals import EngineName
 from upsample.ops.pool import pool
 from upsample.plans.window import PoolPlan, SpanAxis
 
@@ -29,7 +30,7 @@ def adaptive_max_pool2d(
     return_indices: Literal[False] = False,
     *,
     out: Array | None = None,
-    engine: str | None = None,
+    engine: EngineName | None = None,
 ) -> ArrayT: ...
 @overload
 def adaptive_max_pool2d(
@@ -38,7 +39,7 @@ def adaptive_max_pool2d(
     return_indices: Literal[True],
     *,
     out: tuple[Array, Array] | None = None,
-    engine: str | None = None,
+    engine: EngineName | None = None,
 ) -> tuple[ArrayT, Any]: ...
 def adaptive_max_pool2d(
     input: ArrayT,
@@ -46,7 +47,7 @@ def adaptive_max_pool2d(
     return_indices: bool = False,
     *,
     out: Array | tuple[Array, Array] | None = None,
-    engine: str | None = None,
+    engine: EngineName | None = None,
 ) -> ArrayT | tuple[ArrayT, Any]:
     """Take the maximum of windows that divide two spatial axes into ``output_size`` parts.
 
@@ -108,7 +109,7 @@ def adaptive_max_pool2d_with_indices(
     return_indices: bool = False,
     *,
     out: tuple[Array, Array] | None = None,
-    engine: str | None = None,
+    engine: EngineName | None = None,
 ) -> tuple[ArrayT, Any]:
     """Return maxima and indices over two spatial axes, whatever `return_indices` says; see `adaptive_max_pool2d`.
 
@@ -152,7 +153,7 @@ def adaptive_max_pool1d(
     return_indices: Literal[False] = False,
     *,
     out: Array | None = None,
-    engine: str | None = None,
+    engine: EngineName | None = None,
 ) -> ArrayT: ...
 @overload
 def adaptive_max_pool1d(
@@ -161,7 +162,7 @@ def adaptive_max_pool1d(
     return_indices: Literal[True],
     *,
     out: tuple[Array, Array] | None = None,
-    engine: str | None = None,
+    engine: EngineName | None = None,
 ) -> tuple[ArrayT, Any]: ...
 def adaptive_max_pool1d(
     input: ArrayT,
@@ -169,7 +170,7 @@ def adaptive_max_pool1d(
     return_indices: bool = False,
     *,
     out: Array | tuple[Array, Array] | None = None,
-    engine: str | None = None,
+    engine: EngineName | None = None,
 ) -> ArrayT | tuple[ArrayT, Any]:
     """Take the maximum of windows that divide one spatial axis into ``output_size`` parts; see `adaptive_max_pool2d`.
 
@@ -209,7 +210,7 @@ def adaptive_max_pool1d_with_indices(
     return_indices: bool = False,
     *,
     out: tuple[Array, Array] | None = None,
-    engine: str | None = None,
+    engine: EngineName | None = None,
 ) -> tuple[ArrayT, Any]:
     """Return maxima and indices over one spatial axis, whatever `return_indices` says; see `adaptive_max_pool2d`.
 
@@ -251,7 +252,7 @@ def adaptive_max_pool3d(
     return_indices: Literal[False] = False,
     *,
     out: Array | None = None,
-    engine: str | None = None,
+    engine: EngineName | None = None,
 ) -> ArrayT: ...
 @overload
 def adaptive_max_pool3d(
@@ -260,7 +261,7 @@ def adaptive_max_pool3d(
     return_indices: Literal[True],
     *,
     out: tuple[Array, Array] | None = None,
-    engine: str | None = None,
+    engine: EngineName | None = None,
 ) -> tuple[ArrayT, Any]: ...
 def adaptive_max_pool3d(
     input: ArrayT,
@@ -268,7 +269,7 @@ def adaptive_max_pool3d(
     return_indices: bool = False,
     *,
     out: Array | tuple[Array, Array] | None = None,
-    engine: str | None = None,
+    engine: EngineName | None = None,
 ) -> ArrayT | tuple[ArrayT, Any]:
     """Take the maximum of windows that divide three spatial axes into ``output_size`` parts; see `adaptive_max_pool2d`.
 
@@ -308,7 +309,7 @@ def adaptive_max_pool3d_with_indices(
     return_indices: bool = False,
     *,
     out: tuple[Array, Array] | None = None,
-    engine: str | None = None,
+    engine: EngineName | None = None,
 ) -> tuple[ArrayT, Any]:
     """Return maxima and indices over three spatial axes, whatever `return_indices` says; see `adaptive_max_pool2d`.
 

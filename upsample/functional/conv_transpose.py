@@ -9,6 +9,7 @@ from upsample.arguments import IntOrInts, check_dtype, check_rank, integer, inte
 from upsample.arrays import Array, ArrayT
 from upsample.autograd.torch_autocast import autocast
 from upsample.errors import Raw, bad_type, bad_value
+from upsample.literals import EngineName, Precision
 from upsample.ops import call_cache
 from upsample.ops.conv_transpose import conv_transpose, repeat_conv_transpose
 from upsample.plans.window import ConvTransposePlan, WindowAxis
@@ -29,9 +30,9 @@ def conv_transpose2d(
     groups: int = 1,
     dilation: IntOrInts = 1,
     *,
-    precision: str | None = None,
+    precision: Precision | None = None,
     out: Array | None = None,
-    engine: str | None = None,
+    engine: EngineName | None = None,
 ) -> ArrayT:
     """Spread every value over a window of weights on two spatial axes and add.
 
@@ -123,9 +124,9 @@ def conv_transpose1d(
     groups: int = 1,
     dilation: IntOrInts = 1,
     *,
-    precision: str | None = None,
+    precision: Precision | None = None,
     out: Array | None = None,
-    engine: str | None = None,
+    engine: EngineName | None = None,
 ) -> ArrayT:
     """Spread every value over a window of weights on one spatial axis and add; see `conv_transpose2d`.
 
@@ -186,9 +187,9 @@ def conv_transpose3d(
     groups: int = 1,
     dilation: IntOrInts = 1,
     *,
-    precision: str | None = None,
+    precision: Precision | None = None,
     out: Array | None = None,
-    engine: str | None = None,
+    engine: EngineName | None = None,
 ) -> ArrayT:
     """Spread every value over a window of weights on three spatial axes and add; see `conv_transpose2d`.
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from types import MappingProxyType
+from typing import cast
 
 import numpy as np
 
@@ -14,6 +15,7 @@ from upsample import arrays
 from upsample.arguments import as_tuple, check_dtype, check_no_factor, check_rank, flag, integers, numbers, scaled_size
 from upsample.arrays import Array, ArrayT
 from upsample.errors import Raw, bad_type, bad_value
+from upsample.literals import EngineName, InterpolateMode, UpsampleMode
 from upsample.ops import call_cache
 from upsample.ops.resize import resize
 from upsample.plans.resize import AxisRule, ResizePlan, Rounding, identity
@@ -53,13 +55,13 @@ def interpolate(
     input: ArrayT,
     size: int | Sequence[int] | None = None,
     scale_factor: float | Sequence[float] | None = None,
-    mode: str = "nearest",
+    mode: InterpolateMode = "nearest",
     align_corners: bool | None = None,
     recompute_scale_factor: bool | None = None,
     antialias: bool = False,
     *,
     out: Array | None = None,
-    engine: str | None = None,
+    engine: EngineName | None = None,
 ) -> ArrayT:
     r"""Resample the spatial axes to a size or by a factor, as ``torch.nn.functional.interpolate`` does.
 
@@ -139,11 +141,11 @@ def upsample(
     input: ArrayT,
     size: int | Sequence[int] | None = None,
     scale_factor: float | Sequence[float] | None = None,
-    mode: str = "nearest",
+    mode: UpsampleMode = "nearest",
     align_corners: bool | None = None,
     *,
     out: Array | None = None,
-    engine: str | None = None,
+    engine: EngineName | None = None,
 ) -> ArrayT:
     """Do as `interpolate` does, under the name that torch has deprecated.
 
@@ -180,7 +182,7 @@ def upsample_nearest(
     scale_factor: float | Sequence[float] | None = None,
     *,
     out: Array | None = None,
-    engine: str | None = None,
+    engine: EngineName | None = None,
 ) -> ArrayT:
     """Do as ``interpolate(mode="nearest")`` does, under the name that torch has deprecated.
 
@@ -217,7 +219,7 @@ def upsample_bilinear(
     scale_factor: float | Sequence[float] | None = None,
     *,
     out: Array | None = None,
-    engine: str | None = None,
+    engine: EngineName | None = None,
 ) -> ArrayT:
     """Do as ``interpolate(mode="bilinear", align_corners=True)`` does, under the name that torch has deprecated.
 
@@ -305,13 +307,13 @@ def _interpolate(
     return result
 
 
-def check_mode(op: str, mode: object) -> str:
+def check_mode(op: str, mode: object) -> InterpolateMode:
     """Return the name of a mode that there is."""
     if not isinstance(mode, str):
         raise bad_type(op, "mode", mode, "it must be the name of a mode", f"pass one of {', '.join(MODES)}")
     if mode not in MODES:
         raise bad_value(op, "mode", mode, "this mode is unknown", f"pass one of {', '.join(MODES)}")
-    return mode
+    return cast(InterpolateMode, mode)
 
 
 def _other_mode(mode: str, rank: int) -> str:

@@ -8,13 +8,16 @@ from upsample import arrays
 from upsample.arguments import check_dtype, integer
 from upsample.arrays import Array, ArrayT
 from upsample.errors import Raw, bad_value
+from upsample.literals import EngineName
 from upsample.ops.pixel_shuffle import rearrange
 from upsample.plans.shuffle import shuffle, unshuffle
 
 __all__ = ["pixel_shuffle", "pixel_unshuffle"]
 
 
-def pixel_shuffle(input: ArrayT, upscale_factor: int, *, out: Array | None = None, engine: str | None = None) -> ArrayT:
+def pixel_shuffle(
+    input: ArrayT, upscale_factor: int, *, out: Array | None = None, engine: EngineName | None = None
+) -> ArrayT:
     """Move blocks of channels into space: ``[*, C r², H, W]`` to ``[*, C, H r, W r]``.
 
     Parameters
@@ -69,7 +72,7 @@ def pixel_shuffle(input: ArrayT, upscale_factor: int, *, out: Array | None = Non
 
 
 def pixel_unshuffle(
-    input: ArrayT, downscale_factor: int, *, out: Array | None = None, engine: str | None = None
+    input: ArrayT, downscale_factor: int, *, out: Array | None = None, engine: EngineName | None = None
 ) -> ArrayT:
     """Move blocks of space into channels: ``[*, C, H r, W r]`` to ``[*, C r², H, W]``, undoing `pixel_shuffle`.
 

@@ -10,6 +10,7 @@ from upsample import arrays
 from upsample.arguments import IntOrInts, check_dtype, check_rank, flag, integers, is_empty
 from upsample.arrays import Array, ArrayT
 from upsample.errors import Raw, bad_value
+from upsample.literals import EngineName
 from upsample.ops import call_cache
 from upsample.ops.pool import pool
 from upsample.plans.window import PoolPlan, WindowAxis
@@ -35,7 +36,7 @@ def max_pool2d(
     return_indices: Literal[False] = False,
     *,
     out: Array | None = None,
-    engine: str | None = None,
+    engine: EngineName | None = None,
 ) -> ArrayT: ...
 @overload
 def max_pool2d(
@@ -48,7 +49,7 @@ def max_pool2d(
     *,
     return_indices: Literal[True],
     out: tuple[Array, Array] | None = None,
-    engine: str | None = None,
+    engine: EngineName | None = None,
 ) -> tuple[ArrayT, Any]: ...
 def max_pool2d(
     input: ArrayT,
@@ -60,7 +61,7 @@ def max_pool2d(
     return_indices: bool = False,
     *,
     out: Array | tuple[Array, Array] | None = None,
-    engine: str | None = None,
+    engine: EngineName | None = None,
 ) -> ArrayT | tuple[ArrayT, Any]:
     """Take the maximum of each window over two spatial axes.
 
@@ -137,7 +138,7 @@ def max_pool2d_with_indices(
     return_indices: bool = False,
     *,
     out: tuple[Array, Array] | None = None,
-    engine: str | None = None,
+    engine: EngineName | None = None,
 ) -> tuple[ArrayT, Any]:
     """Return maxima and indices over two spatial axes, whatever `return_indices` says; see `max_pool2d`.
 
@@ -195,7 +196,7 @@ def max_pool1d(
     return_indices: Literal[False] = False,
     *,
     out: Array | None = None,
-    engine: str | None = None,
+    engine: EngineName | None = None,
 ) -> ArrayT: ...
 @overload
 def max_pool1d(
@@ -208,7 +209,7 @@ def max_pool1d(
     *,
     return_indices: Literal[True],
     out: tuple[Array, Array] | None = None,
-    engine: str | None = None,
+    engine: EngineName | None = None,
 ) -> tuple[ArrayT, Any]: ...
 def max_pool1d(
     input: ArrayT,
@@ -220,7 +221,7 @@ def max_pool1d(
     return_indices: bool = False,
     *,
     out: Array | tuple[Array, Array] | None = None,
-    engine: str | None = None,
+    engine: EngineName | None = None,
 ) -> ArrayT | tuple[ArrayT, Any]:
     """Take the maximum of each window over one spatial axis; see `max_pool2d`.
 
@@ -272,7 +273,7 @@ def max_pool1d_with_indices(
     return_indices: bool = False,
     *,
     out: tuple[Array, Array] | None = None,
-    engine: str | None = None,
+    engine: EngineName | None = None,
 ) -> tuple[ArrayT, Any]:
     """Return maxima and indices over one spatial axis, whatever `return_indices` says; see `max_pool2d`.
 
@@ -328,7 +329,7 @@ def max_pool3d(
     return_indices: Literal[False] = False,
     *,
     out: Array | None = None,
-    engine: str | None = None,
+    engine: EngineName | None = None,
 ) -> ArrayT: ...
 @overload
 def max_pool3d(
@@ -341,7 +342,7 @@ def max_pool3d(
     *,
     return_indices: Literal[True],
     out: tuple[Array, Array] | None = None,
-    engine: str | None = None,
+    engine: EngineName | None = None,
 ) -> tuple[ArrayT, Any]: ...
 def max_pool3d(
     input: ArrayT,
@@ -353,7 +354,7 @@ def max_pool3d(
     return_indices: bool = False,
     *,
     out: Array | tuple[Array, Array] | None = None,
-    engine: str | None = None,
+    engine: EngineName | None = None,
 ) -> ArrayT | tuple[ArrayT, Any]:
     """Take the maximum of each window over three spatial axes; see `max_pool2d`.
 
@@ -405,7 +406,7 @@ def max_pool3d_with_indices(
     return_indices: bool = False,
     *,
     out: tuple[Array, Array] | None = None,
-    engine: str | None = None,
+    engine: EngineName | None = None,
 ) -> tuple[ArrayT, Any]:
     """Return maxima and indices over three spatial axes, whatever `return_indices` says; see `max_pool2d`.
 

@@ -9,6 +9,7 @@ from upsample import arrays
 from upsample.arguments import IntOrInts, as_tuple, check_dtype, check_rank, flag, integers
 from upsample.arrays import Array, ArrayT
 from upsample.errors import Raw, bad_type, bad_value
+from upsample.literals import DuplicateGrad, Duplicates, EngineName
 from upsample.ops import call_cache
 from upsample.ops.unpool import unpool
 from upsample.plans.window import UnpoolPlan, WindowAxis
@@ -28,12 +29,12 @@ def max_unpool2d(
     output_size: Sequence[int] | None = None,
     *,
     dilation: IntOrInts = 1,
-    duplicates: str = "last",
-    duplicate_grad: str = "winner",
+    duplicates: Duplicates = "last",
+    duplicate_grad: DuplicateGrad = "winner",
     check_indices: bool = True,
     deterministic: bool = True,
     out: Array | None = None,
-    engine: str | None = None,
+    engine: EngineName | None = None,
 ) -> ArrayT:
     """Put pooled values back where they came from over two spatial axes, zeros elsewhere.
 
@@ -134,12 +135,12 @@ def max_unpool1d(
     output_size: Sequence[int] | None = None,
     *,
     dilation: IntOrInts = 1,
-    duplicates: str = "last",
-    duplicate_grad: str = "winner",
+    duplicates: Duplicates = "last",
+    duplicate_grad: DuplicateGrad = "winner",
     check_indices: bool = True,
     deterministic: bool = True,
     out: Array | None = None,
-    engine: str | None = None,
+    engine: EngineName | None = None,
 ) -> ArrayT:
     """Put pooled values back where they came from over one spatial axis, zeros elsewhere; see `max_unpool2d`.
 
@@ -196,12 +197,12 @@ def max_unpool3d(
     output_size: Sequence[int] | None = None,
     *,
     dilation: IntOrInts = 1,
-    duplicates: str = "last",
-    duplicate_grad: str = "winner",
+    duplicates: Duplicates = "last",
+    duplicate_grad: DuplicateGrad = "winner",
     check_indices: bool = True,
     deterministic: bool = True,
     out: Array | None = None,
-    engine: str | None = None,
+    engine: EngineName | None = None,
 ) -> ArrayT:
     """Put pooled values back where they came from over three spatial axes, zeros elsewhere; see `max_unpool2d`.
 

@@ -10,6 +10,7 @@ from upsample.arguments import check_dtype, check_rank, integers
 from upsample.arrays import Array, ArrayT
 from upsample.errors import Raw, bad_value
 from upsample.keras.layout import choice, is_channels_last
+from upsample.literals import DataFormat, EngineName, KerasPadding, Precision
 from upsample.ops.conv_transpose import conv_transpose as _run
 from upsample.ops.taped_casts import permute
 from upsample.plans.window import ConvTransposePlan, WindowAxis
@@ -24,13 +25,13 @@ def conv_transpose(
     inputs: ArrayT,
     kernel: Array,
     strides: int | Sequence[int] = 1,
-    padding: str = "valid",
+    padding: KerasPadding = "valid",
     output_padding: int | Sequence[int] | None = None,
-    data_format: str = "channels_last",
+    data_format: DataFormat = "channels_last",
     dilation_rate: int | Sequence[int] = 1,
     *,
-    precision: str | None = None,
-    engine: str | None = None,
+    precision: Precision | None = None,
+    engine: EngineName | None = None,
 ) -> ArrayT:
     """Apply a transposed convolution, as keras.ops.conv_transpose does.
 

@@ -13,6 +13,7 @@ from upsample.arguments import check_dtype, check_rank, flag, integers
 from upsample.arrays import Array, ArrayT
 from upsample.errors import Raw, bad_value
 from upsample.keras.layout import choice, is_channels_last
+from upsample.literals import DataFormat, EngineName, KerasBackend, KerasMethod
 from upsample.ops.integers import to_integers
 from upsample.ops.resize import resize as _run
 from upsample.ops.taped_casts import convert
@@ -25,7 +26,7 @@ _BACKENDS = ("tensorflow", "jax", "torch")
 _Ints = tuple[int, ...]
 
 
-def up_sampling_1d(inputs: ArrayT, size: int = 2, *, engine: str | None = None) -> ArrayT:
+def up_sampling_1d(inputs: ArrayT, size: int = 2, *, engine: EngineName | None = None) -> ArrayT:
     """Repeat every step of a sequence, as keras.layers.UpSampling1D does.
 
     Parameters
@@ -62,10 +63,10 @@ def up_sampling_1d(inputs: ArrayT, size: int = 2, *, engine: str | None = None) 
 def up_sampling_2d(
     inputs: ArrayT,
     size: int | Sequence[int] = (2, 2),
-    interpolation: str = "nearest",
-    data_format: str | None = None,
+    interpolation: KerasMethod = "nearest",
+    data_format: DataFormat | None = None,
     *,
-    engine: str | None = None,
+    engine: EngineName | None = None,
 ) -> Any:
     """Enlarge images by whole factors, as keras.layers.UpSampling2D does.
 
@@ -119,9 +120,9 @@ def up_sampling_2d(
 def up_sampling_3d(
     inputs: ArrayT,
     size: int | Sequence[int] = (2, 2, 2),
-    data_format: str | None = None,
+    data_format: DataFormat | None = None,
     *,
-    engine: str | None = None,
+    engine: EngineName | None = None,
 ) -> ArrayT:
     """Repeat every sample of volumes, as keras.layers.UpSampling3D does.
 
@@ -161,12 +162,12 @@ def up_sampling_3d(
 def resize(
     images: Any,
     size: Sequence[int],
-    interpolation: str = "bilinear",
+    interpolation: KerasMethod = "bilinear",
     antialias: bool = False,
-    data_format: str | None = None,
+    data_format: DataFormat | None = None,
     *,
-    backend: str = "tensorflow",
-    engine: str | None = None,
+    backend: KerasBackend = "tensorflow",
+    engine: EngineName | None = None,
 ) -> Any:
     """Resize images, as keras.ops.image.resize does.
 

@@ -6,9 +6,10 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from upsample.arguments import flag, integer
-from upsample.arrays import Array
+from upsample.arrays import ArrayT
 from upsample.errors import bad_type
 from upsample.functional.adaptive_pool import adaptive_max_pool1d, adaptive_max_pool2d, adaptive_max_pool3d
+from upsample.literals import EngineName
 from upsample.nn.layer import Layer, one_or_each
 
 __all__ = ["AdaptiveMaxPool1d", "AdaptiveMaxPool2d", "AdaptiveMaxPool3d"]
@@ -21,7 +22,7 @@ class _AdaptiveMaxPool(Layer):
     _function: ClassVar[Callable[..., Any]]
 
     def __init__(
-        self, output_size: int | Sequence[int | None], return_indices: bool = False, *, engine: str | None = None
+        self, output_size: int | Sequence[int | None], return_indices: bool = False, *, engine: EngineName | None = None
     ) -> None:
         super().__init__(engine=engine)
         op = type(self).__name__
@@ -31,7 +32,7 @@ class _AdaptiveMaxPool(Layer):
         self.output_size = one_or_each(op, "output_size", output_size, (self._spatial,), _cells)
         self.return_indices = flag(op, "return_indices", return_indices)
 
-    def forward(self, input: Array) -> Any:
+    def forward(self, input: ArrayT) -> ArrayT | Any:
         """Pool ``[N, C, *spatial]`` or ``[C, *spatial]``: the maxima, or with `return_indices` maxima and indices."""
         return self._function(input, self.output_size, return_indices=self.return_indices, engine=self.engine)
 

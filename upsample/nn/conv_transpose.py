@@ -14,6 +14,7 @@ from upsample.arguments import IntOrInts, as_tuple, check_addressable, check_dty
 from upsample.arrays import Array, ArrayT
 from upsample.errors import Raw, bad_type, bad_value
 from upsample.functional.conv_transpose import conv_transpose1d, conv_transpose2d, conv_transpose3d
+from upsample.literals import EngineName, Precision, ZeroPadding
 from upsample.nn.layer import Layer
 from upsample.precision import precision_of
 
@@ -40,14 +41,14 @@ class _ConvTranspose(Layer):
         groups: int = 1,
         bias: bool = True,
         dilation: IntOrInts = 1,
-        padding_mode: str = "zeros",
+        padding_mode: ZeroPadding = "zeros",
         device: Any = None,
         dtype: Any = None,
         *,
         xp: ModuleType = np,
         rng: int | Sequence[int] | np.random.Generator | None = None,
-        precision: str | None = None,
-        engine: str | None = None,
+        precision: Precision | None = None,
+        engine: EngineName | None = None,
     ) -> None:
         super().__init__(engine=engine)
         op, n = type(self).__name__, self._spatial
@@ -64,8 +65,9 @@ class _ConvTranspose(Layer):
             if channels % self.groups:
                 rule = f"groups={self.groups} does not divide it"
                 raise bad_value(op, argument, channels, rule, "pass a multiple of groups")
-        if not isinstance(padding_mode, str) or padding_mode != "zeros":
-            bad = bad_value if isinstance(padding_mode, str) else bad_type
+        filled_with = cast(object, padding_mode)
+        if not isinstance(filled_with, str) or filled_with != "zeros":
+            bad = bad_value if isinstance(filled_with, str) else bad_type
             raise bad(op, "padding_mode", padding_mode, "torch's layer knows 'zeros' alone", "omit it")
         self.padding_mode = padding_mode
         shape = (self.in_channels, self.out_channels // self.groups, *self.kernel_size)

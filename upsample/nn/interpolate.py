@@ -9,6 +9,7 @@ from upsample.arguments import IntOrInts, NumberOrNumbers, flag, integer, number
 from upsample.arrays import ArrayT
 from upsample.errors import bad_value
 from upsample.functional.interpolate import MODES, check_corners, check_mode, interpolate
+from upsample.literals import EngineName, UpsampleMode
 from upsample.nn.layer import Layer, one_or_each
 
 __all__ = ["Upsample", "UpsamplingBilinear2d", "UpsamplingNearest2d"]
@@ -63,16 +64,16 @@ class Upsample(Layer):
         self,
         size: IntOrInts | None = None,
         scale_factor: NumberOrNumbers | None = None,
-        mode: str = "nearest",
+        mode: UpsampleMode = "nearest",
         align_corners: bool | None = None,
         recompute_scale_factor: bool | None = None,
         *,
-        engine: str | None = None,
+        engine: EngineName | None = None,
     ) -> None:
         super().__init__(engine=engine)
         op = type(self).__name__
         self.mode = check_mode(op, mode)
-        if mode == "lanczos":
+        if self.mode == "lanczos":
             rule = "it needs antialias, which torch's layer does not have"
             raise bad_value(op, "mode", mode, rule, "call upsample.interpolate with antialias=True")
         self.align_corners = None if align_corners is None else check_corners(op, mode, MODES[mode], align_corners)
@@ -151,7 +152,7 @@ class UpsamplingNearest2d(Upsample):
         size: IntOrInts | None = None,
         scale_factor: NumberOrNumbers | None = None,
         *,
-        engine: str | None = None,
+        engine: EngineName | None = None,
     ) -> None:
         super().__init__(size, scale_factor, "nearest", engine=engine)
 
@@ -184,7 +185,7 @@ class UpsamplingBilinear2d(Upsample):
         size: IntOrInts | None = None,
         scale_factor: NumberOrNumbers | None = None,
         *,
-        engine: str | None = None,
+        engine: EngineName | None = None,
     ) -> None:
         super().__init__(size, scale_factor, "bilinear", align_corners=True, engine=engine)
 

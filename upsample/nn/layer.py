@@ -13,6 +13,7 @@ from upsample import arrays
 from upsample.arguments import as_tuple, check_dtype, flag
 from upsample.engines.dispatch import named as check_engine
 from upsample.errors import Raw, bad_type, bad_value
+from upsample.literals import EngineName
 
 __all__ = ["IncompatibleKeys", "Layer"]
 
@@ -54,7 +55,7 @@ class Layer(ABC):
     _kept: ClassVar[tuple[str, ...]] = ()
     """Attributes that are arrays, or None, under torch's names."""
 
-    def __init__(self, *, engine: str | None = None) -> None:
+    def __init__(self, *, engine: EngineName | None = None) -> None:
         if engine is not None:
             check_engine(type(self).__name__, engine)
         self.engine = engine

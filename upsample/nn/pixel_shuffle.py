@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from upsample.arguments import integer
 from upsample.arrays import ArrayT
 from upsample.functional.pixel_shuffle import pixel_shuffle, pixel_unshuffle
+from upsample.literals import EngineName
 from upsample.nn.layer import Layer
 
 __all__ = ["PixelShuffle", "PixelUnshuffle"]
@@ -44,7 +45,7 @@ class PixelShuffle(Layer):
             [2, 3]]])
     """
 
-    def __init__(self, upscale_factor: int, *, engine: str | None = None) -> None:
+    def __init__(self, upscale_factor: int, *, engine: EngineName | None = None) -> None:
         super().__init__(engine=engine)
         self.upscale_factor = integer(type(self).__name__, "upscale_factor", upscale_factor, least=1)
 
@@ -98,7 +99,7 @@ class PixelUnshuffle(Layer):
     array([0, 1, 2, 3])
     """
 
-    def __init__(self, downscale_factor: int, *, engine: str | None = None) -> None:
+    def __init__(self, downscale_factor: int, *, engine: EngineName | None = None) -> None:
         super().__init__(engine=engine)
         self.downscale_factor = integer(type(self).__name__, "downscale_factor", downscale_factor, least=1)
 

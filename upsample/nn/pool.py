@@ -7,8 +7,9 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from upsample.arguments import IntOrInts, flag, integer, is_empty
-from upsample.arrays import Array
+from upsample.arrays import ArrayT
 from upsample.functional.pool import max_pool1d, max_pool2d, max_pool3d
+from upsample.literals import EngineName
 from upsample.nn.layer import Layer, one_or_each
 
 __all__ = ["MaxPool1d", "MaxPool2d", "MaxPool3d"]
@@ -29,7 +30,7 @@ class _MaxPool(Layer):
         return_indices: bool = False,
         ceil_mode: bool = False,
         *,
-        engine: str | None = None,
+        engine: EngineName | None = None,
     ) -> None:
         super().__init__(engine=engine)
         op, counts = type(self).__name__, (1, self._spatial)
@@ -42,7 +43,7 @@ class _MaxPool(Layer):
         self.return_indices = flag(op, "return_indices", return_indices)
         self.ceil_mode = flag(op, "ceil_mode", ceil_mode)
 
-    def forward(self, input: Array) -> Any:
+    def forward(self, input: ArrayT) -> ArrayT | Any:
         """Pool ``[N, C, *spatial]`` or ``[C, *spatial]``: the maxima, or with `return_indices` maxima and indices."""
         return self._function(
             input,

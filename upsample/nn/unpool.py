@@ -15,6 +15,7 @@ from upsample.functional.unpool import (
     max_unpool2d,
     max_unpool3d,
 )
+from upsample.literals import DuplicateGrad, Duplicates, EngineName
 from upsample.nn.layer import Layer
 
 __all__ = ["MaxUnpool1d", "MaxUnpool2d", "MaxUnpool3d"]
@@ -33,11 +34,11 @@ class _MaxUnpool(Layer):
         padding: IntOrInts = 0,
         *,
         dilation: IntOrInts = 1,
-        duplicates: str = "last",
-        duplicate_grad: str = "winner",
+        duplicates: Duplicates = "last",
+        duplicate_grad: DuplicateGrad = "winner",
         check_indices: bool = True,
         deterministic: bool = True,
-        engine: str | None = None,
+        engine: EngineName | None = None,
     ) -> None:
         super().__init__(engine=engine)
         op, n = type(self).__name__, self._spatial

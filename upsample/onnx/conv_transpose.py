@@ -9,6 +9,7 @@ from upsample import arrays
 from upsample.arguments import check_dtype, check_rank, integer
 from upsample.arrays import Array, ArrayT
 from upsample.errors import Raw, bad_value
+from upsample.literals import AutoPad, EngineName, Precision
 from upsample.onnx.attributes import AUTO_PADS, check_spatial, choice, pads_of, window_ints
 from upsample.ops.conv_transpose import conv_transpose as _run
 from upsample.plans.window import ConvTransposePlan, WindowAxis
@@ -24,7 +25,7 @@ def conv_transpose(
     W: Array,
     B: Array | None = None,
     *,
-    auto_pad: str = "NOTSET",
+    auto_pad: AutoPad = "NOTSET",
     dilations: Sequence[int] | None = None,
     group: int = 1,
     kernel_shape: Sequence[int] | None = None,
@@ -32,8 +33,8 @@ def conv_transpose(
     output_shape: Sequence[int] | None = None,
     pads: Sequence[int] | None = None,
     strides: Sequence[int] | None = None,
-    precision: str | None = None,
-    engine: str | None = None,
+    precision: Precision | None = None,
+    engine: EngineName | None = None,
 ) -> ArrayT:
     """Apply a transposed convolution, as ONNX ConvTranspose does.
 

@@ -6,6 +6,7 @@ from upsample import arrays
 from upsample.arguments import check_dtype, check_rank, integer
 from upsample.arrays import ArrayT
 from upsample.errors import Raw, bad_value
+from upsample.literals import DepthOrder, EngineName
 from upsample.onnx.attributes import choice
 from upsample.ops.pixel_shuffle import rearrange
 from upsample.plans.shuffle import shuffle, unshuffle
@@ -15,7 +16,9 @@ __all__ = ["depth_to_space", "space_to_depth"]
 _MODES = ("DCR", "CRD")
 
 
-def depth_to_space(input: ArrayT, *, blocksize: int, mode: str = "DCR", engine: str | None = None) -> ArrayT:
+def depth_to_space(
+    input: ArrayT, *, blocksize: int, mode: DepthOrder = "DCR", engine: EngineName | None = None
+) -> ArrayT:
     """Move channels into blocks of space, as ONNX DepthToSpace does.
 
     Parameters
@@ -68,7 +71,9 @@ def depth_to_space(input: ArrayT, *, blocksize: int, mode: str = "DCR", engine: 
     return rearrange(input, op=op, argument="input", xp=xp, plan=plan, out=None, engine=engine)
 
 
-def space_to_depth(input: ArrayT, *, blocksize: int, mode: str = "DCR", engine: str | None = None) -> ArrayT:
+def space_to_depth(
+    input: ArrayT, *, blocksize: int, mode: DepthOrder = "DCR", engine: EngineName | None = None
+) -> ArrayT:
     """Move blocks of space into channels, as ONNX SpaceToDepth does.
 
     Parameters

@@ -11,6 +11,7 @@ from typing import Any
 
 from upsample.arguments import integer
 from upsample.errors import Raw, bad_type, bad_value
+from upsample.literals import EngineName
 from upsample.onnx.conv_transpose import conv_transpose
 from upsample.onnx.depth_space import depth_to_space, space_to_depth
 from upsample.onnx.pooling import max_pool, max_unpool
@@ -51,7 +52,9 @@ class Operator:
         return {name for since, names in self.attributes.items() if since <= opset for name in names}
 
 
-def run_node(node: Any, inputs: Sequence[Any], opset: int | None = None, *, engine: str | None = None) -> list[Any]:
+def run_node(
+    node: Any, inputs: Sequence[Any], opset: int | None = None, *, engine: EngineName | None = None
+) -> list[Any]:
     """Run one ONNX node of Resize, Upsample, MaxPool, MaxUnpool, ConvTranspose, DepthToSpace or SpaceToDepth.
 
     Parameters

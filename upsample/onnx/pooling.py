@@ -14,6 +14,7 @@ from upsample import arrays
 from upsample.arguments import check_dtype, flag, integers
 from upsample.arrays import Array, ArrayT
 from upsample.errors import Raw, bad_value
+from upsample.literals import AutoPad, EngineName
 from upsample.onnx.attributes import (
     AUTO_PADS,
     check_spatial,
@@ -38,41 +39,41 @@ def max_pool(
     X: ArrayT,
     *,
     kernel_shape: Sequence[int],
-    auto_pad: str = "NOTSET",
+    auto_pad: AutoPad = "NOTSET",
     ceil_mode: int = 0,
     dilations: Sequence[int] | None = None,
     pads: Sequence[int] | None = None,
     storage_order: int = 0,
     strides: Sequence[int] | None = None,
     return_indices: Literal[False] = False,
-    engine: str | None = None,
+    engine: EngineName | None = None,
 ) -> ArrayT: ...
 @overload
 def max_pool(
     X: ArrayT,
     *,
     kernel_shape: Sequence[int],
-    auto_pad: str = "NOTSET",
+    auto_pad: AutoPad = "NOTSET",
     ceil_mode: int = 0,
     dilations: Sequence[int] | None = None,
     pads: Sequence[int] | None = None,
     storage_order: int = 0,
     strides: Sequence[int] | None = None,
     return_indices: Literal[True],
-    engine: str | None = None,
+    engine: EngineName | None = None,
 ) -> tuple[ArrayT, Any]: ...
 def max_pool(
     X: ArrayT,
     *,
     kernel_shape: Sequence[int],
-    auto_pad: str = "NOTSET",
+    auto_pad: AutoPad = "NOTSET",
     ceil_mode: int = 0,
     dilations: Sequence[int] | None = None,
     pads: Sequence[int] | None = None,
     storage_order: int = 0,
     strides: Sequence[int] | None = None,
     return_indices: bool = False,
-    engine: str | None = None,
+    engine: EngineName | None = None,
 ) -> ArrayT | tuple[ArrayT, Any]:
     """Take the maximum of each window, as ONNX MaxPool does.
 
@@ -221,7 +222,7 @@ def max_unpool(
     kernel_shape: Sequence[int],
     pads: Sequence[int] | None = None,
     strides: Sequence[int] | None = None,
-    engine: str | None = None,
+    engine: EngineName | None = None,
 ) -> ArrayT:
     """Put pooled values back, zeros elsewhere, as ONNX MaxUnpool does.
 

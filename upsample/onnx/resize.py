@@ -13,6 +13,7 @@ from upsample import arrays
 from upsample.arguments import as_tuple, check_dtype, integer, integers, number, numbers
 from upsample.arrays import Array, ArrayT
 from upsample.errors import Raw, bad_value
+from upsample.literals import EngineName, OnnxCoordinates, OnnxMode, OnnxPolicy, OnnxRounding, OnnxUpsampleMode
 from upsample.onnx.attributes import choice, flag_of, numbers_of
 from upsample.ops.integers import to_integers
 from upsample.ops.resize import resize as _run
@@ -59,14 +60,14 @@ def resize(
     *,
     antialias: int = 0,
     axes: Sequence[int] | None = None,
-    coordinate_transformation_mode: str = "half_pixel",
+    coordinate_transformation_mode: OnnxCoordinates = "half_pixel",
     cubic_coeff_a: float = -0.75,
     exclude_outside: int = 0,
     extrapolation_value: float = 0.0,
-    keep_aspect_ratio_policy: str = "stretch",
-    mode: str = "nearest",
-    nearest_mode: str = "round_prefer_floor",
-    engine: str | None = None,
+    keep_aspect_ratio_policy: OnnxPolicy = "stretch",
+    mode: OnnxMode = "nearest",
+    nearest_mode: OnnxRounding = "round_prefer_floor",
+    engine: EngineName | None = None,
 ) -> ArrayT:
     """Resize a tensor, as ONNX Resize does.
 
@@ -157,7 +158,9 @@ def resize(
     return result
 
 
-def upsample(X: ArrayT, scales: Sequence[float] | Array, *, mode: str = "nearest", engine: str | None = None) -> ArrayT:
+def upsample(
+    X: ArrayT, scales: Sequence[float] | Array, *, mode: OnnxUpsampleMode = "nearest", engine: EngineName | None = None
+) -> ArrayT:
     """Enlarge a tensor, as ONNX Upsample of opsets 7 and 9 does; opset 10 replaced it by Resize.
 
     Parameters
@@ -212,7 +215,9 @@ def upsample(X: ArrayT, scales: Sequence[float] | Array, *, mode: str = "nearest
     return result
 
 
-def resize_of_opset_10(X: ArrayT, scales: Any, *, mode: str = "nearest", engine: str | None = None) -> ArrayT:
+def resize_of_opset_10(
+    X: ArrayT, scales: Any, *, mode: OnnxUpsampleMode = "nearest", engine: EngineName | None = None
+) -> ArrayT:
     """Run Resize of opset 10: asymmetric, and nearest takes the sample above where the axis shrinks."""
     op = "resize"
     xp = arrays.namespace(op, {"X": X})

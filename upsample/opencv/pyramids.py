@@ -10,6 +10,7 @@ from upsample.arguments import integer, integers
 from upsample.arrays import ArrayT
 from upsample.autograd.torch_compile import opaque
 from upsample.errors import bad_value
+from upsample.literals import EngineName
 from upsample.opencv.modes import BYTES, INTEGERS, Border, Image, image_of
 from upsample.ops.resize import resize as run
 from upsample.plans.resize import ResizePlan, tabled
@@ -20,7 +21,7 @@ _BOUNDARIES = {Border.REPLICATE: "edge", Border.REFLECT: "reflect", Border.REFLE
 
 
 def pyrDown(
-    src: ArrayT, dstsize: Sequence[int] | None = None, borderType: int = 4, *, engine: str | None = None
+    src: ArrayT, dstsize: Sequence[int] | None = None, borderType: int = 4, *, engine: EngineName | None = None
 ) -> ArrayT:
     """Blur an image and take every second sample, as ``cv2.pyrDown`` does.
 
@@ -75,7 +76,7 @@ def pyrDown(
 
 
 def pyrUp(
-    src: ArrayT, dstsize: Sequence[int] | None = None, borderType: int = 4, *, engine: str | None = None
+    src: ArrayT, dstsize: Sequence[int] | None = None, borderType: int = 4, *, engine: EngineName | None = None
 ) -> ArrayT:
     """Put a sample between each two and blur, as ``cv2.pyrUp`` does.
 

@@ -14,6 +14,7 @@ from upsample.arguments import as_tuple, integers, number
 from upsample.arrays import ArrayT
 from upsample.autograd.torch_compile import opaque
 from upsample.errors import bad_type, bad_value
+from upsample.literals import EngineName
 from upsample.opencv.modes import BYTES, DOUBLES, FLOATS, INTEGERS, Image, Interpolation, image_of, interpolation_of
 from upsample.ops import taped_casts
 from upsample.ops.resize import resize as run
@@ -41,7 +42,7 @@ def resize(
     interpolation: int = 1,
     *,
     version: str = "5",
-    engine: str | None = None,
+    engine: EngineName | None = None,
 ) -> ArrayT:
     """Resize an image to the bits of ``cv2.resize``.
 

@@ -13,6 +13,7 @@ from upsample.arguments import as_tuple, integer, integers
 from upsample.arrays import ArrayT
 from upsample.autograd.torch_compile import opaque
 from upsample.errors import bad_type, bad_value
+from upsample.literals import EngineName
 from upsample.pillow.alpha import divided, multiplied
 from upsample.pillow.modes import Image, image_of, major
 
@@ -29,7 +30,7 @@ def reduce(
     *,
     mode: str | None = None,
     version: str = "13",
-    engine: str | None = None,
+    engine: EngineName | None = None,
 ) -> ArrayT:
     """Reduce an image by whole factors, as ``PIL.Image.Image.reduce`` does.
 

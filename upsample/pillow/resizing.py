@@ -15,6 +15,7 @@ from upsample.arguments import integers, number
 from upsample.arrays import Array, ArrayT
 from upsample.autograd.torch_compile import opaque
 from upsample.errors import bad_value
+from upsample.literals import EngineName
 from upsample.ops.resize import resize as run
 from upsample.pillow.alpha import divided, multiplied
 from upsample.pillow.modes import Image, Resampling, filter_of, image_of, major
@@ -42,7 +43,7 @@ def resize(
     *,
     mode: str | None = None,
     version: str = "13",
-    engine: str | None = None,
+    engine: EngineName | None = None,
 ) -> ArrayT:
     """Resize an image to the bits of ``PIL.Image.Image.resize``.
 

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from upsample.errors import Raw, bad_type, bad_value
+from upsample.literals import PyramidMethod, ResizeMode
 from upsample.native import resize
 from upsample.pyramid.metadata import KINDS, description, read
 from upsample.pyramid.mode import downsample_mode
@@ -30,7 +31,7 @@ def write_pyramid(
     target: str | os.PathLike[str],
     *,
     axes: str | None = None,
-    method: str = "area",
+    method: PyramidMethod = "area",
     levels: int | None = None,
     downsample: str = "yx",
     chunk: int | None = None,
@@ -191,7 +192,7 @@ def _write(
     image: Any,
     target: str | os.PathLike[str],
     shapes: list[tuple[int, ...]],
-    method: str,
+    method: PyramidMethod,
     letters: str,
     about: dict[str, Any],
     version: str,
@@ -225,12 +226,12 @@ def _write(
     group.attrs["ome"] = described
 
 
-def _smaller(image: Any, shape: tuple[int, ...], method: str) -> Any:
+def _smaller(image: Any, shape: tuple[int, ...], method: PyramidMethod) -> Any:
     if method == "mode":
         return downsample_mode(image, shape)
     changed = tuple(axis for axis, n in enumerate(shape) if n != image.shape[axis])
     if math.prod(shape) == 0 or not changed:
         return image
-    mode = "nearest-exact" if method == "nearest" else method
+    mode: ResizeMode = "nearest-exact" if method == "nearest" else method
     antialias = method in ("linear", "cubic", "lanczos")
     return resize(image, tuple(shape[a] for a in changed), axes=changed, mode=mode, antialias=antialias)

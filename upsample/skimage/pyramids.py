@@ -10,6 +10,7 @@ from upsample import arrays
 from upsample.arguments import check_dtype, flag, number
 from upsample.arrays import Array
 from upsample.errors import Raw, bad_value
+from upsample.literals import EngineName, SkimageBlurMode
 from upsample.skimage.calls import Options, as_float, axis_of, blurred, options_of, resized
 
 __all__ = ["pyramid_expand", "pyramid_reduce"]
@@ -22,12 +23,12 @@ def pyramid_reduce(
     downscale: float = 2,
     sigma: float | None = None,
     order: int = 1,
-    mode: str = "reflect",
+    mode: SkimageBlurMode = "reflect",
     cval: float = 0,
     preserve_range: bool = False,
     *,
     channel_axis: int | None = None,
-    engine: str | None = None,
+    engine: EngineName | None = None,
 ) -> Any:
     """Blur an image and shrink it, as skimage.transform.pyramid_reduce does.
 
@@ -84,12 +85,12 @@ def pyramid_expand(
     upscale: float = 2,
     sigma: float | None = None,
     order: int = 1,
-    mode: str = "reflect",
+    mode: SkimageBlurMode = "reflect",
     cval: float = 0,
     preserve_range: bool = False,
     *,
     channel_axis: int | None = None,
-    engine: str | None = None,
+    engine: EngineName | None = None,
 ) -> Any:
     """Enlarge an image and blur it, as skimage.transform.pyramid_expand does.
 

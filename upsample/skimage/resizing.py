@@ -9,6 +9,7 @@ from typing import Any
 from upsample import arrays
 from upsample.arguments import check_dtype, flag, integers, numbers
 from upsample.errors import Raw, bad_type, bad_value
+from upsample.literals import EngineName, SkimageMode
 from upsample.ops.taped_casts import convert, reshape
 from upsample.skimage.calls import as_float, axis_of, options_of, resized
 
@@ -21,14 +22,14 @@ def resize(
     image: Any,
     output_shape: Sequence[int],
     order: int | None = None,
-    mode: str = "reflect",
+    mode: SkimageMode = "reflect",
     cval: float = 0,
     clip: bool = True,
     preserve_range: bool = False,
     anti_aliasing: bool | None = None,
     anti_aliasing_sigma: float | Sequence[float] | None = None,
     *,
-    engine: str | None = None,
+    engine: EngineName | None = None,
 ) -> Any:
     """Resize an image, as skimage.transform.resize does.
 
@@ -111,7 +112,7 @@ def rescale(
     image: Any,
     scale: float | Sequence[float],
     order: int | None = None,
-    mode: str = "reflect",
+    mode: SkimageMode = "reflect",
     cval: float = 0,
     clip: bool = True,
     preserve_range: bool = False,
@@ -119,7 +120,7 @@ def rescale(
     anti_aliasing_sigma: float | Sequence[float] | None = None,
     *,
     channel_axis: int | None = None,
-    engine: str | None = None,
+    engine: EngineName | None = None,
 ) -> Any:
     """Resize an image by factors, as skimage.transform.rescale does.
 

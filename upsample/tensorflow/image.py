@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -11,6 +11,7 @@ from upsample import arrays
 from upsample.arguments import check_dtype, flag, integers
 from upsample.arrays import ArrayT
 from upsample.errors import bad_value
+from upsample.literals import EngineName, TensorflowMethod, TensorflowV1Method
 from upsample.tensorflow.calls import (
     REAL,
     centres_of,
@@ -35,12 +36,12 @@ _METHODS_V1 = ("bilinear", "nearest", "bicubic", "area")
 def resize(
     images: ArrayT,
     size: Sequence[int],
-    method: str = "bilinear",
+    method: TensorflowMethod = "bilinear",
     preserve_aspect_ratio: bool = False,
     antialias: bool = False,
     *,
     exact: bool = False,
-    engine: str | None = None,
+    engine: EngineName | None = None,
 ) -> Any:
     """Resize images, as tf.image.resize of TensorFlow 2 does: with half-pixel centers.
 
@@ -110,12 +111,12 @@ def resize(
 def resize_v1(
     images: ArrayT,
     size: Sequence[int],
-    method: str | int = "bilinear",
+    method: TensorflowV1Method | int = "bilinear",
     align_corners: bool = False,
     preserve_aspect_ratio: bool = False,
     *,
     exact: bool = False,
-    engine: str | None = None,
+    engine: EngineName | None = None,
 ) -> Any:
     """Resize images, as tf.image.resize of TensorFlow 1 does: without half-pixel centers.
 
@@ -163,9 +164,8 @@ def resize_v1(
     """
     op = "resize_v1"
     xp, axes = checked(op, images)
-    if type(method) is int and 0 <= method < len(_METHODS_V1):
-        method = _METHODS_V1[method]
-    kind = known(op, "method", method, _METHODS_V1)
+    is_number = type(method) is int and 0 <= method < len(_METHODS_V1)
+    kind = known(op, "method", _METHODS_V1[cast(int, method)] if is_number else method, _METHODS_V1)
     in_size = in_size_of(images, axes)
     out_size = _out_size(op, in_size, size, preserve_aspect_ratio)
     centres = centres_of(op, align_corners, False)

@@ -10,6 +10,7 @@ import numpy as np
 from upsample.arguments import flag, integers, numbers
 from upsample.arrays import ArrayT
 from upsample.errors import bad_value
+from upsample.literals import EngineName
 from upsample.plans.makers.tensorflow import KERNELS
 from upsample.tensorflow.calls import checked, in_size_of, kernel_plan, known, pair, raw, run_float32
 
@@ -22,7 +23,7 @@ def resize_bilinear(
     align_corners: bool = False,
     half_pixel_centers: bool = False,
     *,
-    engine: str | None = None,
+    engine: EngineName | None = None,
 ) -> Any:
     """Resize images, as tf.raw_ops.ResizeBilinear does.
 
@@ -69,7 +70,7 @@ def resize_bicubic(
     half_pixel_centers: bool = False,
     *,
     exact: bool = False,
-    engine: str | None = None,
+    engine: EngineName | None = None,
 ) -> Any:
     """Resize images, as tf.raw_ops.ResizeBicubic does.
 
@@ -118,7 +119,7 @@ def resize_nearest_neighbor(
     align_corners: bool = False,
     half_pixel_centers: bool = False,
     *,
-    engine: str | None = None,
+    engine: EngineName | None = None,
 ) -> ArrayT:
     """Resize images, as tf.raw_ops.ResizeNearestNeighbor does.
 
@@ -164,7 +165,12 @@ def resize_nearest_neighbor(
 
 
 def resize_area(
-    images: ArrayT, size: Sequence[int], align_corners: bool = False, *, exact: bool = False, engine: str | None = None
+    images: ArrayT,
+    size: Sequence[int],
+    align_corners: bool = False,
+    *,
+    exact: bool = False,
+    engine: EngineName | None = None,
 ) -> Any:
     """Resize images by means of areas, as tf.raw_ops.ResizeArea does.
 
@@ -212,7 +218,7 @@ def scale_and_translate(
     antialias: bool = True,
     *,
     exact: bool = False,
-    engine: str | None = None,
+    engine: EngineName | None = None,
 ) -> Any:
     """Scale and move images, as tf.raw_ops.ScaleAndTranslate does.
 
