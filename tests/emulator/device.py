@@ -59,12 +59,12 @@ def _argument(kernel: Kernel, i: int, value: Any, parameter: _Parameter) -> Any:
     if parameter.kind == b"p":
         if value is None:
             return C.c_void_p(0)
-        if value.ctypes.data % value.itemsize:
-            raise TypeError(f"{where}: values of {value.itemsize} bytes that begin at {value.ctypes.data:#x}")
         if not isinstance(value, np.ndarray) or not value.flags.c_contiguous:
             raise TypeError(f"{where}: an array without gaps is wanted")
         if parameter.pointee % value.itemsize and value.itemsize % parameter.pointee:
             raise TypeError(f"{where}: items of {value.itemsize} bytes for a pointer to {parameter.pointee}")
+        if value.ctypes.data % value.itemsize:
+            raise TypeError(f"{where}: values of {value.itemsize} bytes that begin at {value.ctypes.data:#x}")
         if not parameter.is_const and not value.flags.writeable:
             raise TypeError(f"{where}: a read-only array for a pointer that is not const")
         return C.c_void_p(value.ctypes.data)

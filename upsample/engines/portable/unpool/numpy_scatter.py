@@ -102,7 +102,7 @@ class Places:
         for axis, start in reversed(list(zip(axes, self._first_positions(cells), strict=True))):
             above = rest // axis.kernel
             position = (rest - above * axis.kernel) * axis.dilation + start
-            if axis.padding > 0 or (axis.small - 1) * axis.stride + axis.reach > axis.large:
+            if axis.padding > 0 or (axis.small - 1) * axis.stride - axis.padding + axis.reach > axis.large:
                 inside &= (position >= 0) & (position < axis.large)
             target += position * step
             rest, step = above, step * axis.large
