@@ -147,11 +147,25 @@ def _kept_signature(function: Callable[..., Any]) -> inspect.Signature:
     return inspect.signature(function)
 
 
+_NUMBERS = frozenset(
+    f"{annotation}{none}"
+    for annotation in (
+        *("int | Sequence[int]", "float | Sequence[float]", "Sequence[int]", "IntOrInts", "NumberOrNumbers"),
+        "Sequence[Sequence[float]] | Sequence[float]",
+    )
+    for none in ("", " | None")
+)
+"""Annotations of sizes, factors and axes."""
+
+
 def _array_names(op: str, bound: inspect.BoundArguments) -> dict[str, tuple[str, Any]]:
-    """The array arguments: for each name the parameter, and where in it, for ``*args`` and ``**kwargs``."""
+    """The array arguments: for each name the parameter, and where in it, for ``*args`` and ``**kwargs``.
+
+    Sizes, factors and axes may be arrays, too; the annotations of this package say that they are numbers.
+    """
     names: dict[str, tuple[str, Any]] = {}
     for parameter in bound.signature.parameters.values():
-        if parameter.name not in bound.arguments:
+        if parameter.name not in bound.arguments or parameter.annotation in _NUMBERS:
             continue
         value = bound.arguments[parameter.name]
         parts: dict[str, tuple[Any, Any]] = {parameter.name: (None, value)}
