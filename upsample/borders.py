@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from functools import lru_cache
 from types import ModuleType
@@ -141,6 +142,7 @@ def _axis(borders: Borders, n: int, o: int, mode: str, at: _Placed) -> _Axis:
     rest: tuple[bool, bool, float] = at.corners, at.antialias, at.coefficient
     low, boundary = at.low, borders.boundary
     if boundary == "wrap":
+        low = math.fmod(low, n)
         first, last = native.reach(o, mode, low, *at.step, at.corners, at.antialias, at.coefficient)
         before, after = max(0, -first), max(0, last - n + 1)
         n, low, boundary = n + before + after, low + before, "edge"
@@ -206,7 +208,9 @@ class Bordered:
             lacking = arrays.from_table(xp, self.cval * (1.0 - inside), made, made.dtype)
             made = taped_casts.add(xp, made, lacking)
         if outside.any():
-            value = xp.asarray(self.cval, dtype=made.dtype, device=arrays.device_of(made))
+            name = arrays.dtype_name(made)
+            constant = NEAREST.rounded(np, np.asarray([self.cval]), name)[0] if name in arrays.INTEGER else self.cval
+            value = xp.asarray(constant, dtype=made.dtype, device=arrays.device_of(made))
             made = taped_casts.fill(xp, made, arrays.from_table(xp, outside, made), value)
         return made
 

@@ -155,3 +155,16 @@ def test_errors(options: dict[str, object], error: type[Exception], words: str) 
     with pytest.raises(error) as caught:
         upsample.resize(SIGNAL, 5, **options)
     assert words in str(caught.value)
+
+
+def test_wrap_by_a_large_offset_takes_no_memory() -> None:
+    got = upsample.resize(SIGNAL, 22, boundary="wrap", offset=11.0 * 2**50)
+    np.testing.assert_array_equal(got, upsample.resize(SIGNAL, 22, boundary="wrap"))
+
+
+def test_the_constant_is_rounded_and_clamped_to_integers() -> None:
+    for cval, want in ((300.0, 255), (-3.0, 0), (1.5, 2), (0.75, 1)):
+        for mode in ("nearest", "linear"):
+            x = np.full(4, 7, dtype=np.uint8)
+            got = upsample.resize(x, 4, mode=mode, boundary="constant", cval=cval, offset=9)
+            assert got.tolist() == [want] * 4
