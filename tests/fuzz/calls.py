@@ -186,7 +186,27 @@ def _resizing(d: Drawer, _: str) -> dict[str, str]:
         if "lanczos" not in modes:
             call["align_corners"] = d.among("False", "True")
     call["cubic_coeff"] = d.among("-0.75", "-0.5", "0.0", "1")
+    if d.int(0, 3) == 0:
+        call |= _borders(d, call, shape, axes)
+    elif d.int(0, 3) == 0:
+        call |= {"x": f"nans({call['x']})", "nan": "'omit'"}
+    for name in ("shape", "scale", "axes"):
+        if name in call and d.int(0, 3) == 0:
+            call[name] = f"np.asarray({call[name]})"
     return call
+
+
+def _borders(d: Drawer, call: dict[str, str], shape: Sequence[int], axes: Sequence[int]) -> dict[str, str]:
+    """What lies beyond the border, and which part of each axis is resampled."""
+    made = {"boundary": repr(d.among("edge", "reflect", "mirror", "wrap", "constant"))}
+    if "constant" in made["boundary"]:
+        made["cval"] = d.among("0.0", "1", "0.25", "-3", "300")
+    if "scale" not in call and d.int(0, 1):
+        boxes = tuple((d.among(-1.5, 0, 0.25), shape[a] + d.among(-0.5, 0, 2)) for a in axes)
+        made["box"] = repr(boxes if all(low < high for low, high in boxes) else tuple((0, shape[a]) for a in axes))
+    if d.int(0, 1):
+        made["offset"] = d.among("0", "0.5", "-1.25", "7")
+    return made
 
 
 def _pooling(d: Drawer, name: str) -> dict[str, str]:

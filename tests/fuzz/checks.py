@@ -112,7 +112,7 @@ def _largest(value: Any) -> float:
     return 0
 
 
-_GROWING = {"size", "scale_factor", "shape", "scale", "output_size", "output_shape", "outsize"}
+_GROWING = {"size", "scale_factor", "shape", "scale", "output_size", "output_shape", "outsize", "box", "offset"}
 _WINDOWS = {"kernel_size", "ksize", "stride", "dilation", "dilate", "output_padding"}
 
 
@@ -175,8 +175,9 @@ def _agree(p: Prepared, result: Any) -> bool:
         return False
 
     def without() -> expected.Want:
+        keeps = arguments.get("nan") == "omit"
         clean = {
-            key: np.where(np.isfinite(v), v, v.dtype.type(0))
+            key: np.where(np.isfinite(v) | (np.isnan(v) & keeps), v, v.dtype.type(0))
             if isinstance(v, np.ndarray) and v.dtype.kind in "fc"
             else v
             for key, v in arguments.items()

@@ -6,89 +6,17 @@ Shares no code with the dialects: an argument is read here as its documentation 
 from __future__ import annotations
 
 import math
-import operator
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from fuzz.expected_resize import resize
+from fuzz.wanted import Unsure, Want, each, held, limit, most, plain, rank_of, sizes_of, wide_enough
 from upsample import reference
 
 __all__ = ["Unsure", "Want", "dialect_of", "each", "held", "plain", "rank_of", "want"]
-
-LARGEST = 200_000
-"""Positions of a result that loops in Python still make in no time."""
-
-
-class Unsure(Exception):
-    """The reference cannot say: an argument is refused by it, or the result is too large for loops."""
-
-
-@dataclass
-class Want:
-    """What a call should return.
-
-    Attributes
-    ----------
-    arrays : tuple of ndarray
-        The results, wide where there is arithmetic.
-    exact : bool
-        Values only move.
-    bound : float
-        What no partial sum passes in magnitude.
-    """
-
-    arrays: tuple[np.ndarray, ...]
-    exact: bool
-    bound: float = 1.0
-
-
-def plain(value: Any) -> Any:
-    """An argument in Python's own types."""
-    if isinstance(value, (list, tuple)):
-        return tuple(map(plain, value))
-    if value is None or isinstance(value, (bool, str)):
-        return value
-    if isinstance(value, np.bool_):
-        return bool(value)
-    try:
-        return operator.index(value)
-    except TypeError:
-        return float(value)
-
-
-def held(x: Any) -> np.ndarray:
-    """An array as NumPy holds it, in this machine's byte order."""
-    if not isinstance(x, np.ndarray):
-        x = np.from_dlpack(x)
-    x = np.array(x, subok=False)
-    return x.astype(x.dtype.newbyteorder("="))
-
-
-def each(value: Any, spatial: int) -> tuple[int, ...]:
-    """One int for each spatial axis, of one int or of a sequence of one."""
-    value = plain(value)
-    if isinstance(value, tuple):
-        return value * spatial if len(value) == 1 else value
-    return (value,) * spatial
-
-
-def rank_of(name: str, x: np.ndarray) -> int:
-    found = re.search(r"(\d)_?d", name)
-    return int(found[1]) if found else x.ndim - 2
-
-
-def _most(x: np.ndarray) -> float:
-    finite = np.abs(x[np.isfinite(x)].astype(np.complex128)) if x.dtype.kind in "fciu" else np.zeros(0)
-    return float(finite.max()) if finite.size else 0.0
-
-
-def _limit(*shape: int) -> None:
-    if math.prod(n for n in shape if n) > LARGEST:
-        raise Unsure
-
 
 # ------------------------------------------------------------------------------------------------ each function
 
@@ -99,10 +27,10 @@ def _interpolate(name: str, call: dict[str, Any]) -> Want:
     corners = True if name == "upsample_bilinear" else plain(call.get("align_corners"))
     size, factor = plain(call.get("size")), plain(call.get("scale_factor"))
     spatial = x.ndim - 2
-    grown = _sizes(x.shape[2:], size, factor)
-    _limit(*x.shape[:2], *map(max, grown, x.shape[2:]))
+    grown = sizes_of(x.shape[2:], size, factor)
+    limit(*x.shape[:2], *map(max, grown, x.shape[2:]))
     y = reference.interpolate(
-        _wide_enough(x),
+        wide_enough(x),
         size,
         factor,
         mode,
@@ -110,44 +38,7 @@ def _interpolate(name: str, call: dict[str, Any]) -> Want:
         plain(call.get("recompute_scale_factor")),
         plain(call.get("antialias", False)),
     )
-    return Want((y,), "nearest" in mode, _most(x) * (1.0 if mode.endswith(("linear", "area")) else 3.0**spatial))
-
-
-def _wide_enough(x: np.ndarray) -> np.ndarray:
-    """bfloat16 as float32: the same numbers, in a dtype that NumPy itself has."""
-    return x.astype(np.float32) if x.dtype.name == "bfloat16" else x
-
-
-def _sizes(shape: tuple[int, ...], size: Any, factor: Any) -> tuple[int, ...]:
-    if size is not None:
-        return each(size, len(shape))
-    factors = factor if isinstance(factor, tuple) else (factor,) * len(shape)
-    return tuple(int(n * f) for n, f in zip(shape, factors, strict=True))
-
-
-def _resize(_: str, call: dict[str, Any]) -> Want:
-    x = held(call["x"])
-    axes = plain(call.get("axes"))
-    axes = tuple(range(x.ndim)) if axes is None else axes if isinstance(axes, tuple) else (axes,)
-    mode = plain(call.get("mode", "linear"))
-    shape, scale = plain(call.get("shape")), plain(call.get("scale"))
-    if not axes:
-        return Want((x,), True)
-    _limit(*x.shape, *_sizes(tuple(x.shape[a] for a in axes), shape, scale))
-    coefficient = plain(call.get("cubic_coeff", -0.75))
-    y = reference.resize(
-        _wide_enough(x),
-        shape,
-        axes=axes,
-        mode=mode,
-        antialias=plain(call.get("antialias", False)),
-        align_corners=plain(call.get("align_corners", False)),
-        cubic_coeff=coefficient,
-        scale=scale,
-    )
-    modes = {mode} if isinstance(mode, str) else set(mode)
-    gain = 1.0 if not modes & {"cubic", "lanczos"} else 3.0 + 8.0 * abs(coefficient) * ("cubic" in modes)
-    return Want((y,), modes <= {"nearest", "nearest-exact"}, _most(x) * gain ** len(axes))
+    return Want((y,), "nearest" in mode, most(x) * (1.0 if mode.endswith(("linear", "area")) else 3.0**spatial))
 
 
 def _pool(name: str, call: dict[str, Any]) -> Want:
@@ -155,9 +46,9 @@ def _pool(name: str, call: dict[str, Any]) -> Want:
     spatial = rank_of(name, x)
     kernel = each(call["kernel_size"], spatial)
     stride = plain(call.get("stride"))
-    _limit(*x.shape[:-spatial], *(n + k for n, k in zip(x.shape[-spatial:], kernel, strict=True)))
+    limit(*x.shape[:-spatial], *(n + k for n, k in zip(x.shape[-spatial:], kernel, strict=True)))
     pair = reference.max_pool(
-        _wide_enough(x),
+        wide_enough(x),
         kernel,
         None if stride in (None, ()) else each(stride, spatial),
         each(call.get("padding", 0), spatial),
@@ -178,12 +69,12 @@ def _adaptive_pool(name: str, call: dict[str, Any]) -> Want:
     sizes = plain(call["output_size"])
     sizes = sizes if isinstance(sizes, tuple) else (sizes,) * spatial
     sizes = tuple(n if o is None else o for o, n in zip(sizes, x.shape[-spatial:], strict=True))
-    _limit(*x.shape[:-spatial], *map(max, sizes, x.shape[-spatial:]))
+    limit(*x.shape[:-spatial], *map(max, sizes, x.shape[-spatial:]))
     if 0 in sizes:
         empty = np.zeros((*x.shape[:-spatial], *sizes), x.dtype)
         pair = empty, empty.astype(np.int64)
     else:
-        pair = reference.adaptive_max_pool(_wide_enough(x), sizes)
+        pair = reference.adaptive_max_pool(wide_enough(x), sizes)
     return Want(pair if _with_indices(name, call) else pair[:1], True)
 
 
@@ -197,18 +88,18 @@ def _unpool(name: str, call: dict[str, Any]) -> Want:
     sizes = plain(call.get("output_size"))
     sizes = tuple((h - 1) * s - 2 * p + d * (k - 1) + 1 for h, k, s, p, d in windows) if sizes is None else sizes
     sizes = sizes[-spatial:]
-    _limit(*x.shape[: x.ndim - spatial], *sizes)
+    limit(*x.shape[: x.ndim - spatial], *sizes)
     rule = call.get("duplicates", "last")
     rows = sizes[0]
     if plain(call.get("check_indices", True)) is False:  # those outside their windows go to one more row, left out
         inside = _in_own_window(places, sizes, windows)
         places = np.where(inside, places.astype(object), math.prod(sizes)).astype(np.int64)
         sizes = (rows + 1, *sizes[1:])
-    result = reference.max_unpool(_wide_enough(x), places, sizes, "sum" if rule == "sum" else "last")
+    result = reference.max_unpool(wide_enough(x), places, sizes, "sum" if rule == "sum" else "last")
     result = result[(..., slice(rows), *(slice(None),) * (spatial - 1))]
     if rule == "sum" and x.dtype.kind in "iu":
         result = _wrapped(result, x)
-    return Want((result,), rule != "sum" or x.dtype.kind in "iu", _most(x) * max(math.prod(x.shape[-spatial:]), 1))
+    return Want((result,), rule != "sum" or x.dtype.kind in "iu", most(x) * max(math.prod(x.shape[-spatial:]), 1))
 
 
 def _in_own_window(places: np.ndarray, sizes: tuple[int, ...], windows: list[tuple[int, ...]]) -> np.ndarray:
@@ -226,7 +117,7 @@ def _in_own_window(places: np.ndarray, sizes: tuple[int, ...], windows: list[tup
 
 def _wrapped(total: np.ndarray, x: np.ndarray) -> np.ndarray:
     """A sum of integers as their dtype keeps it."""
-    if np.abs(total).max(initial=0) >= 2**53 or _most(x) >= 2**53:
+    if np.abs(total).max(initial=0) >= 2**53 or most(x) >= 2**53:
         raise Unsure
     return total.astype(np.int64).astype(x.dtype)
 
@@ -237,15 +128,15 @@ def _conv_transpose(name: str, call: dict[str, Any]) -> Want:
     spatial = rank_of(name, x)
     batched = x.ndim == spatial + 2
     options = {key: each(call.get(key, start), spatial) for key, start in _WINDOW.items()}
-    x, w, b = (None if a is None else _wide_enough(a) for a in (x, w, b))
+    x, w, b = (None if a is None else wide_enough(a) for a in (x, w, b))
     source = x if batched else x[None]
     if "output_size" in call and call["output_size"] is not None:  # a layer's
         options["output_padding"] = _padding_for(call["output_size"], source.shape[2:], w.shape[2:], options)
-    _limit(*source.shape[:2], *w.shape[1:], *(n * s for n, s in zip(source.shape[2:], options["stride"], strict=True)))
+    limit(*source.shape[:2], *w.shape[1:], *(n * s for n, s in zip(source.shape[2:], options["stride"], strict=True)))
     if max(options["dilation"]) * max(w.shape[2:]) > 1000 or max(options["output_padding"]) > 1000:
         raise Unsure
     y = reference.conv_transpose(source, w, b, groups=plain(call.get("groups", 1)), **options)
-    bound = _most(x) * _most(w) * w.size / max(w.shape[1], 1) + (0.0 if b is None else _most(b))
+    bound = most(x) * most(w) * w.size / max(w.shape[1], 1) + (0.0 if b is None else most(b))
     if x.dtype.kind in "iu":
         if bound >= 2**53:
             raise Unsure
@@ -265,7 +156,7 @@ def _padding_for(size: Any, cells: Any, kernel: Any, window: Mapping[str, Any]) 
 
 def _pixel_shuffle(name: str, call: dict[str, Any]) -> Want:
     x, factor = (next(call[key] for key in names if key in call) for names in (("input", "X"), _FACTORS))
-    _limit(*x.shape)
+    limit(*x.shape)
     return Want((getattr(reference, name)(held(x), plain(factor)),), True)
 
 
@@ -276,23 +167,23 @@ _FACTORS = ("upscale_factor", "downscale_factor", "r")
 
 
 def _deconvolution(_: str, call: dict[str, Any]) -> Want:
-    x, w = _wide_enough(held(call["x"])), _wide_enough(held(call["W"]))
-    b = None if call.get("b") is None else _wide_enough(held(call["b"]))
+    x, w = wide_enough(held(call["x"])), wide_enough(held(call["W"]))
+    b = None if call.get("b") is None else wide_enough(held(call["b"]))
     stride = plain(call.get("stride", 1))
-    _limit(*x.shape, *w.shape[1:], *(stride if isinstance(stride, tuple) else (stride,) * (x.ndim - 2)))
+    limit(*x.shape, *w.shape[1:], *(stride if isinstance(stride, tuple) else (stride,) * (x.ndim - 2)))
     dilate = plain(call.get("dilate", 1))
     if np.max(dilate) * max(w.shape[2:]) > 1000:
         raise Unsure
     rest = {key: plain(call[key]) for key in ("stride", "pad", "outsize", "dilate", "groups") if key in call}
     y = reference.chainer_deconvolution(x, w, b, **rest)
-    bound = _most(x) * _most(w) * w.size / max(w.shape[1], 1) + (0.0 if b is None else _most(b))
+    bound = most(x) * most(w) * w.size / max(w.shape[1], 1) + (0.0 if b is None else most(b))
     return Want((y,), False, bound)
 
 
 def _max_pooling(name: str, call: dict[str, Any]) -> Want:
-    x = _wide_enough(held(call["x"]))
+    x = wide_enough(held(call["x"]))
     kernel, pad = each(call["ksize"], x.ndim - 2), each(call.get("pad", 0), x.ndim - 2)
-    _limit(*x.shape[:2], *(n + k + 2 * p for n, k, p in zip(x.shape[2:], kernel, pad, strict=True)))
+    limit(*x.shape[:2], *(n + k + 2 * p for n, k, p in zip(x.shape[2:], kernel, pad, strict=True)))
     if max(math.prod(kernel), *each(call.get("stride") or 1, x.ndim - 2)) > 5000:
         raise Unsure
     rest = {key: plain(call[key]) for key in ("stride", "pad", "cover_all") if key in call}
@@ -301,10 +192,10 @@ def _max_pooling(name: str, call: dict[str, Any]) -> Want:
 
 
 def _unpooling(name: str, call: dict[str, Any]) -> Want:
-    x = _wide_enough(held(call["x"]))
+    x = wide_enough(held(call["x"]))
     kernel = each(call["ksize"], x.ndim - 2)
     stride = kernel if call.get("stride") is None else each(call["stride"], x.ndim - 2)
-    _limit(*x.shape[:2], *(n * s + k for n, s, k in zip(x.shape[2:], stride, kernel, strict=True)))
+    limit(*x.shape[:2], *(n * s + k for n, s, k in zip(x.shape[2:], stride, kernel, strict=True)))
     if math.prod(kernel) > 5000:
         raise Unsure
     rest = {key: plain(call[key]) for key in ("stride", "pad", "outsize", "cover_all") if key in call}
@@ -312,20 +203,20 @@ def _unpooling(name: str, call: dict[str, Any]) -> Want:
         y = reference.chainer_upsampling(x, held(call["indexes"]), kernel, **rest)
     else:
         y = reference.chainer_unpooling(x, kernel, **rest)
-    return Want((y,), False, _most(x) * math.prod(kernel))
+    return Want((y,), False, most(x) * math.prod(kernel))
 
 
 def _resize_images(_: str, call: dict[str, Any]) -> Want:
     x, mode = held(call["x"]), call.get("mode", "bilinear")
     shape = plain(call["output_shape"])
-    _limit(*x.shape[:2], *map(max, shape, x.shape[2:]))
+    limit(*x.shape[:2], *map(max, shape, x.shape[2:]))
     y = reference.chainer_resize_images(x, shape, mode, plain(call.get("align_corners", True)))
-    return Want((y,), mode == "nearest", _most(x))
+    return Want((y,), mode == "nearest", most(x))
 
 
 _FAMILIES: tuple[tuple[str, Callable[[str, dict[str, Any]], Want]], ...] = (
     (r"^interpolate$|^upsample(_nearest|_bilinear)?$", _interpolate),
-    (r"^resize$", _resize),
+    (r"^resize$", resize),
     (r"^resize_images$", _resize_images),
     (r"^adaptive_max_pool", _adaptive_pool),
     (r"^max_pool\d", _pool),

@@ -70,7 +70,8 @@ def check(p: Prepared, result: Any, pick: Pick, much: bool) -> None:
 def _arrays_of(p: Prepared, given: dict[str, Any]) -> list[str]:
     """Names of the arrays, in the order of the signature; what it does not name comes last."""
     order = [*inspect.signature(getattr(p.function, "forward", p.function)).parameters]
-    names = [name for name, v in given.items() if hasattr(v, "dtype") and len(getattr(v, "shape", ())) > 0]
+    arrays = [name for name in given if name in (*ARRAYS, "indices", "indexes")]  # others may be arrays of numbers
+    names = [name for name in arrays if hasattr(given[name], "dtype") and len(getattr(given[name], "shape", ())) > 0]
     return sorted(names, key=lambda name: order.index(name) if name in order else len(order))
 
 
@@ -158,6 +159,8 @@ def _linear(name: str, arguments: dict[str, Any], argument: str, u: np.ndarray) 
     if argument in ("bias", "b"):
         first = "x" if "x" in call else "input"
         call[first] = np.zeros_like(expected.held(call[first]))
+    if "cval" in call:  # and without the constant
+        call["cval"] = 0.0
     if call.get("duplicates", "last") == "last" and call.get("duplicate_grad") == "all":
         call["duplicates"] = "sum"
     return expected.want(name, call).arrays[0]
