@@ -18,12 +18,21 @@ __all__ = ["ENGINES", "FUNCTIONS", "LAYERS", "PARAMETERS", "Call", "draw_call", 
 ENGINES = ("portable", "cpu") if find_spec("numba") is not None else ("portable",)
 """Those that run NumPy arrays here."""
 
+NO_OPERATIONS = (
+    "chainer",
+    "compare",
+    "explain",
+    "get_num_threads",
+    "nn",
+    "num_threads",
+    "set_num_threads",
+    "vjp",
+    "warmup",
+)
+"""Public names that compute nothing of arrays by themselves."""
+
 FUNCTIONS: dict[str, Callable[..., Any]] = {
-    **{
-        f"upsample.{name}": getattr(upsample, name)
-        for name in upsample.__all__
-        if name not in ("chainer", "explain", "nn", "vjp")
-    },
+    **{f"upsample.{name}": getattr(upsample, name) for name in upsample.__all__ if name not in NO_OPERATIONS},
     **{f"upsample.chainer.{name}": getattr(upsample.chainer, name) for name in upsample.chainer.__all__},
 }
 LAYERS: dict[str, Callable[..., Any]] = {

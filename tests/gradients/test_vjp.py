@@ -376,3 +376,11 @@ class TestForcedEngine:
     def test_demand_and_preference_differ_in_a_graphs_text(self) -> None:
         assert repr(dispatch.Preferred("cpu")) == "Preferred('cpu')"
         assert dispatch.Preferred("cpu") == "cpu"
+
+
+@pytest.mark.parametrize("scale", [(1.5, 2.0), [1.5, 2.0], np.asarray((1.5, 2.0))], ids=repr)
+def test_factors_and_sizes_that_are_arrays_are_numbers(scale: Any) -> None:
+    x = np.arange(12.0).reshape(3, 4)
+    output, pullback = upsample.vjp(upsample.resize, x=x, scale=scale, axes=np.asarray((0, 1)))
+    (grad,) = pullback(np.ones_like(output))
+    np.testing.assert_allclose(grad.sum(), output.size)
