@@ -258,7 +258,8 @@ def test_a_missing_extra_is_named(
 
 def test_a_terminal_is_told_of_every_step(photo: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """From before anything is computed: the first kernels compile for seconds."""
-    from upsample.command_line import demo, progress
+    demo = import_module("upsample.command_line.demo")  # a test before may have left another one in the package
+    progress = import_module("upsample.command_line.progress")
 
     class Terminal(io.StringIO):
         def isatty(self) -> bool:

@@ -122,7 +122,7 @@ def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None
     ("options", "says"),
     [
         ({"axes": "xyz"}, "in this order"),
-        ({"method": "best"}, "no such method"),
+        ({"method": "best"}, "method is unknown"),
         ({"version": "1"}, "0.4 or 0.5"),
         ({"downsample": "c"}, "axes of space"),
         ({"pixel_size": (1.0,)}, "3 axes"),

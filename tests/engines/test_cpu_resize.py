@@ -464,4 +464,4 @@ def test_one_compiled_signature() -> None:
     upsample.resize(noise(13, 26)[:, ::2], (26, 26), mode="linear", engine="cpu")
     calls(np.frombuffer(b"\0" + x.tobytes(), dtype=np.float32, offset=1).reshape(13, 13))
     assert [len(k.signatures) for k in kernels] == before
-    assert max(before) <= 4
+    assert max(before) <= 6  # values of four sizes move; bytes are stored in 8 or more bits between axes

@@ -71,7 +71,8 @@ def _summed(made: Any, chunks: tuple[tuple[int, ...], ...], shape: tuple[int, ..
 def _add(shape: tuple[int, ...], *parts: Any) -> Any:
     """The sum of partial sums; a block without cells made none."""
     whole = [part for part in parts if part.shape == shape]
-    return sum(whole[1:], start=whole[0]) if whole else parts[0]
+    with np.errstate(over="ignore", invalid="ignore"):
+        return sum(whole[1:], start=whole[0]) if whole else parts[0]
 
 
 def _finished(shape: tuple[int, ...], dtype: np.dtype[Any], *parts: Any) -> Any:
