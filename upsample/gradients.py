@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import re
 from collections.abc import Callable, Iterable, Mapping
 from functools import lru_cache
 from types import ModuleType
@@ -147,14 +148,7 @@ def _kept_signature(function: Callable[..., Any]) -> inspect.Signature:
     return inspect.signature(function)
 
 
-_NUMBERS = frozenset(
-    f"{annotation}{none}"
-    for annotation in (
-        *("int | Sequence[int]", "float | Sequence[float]", "Sequence[int]", "IntOrInts", "NumberOrNumbers"),
-        "Sequence[Sequence[float]] | Sequence[float]",
-    )
-    for none in ("", " | None")
-)
+_NUMBERS = re.compile(r"(?:int|float|None|Sequence|IntOrInts|NumberOrNumbers|[\[\]|, ])+")
 """Annotations of sizes, factors and axes."""
 
 
@@ -165,7 +159,7 @@ def _array_names(op: str, bound: inspect.BoundArguments) -> dict[str, tuple[str,
     """
     names: dict[str, tuple[str, Any]] = {}
     for parameter in bound.signature.parameters.values():
-        if parameter.name not in bound.arguments or parameter.annotation in _NUMBERS:
+        if parameter.name not in bound.arguments or _NUMBERS.fullmatch(str(parameter.annotation)):
             continue
         value = bound.arguments[parameter.name]
         parts: dict[str, tuple[Any, Any]] = {parameter.name: (None, value)}
