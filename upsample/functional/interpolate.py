@@ -89,7 +89,7 @@ def interpolate(
     out : array, optional
         Receives the result: its shape and dtype, no memory shared with `input`.
     engine : str, optional
-        Forces an engine: ``"portable"``, ``"cpu"`` or ``"cuda"``.
+        Forces an engine: ``"cuda"``, ``"cpu"``, ``"dask"`` or ``"portable"``.
 
     Returns
     -------
