@@ -1,6 +1,6 @@
 """Transposed convolution of NumPy arrays, and its gradients, by compiled kernels.
 
-The first row that fits decides. A product is one multiplication of an input by a weight.
+The first row that fits decides. A product is one multiplication of an input by a weight::
 
     products                           channels of a group                                 kernel
     2**14 or fewer                     any                                                 direct_small.gather_listed

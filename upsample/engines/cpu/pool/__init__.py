@@ -1,7 +1,7 @@
 """Max-pooling of NumPy arrays by compiled kernels.
 
 The first row that fits decides. Direct kernels compare every tap of a window. They need at most 64 taps, a table of
-taps that fits the caches, and an element in every window. Separable kernels pool axis by axis, or slide along an axis.
+taps that fits the caches, and an element in every window. Separable kernels pool axis by axis, or slide along an axis::
 
     windows                                  rows                           dtype              kernel
     small, table of all cells fits           10 to 16 cells, or 5 to 8      float32, AVX-512   direct_simd.pool_lanes

@@ -2,7 +2,7 @@
 
 `driver` runs a call, `strips` divides it and `choose` chooses kernels. The first row that fits decides. `inner` is the
 number of values of a sample, the product of the axes after the resized one: 1 for rows of channels-first arrays, 3 for
-RGB with channels last. `packed` samples are contiguous. Every kernel gives the bits of the others for its dtype.
+RGB with channels last. `packed` samples are contiguous. Every kernel gives the bits of the others for its dtype::
 
     dtype   axis                              condition                           kernel
     any     nearest, samples of 256 bytes                                         nearest._copy_rows
