@@ -176,4 +176,4 @@ PORTABLE_LIMITS: dict[str, str] = {
     **{f"conv_transpose {line}": _SHARES for line in ("k2s2 64→64", "3-D k2s2 32→16", "k4s2", "k3s2")},
     "conv_transpose depthwise k4s2": f"Sixteen products and sums a cell, each a pass. {_QUEUE}",
 }
-"""The same of the portable engine."""
+"""What limits the portable engine, for each of its lines under a goal."""

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import IntEnum
 from types import MappingProxyType
+from typing import TypeVar
 
 from upsample import arrays
-from upsample.arguments import integer
+from upsample.arguments import as_tuple, integer
 from upsample.arrays import Array
 from upsample.errors import Raw, bad_type, bad_value
 
-__all__ = ["Image", "Resampling", "image_of", "major"]
+__all__ = ["Image", "Resampling", "edges_of", "image_of", "major"]
+
+_Edge = TypeVar("_Edge", int, float)
 
 
 class Resampling(IntEnum):
@@ -119,3 +122,18 @@ def filter_of(op: str, resample: object) -> Resampling:
     if number not in Resampling.__members__.values():
         raise bad_value(op, "resample", resample, "it is no filter of Pillow", f"pass one of {known}")
     return Resampling(number)
+
+
+def edges_of(
+    op: str, box: object, of: Image, edge: Callable[[str, str, object], _Edge]
+) -> tuple[_Edge, _Edge, _Edge, _Edge]:
+    """Return the edges (left, upper, right, lower) of a part of an image, each checked by `edge`; None is all of it."""
+    width, height = of.size
+    edges = (0, 0, width, height) if box is None else as_tuple(box)
+    if not isinstance(edges, tuple) or len(edges) != 4:
+        raise bad_value(op, "box", box, "it has four edges", "pass (left, upper, right, lower)")
+    left, upper, right, lower = (edge(op, f"box[{i}]", value) for i, value in enumerate(edges))
+    if not (0 <= left < right <= width and 0 <= upper < lower <= height):
+        rule = f"it must be a part of (0, 0, {width}, {height})"
+        raise bad_value(op, "box", box, rule, "pass edges inside the image, the first ones first")
+    return left, upper, right, lower

@@ -9,13 +9,13 @@ from typing import Any, cast
 import numpy as np
 
 from upsample import arrays
-from upsample.arguments import as_tuple, integer, integers
+from upsample.arguments import integer, integers
 from upsample.arrays import ArrayT
 from upsample.autograd.torch_compile import opaque
 from upsample.errors import bad_type, bad_value
 from upsample.literals import EngineName
 from upsample.pillow.alpha import divided, multiplied
-from upsample.pillow.modes import Image, image_of, major
+from upsample.pillow.modes import edges_of, image_of, major
 
 __all__ = ["mean_of_cells", "reduce"]
 
@@ -83,7 +83,7 @@ def reduce(
     if engine is not None and not isinstance(engine, str):
         raise bad_type(op, "engine", engine, "an engine's name must be text", "omit it")
     factors = cast("tuple[int, int]", integers(op, "factor", factor, 2, least=1, one_for_all=False))
-    edges = _edges(op, box, of)
+    edges = edges_of(op, box, of, integer)
     plain = factors == (1, 1) and major(op, version) >= 13
     if of.mode in ("1", "P") and factors != (1, 1):
         raise bad_value(op, "image", of.mode, "Pillow does not reduce images of this mode", "convert it to uint8 first")
@@ -91,20 +91,6 @@ def reduce(
     if of.has_alpha and not plain:
         return cast(ArrayT, divided(xp, mean_of_cells(xp, multiplied(xp, x), of.top, factors)))
     return cast(ArrayT, mean_of_cells(xp, x, of.top, factors))
-
-
-def _edges(op: str, box: Sequence[int] | None, of: Image) -> tuple[int, int, int, int]:
-    width, height = of.size
-    if box is None:
-        return 0, 0, width, height
-    edges = as_tuple(box)
-    if not isinstance(edges, tuple) or len(edges) != 4:
-        raise bad_value(op, "box", box, "it has four edges", "pass (left, upper, right, lower)")
-    left, upper, right, lower = (integer(op, f"box[{i}]", edge) for i, edge in enumerate(edges))
-    if not (0 <= left < right <= width and 0 <= upper < lower <= height):
-        rule = f"it must be a part of (0, 0, {width}, {height})"
-        raise bad_value(op, "box", box, rule, "pass edges inside the image, the first ones first")
-    return left, upper, right, lower
 
 
 def _cut(x: Any, top: int, edges: tuple[int, int, int, int]) -> Any:

@@ -18,7 +18,7 @@ from upsample.errors import bad_value
 from upsample.literals import EngineName
 from upsample.ops.resize import resize as run
 from upsample.pillow.alpha import divided, multiplied
-from upsample.pillow.modes import Image, Resampling, filter_of, image_of, major
+from upsample.pillow.modes import Image, Resampling, edges_of, filter_of, image_of, major
 from upsample.pillow.reducing import mean_of_cells
 from upsample.plans.arithmetic import TORCH_BYTES, Arithmetic, Ties
 from upsample.plans.makers.pillow import FILTERS, places
@@ -113,29 +113,16 @@ def resize(
     if gap is not None and gap < 1.0:
         raise bad_value(op, "reducing_gap", reducing_gap, "it must be at least 1", "omit it, or pass 2.0 or more")
     old = major(op, version) < 13
-    edges = _edges(op, box, of)
+    edges = edges_of(op, box, of, number)
     if of.mode in ("1", "P"):
         chosen = Resampling.NEAREST
     call = _Call(op, xp, of, old, engine)
-    if of.size == wanted and edges == _edges(op, None, of):
+    if of.size == wanted and edges == edges_of(op, None, of, number):
         return cast(ArrayT, call.run(image, ResizePlan((of.top,), (identity(of.size[1]),))))
     if of.has_alpha and chosen is not Resampling.NEAREST:
         gap = None if old else gap
         return cast(ArrayT, divided(xp, call.resized(multiplied(xp, image), wanted, chosen, edges, gap)))
     return cast(ArrayT, call.resized(image, wanted, chosen, edges, gap))
-
-
-def _edges(op: str, box: Sequence[float] | None, of: Image) -> _Box:
-    width, height = of.size
-    if box is None:
-        return 0.0, 0.0, float(width), float(height)
-    if not isinstance(box, Sequence) or len(box) != 4:
-        raise bad_value(op, "box", box, "it has four edges", "pass (left, upper, right, lower)")
-    left, upper, right, lower = (number(op, f"box[{i}]", edge) for i, edge in enumerate(box))
-    if not (0 <= left < right <= width and 0 <= upper < lower <= height):
-        rule = f"it must be a part of (0, 0, {width}, {height})"
-        raise bad_value(op, "box", box, rule, "pass edges inside the image, the first ones first")
-    return left, upper, right, lower
 
 
 class _Call:
