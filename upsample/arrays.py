@@ -24,6 +24,7 @@ from upsample.tensors import has_tangent, is_traced, is_transformed
 __all__ = [
     "Array",
     "ArrayT",
+    "NDArray",
     "Table",
     "accumulator",
     "all_true",
@@ -51,6 +52,9 @@ __all__ = [
     "split_complex",
     "take",
 ]
+
+NDArray: TypeAlias = np.ndarray[Any, Any]
+"""A NumPy array of any shape and dtype, as kernels and drivers take it."""
 
 Table: TypeAlias = np.ndarray[Any, np.dtype[Any]]
 """A small NumPy table of a plan: tap indices, weights."""

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 __all__ = ["contiguous", "converted", "copy", "duplicate", "joined"]
 
-_A = np.ndarray[Any, Any]
 
 _PIECE_BYTES = 1 << 22
 """That one call of NumPy copies: some milliseconds."""
@@ -27,26 +27,26 @@ def copy(source: Any, target: Any) -> None:
         copy(source[place], target[place])
 
 
-def duplicate(x: _A, dtype: np.dtype[Any]) -> _A:
+def duplicate(x: NDArray[Any], dtype: np.dtype[Any]) -> NDArray[Any]:
     """Return a new array of the values in a dtype, in row-major order."""
     result = np.empty(x.shape, dtype=dtype)
     copy(x, result)
     return result
 
 
-def converted(x: _A, dtype: np.dtype[Any]) -> _A:
+def converted(x: NDArray[Any], dtype: np.dtype[Any]) -> NDArray[Any]:
     """Return the values in a dtype and in row-major order; `x` itself, as a plain ndarray, where it is so already."""
     if x.flags.c_contiguous and x.dtype == dtype:
         return np.asarray(x)
     return duplicate(x, dtype)
 
 
-def contiguous(x: _A) -> _A:
+def contiguous(x: NDArray[Any]) -> NDArray[Any]:
     """Return the values in row-major order."""
     return converted(x, x.dtype)
 
 
-def joined(parts: Sequence[_A]) -> _A:
+def joined(parts: Sequence[NDArray[Any]]) -> NDArray[Any]:
     """Return vectors of one dtype as one."""
     result, begin = np.empty(sum(part.size for part in parts), dtype=parts[0].dtype), 0
     for part in parts:

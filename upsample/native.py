@@ -226,7 +226,7 @@ def resize(
     if axes is None:
         _warn_of_channels(op, tuple(x.shape), plan)
     if _omits(op, nan, borders=False) and dtype in arrays.FLOATING | arrays.COMPLEX:
-        from upsample.ops.missing import resize_present
+        from upsample.ops.nan_omit import resize_present
 
         return resize_present(x, op=op, arguments=("x", "shape"), xp=xp, plan=plan, out=out, engine=engine)
     result = _run(x, op=op, arguments=("x", "shape"), xp=xp, plan=plan, out=out, engine=engine)

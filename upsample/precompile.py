@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from upsample import arrays, functional
+from upsample.arrays import NDArray
 from upsample.engines.cpu import support
 from upsample.errors import bad_type, bad_value
 from upsample.gradients import vjp
@@ -23,7 +24,6 @@ from upsample.native import resize
 
 __all__ = ["DTYPES", "OPS", "compiled_for", "pairs", "warmup"]
 
-_A = np.ndarray[Any, Any]
 _Call = Callable[[], object]
 
 DTYPES = ("float32", "uint8")
@@ -117,7 +117,7 @@ def _kind(name: str) -> np.dtype[Any]:
     return kind
 
 
-def _ones(dtype: np.dtype[Any], *shape: int) -> _A:
+def _ones(dtype: np.dtype[Any], *shape: int) -> NDArray:
     return np.ones(shape, dtype=dtype)
 
 

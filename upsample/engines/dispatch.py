@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from upsample.arrays import Array
-from upsample.engines import early
+from upsample.engines import lazy_compile
 from upsample.engines.cpu import support as cpu
 from upsample.engines.cuda import support as cuda
 from upsample.engines.cuda.runtime.device import emulated
@@ -102,7 +102,7 @@ ENGINES: tuple[Engine, ...] = (
     Engine("dask", "upsample.engines.dask", dask.supports, dask.unusable, _as_it_is),
     Engine("portable", "upsample.engines.portable", _anything, _always, _as_it_is),
 )
-_EARLY = Engine("portable", "upsample.engines.portable", _anything, _always, early.timed)
+_BEFORE_LOADING = Engine("portable", "upsample.engines.portable", _anything, _always, lazy_compile.timed)
 """The portable engine, while it is too early to load the compiled one."""
 _BY_NAME: Mapping[str, Engine] = MappingProxyType({engine.name: engine for engine in ENGINES})
 
@@ -210,8 +210,8 @@ def _chosen(op: str, task: str, plan: object, x: Array, engine: str | None) -> E
         if why is not None:
             raise bad_value(op, "engine", engine, f"it cannot run: {why}", "omit engine= to use one that can")
         reasons = {other.name: "another engine was asked for" for other in ENGINES if other is not chosen}
-    elif not _explaining.get() and early.is_early(task, plan, x):
-        return _EARLY
+    elif not _explaining.get() and lazy_compile.is_early(task, plan, x):
+        return _BEFORE_LOADING
     else:
         chosen, reasons = _first_that_can(task, plan, x)
     if _explaining.get():

@@ -20,9 +20,10 @@ from typing import Any
 
 import numpy as np
 
+from upsample.arrays import NDArray
+
 __all__ = ["MIN_BYTES", "capacity", "empty", "is_recycled", "unused"]
 
-_A = np.ndarray[Any, Any]
 
 MIN_BYTES = 1 << 25
 """Smallest array from the pool, in bytes: the largest mmap threshold of glibc, which keeps smaller memory itself."""
@@ -69,7 +70,7 @@ def unused() -> Iterator[None]:
         _unused.reset(token)
 
 
-def empty(shape: tuple[int, ...], dtype: Any) -> _A:
+def empty(shape: tuple[int, ...], dtype: Any) -> NDArray:
     """Return an uninitialized array, like ``np.empty``."""
     size = math.prod(shape) * np.dtype(dtype).itemsize
     if (
@@ -84,7 +85,7 @@ def empty(shape: tuple[int, ...], dtype: Any) -> _A:
     return np.ndarray(shape, dtype, np.asarray(_PooledBuffer(pages, old is not None)))
 
 
-def is_recycled(array: _A) -> bool:
+def is_recycled(array: NDArray) -> bool:
     """Return whether a new array has recycled pages, which were written before."""
     owner: Any = array
     while isinstance(owner, np.ndarray):

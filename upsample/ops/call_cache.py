@@ -16,7 +16,7 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from upsample.autograd import tape
-from upsample.engines import dispatch, early
+from upsample.engines import dispatch, lazy_compile
 from upsample.overlap import is_plainly_apart
 
 __all__ = ["CachedCall", "lookup", "store"]
@@ -123,7 +123,7 @@ def store(
     engine : str or None
         The engine that was asked for.
     """
-    if key is None or (engine is None and early.is_undecided(task, plan, given[0])):
+    if key is None or (engine is None and lazy_compile.is_undecided(task, plan, given[0])):
         return
     made = tuple((x.shape, x.dtype) for x in results if x is not None)
     if len(_known) >= _KEPT:

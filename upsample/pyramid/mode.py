@@ -7,12 +7,11 @@ from typing import Any
 
 import numpy as np
 
+from upsample.arrays import NDArray
 from upsample.errors import Raw, bad_type, bad_value
 from upsample.plans.window import SpanAxis
 
 __all__ = ["downsample_mode"]
-
-_A = np.ndarray[Any, Any]
 
 
 def downsample_mode(labels: Any, shape: tuple[int, ...]) -> Any:
@@ -70,7 +69,7 @@ def _lazily(axes: tuple[SpanAxis, ...], labels: Any, size: tuple[int, ...]) -> A
     return chunked("downsample_mode", [labels], out_chunks(labels, size, changed), labels.dtype, chunk, axes, 1)
 
 
-def _vote(axes: tuple[SpanAxis, ...], labels: _A) -> _A:
+def _vote(axes: tuple[SpanAxis, ...], labels: NDArray) -> NDArray:
     """Compare every sample of each window with every other."""
     candidates, inside = _samples(axes, labels)
     best, votes = candidates[0].copy(), np.zeros(candidates[0].shape, np.int16)
@@ -85,7 +84,7 @@ def _vote(axes: tuple[SpanAxis, ...], labels: _A) -> _A:
     return best
 
 
-def _samples(axes: tuple[SpanAxis, ...], labels: _A) -> tuple[list[_A], list[_A]]:
+def _samples(axes: tuple[SpanAxis, ...], labels: NDArray) -> tuple[list[NDArray], list[NDArray]]:
     """For each place in a window the labels there, and whether the window has that place."""
     spans = [axis.spans(0, axis.small) for axis in axes]
     candidates, inside = [], []

@@ -13,7 +13,7 @@ import numpy as np
 
 from upsample import arrays
 from upsample.arrays import Array
-from upsample.engines import early
+from upsample.engines import lazy_compile
 from upsample.engines.cpu.torch_tensors import on_tensors, shares_cpu_memory
 from upsample.plans.resize import ResizePlan
 from upsample.plans.window import WindowAxis
@@ -41,7 +41,7 @@ def unusable() -> str | None:
 
     Numba is imported here, once, at the first call that could use it: one that is there may still be broken.
     """
-    if early.wish() == "never":
+    if lazy_compile.wish() == "never":
         return "UPSAMPLE_COMPILE=never is set: unset it"
     if find_spec("numba") is None:
         return 'Numba is not installed: pip install "upsample[cpu]"'

@@ -6,12 +6,11 @@ import math
 from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from types import MappingProxyType, ModuleType
-from typing import Any
 
 import numpy as np
 
 from upsample import arrays
-from upsample.arrays import Array
+from upsample.arrays import Array, NDArray
 from upsample.engines.cuda.runtime import device
 from upsample.engines.cuda.runtime.launch import C_TYPES, Kernel, Launch, ceil_div, index_type, kernel, struct
 from upsample.engines.cuda.runtime.output import Target
@@ -20,7 +19,6 @@ from upsample.plans.window import PoolPlan, SpanAxis, WindowAxis
 
 __all__ = ["kernels", "run"]
 
-_A = np.ndarray[Any, Any]
 
 _BLOCKS = 64
 """Blocks a multiprocessor, at most: a thread makes the same cells of several planes where there are more."""
@@ -92,7 +90,7 @@ def run(
 
 
 @lru_cache(maxsize=256)
-def _tables(plan: PoolPlan, index: str) -> tuple[_A]:
+def _tables(plan: PoolPlan, index: str) -> tuple[NDArray]:
     """For each axis and cell: the first position inside; how many taps are; what an index counts at the first."""
     tables = []
     origin = (0,) * len(plan.axes) if plan.within is None else plan.within.origin

@@ -16,14 +16,14 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
+from upsample.arrays import NDArray
 from upsample.engines.cpu.runtime.compile import kernel, part
 from upsample.engines.cpu.runtime.fma import CHANNELS, fma
 
 __all__ = ["AXIS", "PIECE", "Scratch", "gather", "interleave", "scratch", "sum_rows"]
 
-_A = np.ndarray[Any, Any]
 _U: Any = np.uint64
-Scratch: TypeAlias = tuple[tuple[int, int, int], tuple[_A, ...], tuple[_A, ...], _A]
+Scratch: TypeAlias = tuple[tuple[int, int, int], tuple[NDArray, ...], tuple[NDArray, ...], NDArray]
 """How much is made at once (see `PIECE`), and the arrays that pairs and sources are listed and rows summed in."""
 
 AXIS = 6
@@ -67,7 +67,7 @@ def scratch(
     return (most, together, tile), pairs, lists, _aligned(lines * tile, dtype)
 
 
-def _aligned(size: int, dtype: np.dtype[Any]) -> _A:
+def _aligned(size: int, dtype: np.dtype[Any]) -> NDArray:
     """Return an array that begins with a cache line: no vector of it then lies in two, which took a third longer."""
     room = np.empty(size + _LINE // dtype.itemsize, dtype)
     begin = -room.ctypes.data % _LINE // dtype.itemsize
@@ -75,7 +75,7 @@ def _aligned(size: int, dtype: np.dtype[Any]) -> _A:
 
 
 @part
-def _pairs(grid: _A, axes: int, row0: int, low: int, some: int, pairs: tuple[_A, ...]) -> None:
+def _pairs(grid: NDArray, axes: int, row0: int, low: int, some: int, pairs: tuple[NDArray, ...]) -> None:
     """Lay out the taps and cells, flat over the leading axes, that `some` rows of positions from `row0` on gather."""
     found, taps, cells = pairs
     most = len(taps) // len(found)
@@ -100,7 +100,9 @@ def _pairs(grid: _A, axes: int, row0: int, low: int, some: int, pairs: tuple[_A,
 
 
 @part
-def sum_rows(source: _A, lists: tuple[_A, ...], lines: int, cells: int, size: int, fresh: bool, sums: _A) -> None:
+def sum_rows(
+    source: NDArray, lists: tuple[NDArray, ...], lines: int, cells: int, size: int, fresh: bool, sums: NDArray
+) -> None:
     """Sum weighted rows of cells into `size` positions each; source n has cell ``j + shifts[n]``, if any, for j.
 
     `lists` are places, factors and shifts of `lines` lines, flat, and how many sources each has. Position 0 of a source
@@ -148,7 +150,7 @@ def sum_rows(source: _A, lists: tuple[_A, ...], lines: int, cells: int, size: in
 
 @part
 def interleave(
-    sums: _A, rows: int, stride: int, begin: int, count: int, bias: Any, result: _A, place: int, large: int
+    sums: NDArray, rows: int, stride: int, begin: int, count: int, bias: Any, result: NDArray, place: int, large: int
 ) -> None:
     """Store `count` positions of each phase, from `begin` on, in `rows` rows from `place` on, and add the bias."""
     one, two, wide = np.uint64(1), np.uint64(2), np.uint64(stride)
@@ -168,14 +170,14 @@ def interleave(
 
 @part
 def _lay_out(
-    grid: _A,
+    grid: NDArray,
     last: int,
     some: int,
     shape: tuple[int, ...],
     begin: int,
-    pairs: tuple[_A, ...],
-    weight: _A,
-    lists: tuple[_A, ...],
+    pairs: tuple[NDArray, ...],
+    weight: NDArray,
+    lists: tuple[NDArray, ...],
 ) -> None:
     """Lay out, for each phase of `some` rows, which source rows it gathers, from which cell on and by which factor."""
     lines, inputs, source_line, weight_line, of_input, width = shape
@@ -204,16 +206,16 @@ def _lay_out(
 
 @kernel
 def gather(
-    source: _A,
-    weight: _A,
-    grid: _A,
+    source: NDArray,
+    weight: NDArray,
+    grid: NDArray,
     axes: int,
     piece: tuple[int, ...],
-    bias: _A,
-    pairs: tuple[_A, ...],
-    lists: tuple[_A, ...],
-    sums: _A,
-    result: _A,
+    bias: NDArray,
+    pairs: tuple[NDArray, ...],
+    lists: tuple[NDArray, ...],
+    sums: NDArray,
+    result: NDArray,
 ) -> None:
     """Sum ``source [planes, inputs, *cells]``, weighed with ``weight [groups, inputs, each, kernel]``, in its rows.
 

@@ -7,17 +7,16 @@ from __future__ import annotations
 
 import itertools
 import math
-from typing import Any
 
 import numpy as np
 
+from upsample.arrays import NDArray
 from upsample.engines.cpu.conv_transpose.direct import AXIS, interleave, sum_rows
 from upsample.engines.cpu.runtime.compile import kernel
 from upsample.engines.cpu.runtime.fma import CHANNELS
 
 __all__ = ["NUMBERS", "gather_listed", "products_of_rows"]
 
-_A = np.ndarray[Any, Any]
 
 NUMBERS = (
     "planes of images and groups, groups",
@@ -29,7 +28,7 @@ NUMBERS = (
 """What the numbers of ``numbers`` mean, in order."""
 
 
-def products_of_rows(grid: _A, axes: int, inputs: int, each: int) -> tuple[_A, _A, _A, _A]:
+def products_of_rows(grid: NDArray, axes: int, inputs: int, each: int) -> tuple[NDArray, NDArray, NDArray, NDArray]:
     """List what the first channel of the first plane adds up, for each row and phase of the last axis.
 
     Returns
@@ -69,7 +68,7 @@ def products_of_rows(grid: _A, axes: int, inputs: int, each: int) -> tuple[_A, _
     return flat[0].astype(np.uint64), flat[1].copy(), flat[2].copy(), counts
 
 
-def _entries(grid: _A, axis: _A, count: int) -> list[list[tuple[int, int]]]:
+def _entries(grid: NDArray, axis: NDArray, count: int) -> list[list[tuple[int, int]]]:
     """The pairs of a tap and a cell of the first positions, or phases, of an axis."""
     ends, pairs = int(axis[4]), int(axis[5])
     return [
@@ -80,7 +79,12 @@ def _entries(grid: _A, axis: _A, count: int) -> list[list[tuple[int, int]]]:
 
 @kernel
 def gather_listed(
-    source: _A, weight: _A, lists: tuple[_A, ...], numbers: tuple[int, ...], bias: _A, result: _A
+    source: NDArray,
+    weight: NDArray,
+    lists: tuple[NDArray, ...],
+    numbers: tuple[int, ...],
+    bias: NDArray,
+    result: NDArray,
 ) -> None:
     """Sum ``source [planes, inputs, *cells]``, weighed with ``weight [groups, inputs, each, kernel]``, as listed."""
     places, weights, shifts, counts = lists

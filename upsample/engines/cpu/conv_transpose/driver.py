@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from upsample import arrays
-from upsample.arrays import Array
+from upsample.arrays import Array, NDArray
 from upsample.copies import contiguous, converted, copy, joined
 from upsample.engines import result_pool, threads
 from upsample.engines.cpu.conv_transpose.direct import AXIS, Scratch, gather, scratch
@@ -31,7 +31,6 @@ from upsample.plans.window import ConvTransposePlan, WindowAxis
 
 __all__ = ["bind", "run"]
 
-_A = np.ndarray[Any, Any]
 
 _FEW_CHANNELS = 1
 """Most input channels of a group for the direct kernel."""
@@ -71,7 +70,7 @@ class _Geometry:
         Taps of a phase of the last axis, at most.
     """
 
-    grid: _A
+    grid: NDArray
     axes: tuple[WindowAxis, ...]
     rows: int
     lines: int
@@ -92,7 +91,7 @@ def _geometry(plan: ConvTransposePlan) -> _Geometry:
     axes = plan.axes if len(plan.axes) > 1 else (WindowAxis(1, 1, 1, 1, 0, 1), *plan.axes)
     last = axes[-1]
     numbers: list[int] = []
-    tables: list[_A] = []
+    tables: list[NDArray] = []
     place = AXIS * len(axes)
     for at, axis in enumerate(axes, 1):
         ends, *pairs = _pairs(axis) if at < len(axes) else _phase_pairs(axis)
@@ -112,7 +111,7 @@ def _geometry(plan: ConvTransposePlan) -> _Geometry:
     )
 
 
-def _phase_pairs(axis: WindowAxis) -> tuple[_A, _A]:
+def _phase_pairs(axis: WindowAxis) -> tuple[NDArray, NDArray]:
     """For each phase, its taps and the cells that they bring to the phase's position 0: where they end, and pairs."""
     split = phases(axis)
     ends = np.cumsum([0, *(len(phase.taps) for phase in split)], dtype=np.int64)
@@ -120,7 +119,7 @@ def _phase_pairs(axis: WindowAxis) -> tuple[_A, _A]:
     return ends, np.asarray(pairs, dtype=np.int64).reshape(-1)
 
 
-def _pairs(axis: WindowAxis) -> list[_A]:
+def _pairs(axis: WindowAxis) -> list[NDArray]:
     """The same for each position, where its phase's cells exist; the pairs of some positions after the other."""
     ends, pairs = _phase_pairs(axis)
     pairs = np.resize(pairs, (max(pairs.size // 2, 1), 2))
@@ -167,7 +166,7 @@ def bind(plan: ConvTransposePlan, x: Array, weight: Array, bias: Array | None = 
     shape = (planes // plan.groups, plan.groups * weight.shape[1], *plan.large_shape)
     kernel = bound(gather_listed, nothing, nothing, *fixed, nothing, np.empty(0, dtype))
 
-    def spread(x: _A, weight: _A, bias: _A | None, out: _A | None) -> _A:
+    def spread(x: NDArray, weight: NDArray, bias: NDArray | None, out: NDArray | None) -> NDArray:
         added = nothing if bias is None else bias
         result = np.empty(shape, dtype) if out is None else out
         kernel(x.ravel(), weight.ravel(), *fixed, added.ravel(), result.ravel())
@@ -179,7 +178,7 @@ def bind(plan: ConvTransposePlan, x: Array, weight: Array, bias: Array | None = 
 @lru_cache(maxsize=64)
 def _little(
     plan: ConvTransposePlan, shape: tuple[int, ...], weight_shape: tuple[int, ...], dtype: str
-) -> tuple[tuple[_A, ...], tuple[int, ...]] | None:
+) -> tuple[tuple[NDArray, ...], tuple[int, ...]] | None:
     """Return lists of products and numbers for `gather_listed`; None where there is much to do, or nothing."""
     g = _geometry(plan)
     inputs, each = weight_shape[0] // plan.groups, weight_shape[1]
@@ -194,7 +193,7 @@ def _little(
     return lists, (*numbers, rows, last.stride, g.phase, last.large)
 
 
-def _convolve(plan: ConvTransposePlan, x: _A, weight: _A, bias: _A | None, result: _A) -> None:
+def _convolve(plan: ConvTransposePlan, x: NDArray, weight: NDArray, bias: NDArray | None, result: NDArray) -> None:
     dtype = np.dtype(arrays.accumulator(arrays.dtype_name(x)))
     groups, (inputs, each) = plan.groups, (weight.shape[0] // plan.groups, weight.shape[1])
     weight = _ready(weight, dtype).reshape(groups, inputs, each, -1)
@@ -215,7 +214,7 @@ def _is_much(g: _Geometry, size: int, inputs: int, each: int) -> bool:
     return inputs > _FEW_CHANNELS and size * each * g.taps > _FEW_PRODUCTS
 
 
-def _by_products(plan: ConvTransposePlan, x: _A, weight: _A, bias: _A, result: _A) -> bool:
+def _by_products(plan: ConvTransposePlan, x: NDArray, weight: NDArray, bias: NDArray, result: NDArray) -> bool:
     """Make all by products, or return False where that is no use."""
     groups, inputs, each = weight.shape[:3]
     line = (1,) if len(plan.axes) == 1 else ()
@@ -228,12 +227,12 @@ def _by_products(plan: ConvTransposePlan, x: _A, weight: _A, bias: _A, result: _
     )
 
 
-def _ready(x: _A, dtype: np.dtype[Any]) -> _A:
+def _ready(x: NDArray, dtype: np.dtype[Any]) -> NDArray:
     return frozen(converted(x, dtype))
 
 
 @lru_cache(maxsize=8)
-def _nothing(dtype: np.dtype[Any]) -> _A:
+def _nothing(dtype: np.dtype[Any]) -> NDArray:
     return frozen(np.empty(0, dtype=dtype))
 
 
@@ -250,10 +249,10 @@ class _Work:
     """One call: ``x [planes, inputs, cells of the first axis, lines, cells of the last axis]``, and all else."""
 
     g: _Geometry
-    x: _A
-    weight: _A
-    bias: _A
-    result: _A
+    x: NDArray
+    weight: NDArray
+    bias: NDArray
+    result: NDArray
     dtype: np.dtype[Any]
     counts: tuple[int, int, int]
 
@@ -270,7 +269,9 @@ class _Work:
                 source = frozen(self._cells(region)).reshape(-1)
                 self._each(partial(self._make, region, source, []), region, self.counts[1])
 
-    def _make(self, region: _Region, source: _A, spare: list[Scratch], rows: range, part: range, result: _A) -> None:
+    def _make(
+        self, region: _Region, source: NDArray, spare: list[Scratch], rows: range, part: range, result: NDArray
+    ) -> None:
         """Let one thread make some rows of a region, or parts of them; `spare` has the scratch of those that did so."""
         g, last = self.g, self.g.axes[-1]
         try:
@@ -288,7 +289,7 @@ class _Work:
         whole = len(region.y) == self.g.axes[0].large
         return (0, self.g.axes[0].small) if whole else self.g.cells(region.y.start, region.y.stop)
 
-    def _cells(self, region: _Region) -> _A:
+    def _cells(self, region: _Region) -> NDArray:
         """The cells that a region is made of, ``[planes, inputs, cells]``, in the dtype of sums."""
         low, high = self._bounds(region)
         part = self.x[region.planes.start : region.planes.stop, :, low:high]
@@ -300,7 +301,7 @@ class _Work:
         fixed = (self.g.rows, (high - low) * self.g.lines, self.g.taps)
         return (*numbers, y.start, len(y), low, part.start, part.stop, int(own), *fixed)
 
-    def _each(self, make: Callable[[range, range, _A], None], region: _Region, inputs: int) -> None:
+    def _each(self, make: Callable[[range, range, NDArray], None], region: _Region, inputs: int) -> None:
         """Let threads make the rows of a region, some at a time, or parts of one row that would take too long."""
         rows, row = len(region.planes) * self.counts[0] * len(region.y) * self.g.rows, self.g.axes[-1].large
         sums = max(self.g.sums * inputs * row, 1)
@@ -322,7 +323,7 @@ class _Work:
 
         threads.each_block(task, -(-rows // step) * cuts)
 
-    def _round(self, make: Callable[[range, range, _A], None], region: _Region, rows: range, part: range) -> None:
+    def _round(self, make: Callable[[range, range, NDArray], None], region: _Region, rows: range, part: range) -> None:
         """Make rows of halves in float32 and round them once."""
         last = self.g.axes[-1]
         made = np.empty((len(rows), last.large), dtype=self.dtype)

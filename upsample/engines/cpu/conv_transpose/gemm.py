@@ -10,10 +10,10 @@ import itertools
 import math
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
 
 import numpy as np
 
+from upsample.arrays import NDArray
 from upsample.engines import threads
 from upsample.engines.cpu.conv_transpose.gemm_index import Lists, Side
 from upsample.engines.cpu.conv_transpose.gemm_kernels import SLAB, lay_out, multiply, pack
@@ -24,7 +24,6 @@ from upsample.plans.phases import Phase
 
 __all__ = ["products"]
 
-_A = np.ndarray[Any, Any]
 
 _CELLS = L2_BYTES
 """Cells of a region, in bytes: they fill the L2 cache."""
@@ -70,11 +69,11 @@ class _Region:
 
     shape: tuple[int, ...]
     step: int
-    rows: _A
+    rows: NDArray
     reads: slice
     target: tuple[slice, slice]
-    offsets: _A
-    slabs: _A
+    offsets: NDArray
+    slabs: NDArray
     most: int
     line: int
     work: int
@@ -113,7 +112,7 @@ def _region(lists: Lists, lanes: int, y: tuple[int, int], j: tuple[int, int]) ->
     )
 
 
-def _rows(lists: Lists, lows: list[int], highs: list[int], steps: list[int], size: int) -> _A:
+def _rows(lists: Lists, lows: list[int], highs: list[int], steps: list[int], size: int) -> NDArray:
     found = [np.empty((0, 3), dtype=np.int64)]
     for number, firsts in enumerate(lists.firsts):
         source, target, count = np.zeros(1, dtype=np.int64), np.full(1, number * size), 1
@@ -127,7 +126,7 @@ def _rows(lists: Lists, lows: list[int], highs: list[int], steps: list[int], siz
     return np.concatenate(found)
 
 
-def _slabs(sides: tuple[Side, ...], y: tuple[int, int], steps: list[int]) -> _A:
+def _slabs(sides: tuple[Side, ...], y: tuple[int, int], steps: list[int]) -> NDArray:
     found = []
     bounds = [y] + [(0, side.positions) for side in sides[1:-1]]
     of_last = len(sides[-1].phases)
@@ -147,7 +146,7 @@ def _inside(phase: Phase, begin: int, end: int) -> range:
     return range(begin, max(begin, min(end, phase.count)))
 
 
-def products(lists: Lists, x: _A, weight: _A, bias: _A | None, result: _A) -> bool:
+def products(lists: Lists, x: NDArray, weight: NDArray, bias: NDArray | None, result: NDArray) -> bool:
     """Fill ``result [planes, each, *positions]`` from ``x [planes, inputs, *cells]``, or return False.
 
     That is where regions would have too many cells, and where a weight is not finite: it would meet the zeros around
@@ -228,10 +227,10 @@ class _Work:
     """One call."""
 
     lists: Lists
-    x: _A
-    packed: _A
-    bias: _A
-    result: _A
+    x: NDArray
+    packed: NDArray
+    bias: NDArray
+    result: NDArray
     counts: tuple[int, int, int]
 
     def make(self, planes: slice, region: _Region, tiles: range) -> None:
@@ -266,7 +265,7 @@ class _Work:
             with np.errstate(over="ignore"):
                 box[...] = made
 
-    def _cells(self, planes: slice, region: _Region) -> _A:
+    def _cells(self, planes: slice, region: _Region) -> NDArray:
         """Lay a region's cells out, zeros around them."""
         inputs, dtype = self.counts[1], self.packed.dtype
         line = math.prod(side.cells for side in self.lists.sides[1:])

@@ -12,17 +12,16 @@ import itertools
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from typing import Any
 
 import numpy as np
 
+from upsample.arrays import NDArray
 from upsample.engines.cpu.runtime.compile import frozen
 from upsample.plans.phases import Phase, phases
 from upsample.plans.window import ConvTransposePlan, WindowAxis
 
 __all__ = ["Lists", "Side", "meet_lists", "spread_lists"]
 
-_A = np.ndarray[Any, Any]
 
 _GRIDS = 4
 """Grids along a short axis, up to which each of its shifts has one of its own."""
@@ -78,10 +77,10 @@ class Lists:
     """
 
     sides: tuple[Side, ...]
-    begins: _A
-    order: _A
-    shifts: _A
-    grids: _A
+    begins: NDArray
+    order: NDArray
+    shifts: NDArray
+    grids: NDArray
     firsts: tuple[tuple[int, ...], ...]
     low: tuple[int, ...]
     high: tuple[int, ...]
@@ -160,7 +159,7 @@ def _lists(sides: list[Side], lanes: int) -> Lists:
     )
 
 
-def _joined(axes: Iterable[tuple[int, Sequence[int]]]) -> _A:
+def _joined(axes: Iterable[tuple[int, Sequence[int]]]) -> NDArray:
     """Number all combinations in row-major order, from the extent and the numbers of each axis."""
     joined = np.zeros(1, dtype=np.int64)
     for extent, numbers in axes:

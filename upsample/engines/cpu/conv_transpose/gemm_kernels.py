@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from upsample.arrays import NDArray
 from upsample.engines.cpu.conv_transpose.grad_kernels import copy, copy_row
 from upsample.engines.cpu.runtime.compile import kernel, part
 from upsample.engines.cpu.runtime.fma import CHANNELS
@@ -19,14 +20,13 @@ from upsample.engines.cpu.runtime.simd_copy import clear
 
 __all__ = ["SLAB", "lay_out", "multiply", "pack"]
 
-_A = np.ndarray[Any, Any]
 
 SLAB = ("first of its lists of taps", "first cell", "first row of the result", "lines", "rows from line to line")
 """What the numbers of a row of ``slabs`` mean: lines that are neighbours along the last axis but one."""
 
 
 @kernel
-def pack(weight: _A, begins: _A, order: _A, numbers: tuple[int, ...], packed: _A) -> Any:
+def pack(weight: NDArray, begins: NDArray, order: NDArray, numbers: tuple[int, ...], packed: NDArray) -> Any:
     """Lay the weights of one tile's rows out as tiles read them; say whether one of them is not finite.
 
     ``order`` has the taps of all phases, whose lists begin at ``begins``. ``numbers``: input and output channels, the
@@ -53,7 +53,7 @@ def pack(weight: _A, begins: _A, order: _A, numbers: tuple[int, ...], packed: _A
 
 
 @kernel
-def lay_out(source: _A, rows: _A, numbers: tuple[int, ...], cells: _A) -> None:
+def lay_out(source: NDArray, rows: NDArray, numbers: tuple[int, ...], cells: NDArray) -> None:
     """Copy rows of cells of some planes, with zeros between them.
 
     ``rows``: where each begins in a plane and in a region, and how many cells; one behind the other in the region.
@@ -73,7 +73,7 @@ def lay_out(source: _A, rows: _A, numbers: tuple[int, ...], cells: _A) -> None:
 
 
 @part
-def _interleave(sums: _A, first: int, apart: int, stride: int, result: _A, place: int, width: int) -> None:
+def _interleave(sums: NDArray, first: int, apart: int, stride: int, result: NDArray, place: int, width: int) -> None:
     """Store a line's sums, each phase's `apart` from the last's, in `width` positions from `place` on."""
     if stride == 2:
         even, odd, to = np.uint64(first), np.uint64(first + apart), np.uint64(place)
@@ -94,7 +94,7 @@ def _interleave(sums: _A, first: int, apart: int, stride: int, result: _A, place
 
 
 @part
-def _fill(sums: _A, to: int, line: int, size: int, bias: _A, at: int) -> None:
+def _fill(sums: NDArray, to: int, line: int, size: int, bias: NDArray, at: int) -> None:
     """Set so many sums of each row of a tile to the row's bias."""
     for m in range(ROWS):
         for j in range(np.uint64(size)):
@@ -103,14 +103,14 @@ def _fill(sums: _A, to: int, line: int, size: int, bias: _A, at: int) -> None:
 
 @kernel
 def multiply(
-    cells: _A,
-    weights: _A,
-    offsets: _A,
-    begins: _A,
-    slabs: _A,
-    bias: _A,
-    sums: _A,
-    result: _A,
+    cells: NDArray,
+    weights: NDArray,
+    offsets: NDArray,
+    begins: NDArray,
+    slabs: NDArray,
+    bias: NDArray,
+    sums: NDArray,
+    result: NDArray,
     numbers: tuple[int, ...],
 ) -> None:
     """Make output channels of planes, a tile's rows of them at a time.

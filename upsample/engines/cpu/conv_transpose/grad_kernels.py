@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from upsample.arrays import NDArray
 from upsample.engines.cpu.runtime.compile import inlined, kernel, part
 from upsample.engines.cpu.runtime.fma import CHANNELS, fma
 from upsample.engines.cpu.runtime.gemm_tile import BITS, ROWS, add_tiles, widest
@@ -17,14 +18,13 @@ from upsample.engines.cpu.runtime.window_grid import AXIS, row_place
 
 __all__ = ["copy", "copy_row", "correlate_rows", "correlate_units", "lay_out", "weigh"]
 
-_A = np.ndarray[Any, Any]
 
 _LANES = 16
 """Partial sums of a dot product; they are added in order at its end."""
 
 
 @part
-def _bounds(last: _A, tap: int, cell0: int, cell1: int) -> tuple[int, int, int]:
+def _bounds(last: NDArray, tap: int, cell0: int, cell1: int) -> tuple[int, int, int]:
     """Where tap `tap` of the last axis lies for cell 0, and the cells of a cut from and to which it is no padding."""
     large, stride = last[0], last[3]
     start = tap * last[5] - last[4]
@@ -33,7 +33,7 @@ def _bounds(last: _A, tap: int, cell0: int, cell1: int) -> tuple[int, int, int]:
 
 
 @inlined
-def copy_row(source: _A, at: int, made: _A, to: int, count: int) -> None:
+def copy_row(source: NDArray, at: int, made: NDArray, to: int, count: int) -> None:
     """Set `count` values from ``made[to]`` on to those from ``source[at]`` on."""
     begin, first = np.uint64(at), np.uint64(to)
     for j in range(np.uint64(count)):
@@ -41,7 +41,7 @@ def copy_row(source: _A, at: int, made: _A, to: int, count: int) -> None:
 
 
 @inlined
-def copy(source: _A, at: int, stride: int, made: _A, to: int, count: int) -> None:
+def copy(source: NDArray, at: int, stride: int, made: NDArray, to: int, count: int) -> None:
     """Set ``made[to + j]`` to ``source[at + stride * j]`` for `count` values of `j`."""
     if stride == 1:
         copy_row(source, at, made, to, count)
@@ -54,7 +54,7 @@ def copy(source: _A, at: int, stride: int, made: _A, to: int, count: int) -> Non
 
 
 @part
-def _clear(made: _A, to: int, count: int) -> None:
+def _clear(made: NDArray, to: int, count: int) -> None:
     """Set `count` values from ``made[to]`` on to zero; a slice would be counted, which takes longer than short rows."""
     first = np.uint64(to)
     for j in range(np.uint64(count)):
@@ -62,7 +62,9 @@ def _clear(made: _A, to: int, count: int) -> None:
 
 
 @kernel
-def lay_out(source: _A, place: int, positions: int, channels: int, grid: _A, cut: _A, step: int, made: _A) -> None:
+def lay_out(
+    source: NDArray, place: int, positions: int, channels: int, grid: NDArray, cut: NDArray, step: int, made: NDArray
+) -> None:
     """Fill ``made [channels, taps, step]`` with what each tap of some cells meets, zeros in the padding.
 
     ``cut``: the rows of cells from and to, and the cells from and to of each; what is left of a step is not touched.
@@ -94,7 +96,7 @@ def lay_out(source: _A, place: int, positions: int, channels: int, grid: _A, cut
 
 
 @part
-def _slots(y: _A, rows: int, taps: int) -> tuple[int, int, int]:
+def _slots(y: NDArray, rows: int, taps: int) -> tuple[int, int, int]:
     """How rows that are met are kept: from a row of cells to the next, from a tap to the next, and how many.
 
     All from the first to the last, or, where they are fewer, each that a tap of a row meets.
@@ -106,7 +108,9 @@ def _slots(y: _A, rows: int, taps: int) -> tuple[int, int, int]:
 
 
 @part
-def _copy_rows(source: _A, place: int, counts: tuple[int, ...], y: _A, x: _A, cut: _A, tap: int, met: _A) -> None:
+def _copy_rows(
+    source: NDArray, place: int, counts: tuple[int, ...], y: NDArray, x: NDArray, cut: NDArray, tap: int, met: NDArray
+) -> None:
     """Fill ``met [slots, channels, line]`` from `to` on with what rows of cells meet with some taps from `tap` on.
 
     ``counts``: channels, positions of a plane, the line, taps, and `to`. Zeros stand where a row begins or ends in the
@@ -138,7 +142,7 @@ def _copy_rows(source: _A, place: int, counts: tuple[int, ...], y: _A, x: _A, cu
 
 
 @part
-def _list_rows(numbers: tuple[int, ...], dilation: int, width: int, lead: int, lists: _A) -> int:
+def _list_rows(numbers: tuple[int, ...], dilation: int, width: int, lead: int, lists: NDArray) -> int:
     """List where the factors and the sums of each tile row begin; return how many rows there are.
 
     ``numbers``: channels, values of a row that is met, taps of a window, distance of rows of sums. A row for each
@@ -157,7 +161,7 @@ def _list_rows(numbers: tuple[int, ...], dilation: int, width: int, lead: int, l
 
 
 @part
-def _turn_cells(cells: _A, numbers: tuple[int, ...], cut: _A, turned: _A, to: int, pitch: int) -> None:
+def _turn_cells(cells: NDArray, numbers: tuple[int, ...], cut: NDArray, turned: NDArray, to: int, pitch: int) -> None:
     """Turn a cut of a sheet; ``numbers``: its first cell, from input to input and from row to row, and inputs."""
     first, apart, line, inputs = numbers
     rows, width = cut[1] - cut[0], cut[3] - cut[2]
@@ -169,16 +173,16 @@ def _turn_cells(cells: _A, numbers: tuple[int, ...], cut: _A, turned: _A, to: in
 
 @kernel
 def correlate_units(
-    source: _A,
-    cells: _A,
+    source: NDArray,
+    cells: NDArray,
     places: tuple[int, ...],
     sizes: tuple[int, ...],
-    grid: _A,
-    units: _A,
-    turned: _A,
-    met: _A,
-    lists: _A,
-    made: _A,
+    grid: NDArray,
+    units: NDArray,
+    turned: NDArray,
+    met: NDArray,
+    lists: NDArray,
+    made: NDArray,
 ) -> None:
     """Add to ``made [channels * taps and one, pitch]`` the products of what the taps meet and the cells of some units.
 
@@ -242,14 +246,14 @@ def correlate_units(
 
 
 @part
-def _add(source: _A, at: int, step: int, factor: Any, sums: _A, to: int, low: int, high: int) -> None:
+def _add(source: NDArray, at: int, step: int, factor: Any, sums: NDArray, to: int, low: int, high: int) -> None:
     """Add to ``sums[to + j]``, for `j` from `low` to `high`, what stands at ``at + step * j``, weighed."""
     for j in range(low, high):
         sums[to + j] = fma(factor, source[at + step * j], sums[to + j])
 
 
 @part
-def _add_pair(source: _A, at: int, factors: tuple[Any, Any], sums: _A, to: int, low: int, high: int) -> None:
+def _add_pair(source: NDArray, at: int, factors: tuple[Any, Any], sums: NDArray, to: int, low: int, high: int) -> None:
     """Add to ``sums[to + j]`` what stands at ``at + 2 * j``, then what stands behind it, weighed."""
     w, v = factors
     x, y = np.uint64(at + 2 * low), np.uint64(to + low)
@@ -259,7 +263,7 @@ def _add_pair(source: _A, at: int, factors: tuple[Any, Any], sums: _A, to: int, 
 
 
 @part
-def _add_row(source: _A, at: int, factor: Any, sums: _A, to: int, low: int, high: int) -> None:
+def _add_row(source: NDArray, at: int, factor: Any, sums: NDArray, to: int, low: int, high: int) -> None:
     """Add to ``sums[to + j]``, for `j` from `low` to `high`, what stands at ``at + j``, weighed."""
     x, y = np.uint64(at + low), np.uint64(to + low)
     for j in range(np.uint64(max(high - low, 0))):
@@ -267,7 +271,7 @@ def _add_row(source: _A, at: int, factor: Any, sums: _A, to: int, low: int, high
 
 
 @part
-def _split(source: _A, at: int, large: int, low: int, size: int, halves: _A, to: int) -> None:
+def _split(source: NDArray, at: int, large: int, low: int, size: int, halves: NDArray, to: int) -> None:
     """Copy the even and the odd values of a row apart: `size` of each, from number `low` on, if there are so many."""
     for odd in range(2):
         first, past = max(low, 0), min(low + size, (large - odd + 1) // 2)
@@ -275,7 +279,16 @@ def _split(source: _A, at: int, large: int, low: int, size: int, halves: _A, to:
 
 
 @kernel
-def weigh(source: _A, place: int, positions: int, channels: int, grid: _A, cut: _A, weight: _A, sums: _A) -> None:
+def weigh(
+    source: NDArray,
+    place: int,
+    positions: int,
+    channels: int,
+    grid: NDArray,
+    cut: NDArray,
+    weight: NDArray,
+    sums: NDArray,
+) -> None:
     """Sum what the taps of some cells meet, weighed by ``weight [inputs, channels, taps]``: ``sums [inputs, cells]``.
 
     ``cut`` is as in `lay_out`. Every sum begins with +0; for each 32 channels, for each tap in row-major order, each
@@ -334,7 +347,9 @@ def weigh(source: _A, place: int, positions: int, channels: int, grid: _A, cut: 
 
 
 @kernel
-def correlate_rows(cells: _A, rows: _A, taps: int, size: int, where: tuple[int, int], result: _A) -> None:
+def correlate_rows(
+    cells: NDArray, rows: NDArray, taps: int, size: int, where: tuple[int, int], result: NDArray
+) -> None:
     """Add the products of ``cells [channels, size]`` and ``rows [taps, size]`` to ``result [channels, taps]``.
 
     `where`: the first tap in `result`, and from channel to channel.

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from upsample import arrays
-from upsample.arrays import Array
+from upsample.arrays import Array, NDArray
 from upsample.copies import converted
 from upsample.engines import result_pool, threads
 from upsample.engines.cpu.conv_transpose.gemm import products
@@ -27,7 +27,6 @@ from upsample.plans.window import ConvTransposePlan, WindowAxis
 
 __all__ = ["FEW_CHANNELS", "Rows", "cuts", "rows_of", "run"]
 
-_A = np.ndarray[Any, Any]
 
 FEW_CHANNELS = 4
 """Most input channels of a group for direct loops."""
@@ -54,7 +53,7 @@ class Rows:
         Of a plane of the large side.
     """
 
-    grid: _A
+    grid: NDArray
     taps: int
     lines: int
     width: int
@@ -75,7 +74,7 @@ def rows_of(plan: ConvTransposePlan) -> Rows:
     )
 
 
-def cuts(rows: Rows, cells: int) -> _A:
+def cuts(rows: Rows, cells: int) -> NDArray:
     """Cut a plane's cells into blocks of about so many: rows from and to, and cells of each from and to."""
     if cells < rows.width:
         step = -(-rows.width // -(-rows.width // cells))
@@ -103,7 +102,7 @@ def run(xp: ModuleType, plan: ConvTransposePlan, y: Array, weight: Array) -> Arr
     return result
 
 
-def _multiply(plan: ConvTransposePlan, y: _A, weight: _A, result: _A) -> bool:
+def _multiply(plan: ConvTransposePlan, y: NDArray, weight: NDArray, result: NDArray) -> bool:
     """Make all by products, or return False where that is no use."""
     inputs, each = weight.shape[1:3]
     line = (1,) if len(plan.axes) == 1 else ()
@@ -112,7 +111,7 @@ def _multiply(plan: ConvTransposePlan, y: _A, weight: _A, result: _A) -> bool:
     return products(meet_lists(plan, BITS // (8 * weight.itemsize)), planes, weight.swapaxes(1, 2), None, made)
 
 
-def _weigh(rows: Rows, y: _A, weight: _A, result: _A) -> None:
+def _weigh(rows: Rows, y: NDArray, weight: NDArray, result: NDArray) -> None:
     """Make all by loops; a block makes some inputs of some cells of an image and group."""
     groups, inputs, each, taps = weight.shape
     planes, made = frozen(y).reshape(-1), result.reshape(-1, inputs, rows.lines, rows.width)

@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 
 from upsample import arrays
-from upsample.arrays import Array
+from upsample.arrays import Array, NDArray
 from upsample.copies import converted
 from upsample.engines import threads
 from upsample.engines.cpu.conv_transpose.grad_kernels import correlate_rows, lay_out
@@ -31,7 +31,6 @@ from upsample.plans.window import ConvTransposePlan
 
 __all__ = ["run"]
 
-_A = np.ndarray[Any, Any]
 
 _LAID = 1 << 18
 """Elements of the output gradient that are copied into rows (im2col) at once."""
@@ -67,19 +66,19 @@ class _Rows:
     """One call by rows: ``cells [images, groups, inputs, rows, width]``, ``made [groups, inputs, channels * taps]``."""
 
     rows: Rows
-    cells: _A
-    planes: _A
-    made: _A
+    cells: NDArray
+    planes: NDArray
+    made: NDArray
     each: int
-    some: _A
+    some: NDArray
 
-    def rounds(self, each: int) -> Iterator[_A]:
+    def rounds(self, each: int) -> Iterator[NDArray]:
         """Yield so many units at a time, in one order: of each the image and its cut."""
         units = [(image, *cut) for image in range(len(self.cells)) for cut in self.some]
         for begin in range(0, len(units), each):
             yield np.asarray(units[begin : begin + each], dtype=np.int64)
 
-    def of(self, unit: _A, group: int) -> _A:
+    def of(self, unit: NDArray, group: int) -> NDArray:
         """The cells of a unit: ``[inputs, cells]``."""
         return self.cells[unit[0], group, :, unit[1] : unit[2], unit[3] : unit[4]].reshape(self.made.shape[1], -1)
 
@@ -91,14 +90,14 @@ class _Rows:
         parts = -(-self.each // step)
         for units in self.rounds(max(1, _WORK // (inputs * step * taps * longest))):
 
-            def some_channels(number: int, units: _A = units) -> None:
+            def some_channels(number: int, units: NDArray = units) -> None:
                 group, part = divmod(number, parts)
                 for unit in units:
                     self.add_unit(unit, group, range(part * step, min((part + 1) * step, self.each)))
 
             threads.each_block(some_channels, groups * parts)
 
-    def add_unit(self, unit: _A, group: int, channels: range) -> None:
+    def add_unit(self, unit: NDArray, group: int, channels: range) -> None:
         """Add the products of a unit and some channels of a group."""
         rows, groups, taps = self.rows, self.made.shape[0], len(channels) * self.rows.taps
         part = np.ascontiguousarray(self.of(unit, group))

@@ -13,10 +13,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
+from upsample.arrays import NDArray
 from upsample.engines import threads
 from upsample.engines.cpu.conv_transpose.grad_kernels import correlate_units
 from upsample.engines.cpu.conv_transpose.input_grad import Rows
@@ -28,7 +28,6 @@ from upsample.engines.cpu.runtime.window_grid import AXIS
 
 __all__ = ["correlate"]
 
-_A = np.ndarray[Any, Any]
 
 _CELLS = 1 << 7
 """Cells per unit."""
@@ -66,7 +65,7 @@ class _Cut:
         Values of a row that is copied, with what lies between rows, and of all of a unit.
     """
 
-    cuts: _A
+    cuts: NDArray
     sheets: int
     cells: int
     columns: int
@@ -105,7 +104,7 @@ def _cut(rows: Rows, inputs: int, each: int, itemsize: int) -> _Cut:
     return _Cut(np.asarray(some, dtype=np.int64), sheets, cells, columns, pitch, channels, taps, line, met())
 
 
-def correlate(rows: Rows, cells: _A, source: _A, made: _A, each: int) -> None:
+def correlate(rows: Rows, cells: NDArray, source: NDArray, made: NDArray, each: int) -> None:
     """Fill ``made [groups, inputs, each * taps]``, for so many channels each; `cells` and `source` are flat."""
     groups, inputs, _ = made.shape
     cut = _cut(rows, inputs, each, made.itemsize)
@@ -122,9 +121,9 @@ class _Work:
     """One call."""
 
     rows: Rows
-    cells: _A
-    source: _A
-    made: _A
+    cells: NDArray
+    source: NDArray
+    made: NDArray
     each: int
     cut: _Cut
 
@@ -135,7 +134,7 @@ class _Work:
         longest = cut.cells * cut.columns * cut.channels * taps
         for units in self.rounds(splits * max(1, _WORK // longest)):
 
-            def add(number: int, units: _A = units) -> None:
+            def add(number: int, units: NDArray = units) -> None:
                 split, part = divmod(number, len(parts))
                 self.add(*parts[part], frozen(np.ascontiguousarray(units[split::splits])), sums[split, part])
 
@@ -157,7 +156,7 @@ class _Work:
         """Units of all sheets."""
         return int(-(-self.sheets // self.cut.sheets) * len(self.cut.cuts))
 
-    def rounds(self, each: int) -> Iterator[_A]:
+    def rounds(self, each: int) -> Iterator[NDArray]:
         """Yield so many units at a time, in one order: their first sheet, the one after the last, and the cut."""
         cut, sheets, count = self.cut, self.sheets, self.units
         for begin in range(0, count, each):
@@ -166,7 +165,7 @@ class _Work:
             bounds = first, np.minimum(first + cut.sheets, sheets)
             yield np.column_stack([*bounds, cut.cuts[number % len(cut.cuts)]])
 
-    def add(self, group: int, begin: int, units: _A, sums: _A) -> None:
+    def add(self, group: int, begin: int, units: NDArray, sums: NDArray) -> None:
         """Add a part's products of some units."""
         rows, cut, (groups, inputs, _), dtype = self.rows, self.cut, self.made.shape, self.made.dtype
         area, channels = rows.lines * rows.width, min(cut.channels, self.each - begin)
@@ -180,7 +179,7 @@ class _Work:
         met = np.empty(cut.met, dtype=dtype)
         correlate_units(self.source, self.cells, places, sizes, rows.grid, units, turned, met, lists, sums)
 
-    def store(self, group: int, begin: int, sums: _A) -> None:
+    def store(self, group: int, begin: int, sums: NDArray) -> None:
         """Add the sums of all splits up, and turn them."""
         inputs, taps, pitch = self.made.shape[1], self.rows.taps, self.cut.pitch
         with np.errstate(invalid="ignore", over="ignore"):

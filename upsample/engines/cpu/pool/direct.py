@@ -14,11 +14,11 @@ from typing import Any
 
 import numpy as np
 
+from upsample.arrays import NDArray
 from upsample.engines.cpu.runtime.compile import kernel, part
 
 __all__ = ["FIRST", "MORE", "pool_cells", "pool_rows"]
 
-_A = np.ndarray[Any, Any]
 _U: Any = np.uint64
 
 FIRST, MORE = 4, 3
@@ -33,15 +33,15 @@ def _better(best: Any, place: Any, value: Any, other: Any, last_nan: bool) -> tu
 
 @kernel
 def pool_cells(
-    x: _A,
-    place: _A,
-    values: _A,
-    indices: _A,
+    x: NDArray,
+    place: NDArray,
+    values: NDArray,
+    indices: NDArray,
     piece: tuple[int, int, int, int],
     sizes: tuple[int, int, int],
-    taps: _A,
-    home: _A,
-    places: _A,
+    taps: NDArray,
+    home: NDArray,
+    places: NDArray,
     last_nan: bool,
 ) -> None:
     """Pool small planes, `sizes` (positions, cells, planes at once): `values` begins at the piece, `indices` is whole.
@@ -82,17 +82,17 @@ def pool_cells(
 
 @part
 def _first_turn(
-    x: _A,
-    starts: _A,
-    shifts: _A,
+    x: NDArray,
+    starts: NDArray,
+    shifts: NDArray,
     rows: int,
     n: int,
     stride: int,
     last_nan: bool,
-    values: _A,
+    values: NDArray,
     v: int,
     step: int,
-    place: _A,
+    place: NDArray,
 ) -> None:
     """Take the first four taps of rows of cells; `starts` says where a tap's values begin for each row."""
     for r in range(rows):
@@ -119,18 +119,18 @@ def _first_turn(
 
 @part
 def _other_turn(
-    x: _A,
-    starts: _A,
-    shifts: _A,
+    x: NDArray,
+    starts: NDArray,
+    shifts: NDArray,
     t: int,
     rows: int,
     n: int,
     stride: int,
     last_nan: bool,
-    values: _A,
+    values: NDArray,
     v: int,
     step: int,
-    place: _A,
+    place: NDArray,
 ) -> None:
     """Take three more taps of rows of cells, from `t` on."""
     for r in range(rows):
@@ -157,16 +157,16 @@ def _other_turn(
 
 @part
 def _border(
-    x: _A,
-    starts: _A,
-    shifts: _A,
-    columns: _A,
+    x: NDArray,
+    starts: NDArray,
+    shifts: NDArray,
+    columns: NDArray,
     piece: tuple[int, ...],
     last_nan: bool,
-    values: _A,
+    values: NDArray,
     v: int,
     step: int,
-    indices: _A,
+    indices: NDArray,
     c: int,
     every: int,
 ) -> None:
@@ -189,16 +189,16 @@ def _border(
 
 @kernel
 def pool_rows(
-    x: _A,
-    place: _A,
-    values: _A,
-    indices: _A,
+    x: NDArray,
+    place: NDArray,
+    values: NDArray,
+    indices: NDArray,
     piece: tuple[int, ...],
     sizes: tuple[int, ...],
-    lead: _A,
-    places: _A,
-    across: _A,
-    columns: _A,
+    lead: NDArray,
+    places: NDArray,
+    across: NDArray,
+    columns: NDArray,
     last_nan: bool,
     step: int,
 ) -> None:

@@ -16,12 +16,12 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
+from upsample.arrays import NDArray
 from upsample.engines.cpu.runtime.compile import frozen, kernel, pointers
 from upsample.engines.cpu.runtime.machine import HAS_AVX512
 
 __all__ = ["Lanes", "lanes_of", "pool_lanes"]
 
-_A = np.ndarray[Any, Any]
 
 _LANES = 16
 _HALF = _LANES // 2
@@ -136,15 +136,15 @@ def _pooled(_context: Any, data: Any, numbers: Any) -> Any:
 
 @kernel
 def pool_lanes(
-    x: _A,
-    _place: _A,
-    values: _A,
-    indices: _A,
+    x: NDArray,
+    _place: NDArray,
+    values: NDArray,
+    indices: NDArray,
     piece: tuple[int, int, int],
     sizes: tuple[int, ...],
-    lead: _A,
-    lanes: _A,
-    columns: _A,
+    lead: NDArray,
+    lanes: NDArray,
+    columns: NDArray,
     last_nan: bool,
 ) -> None:
     """Pool small planes: `values` begins at the piece, `indices` is whole.
@@ -178,9 +178,9 @@ class Lanes:
     """The tables of `pool_lanes`."""
 
     sizes: tuple[int, ...]
-    lead: _A
-    lanes: _A
-    columns: _A
+    lead: NDArray
+    lanes: NDArray
+    columns: NDArray
 
     @property
     def arguments(self) -> tuple[Any, ...]:
@@ -188,7 +188,7 @@ class Lanes:
         return self.sizes, self.lead, self.lanes, self.columns
 
 
-def lanes_of(large: tuple[int, ...], lead: _A, columns: _A) -> Lanes | None:
+def lanes_of(large: tuple[int, ...], lead: NDArray, columns: NDArray) -> Lanes | None:
     """Lay out the rows ``[rows of cells, taps]`` and columns ``[cells, taps]`` of taps; None where rows are long."""
     cells, taps = columns.shape
     together = 2 if cells <= _HALF else 1

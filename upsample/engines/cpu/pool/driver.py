@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from upsample import arrays
-from upsample.arrays import Array
+from upsample.arrays import Array, NDArray
 from upsample.copies import contiguous, copy
 from upsample.engines import result_pool, threads
 from upsample.engines.cpu.pool.direct import pool_cells, pool_rows
@@ -25,7 +25,6 @@ from upsample.plans.window import PoolPlan, SpanAxis, WindowAxis
 
 __all__ = ["bind", "run"]
 
-_A = np.ndarray[Any, Any]
 
 _BLOCK = 1 << 19
 """Input positions per block: about 0.2 ms of work."""
@@ -76,7 +75,7 @@ class _Geometry:
         The tables of windows of few taps, of which each is compared for itself.
     """
 
-    grid: _A
+    grid: NDArray
     axes: int
     large: tuple[int, ...]
     small: tuple[int, ...]
@@ -146,7 +145,7 @@ def _reach(axis: WindowAxis | SpanAxis) -> int:
     return min(axis.reach, axis.large) if isinstance(axis, WindowAxis) else axis.longest
 
 
-def _grid(axes: tuple[WindowAxis | SpanAxis, ...], weights: tuple[int, ...], local: bool) -> _A:
+def _grid(axes: tuple[WindowAxis | SpanAxis, ...], weights: tuple[int, ...], local: bool) -> NDArray:
     """Lay out the numbers of all axes, the last one first, and then their tables, a piece at a time."""
     last, place = len(axes) - 1, AXIS * len(axes)
     grid = np.empty(place + 3 * sum(axis.small for axis in axes), dtype=np.int64)
@@ -167,7 +166,7 @@ def _grid(axes: tuple[WindowAxis | SpanAxis, ...], weights: tuple[int, ...], loc
     return grid
 
 
-def _tables(axis: WindowAxis | SpanAxis, begin: int, end: int) -> tuple[_A, _A, _A]:
+def _tables(axis: WindowAxis | SpanAxis, begin: int, end: int) -> tuple[NDArray, NDArray, NDArray]:
     """For each cell from and to: the first position inside, how many taps lie inside, and how many before them."""
     if isinstance(axis, SpanAxis):
         return *axis.spans(begin, end), np.zeros(end - begin, dtype=np.int64)
@@ -203,7 +202,7 @@ def _fits(out: Any) -> bool:
 
 
 @lru_cache(maxsize=32)
-def _lowest(dtype: np.dtype[Any]) -> _A:
+def _lowest(dtype: np.dtype[Any]) -> NDArray:
     """What padding is: below or equal to every value."""
     if dtype.kind == "f":
         return frozen(np.asarray([-np.inf], dtype=dtype))
@@ -225,9 +224,11 @@ def bind(plan: PoolPlan, x: Array) -> Callable[..., tuple[Array, Array | None]]:
         kernel, behind = _kernel(plan, g, _lowest(dtype), piece, g.small[-1], indexed)
         return bound(kernel, frozen(empty), _place(g), empty, _NO_INDICES, *behind), behind
 
-    spare: list[_A] = []  # no two threads get the same out of a list
+    spare: list[NDArray] = []  # no two threads get the same out of a list
 
-    def pool(x: _A, out: tuple[_A | None, _A | None], with_indices: bool) -> tuple[_A, _A | None]:
+    def pool(
+        x: NDArray, out: tuple[NDArray | None, NDArray | None], with_indices: bool
+    ) -> tuple[NDArray, NDArray | None]:
         values, indices = out
         values = np.empty(shape, dtype) if values is None else values
         try:
@@ -247,7 +248,7 @@ def bind(plan: PoolPlan, x: Array) -> Callable[..., tuple[Array, Array | None]]:
 
 
 def _kernel(
-    plan: PoolPlan, g: _Geometry, lowest: _A, piece: tuple[int, ...], step: int, indexed: bool
+    plan: PoolPlan, g: _Geometry, lowest: NDArray, piece: tuple[int, ...], step: int, indexed: bool
 ) -> tuple[Callable[..., None], tuple[Any, ...]]:
     """Return the kernel of a piece, and its arguments behind the arrays."""
     few, last_nan = g.few, not plan.first_nan
@@ -264,7 +265,7 @@ def _kernel(
     return (pool_indices if indexed else pool_values), (g.grid, g.axes, whole, lowest, last_nan, step)
 
 
-def _place(g: _Geometry) -> _A:
+def _place(g: _Geometry) -> NDArray:
     """Return memory for the places of the maxima that a kernel makes together."""
     if isinstance(g.few, Cells):
         return np.empty(g.few.home.size, dtype=np.uint32)
@@ -272,7 +273,7 @@ def _place(g: _Geometry) -> _A:
     return np.empty(size, dtype=np.int32)
 
 
-def _pool(plan: PoolPlan, x: _A, values: _A, indices: _A | None) -> None:
+def _pool(plan: PoolPlan, x: NDArray, values: NDArray, indices: NDArray | None) -> None:
     g = _geometry_of(plan)
     name = arrays.dtype_name(x)
     if name == "bool":
@@ -308,10 +309,10 @@ class _Work:
 
     plan: PoolPlan
     g: _Geometry
-    x: _A
-    values: _A
-    indices: _A | None
-    lowest: _A
+    x: NDArray
+    values: NDArray
+    indices: NDArray | None
+    lowest: NDArray
 
     def direct(self, row0: int, row1: int, tile: tuple[int, int]) -> None:
         """Make cells of rows from the input itself, straight into the result."""
@@ -341,7 +342,7 @@ class _Work:
         low, high = self.g.windows[axis].reads(begin, end)
         return min(max(low, 0), size), min(max(high, 0), size)
 
-    def _call(self, x: _A, piece: tuple[int, ...], target: _A, step: int) -> None:
+    def _call(self, x: NDArray, piece: tuple[int, ...], target: NDArray, step: int) -> None:
         indexed = self.indices is not None
         kernel, behind = _kernel(self.plan, self.g, self.lowest, piece, step, indexed)
         kernel(x, _place(self.g), target, self.indices if indexed else _NO_INDICES, *behind)

@@ -15,11 +15,11 @@ from typing import Any
 
 import numpy as np
 
+from upsample.arrays import NDArray
 from upsample.engines.cpu.runtime.compile import kernel, part
 
 __all__ = ["AXIS", "PIECE", "pool_indices", "pool_values"]
 
-_A = np.ndarray[Any, Any]
 
 AXIS = 8
 """Positions, cells, kernel (0: adaptive), stride, padding, dilation; what a step adds to an index, of a position in the
@@ -35,7 +35,7 @@ def _wins(value: Any, best: Any, last_nan: bool) -> Any:
 
 
 @part
-def _deal(row: _A, start: int, low: int, stride: int, phases: _A) -> None:
+def _deal(row: NDArray, start: int, low: int, stride: int, phases: NDArray) -> None:
     """Deal the positions from `start` on out to the phases of the stride; those not in `row`, from `low` on, stay."""
     length, high = phases.shape[1], low + row.shape[0]
     for phase in range(stride):
@@ -56,7 +56,9 @@ def _deal(row: _A, start: int, low: int, stride: int, phases: _A) -> None:
 
 
 @part
-def _reduce(phases: _A, begin: int, grid: _A, local: bool, lowest: Any, last_nan: bool, v: _A, c: _A) -> None:
+def _reduce(
+    phases: NDArray, begin: int, grid: NDArray, local: bool, lowest: Any, last_nan: bool, v: NDArray, c: NDArray
+) -> None:
     """Reduce a dealt row: maxima `v` and their places `c` in an index, for the cells from `begin` on."""
     cells = v.shape[0]
     taps, stride, dilation, of_tap = grid[2], grid[3], grid[5], grid[6]
@@ -79,7 +81,7 @@ def _reduce(phases: _A, begin: int, grid: _A, local: bool, lowest: Any, last_nan
 
 
 @part
-def _reduce_values(phases: _A, taps: int, stride: int, dilation: int, last_nan: bool, v: _A) -> None:
+def _reduce_values(phases: NDArray, taps: int, stride: int, dilation: int, last_nan: bool, v: NDArray) -> None:
     """Reduce a dealt row to its maxima."""
     cells = v.shape[0]
     line = phases[0, :cells]
@@ -93,7 +95,7 @@ def _reduce_values(phases: _A, taps: int, stride: int, dilation: int, last_nan: 
 
 
 @part
-def _reduce_spans(row: _A, low: int, begin: int, grid: _A, last_nan: bool, v: _A, c: _A) -> None:
+def _reduce_spans(row: NDArray, low: int, begin: int, grid: NDArray, last_nan: bool, v: NDArray, c: NDArray) -> None:
     """Reduce a row whose windows have tables: adaptive ones. `low` is where `row` begins."""
     table, every = grid[7], grid[1]
     for i in range(v.shape[0]):
@@ -106,7 +108,7 @@ def _reduce_spans(row: _A, low: int, begin: int, grid: _A, last_nan: bool, v: _A
 
 
 @part
-def _source(grid: _A, axes: int, cell: int, tap: int, local: bool) -> tuple[int, int]:
+def _source(grid: NDArray, axes: int, cell: int, tap: int, local: bool) -> tuple[int, int]:
     """Return the input row that tap `tap` of a row of cells reads and what it adds to an index; rows count planes."""
     row, weight, scale = 0, 0, 1
     for axis in range(axes, 0, -1):
@@ -125,7 +127,7 @@ def _source(grid: _A, axes: int, cell: int, tap: int, local: bool) -> tuple[int,
 
 
 @part
-def _taps(grid: _A, axes: int, cell: int) -> int:
+def _taps(grid: NDArray, axes: int, cell: int) -> int:
     """Count the input rows of a row of cells."""
     total = 1
     for axis in range(axes, 0, -1):
@@ -138,14 +140,14 @@ def _taps(grid: _A, axes: int, cell: int) -> int:
 
 @kernel
 def pool_indices(
-    x: _A,
-    _place: _A,
-    values: _A,
-    indices: _A,
-    grid: _A,
+    x: NDArray,
+    _place: NDArray,
+    values: NDArray,
+    indices: NDArray,
+    grid: NDArray,
     axes: int,
     piece: tuple[int, ...],
-    lowest: _A,
+    lowest: NDArray,
     last_nan: bool,
     step: int,
 ) -> None:
@@ -193,14 +195,14 @@ def pool_indices(
 
 @kernel
 def pool_values(
-    x: _A,
-    _place: _A,
-    values: _A,
-    _indices: _A,
-    grid: _A,
+    x: NDArray,
+    _place: NDArray,
+    values: NDArray,
+    _indices: NDArray,
+    grid: NDArray,
     axes: int,
     piece: tuple[int, ...],
-    lowest: _A,
+    lowest: NDArray,
     last_nan: bool,
     step: int,
 ) -> None:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 import numpy as np
 
+from upsample.arrays import NDArray
 from upsample.engines.cpu.pool.direct import FIRST, MORE
 from upsample.engines.cpu.pool.direct_simd import Lanes, lanes_of
 from upsample.engines.cpu.runtime.compile import frozen
@@ -16,7 +17,6 @@ from upsample.plans.window import SpanAxis, WindowAxis
 
 __all__ = ["Cells", "Rows", "few_taps"]
 
-_A = np.ndarray[Any, Any]
 _Axis: TypeAlias = WindowAxis | SpanAxis
 
 _FEW_TAPS = 64
@@ -50,9 +50,9 @@ class Cells:
     """
 
     sizes: tuple[int, int, int]
-    taps: _A
-    home: _A
-    places: _A
+    taps: NDArray
+    home: NDArray
+    places: NDArray
     lanes: Lanes | None
 
     @property
@@ -66,10 +66,10 @@ class Rows:
     """Where rows of cells find their taps; see `pool_few.pool_rows`."""
 
     sizes: tuple[int, ...]
-    lead: _A
-    places: _A
-    across: _A
-    columns: _A
+    lead: NDArray
+    places: NDArray
+    across: NDArray
+    columns: NDArray
 
     @property
     def count(self) -> int:
@@ -101,7 +101,7 @@ def few_taps(axes: tuple[_Axis, ...], weights: tuple[int, ...]) -> Cells | Rows 
     return _rows(last, _joined(leading), _weighed(leading, weights), math.prod(large[:-1]))
 
 
-def _positions(axis: _Axis) -> _A:
+def _positions(axis: _Axis) -> NDArray:
     """Where the taps of each cell lie; one in the padding lies where the nearest one inside does."""
     if isinstance(axis, SpanAxis):
         (first, count), before = axis.spans(0, axis.small), np.zeros(axis.small, dtype=np.int64)
@@ -114,7 +114,7 @@ def _positions(axis: _Axis) -> _A:
     return np.asarray(first[:, None] + np.clip(tap, 0, count[:, None] - 1) * step)
 
 
-def _joined(axes: Iterable[_Axis]) -> _A:
+def _joined(axes: Iterable[_Axis]) -> NDArray:
     """Positions of the taps of several axes together, ``[cells, taps]``."""
     joined = np.zeros((1, 1), dtype=np.int64)
     for axis in axes:
@@ -124,7 +124,7 @@ def _joined(axes: Iterable[_Axis]) -> _A:
     return joined
 
 
-def _weighed(axes: Iterable[_Axis], weights: tuple[int, ...]) -> _A:
+def _weighed(axes: Iterable[_Axis], weights: tuple[int, ...]) -> NDArray:
     """What the taps of several axes together add to an index, ``[cells, taps]``."""
     total = np.zeros((1, 1), dtype=np.int64)
     for axis, weight in zip(axes, weights, strict=False):
@@ -133,7 +133,7 @@ def _weighed(axes: Iterable[_Axis], weights: tuple[int, ...]) -> _A:
     return total
 
 
-def _places(large: tuple[int, ...], weights: tuple[int, ...]) -> _A:
+def _places(large: tuple[int, ...], weights: tuple[int, ...]) -> NDArray:
     """What each position adds to an index, flat; nothing for no axes."""
     place = np.zeros(1 if large else 0, dtype=np.int64)
     for size, weight in zip(large, weights, strict=True):
@@ -141,14 +141,14 @@ def _places(large: tuple[int, ...], weights: tuple[int, ...]) -> _A:
     return frozen(place)
 
 
-def _whole_turns(table: _A) -> _A:
+def _whole_turns(table: NDArray) -> NDArray:
     """Repeat the last tap until the turns are full."""
     taps = table.shape[-1]
     missing = FIRST - taps if taps < FIRST else -(taps - FIRST) % MORE
     return np.concatenate([table, np.repeat(table[..., -1:], missing, axis=-1)], axis=-1)
 
 
-def _cells(table: _A, size: int, places: _A, lanes: Lanes | None) -> Cells:
+def _cells(table: NDArray, size: int, places: NDArray, lanes: Lanes | None) -> Cells:
     group = max(1, _TOGETHER // len(table))
     home = np.repeat(np.arange(group) * size, len(table))
     taps = np.tile(_whole_turns(table).T, (1, group)) + home
@@ -156,7 +156,7 @@ def _cells(table: _A, size: int, places: _A, lanes: Lanes | None) -> Cells:
     return Cells((size, len(table), group), frozen(packed), frozen(home.astype(np.uint32)), places, lanes)
 
 
-def _rows(last: WindowAxis, lead: _A, places: _A, in_rows: int) -> Rows:
+def _rows(last: WindowAxis, lead: NDArray, places: NDArray, in_rows: int) -> Rows:
     low = min(-(-last.padding // last.stride), last.small)  # the cells that have all their taps inside
     high = min(max((last.large + last.padding - last.reach) // last.stride + 1, low), last.small)
     kernel, leads = last.kernel, lead.shape[1]

@@ -10,19 +10,18 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-import numpy as np
 from llvmlite import ir
 from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
+from upsample.arrays import NDArray
 from upsample.engines.cpu.runtime.compile import part, pointers
 from upsample.engines.cpu.runtime.fma import write_fma
 from upsample.engines.cpu.runtime.machine import VECTOR_BITS, VECTOR_REGISTERS
 
 __all__ = ["BITS", "ROWS", "add_tiles", "widest"]
 
-_A = np.ndarray[Any, Any]
 
 BITS = VECTOR_BITS
 """Bits of a vector register."""
@@ -120,7 +119,7 @@ def widest(vectors: int) -> int:
 
 @part
 def add_tiles(
-    data: tuple[_A, ...], numbers: tuple[int, ...], scattered: tuple[int, ...], vectors: int, apart: int
+    data: tuple[NDArray, ...], numbers: tuple[int, ...], scattered: tuple[int, ...], vectors: int, apart: int
 ) -> None:
     """Add to a row of tiles: to `ROWS` rows of so many vectors, `apart` from each other among cells as among sums.
 

@@ -13,12 +13,12 @@ from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic
 
+from upsample.arrays import NDArray
 from upsample.engines import result_pool
 from upsample.engines.cpu.runtime.compile import kernel, part
 
 __all__ = ["fence", "pays", "put", "stream"]
 
-_A = np.ndarray[Any, Any]
 
 _LINE = 64
 """Bytes of a cache line, which one non-temporal store fills."""
@@ -57,7 +57,7 @@ def fence(_: Any) -> Any:
 
 
 @part
-def put(source: _A, target: _A, begin: Any, size: Any) -> None:
+def put(source: NDArray, target: NDArray, begin: Any, size: Any) -> None:
     """Copy the first `size` values past the caches to `target`, from `begin` on, but for the first and the last line.
 
     Both numbers are uint64; `fence` must follow the last of several calls.
@@ -78,7 +78,7 @@ def put(source: _A, target: _A, begin: Any, size: Any) -> None:
 
 
 @kernel
-def stream(source: _A, target: _A) -> None:
+def stream(source: NDArray, target: NDArray) -> None:
     """Copy `source` to `target`, of its size and dtype, past the caches but for the first and the last line."""
     put(source, target, np.uint64(0), np.uint64(source.shape[0]))
     fence()

@@ -10,12 +10,12 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
+from upsample.arrays import NDArray
 from upsample.engines.cpu.runtime.compile import inlined, kernel
 from upsample.engines.cpu.runtime.gemm_tile import BITS
 
 __all__ = ["clear", "copy_every_other", "turn"]
 
-_A = np.ndarray[Any, Any]
 
 _SINGLES, _DOUBLES = BITS // 32, BITS // 64  # a division by `itemsize` takes longer than a short row
 _COUNT, _LANE = ir.IntType(64), ir.IntType(32)
@@ -87,7 +87,7 @@ def _clear(_context: Any, made: Any, place: Any) -> Any:
 
 
 @inlined
-def clear(made: _A, to: int, count: int) -> None:
+def clear(made: NDArray, to: int, count: int) -> None:
     """Set `count` values from ``made[to]`` on to zero, and some behind them, less than a vector.
 
     Of a loop that ends with them LLVM makes a call of `memset`, which takes longer than a short row.
@@ -100,7 +100,7 @@ def clear(made: _A, to: int, count: int) -> None:
 
 
 @inlined
-def copy_every_other(source: _A, at: int, made: _A, to: int, count: int) -> None:
+def copy_every_other(source: NDArray, at: int, made: NDArray, to: int, count: int) -> None:
     """Set ``made[to + j]`` to ``source[at + 2 * j]`` for `count` values of `j`."""
     lanes = _SINGLES if made.itemsize == 4 else _DOUBLES
     if count < lanes:
@@ -115,7 +115,7 @@ def copy_every_other(source: _A, at: int, made: _A, to: int, count: int) -> None
 
 
 @kernel
-def turn(source: _A, at: int, apart: int, rows: int, columns: int, made: _A, to: int, pitch: int) -> None:
+def turn(source: NDArray, at: int, apart: int, rows: int, columns: int, made: NDArray, to: int, pitch: int) -> None:
     """Set ``made[to + j * pitch + i]`` to ``source[at + i * apart + j]`` for all rows `i` and columns `j`."""
     lanes = _SINGLES if made.itemsize == 4 else _DOUBLES
     whole, squares = rows // lanes * lanes, columns // lanes * lanes

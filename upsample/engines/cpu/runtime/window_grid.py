@@ -3,29 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
 
 import numpy as np
 
+from upsample.arrays import NDArray
 from upsample.engines.cpu.runtime.compile import frozen, part
 from upsample.plans.window import WindowAxis
 
 __all__ = ["AXIS", "grid_of", "row_place"]
 
-_A = np.ndarray[Any, Any]
 
 AXIS = 6
 """Numbers of an axis in a grid, as in `WindowAxis`: positions, cells, kernel, stride, padding, dilation."""
 
 
-def grid_of(axes: Iterable[WindowAxis]) -> _A:
+def grid_of(axes: Iterable[WindowAxis]) -> NDArray:
     """Return the numbers of all axes, flat."""
     numbers = [(a.large, a.small, a.kernel, a.stride, a.padding, a.dilation) for a in axes]
     return frozen(np.asarray(numbers, dtype=np.int64).reshape(-1))
 
 
 @part
-def row_place(grid: _A, tap: int, row: int) -> int:
+def row_place(grid: NDArray, tap: int, row: int) -> int:
     """Where in a plane the row lies that tap `tap` of the leading axes of row `row` of cells meets; -1 in the padding.
 
     Both count in row-major order without the last axis.

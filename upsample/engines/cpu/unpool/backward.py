@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from upsample.arrays import Array
+from upsample.arrays import Array, NDArray
 from upsample.copies import contiguous
 from upsample.engines import result_pool, threads
 from upsample.engines.cpu.runtime.compile import frozen
@@ -23,7 +23,6 @@ from upsample.plans.window import UnpoolPlan
 
 __all__ = ["run"]
 
-_A = np.ndarray[Any, Any]
 
 _BLOCK = 1 << 17
 """Cells per block."""
@@ -52,7 +51,7 @@ def run(xp: ModuleType, plan: UnpoolPlan, y: Array, indices: Array) -> Array:
     return result
 
 
-def _take(plan: UnpoolPlan, g: Geometry, values: _A, where: _A, made: _A) -> None:
+def _take(plan: UnpoolPlan, g: Geometry, values: NDArray, where: NDArray, made: NDArray) -> None:
     """Let every cell take its value."""
     blocks = -(-where.size // _BLOCK)
     step = -(-where.size // blocks)
@@ -64,7 +63,7 @@ def _take(plan: UnpoolPlan, g: Geometry, values: _A, where: _A, made: _A) -> Non
     threads.each_block(block, blocks)
 
 
-def _take_bands(plan: UnpoolPlan, g: Geometry, values: _A, where: _A, made: _A) -> bool:
+def _take_bands(plan: UnpoolPlan, g: Geometry, values: NDArray, where: NDArray, made: NDArray) -> bool:
     """Let the last cell of each position take its value, in bands; say whether no index was elsewhere."""
     cells, longest = g.cells // len(g.spans), int((g.bands[:, 1] - g.bands[:, 0]).max())
     together = max(1, _BLOCK * len(g.bands) // g.cells)
@@ -83,7 +82,7 @@ def _take_bands(plan: UnpoolPlan, g: Geometry, values: _A, where: _A, made: _A) 
     return not far
 
 
-def _take_planes(plan: UnpoolPlan, g: Geometry, values: _A, where: _A, made: _A) -> None:
+def _take_planes(plan: UnpoolPlan, g: Geometry, values: NDArray, where: NDArray, made: NDArray) -> None:
     """Do the same where an index may be anywhere in its plane."""
     together = max(1, min(_BLOCK // g.cells, _SEEN // g.positions))
 

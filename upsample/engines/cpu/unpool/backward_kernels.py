@@ -9,15 +9,14 @@ from typing import Any
 
 import numpy as np
 
+from upsample.arrays import NDArray
 from upsample.engines.cpu.runtime.compile import kernel, part
 
 __all__ = ["take", "take_bands", "take_last"]
 
-_A = np.ndarray[Any, Any]
-
 
 @kernel
-def take(values: _A, where: _A, first: int, cells: int, positions: int, result: _A) -> None:
+def take(values: NDArray, where: NDArray, first: int, cells: int, positions: int, result: NDArray) -> None:
     """Give each cell, from number `first` on, the value at its position in its plane, zero where that is outside."""
     size, last, at = np.uint64(positions), first + where.shape[0], first
     while at < last:
@@ -31,7 +30,9 @@ def take(values: _A, where: _A, first: int, cells: int, positions: int, result: 
 
 
 @kernel
-def take_last(values: _A, where: _A, planes: int, begin: int, clear: bool, seen: _A, result: _A) -> None:
+def take_last(
+    values: NDArray, where: NDArray, planes: int, begin: int, clear: bool, seen: NDArray, result: NDArray
+) -> None:
     """Do as `take` does for some planes, but only for the last cell of those that name a position.
 
     Cells are asked in reverse order. Only positions from `begin` on count, as far as `seen` reaches, which remembers
@@ -55,7 +56,9 @@ def take_last(values: _A, where: _A, planes: int, begin: int, clear: bool, seen:
 
 
 @part
-def _take_slice(values: _A, where: _A, cut: tuple[int, int], bounds: tuple[int, ...], seen: _A, result: _A) -> Any:
+def _take_slice(
+    values: NDArray, where: NDArray, cut: tuple[int, int], bounds: tuple[int, ...], seen: NDArray, result: NDArray
+) -> Any:
     """Do as `take_last` does for the cells of a cut whose positions lie in a band; zero for those that are dropped.
 
     ``bounds``: the positions from and to of the band, and those that the windows of these cells reach. Returns whether
@@ -77,7 +80,15 @@ def _take_slice(values: _A, where: _A, cut: tuple[int, int], bounds: tuple[int, 
 
 
 @kernel
-def take_bands(values: _A, where: _A, bands: _A, spans: _A, start: tuple[int, int], seen: _A, result: _A) -> Any:
+def take_bands(
+    values: NDArray,
+    where: NDArray,
+    bands: NDArray,
+    spans: NDArray,
+    start: tuple[int, int],
+    seen: NDArray,
+    result: NDArray,
+) -> Any:
     """Do as `take_last` does in a plane for the cells whose positions lie in some bands.
 
     ``bands`` and ``spans`` are as in `scatter.make_bands`; ``start``: the slice that

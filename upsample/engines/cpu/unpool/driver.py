@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from upsample import arrays
-from upsample.arrays import Array
+from upsample.arrays import Array, NDArray
 from upsample.copies import contiguous, copy
 from upsample.engines import result_pool, threads
 from upsample.engines.cpu.runtime import nontemporal
@@ -40,7 +40,6 @@ from upsample.plans.window import SpanAxis, UnpoolPlan, WindowAxis
 
 __all__ = ["Geometry", "bind", "geometry", "run", "targets"]
 
-_A = np.ndarray[Any, Any]
 
 _BLOCK = 1 << 19
 """Output positions per block, and cells that a block reads together."""
@@ -62,14 +61,14 @@ _UNSIGNED = {1: np.uint8, 2: np.uint16, 4: np.uint32, 8: np.uint64, 16: np.compl
 class Geometry:
     """What depends on the plan alone; `bands` and `spans` are as `make_bands` wants them."""
 
-    grid: _A
+    grid: NDArray
     positions: int
     cells: int
     rows: int
     taps: int
     allowed: range
-    bands: _A
-    spans: _A
+    bands: NDArray
+    spans: NDArray
     gather_table: GatherTable | None
 
 
@@ -91,7 +90,7 @@ def geometry(plan: UnpoolPlan) -> Geometry:
     )
 
 
-def _spans(axis: WindowAxis | SpanAxis) -> _A:
+def _spans(axis: WindowAxis | SpanAxis) -> NDArray:
     """Where on an axis the window of each cell begins and ends; nothing where there are too many cells."""
     if axis.small > _SLICES:
         return np.empty((0, 2), dtype=np.int64)
@@ -102,7 +101,7 @@ def _spans(axis: WindowAxis | SpanAxis) -> _A:
     return np.stack([starts, starts + axis.reach], axis=1).clip(0, axis.large)
 
 
-def _bands(plan: UnpoolPlan, spans: _A) -> _A:
+def _bands(plan: UnpoolPlan, spans: NDArray) -> NDArray:
     """Cut large planes along the first axis; none where a window lies in the padding, or rows or windows are long."""
     axis, line = plan.axes[0], math.prod(plan.large_shape[1:])
     reach = int((spans[:, 1] - spans[:, 0]).max(initial=0))
@@ -159,7 +158,7 @@ def bind(plan: UnpoolPlan, x: Array, indices: Array) -> Callable[..., Array]:
     scratch, dtype, checked = np.empty(0, kind), source.dtype, plan.check_indices
     kernel = bound(make_planes, frozen(scratch), frozen(np.empty(0, np.int64)), planes, part, scratch, scratch)
 
-    def unpool(x: _A, indices: _A, out: _A | None, names: tuple[str, str]) -> _A:
+    def unpool(x: NDArray, indices: NDArray, out: NDArray | None, names: tuple[str, str]) -> NDArray:
         result = np.empty(shape, dtype) if out is None else out
         bad = kernel(x.ravel(), indices.ravel(), planes, part, scratch, result.ravel())
         if bad and checked:
@@ -169,7 +168,9 @@ def bind(plan: UnpoolPlan, x: Array, indices: Array) -> Callable[..., Array]:
     return unpool
 
 
-def _unpool(plan: UnpoolPlan, x: _A, where: _A, result: _A, names: tuple[str, str], *, fresh: bool) -> None:
+def _unpool(
+    plan: UnpoolPlan, x: NDArray, where: NDArray, result: NDArray, names: tuple[str, str], *, fresh: bool
+) -> None:
     g = geometry(plan)
     flat = frozen(contiguous(where)).reshape(-1)
     if plan.check_indices and (plan.local_indices or plan.duplicates == "error"):
@@ -229,9 +230,9 @@ class _Work:
 
     plan: UnpoolPlan
     g: Geometry
-    values: _A
-    where: _A
-    result: _A
+    values: NDArray
+    where: NDArray
+    result: NDArray
     half: bool
     streamed: bool
 
@@ -258,8 +259,8 @@ class _Work:
     def by_gathering(self, gather_table: GatherTable) -> bool:
         """Let positions ask cells, blocks of rows at a time; say whether every index was in its window."""
         plan, length, kind = self.plan, self.plan.large_shape[-1], _UNSIGNED[self.values.dtype.itemsize]
-        values: _A = self.values.view(kind)
-        made: _A = self.result.view(kind)
+        values: NDArray = self.values.view(kind)
+        made: NDArray = self.result.view(kind)
         rows = made.size // length
         blocks = min(max(-(-made.size // _SPLIT), 2), rows)
         step = -(-rows // blocks)
@@ -299,23 +300,23 @@ class _Work:
         threads.each_block(make, self.where.size // g.cells * groups)
         return sure or not far
 
-    def _scratch(self, size: int, made: _A) -> _A:
+    def _scratch(self, size: int, made: NDArray) -> NDArray:
         """Where to make what is streamed to `made`; nothing where that is not done."""
         return np.empty(size if self.streamed and size <= 2 * _BAND else 0, dtype=made.dtype)
 
-    def _wide(self, target: _A) -> _A:
+    def _wide(self, target: NDArray) -> NDArray:
         """Where to make `target`: halves are summed in single precision."""
         return np.empty(target.shape, dtype=np.float32) if self.half else target
 
-    def _wide_values(self, cut: slice) -> _A:
+    def _wide_values(self, cut: slice) -> NDArray:
         return frozen(self.values[cut].astype(np.float32)) if self.half else self.values[cut]
 
-    def _narrow(self, made: _A, target: _A) -> None:
+    def _narrow(self, made: NDArray, target: NDArray) -> None:
         with np.errstate(over="ignore"):
             target[:] = made
 
 
-def targets(plan: UnpoolPlan, indices: _A, cut: slice) -> _A:
+def targets(plan: UnpoolPlan, indices: NDArray, cut: slice) -> NDArray:
     """Return the positions in planes that the cells of a cut of all `indices`, flat, name; outside where dropped."""
     where = indices[cut]
     if where.dtype != np.int64:
@@ -329,7 +330,7 @@ def targets(plan: UnpoolPlan, indices: _A, cut: slice) -> _A:
     return frozen(target)
 
 
-def _check(plan: UnpoolPlan, g: Geometry, where: _A, flat: _A, names: tuple[str, str]) -> None:
+def _check(plan: UnpoolPlan, g: Geometry, where: NDArray, flat: NDArray, names: tuple[str, str]) -> None:
     """Raise for indices out of range and for the duplicates that the plan forbids."""
 
     def outside(_plane0: int, _plane1: int, begin: int, end: int) -> bool:
@@ -362,5 +363,5 @@ def _check(plan: UnpoolPlan, g: Geometry, where: _A, flat: _A, names: tuple[str,
         raise named_twice(tuple(map(int, place)), int(flat[min(found)]), names)
 
 
-def _raise_range(plan: UnpoolPlan, where: _A, names: tuple[str, str]) -> None:
+def _raise_range(plan: UnpoolPlan, where: NDArray, names: tuple[str, str]) -> None:
     check_range(np, plan, where, names)

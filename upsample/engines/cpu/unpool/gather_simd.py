@@ -20,6 +20,7 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
+from upsample.arrays import NDArray
 from upsample.engines.cpu.runtime.compile import frozen, kernel, pointers
 from upsample.engines.cpu.runtime.machine import HAS_AVX2
 from upsample.plans.phases import phases
@@ -27,7 +28,6 @@ from upsample.plans.window import UnpoolPlan, WindowAxis
 
 __all__ = ["GatherTable", "gather_kernel", "gather_table"]
 
-_A = np.ndarray[Any, Any]
 _U: Any = np.uint64
 
 _LANES = 8
@@ -188,7 +188,9 @@ def gather_kernel(code: int) -> Callable[..., Any]:
     """Return the kernel for positions that ask as `code` says (see `_Writer`)."""
 
     @kernel
-    def select(values: _A, where: _A, table: _A, piece: tuple[int, int], sizes: tuple[int, ...], result: _A) -> Any:
+    def select(
+        values: NDArray, where: NDArray, table: NDArray, piece: tuple[int, int], sizes: tuple[int, ...], result: NDArray
+    ) -> Any:
         """Make rows of positions from and to, counted over all planes, and count the cells that name one of them.
 
         ``table`` has for each row of a plane how many rows of cells cover it, and where these begin. ``sizes``: turns
@@ -214,7 +216,7 @@ class GatherTable:
     """What the kernel wants to know of a plan."""
 
     code: int
-    table: _A
+    table: NDArray
     sizes: tuple[int, ...]
 
 
@@ -248,7 +250,7 @@ def gather_table(plan: UnpoolPlan) -> GatherTable | None:
     return GatherTable(code, frozen(np.ascontiguousarray(lines.reshape(-1))), sizes)
 
 
-def _covering(axis: WindowAxis) -> _A | None:
+def _covering(axis: WindowAxis) -> NDArray | None:
     """Which cells cover each position of an axis, ascending; -1 where there are fewer than elsewhere."""
     if axis.dilation != 1 or axis.large > _ROWS:
         return None

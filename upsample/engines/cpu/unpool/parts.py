@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from upsample.arrays import NDArray
 from upsample.copies import contiguous
 from upsample.engines import part_indices, threads
 from upsample.engines.cpu.runtime.compile import frozen, kernel
@@ -15,7 +16,6 @@ from upsample.plans.window import UnpoolPlan, WindowAxis
 
 __all__ = ["localised"]
 
-_A = np.ndarray[Any, Any]
 _U: Any = np.uint64
 
 _BLOCK = 1 << 18
@@ -27,7 +27,7 @@ _ILLEGAL, _ELSEWHERE = 1, 2
 
 
 @kernel
-def _targets(where: _A, row0: int, row1: int, grid: _A, positions: int, target: _A) -> int:
+def _targets(where: NDArray, row0: int, row1: int, grid: NDArray, positions: int, target: NDArray) -> int:
     """Turn indices of the rows of cells from and to into positions of the part, -1 outside of it or of their windows.
 
     Returns 1 if some index was outside of the whole plane of so many `positions`, plus 2 if one was outside of its
@@ -73,7 +73,7 @@ def _targets(where: _A, row0: int, row1: int, grid: _A, positions: int, target: 
     return bad
 
 
-def localised(plan: UnpoolPlan, where: _A, names: tuple[str, str]) -> tuple[UnpoolPlan, _A]:
+def localised(plan: UnpoolPlan, where: NDArray, names: tuple[str, str]) -> tuple[UnpoolPlan, NDArray]:
     """Do as `upsample.engines.part_indices.localised`."""
     if plan.local_indices or plan.has_whole_planes:
         return part_indices.localised(np, plan, where, names)
@@ -98,7 +98,7 @@ def localised(plan: UnpoolPlan, where: _A, names: tuple[str, str]) -> tuple[Unpo
     return replace(plan, within=None, check_indices=False, trusted=True), target
 
 
-def _grid(plan: UnpoolPlan) -> _A:
+def _grid(plan: UnpoolPlan) -> NDArray:
     assert plan.within is not None
     numbers = []
     for axis, weight, origin in zip(plan.axes, plan.within.weights, plan.within.origin, strict=True):

@@ -10,20 +10,20 @@ from typing import Any
 
 import numpy as np
 
+from upsample.arrays import NDArray
 from upsample.engines.cpu.runtime.compile import kernel, part
 from upsample.engines.cpu.runtime.nontemporal import stream
 from upsample.engines.cpu.runtime.window_grid import AXIS, row_place
 
 __all__ = ["any_outside", "first_twice", "make_bands", "make_planes", "own_targets", "window_targets"]
 
-_A = np.ndarray[Any, Any]
 
 _CLEARED = 1 << 12
 """Output positions zeroed together, of several planes if planes are small."""
 
 
 @kernel
-def any_outside(where: _A, least: int, count: int) -> Any:
+def any_outside(where: NDArray, least: int, count: int) -> Any:
     """Whether some index is outside ``[least, least + count)``."""
     bad: Any = False
     size = np.uint64(count)
@@ -33,7 +33,7 @@ def any_outside(where: _A, least: int, count: int) -> Any:
 
 
 @kernel
-def first_twice(where: _A, planes: int, begin: int, seen: _A) -> int:
+def first_twice(where: NDArray, planes: int, begin: int, seen: NDArray) -> int:
     """Return the number of the first cell that names a position which an earlier cell of its plane named; -1 if none.
 
     Only positions from `begin` on count, as many in each plane as `seen [planes, positions]` has; it remembers them.
@@ -53,7 +53,14 @@ def first_twice(where: _A, planes: int, begin: int, seen: _A) -> int:
 
 @part
 def _scatter(
-    values: _A, where: _A, first: int, last: int, bounds: tuple[int, int, int, int], adding: bool, made: _A, base: int
+    values: NDArray,
+    where: NDArray,
+    first: int,
+    last: int,
+    bounds: tuple[int, int, int, int],
+    adding: bool,
+    made: NDArray,
+    base: int,
 ) -> Any:
     """Write, or add, the values of cells `first` to `last` to `made`, in order; say whether an index was out of bounds.
 
@@ -75,7 +82,9 @@ def _scatter(
 
 
 @kernel
-def make_planes(values: _A, where: _A, planes: int, part: tuple[int, int, bool, bool], scratch: _A, result: _A) -> Any:
+def make_planes(
+    values: NDArray, where: NDArray, planes: int, part: tuple[int, int, bool, bool], scratch: NDArray, result: NDArray
+) -> Any:
     """Write or add the values of each plane to their positions in row-major order, so that the last one stays.
 
     ``part``: where the positions of `result` begin in each plane, and how many a plane has; whether all of `result` is
@@ -103,7 +112,14 @@ def make_planes(values: _A, where: _A, planes: int, part: tuple[int, int, bool, 
 
 @kernel
 def make_bands(
-    values: _A, where: _A, bands: _A, spans: _A, start: tuple[int, int, int], adding: bool, scratch: _A, result: _A
+    values: NDArray,
+    where: NDArray,
+    bands: NDArray,
+    spans: NDArray,
+    start: tuple[int, int, int],
+    adding: bool,
+    scratch: NDArray,
+    result: NDArray,
 ) -> Any:
     """Write or add what lies in the windows of some slices of cells to bands of a plane, which are zeroed first.
 
@@ -133,7 +149,7 @@ def make_bands(
 
 
 @kernel
-def window_targets(where: _A, first: int, rows: int, taps: int, grid: _A, target: _A) -> None:
+def window_targets(where: NDArray, first: int, rows: int, taps: int, grid: NDArray, target: NDArray) -> None:
     """Turn indices that count in windows of `taps` rows into positions in planes; -1 in the padding.
 
     Negative ones count from the window's end. `first` is the number of the first cell, `rows` the rows of cells in a
@@ -161,7 +177,7 @@ def window_targets(where: _A, first: int, rows: int, taps: int, grid: _A, target
 
 
 @kernel
-def own_targets(where: _A, first: int, rows: int, taps: int, grid: _A, target: _A) -> None:
+def own_targets(where: NDArray, first: int, rows: int, taps: int, grid: NDArray, target: NDArray) -> None:
     """Keep indices that lie in their own windows, which have `taps` rows; -1 for the others."""
     last = grid[grid.shape[0] - AXIS :]
     size, every, width, stride, pad, dilation = last[0], last[1], last[2], last[3], last[4], last[5]

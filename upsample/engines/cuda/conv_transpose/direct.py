@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from upsample.arrays import NDArray
 from upsample.engines.cuda.conv_transpose.axes import Axis, axes_of
 from upsample.engines.cuda.runtime.device import Device
 from upsample.engines.cuda.runtime.launch import C_TYPES, Kernel, Launch, ceil_div, index_type, kernel, struct
@@ -18,7 +19,6 @@ from upsample.plans.window import ConvTransposePlan
 
 __all__ = ["fits", "kernels", "run"]
 
-_A = np.ndarray[Any, Any]
 _RUN = 4
 """Positions of a thread."""
 _TAPS = 64
@@ -86,7 +86,7 @@ def _window(axis: Axis) -> tuple[int, int]:
     return min(cells), max(cells) - min(cells) + 1
 
 
-def _last_taps(axis: Axis) -> _A:
+def _last_taps(axis: Axis) -> NDArray:
     """The tap of each phase for each place of the window; -1 is none."""
     first, count = _window(axis)
     table = np.full((len(axis.phases), count), -1, dtype=np.int32)
@@ -96,7 +96,7 @@ def _last_taps(axis: Axis) -> _A:
 
 
 @lru_cache(maxsize=256)
-def _tables(plan: ConvTransposePlan, task: str, index: str) -> tuple[_A, _A]:
+def _tables(plan: ConvTransposePlan, task: str, index: str) -> tuple[NDArray, NDArray]:
     """For each phase of the other axes, its rows of taps: the first tap, and the cells on these axes."""
     deep, high, wide = axes_of(plan, task)
     rows, starts = [], [0]

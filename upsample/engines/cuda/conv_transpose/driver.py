@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from upsample import arrays
-from upsample.arrays import Array
+from upsample.arrays import Array, NDArray
 from upsample.engines.cuda.conv_transpose import direct as direct
 from upsample.engines.cuda.conv_transpose.axes import Axis, axes_of
 from upsample.engines.cuda.conv_transpose.pack_weights import arranged
@@ -29,7 +29,6 @@ from upsample.plans.window import ConvTransposePlan
 
 __all__ = ["channels_a_word", "depth", "kernels", "on_tensor_cores", "run", "sums"]
 
-_A = np.ndarray[Any, Any]
 
 _STORE_COST = 16
 """What storing a value costs beside a product, if it lies beside others; if not, twice that."""
@@ -200,7 +199,7 @@ def _is_direct(plan: ConvTransposePlan, task: str, name: str, channels: int, out
 
 
 @lru_cache(maxsize=256)
-def _tables(plan: ConvTransposePlan, task: str, index: str) -> tuple[_A, _A]:
+def _tables(plan: ConvTransposePlan, task: str, index: str) -> tuple[NDArray, NDArray]:
     """For each tap of each phase: the tap of the kernel and the cell on each axis; and where each phase begins."""
     axes = axes_of(plan, task)
     steps = [math.prod(axis.kernel for axis in axes[place + 1 :]) for place in range(AXES)]

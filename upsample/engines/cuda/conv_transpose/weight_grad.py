@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from upsample import arrays
-from upsample.arrays import Array
+from upsample.arrays import Array, NDArray
 from upsample.engines.cuda.conv_transpose import weight_grad_direct as direct
 from upsample.engines.cuda.conv_transpose import weight_grad_reduce as shares
 from upsample.engines.cuda.conv_transpose.driver import channels_a_word, depth, on_tensor_cores
@@ -29,7 +29,6 @@ from upsample.plans.window import ConvTransposePlan
 
 __all__ = ["kernels", "run"]
 
-_A = np.ndarray[Any, Any]
 
 _THREADS_AT_ONCE = 256 * 264
 """About what a large GPU holds of these kernels' threads; shares are chosen to fill whole rounds of them."""
@@ -163,7 +162,7 @@ def _is_direct(plan: ConvTransposePlan, name: str, channels: int, outputs: int) 
 
 
 @lru_cache(maxsize=256)
-def _tables(plan: ConvTransposePlan) -> tuple[_A, ...]:
+def _tables(plan: ConvTransposePlan) -> tuple[NDArray, ...]:
     """Where each tap lies on the axes."""
     at = reaching(plan)[0]
     return (np.concatenate([at, np.zeros((len(at), 1), dtype=np.int32)], axis=1),)

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from upsample.arrays import NDArray
 from upsample.engines.cuda.conv_transpose import weight_grad_reduce as shares
 from upsample.engines.cuda.conv_transpose.weight_grad_reduce import Part, reaching
 from upsample.engines.cuda.runtime.device import Device
@@ -18,7 +19,6 @@ from upsample.plans.window import ConvTransposePlan
 
 __all__ = ["cost", "kernels", "run"]
 
-_A = np.ndarray[Any, Any]
 
 _TAPS = 16
 """Of a launch."""
@@ -93,7 +93,7 @@ def _launches(plan: ConvTransposePlan, name: str, sizes: tuple[int, int, int]) -
     return tuple(made), count
 
 
-def _places(at: _A, large: list[int]) -> dict[str, _A]:
+def _places(at: NDArray, large: list[int]) -> dict[str, NDArray]:
     """Where the taps lie: in the plane, on each axis, and the least and the greatest."""
     steps = np.asarray([large[1] * large[2], large[2], 1], dtype=np.int64)
     padded = np.zeros((_TAPS, AXES), dtype=np.int32)

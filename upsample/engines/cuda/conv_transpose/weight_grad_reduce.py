@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from upsample.arrays import NDArray
 from upsample.engines.cuda.runtime.device import Device
 from upsample.engines.cuda.runtime.launch import C_TYPES, INDEX_LIMIT, Kernel, Launch, ceil_div, kernel, struct
 from upsample.engines.cuda.runtime.windows import THREADS, three
@@ -17,7 +18,6 @@ from upsample.plans.window import ConvTransposePlan, WindowAxis
 
 __all__ = ["Part", "accumulator", "add", "fits", "kernels", "reaching", "sides"]
 
-_A = np.ndarray[Any, Any]
 
 _BEYOND = 1 << 16
 """How far past the last cell the kernels count."""
@@ -64,7 +64,7 @@ def sides(axes: tuple[WindowAxis, ...], batch: int) -> dict[str, Any]:
 
 
 @lru_cache(maxsize=256)
-def reaching(plan: ConvTransposePlan) -> tuple[_A, _A]:
+def reaching(plan: ConvTransposePlan) -> tuple[NDArray, NDArray]:
     """The taps that reach a position for some cell: where each lies on the axes; and of all taps, which one it is.
 
     A tap that is padding for every cell is -1: its weight's gradient is 0.
@@ -78,7 +78,7 @@ def reaching(plan: ConvTransposePlan) -> tuple[_A, _A]:
     return np.asarray(rows, dtype=np.int32).reshape(-1, len(axes)), places.reshape(-1)
 
 
-def _tables(plan: ConvTransposePlan) -> tuple[_A, ...]:
+def _tables(plan: ConvTransposePlan) -> tuple[NDArray, ...]:
     return (reaching(plan)[1],)
 
 

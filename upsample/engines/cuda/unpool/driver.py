@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from upsample import arrays
-from upsample.arrays import Array
+from upsample.arrays import Array, NDArray
 from upsample.engines.cuda.runtime import device
 from upsample.engines.cuda.runtime.device import Device
 from upsample.engines.cuda.runtime.launch import BITS, C_TYPES, Kernel, Launch, ceil_div, kernel
@@ -36,7 +36,6 @@ from upsample.plans.window import SpanAxis, UnpoolPlan, WindowAxis
 
 __all__ = ["kernels", "run"]
 
-_A = np.ndarray[Any, Any]
 
 _ENTRIES = ("gather", "tiles", "check", "runs", "scatter")
 """Entries of the .cu file in its order, each compiled by itself."""
@@ -233,7 +232,7 @@ def _launch(chosen: Kernel, plan: UnpoolPlan, planes: int, index: str, columns: 
 
 
 @lru_cache(maxsize=256)
-def _tables(plan: UnpoolPlan, many: int, index: str) -> tuple[_A]:
+def _tables(plan: UnpoolPlan, many: int, index: str) -> tuple[NDArray]:
     """For depth and row, by position: the first cell that covers it, how many do, the first one's tap; for the last
     axis, by pieces of `many` positions: the first cell that covers any, and how many there are to the last such one.
     """  # fmt: skip
@@ -248,7 +247,7 @@ def _tables(plan: UnpoolPlan, many: int, index: str) -> tuple[_A]:
     return (np.concatenate(tables).astype(np.int32 if index == "int" else np.int64),)
 
 
-def _covering(axis: WindowAxis | SpanAxis) -> tuple[_A, _A, _A]:
+def _covering(axis: WindowAxis | SpanAxis) -> tuple[NDArray, NDArray, NDArray]:
     """For each position: the first cell whose window covers it, how many do, and the first one's tap there."""
     if isinstance(axis, SpanAxis):
         return *axis.covering(), np.zeros(axis.large, dtype=np.int64)

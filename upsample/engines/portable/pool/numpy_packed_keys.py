@@ -9,16 +9,16 @@ from __future__ import annotations
 import math
 import sys
 from collections.abc import Sequence
-from typing import Any, TypeAlias
+from typing import Any
 
 import numpy as np
 
+from upsample.arrays import NDArray
 from upsample.engines.portable.blocks import Part
 from upsample.plans.window import PoolPlan, WindowAxis
 
 __all__ = ["PoolKeys"]
 
-_A: TypeAlias = Any
 
 _DTYPES = ("float32", "float16", "int32", "int16", "int8", "uint16", "uint8")
 _VALUE, _PLACE = (1, 0) if sys.byteorder == "little" else (0, 1)
@@ -44,7 +44,7 @@ class PoolKeys:
 
     def __init__(self, weights: Sequence[int], start: int) -> None:
         self._weights, self._start = weights, start
-        self._spare: list[dict[Any, _A]] = []
+        self._spare: list[dict[Any, NDArray]] = []
 
     @staticmethod
     def suits(plan: PoolPlan, name: str, shared: bool) -> bool:
@@ -55,7 +55,7 @@ class PoolKeys:
         few = all(axis.kernel <= 2 for axis in windows)
         return not (few and shared) and plan.counted <= _LAST
 
-    def pool(self, values: _A, part: Part, maxima: _A, places: _A) -> bool:
+    def pool(self, values: NDArray, part: Part, maxima: NDArray, places: NDArray) -> bool:
         """Write maxima and places of a part; False, and nothing is written, where values have another order as keys."""
         margins = [_margins(axis) for axis in part.axes]
         numbers, least = _numbers(values)
@@ -67,7 +67,7 @@ class PoolKeys:
         except IndexError:
             rooms = {}
         keys = self._room(rooms, values.shape, margins)
-        _halves(keys)[(*_inside(values.shape, margins), _VALUE)] = _flipped(numbers) if flips else numbers
+        _halves(keys)[..., _VALUE][_inside(values.shape, margins)] = _flipped(numbers) if flips else numbers
         best = keys
         for axis, geometry in enumerate(part.axes, start=1):
             best = _reduced(geometry, axis, best)
@@ -79,7 +79,7 @@ class PoolKeys:
         self._spare.append(rooms)
         return True
 
-    def _room(self, rooms: dict[Any, _A], shape: tuple[int, ...], margins: list[Any]) -> _A:
+    def _room(self, rooms: dict[Any, NDArray], shape: tuple[int, ...], margins: list[Any]) -> NDArray:
         """Return keys of some planes: places are there, amid padding."""
         sizes = tuple(sum(margin) + n for n, margin in zip(shape[1:], margins, strict=True))
         room = rooms.get((sizes, *margins))
@@ -90,7 +90,7 @@ class PoolKeys:
             for axis, weight in enumerate(self._weights, start=1):
                 place = place - weight * np.arange(shape[axis]).reshape((-1,) + (1,) * (len(shape) - axis - 1))
             room = rooms[(sizes, *margins)] = np.full((shape[0], *sizes), _LOWEST)
-            _halves(room).view(np.uint32)[(*_inside(shape, margins), _PLACE)] = place
+            _halves(room).view(np.uint32)[..., _PLACE][_inside(shape, margins)] = place
         return room[: shape[0]]
 
 
@@ -105,7 +105,7 @@ def _margins(axis: WindowAxis) -> tuple[int, int] | None:
     return (before, after) if before >= 0 and before + after <= axis.large else None
 
 
-def _numbers(values: _A) -> tuple[_A, int]:
+def _numbers(values: NDArray) -> tuple[NDArray | None, int]:
     """View or convert values as whole numbers of 32 bits, and find the least; None with NaN, or a negative zero."""
     if values.dtype.kind != "f":
         return values.astype(np.int32, copy=False), 0
@@ -115,7 +115,7 @@ def _numbers(values: _A) -> tuple[_A, int]:
     return None if bad else values.view(np.int32), least
 
 
-def _flipped(numbers: _A) -> _A:
+def _flipped(numbers: NDArray) -> NDArray:
     """Turn the bits of floats into numbers of the same order, and back: those below zero count downwards."""
     sign = numbers >> 31
     sign &= np.iinfo(np.int32).max
@@ -123,15 +123,15 @@ def _flipped(numbers: _A) -> _A:
     return sign
 
 
-def _halves(keys: _A) -> _A:
+def _halves(keys: NDArray) -> NDArray:
     """View keys as pairs of values and places."""
     return keys.view(np.int32).reshape(*keys.shape, 2)
 
 
-def _reduced(axis: WindowAxis, number: int, keys: _A) -> _A:
+def _reduced(axis: WindowAxis, number: int, keys: NDArray) -> NDArray:
     """Find the largest key of each window along one axis."""
 
-    def tap(k: int) -> _A:
+    def tap(k: int) -> NDArray:
         begin = k * axis.dilation
         return keys[(slice(None),) * number + (slice(begin, begin + (axis.small - 1) * axis.stride + 1, axis.stride),)]
 

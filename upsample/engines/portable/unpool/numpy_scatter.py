@@ -15,6 +15,7 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from upsample import arrays
+from upsample.arrays import NDArray
 from upsample.engines.index_checks import legal
 from upsample.plans.window import UnpoolPlan, WindowAxis
 
@@ -27,7 +28,6 @@ _ALONE = 1 << 14
 _BAND = 1 << 22
 """Positions of which something is kept at once (who stands there, or a sum in another dtype), or that are cleared."""
 
-_A: TypeAlias = Any
 _Piece: TypeAlias = tuple[slice, slice]
 
 
@@ -42,13 +42,13 @@ class Places:
         Whether an index was seen that is not legal.
     """
 
-    def __init__(self, plan: UnpoolPlan, where: _A, legal: bool, alone: bool) -> None:
+    def __init__(self, plan: UnpoolPlan, where: NDArray, legal: bool, alone: bool) -> None:
         self._plan, self._where, self._legal = plan, where, legal
         self._most = _ALONE if alone else _PIECE
         self.positions = math.prod(plan.large_shape)
         self._as_they_are = not plan.local_indices and (plan.check_indices or plan.trusted)
-        self._last: tuple[_Piece, tuple[_A, _A]] | None = None
-        self._starts: list[_A] | None = None
+        self._last: tuple[_Piece, tuple[NDArray, NDArray | None]] | None = None
+        self._starts: list[NDArray] | None = None
         self.bad = False
 
     def groups(self) -> Iterator[slice]:
@@ -62,13 +62,13 @@ class Places:
         cells = self._where.shape[1]
         return ((planes, slice(cell, min(cell + self._most, cells))) for cell in range(0, cells, self._most))
 
-    def of(self, piece: _Piece) -> tuple[_A, _A]:
+    def of(self, piece: _Piece) -> tuple[NDArray, NDArray | None]:
         """Return the place of each cell, and which cells have one (None: all); the place of the others is 0."""
         if self._last is None or self._last[0] != piece:
             self._last = piece, self._of(piece)
         return self._last[1]
 
-    def _of(self, piece: _Piece) -> tuple[_A, _A]:
+    def _of(self, piece: _Piece) -> tuple[NDArray, NDArray | None]:
         where, kept = self._where[piece], None
         if not self._as_they_are:
             where, kept = (self._in_window if self._plan.local_indices else self._own)(where, piece[1])
@@ -81,7 +81,7 @@ class Places:
             return where.reshape(-1), None
         return np.where(kept, where, 0).reshape(-1), kept.reshape(-1)
 
-    def _first_positions(self, cells: slice) -> list[_A]:
+    def _first_positions(self, cells: slice) -> list[NDArray]:
         """For each axis the first position of the windows of some cells."""
         shape = self._plan.small_shape
         if self._starts is not None and len(self._starts[0]) == self._where.shape[1]:
@@ -90,7 +90,7 @@ class Places:
         self._starts = [n * a.stride - a.padding for n, a in zip(numbers, self._plan.windows, strict=True)]
         return self._starts
 
-    def _in_window(self, where: _A, cells: slice) -> tuple[_A, _A]:
+    def _in_window(self, where: NDArray, cells: slice) -> tuple[NDArray, NDArray]:
         """Turn indices that count within windows into positions."""
         axes = self._plan.windows
         window = math.prod(axis.kernel for axis in axes)
@@ -108,7 +108,7 @@ class Places:
             rest, step = above, step * axis.large
         return target, inside
 
-    def _own(self, where: _A, cells: slice) -> tuple[_A, _A]:
+    def _own(self, where: NDArray, cells: slice) -> tuple[NDArray, NDArray]:
         """Find the indices that lie in the windows of their cells."""
         target = rest = where.astype(np.int64)
         inside = (rest >= 0) & (rest < self.positions)
@@ -120,7 +120,7 @@ class Places:
         return target, inside
 
 
-def scatter(plan: UnpoolPlan, values: _A, places: Places, result: _A) -> None:
+def scatter(plan: UnpoolPlan, values: NDArray, places: Places, result: NDArray) -> None:
     """Unpool ``values [planes, cells]`` into ``result [planes, positions]``, which is contiguous."""
     adds = plan.duplicates == "sum" and not _apart(plan)
     for planes in places.groups():
@@ -134,7 +134,7 @@ def scatter(plan: UnpoolPlan, values: _A, places: Places, result: _A) -> None:
             _assign(flat, place, moved)
 
 
-def take(plan: UnpoolPlan, source: _A, places: Places, result: _A) -> None:
+def take(plan: UnpoolPlan, source: NDArray, places: Places, result: NDArray) -> None:
     """Take ``result [planes, cells]`` from ``source [planes, positions]``, which is contiguous; zero for no place."""
     for planes in places.groups():
         flat = source[planes].reshape(-1)
@@ -154,7 +154,7 @@ def take(plan: UnpoolPlan, source: _A, places: Places, result: _A) -> None:
                 _drop_losers(places, planes, band, result)
 
 
-def _kept(values: _A, places: Places, planes: slice) -> Iterator[tuple[_Piece, _A, _A]]:
+def _kept(values: NDArray, places: Places, planes: slice) -> Iterator[tuple[_Piece, NDArray, NDArray]]:
     """For each piece the places, and the values that go there."""
     for piece in places.pieces(planes):
         place, kept = places.of(piece)
@@ -162,7 +162,7 @@ def _kept(values: _A, places: Places, planes: slice) -> Iterator[tuple[_Piece, _
         yield (piece, place, moved) if kept is None else (piece, place[kept], moved[kept])
 
 
-def _assign(flat: _A, place: _A, moved: _A) -> None:
+def _assign(flat: NDArray, place: NDArray, moved: NDArray) -> None:
     """Put values in their places; the last of several stays."""
     if not _in_order(flat.dtype):
         order = np.argsort(place, kind="stable")
@@ -182,7 +182,7 @@ def _in_order(dtype: np.dtype[Any]) -> bool:
     return bool((found == last.astype(dtype)).all())
 
 
-def _add(values: _A, places: Places, planes: slice, flat: _A) -> None:
+def _add(values: NDArray, places: Places, planes: slice, flat: NDArray) -> None:
     """Add the values up in order, those of halves in float32, some positions at a time."""
     name = arrays.dtype_name(values)
     wide = arrays.accumulator(name)
@@ -213,11 +213,11 @@ def _distinct(places: Places, planes: slice, band: slice) -> bool:
     return bool(np.count_nonzero(named) == count)
 
 
-def _drop_losers(places: Places, planes: slice, band: slice, result: _A) -> None:
+def _drop_losers(places: Places, planes: slice, band: slice, result: NDArray) -> None:
     """Let only the last cell keep what it took, of those at one place of a band."""
     stands = np.full(band.stop - band.start, -1, dtype=np.int64)
 
-    def named() -> Iterator[tuple[_Piece, _A, _A, _A]]:
+    def named() -> Iterator[tuple[_Piece, NDArray, NDArray, NDArray]]:
         cells, of_all = result.shape[1], range(result.shape[1])
         for piece in places.pieces(planes):
             place, kept = places.of(piece)
@@ -247,7 +247,7 @@ def _apart(plan: UnpoolPlan) -> bool:
     return plan.trusted and _lie_apart(plan)
 
 
-def all_legal(plan: UnpoolPlan, where: _A) -> bool:
+def all_legal(plan: UnpoolPlan, where: NDArray) -> bool:
     """Whether there is no index that would be an error."""
     allowed = legal(plan)
     if allowed.start == 0:
@@ -255,7 +255,7 @@ def all_legal(plan: UnpoolPlan, where: _A) -> bool:
     return where.size == 0 or bool(where.min() >= allowed.start and where.max() < allowed.stop)
 
 
-def _all_below(where: _A, end: int) -> bool:
+def _all_below(where: NDArray, end: int) -> bool:
     """Whether indices are in ``[0, end)``; in one pass, for a negative one is a large unsigned one."""
     if where.size == 0:
         return True

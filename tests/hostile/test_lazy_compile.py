@@ -11,7 +11,7 @@ from backends import needs_numba
 
 import upsample
 from hostile import worlds
-from upsample.engines import early
+from upsample.engines import lazy_compile
 from upsample.ops import call_cache
 
 needs_numba()
@@ -19,7 +19,7 @@ needs_numba()
 CALLS = """
 import json, sys
 import numpy as np, upsample
-from upsample.engines import early
+from upsample.engines import lazy_compile
 rng = np.random.default_rng(0)
 photo = rng.integers(0, 256, (30, 40, 3), dtype=np.uint8)
 x = rng.standard_normal((1, 2, 12, 14)).astype(np.float32)
@@ -48,12 +48,12 @@ def test_small_scripts_never_load_numba() -> None:
 def test_work_pays_for_loading() -> None:
     """Only the next call loads: what was called before may have been all. Then the same call runs compiled."""
     code = CALLS + (
-        "early.SECONDS = 1e-9\n"
+        "lazy_compile.SECONDS = 1e-9\n"
         "results, steps = set(), []\n"
         "for _ in range(3):\n"
         "    results.add(CALLS['photo']().tobytes())\n"
         "    steps.append(loaded())\n"
-        "print(json.dumps({'steps': steps, 'results': len(results), 'spent': early._spent[0] > 0}))"
+        "print(json.dumps({'steps': steps, 'results': len(results), 'spent': lazy_compile._spent[0] > 0}))"
     )
     got = worlds.said(code, UPSAMPLE_COMPILE="lazy")
     assert got == {"steps": [False, True, True], "results": 1, "spent": True}
@@ -86,20 +86,20 @@ def test_what_is_asked_for(wish: str) -> None:
 
 def test_a_wish_that_means_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("UPSAMPLE_COMPILE", "sometimes")
-    early.wish.cache_clear()
+    lazy_compile.wish.cache_clear()
     try:
         with pytest.warns(UserWarning, match="UPSAMPLE_COMPILE='sometimes' is ignored: it must be one of lazy, eager"):
-            assert early.wish() == "lazy"
+            assert lazy_compile.wish() == "lazy"
     finally:
-        early.wish.cache_clear()
+        lazy_compile.wish.cache_clear()
 
 
 @pytest.fixture
 def at_the_start(monkeypatch: pytest.MonkeyPatch) -> None:
     """As if nothing were loaded, and all calls early that may be."""
-    monkeypatch.delitem(sys.modules, early._COMPILER, raising=False)
-    monkeypatch.setattr(early, "wish", lambda: "lazy")
-    monkeypatch.setattr(early, "SECONDS", 1e9)
+    monkeypatch.delitem(sys.modules, lazy_compile._COMPILER, raising=False)
+    monkeypatch.setattr(lazy_compile, "wish", lambda: "lazy")
+    monkeypatch.setattr(lazy_compile, "SECONDS", 1e9)
     monkeypatch.setattr(call_cache, "_known", {})  # a call that an earlier test made asks no engine
 
 
@@ -109,7 +109,7 @@ def test_what_is_early() -> None:
     from upsample.engines import dispatch
 
     chosen: list[bool] = []
-    original = early.is_early
+    original = lazy_compile.is_early
 
     def noted(*given: Any) -> bool:
         chosen.append(original(*given))
@@ -131,7 +131,7 @@ def test_what_is_early() -> None:
         ],
     }
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(dispatch.early, "is_early", noted)
+        patch.setattr(dispatch.lazy_compile, "is_early", noted)
         for expected, some in calls.items():
             for call in some:
                 chosen.clear()
@@ -145,7 +145,7 @@ def test_early_results_are_those_of_the_compiled_engine(seed: int) -> None:
     rng = np.random.default_rng(seed)
     shape = tuple(int(n) for n in rng.integers(1, 40, 2))
     out = tuple(int(n) for n in rng.integers(1, 90, 2))
-    for dtype in sorted(early._INTEGERS):
+    for dtype in sorted(lazy_compile._INTEGERS):
         about = np.iinfo(dtype)
         x = rng.integers(about.min, about.max, (*shape, 3) if seed % 2 else (3, *shape), dtype=dtype, endpoint=True)
         axes = (0, 1) if seed % 2 else (1, 2)
