@@ -18,10 +18,14 @@ DTYPES = ("float32", "float16")
 
 @dataclass(frozen=True, eq=False)
 class CudaCase(Case):
-    """A case with its goals: at least `percent` of a copy's bandwidth and `ratio` of torch's speed."""
+    """A case with its goals: at least `percent` of a copy's bandwidth and `ratio` of torch's speed.
+
+    `precision` is how a transposed convolution multiplies float32; torch's flag is set accordingly.
+    """
 
     percent: float | None = None
     ratio: float | None = None
+    precision: str = "float32"
 
     @property
     def id(self) -> str:
@@ -59,6 +63,10 @@ def _windows() -> Iterator[CudaCase]:
                 line = f"{name} {words}"
                 rest: dict[str, Any] = dict(dtype=dtype, percent=85, ratio=1)
                 yield CudaCase(op, "Max-pooling and -unpooling", line, "images", IMAGES, options, **rest)
+    for kernel, words in ((2, "2/2"), (3, "3/2/1")):
+        options = dict(kernel_size=kernel, stride=2, padding=kernel - 2, check_indices=False)
+        line = f"max_unpool {words} unchecked"
+        yield CudaCase("unpool", "Max-pooling and -unpooling", line, "images", IMAGES, options, percent=85, ratio=1)
     for words, receives, size, padding in (
         ("2/2", "winner", 2, 0),
         ("3/2/1", "winner", 3, 1),
@@ -81,6 +89,10 @@ def _spreads() -> Iterator[CudaCase]:
                 weight, tag = (channels, channels // 2, size, size), f"{channels}→{channels // 2}"
                 rest: dict[str, Any] = dict(weight=weight, dtype=dtype, ratio=ratio)
                 yield CudaCase("conv_transpose", section, f"conv_transpose {line}", tag, shape, options, **rest)
+    for precision in ("tf32", "tf32x3"):
+        rest = dict(weight=(512, 256, 4, 4), precision=precision, ratio=1.0)
+        line = f"conv_transpose k4s2 {precision}"
+        yield CudaCase("conv_transpose", section, line, "512→256", (16, 512, 32, 32), k4, **rest)
     for dtype in DTYPES:
         options = dict(k4, groups=64)
         rest = dict(weight=(64, 1, 4, 4), dtype=dtype, ratio=3)
@@ -104,9 +116,14 @@ def _gradients() -> Iterator[CudaCase]:
 def _tiny() -> Iterator[CudaCase]:
     section = "Small: 1×3×8×8, where the host's time is the call's"
     yield CudaCase("resize", section, "tiny bilinear ×2", "", TINY, dict(mode="bilinear", scale=2.0))
+    yield CudaCase(
+        "resize anew", section, "tiny bilinear uncached, a new size each call", "", TINY, dict(mode="bilinear")
+    )
     for op, name in (("pool", "max_pool"), ("unpool", "max_unpool")):
         options = dict(kernel_size=2, stride=2, padding=0)
         yield CudaCase(op, section, f"tiny {name}", "", TINY, options)
+    unchecked = dict(kernel_size=2, stride=2, padding=0, check_indices=False)
+    yield CudaCase("unpool", section, "tiny max_unpool unchecked", "", TINY, unchecked)
     yield CudaCase("conv_transpose", section, "tiny conv_transpose", "", TINY, dict(stride=2), weight=(3, 3, 2, 2))
 
 

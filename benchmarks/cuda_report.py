@@ -145,9 +145,10 @@ def _method() -> list[str]:
         "3 to 50 calls that follow each other in one stream, queued while the GPU is kept busy, after warm calls. "
         "Input and output together are several times the L2 cache, or sets of arrays are rotated. Every result was "
         "compared with the portable engine's before. GB/s counts input and output once; *copy* is a copy on the "
-        "device that reads and writes as many bytes together. torch runs on the same memory, TF32 off, cuDNN's "
-        "algorithms tried out in the warm calls. The cubic of cupyx.scipy.ndimage.zoom is a spline: the same job, "
-        "not the same numbers. *host* is the processor's time of a call, all checks included.",
+        "device that reads and writes as many bytes together. torch runs on the same memory, TF32 off except in "
+        "the cases named tf32, cuDNN's algorithms tried out in the warm calls. The cubic of cupyx.scipy.ndimage.zoom "
+        "is a spline: the same job, not the same numbers. *host* is the processor's time of a call, all checks "
+        "included.",
         "",
         "Again, on any NVIDIA GPU (torch is left out where it is not installed):",
         "",

@@ -235,6 +235,35 @@ def test_the_first_ten_minutes_on_a_gpu_fit(double: bool, tmp_path: Path) -> Non
         assert (first_gpu.ROOT / word).is_file()
 
 
+@pytest.mark.parametrize(("stage", "least"), [("engine", 700), ("streams", 180)])
+def test_the_first_ten_minutes_select_tests(
+    stage: str, least: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A name with a typing error would select nothing, and a GPU is at hand for minutes."""
+    from benchmarks import first_gpu
+
+    monkeypatch.setattr(first_gpu, "_installed", lambda name: False)  # pytest-xdist's options are not for here
+    (found,) = (s for s in first_gpu.stages(tmp_path, double=False) if s.name == stage)
+    words = found.command[1:]
+    told = run(*words, "--collect-only")
+    assert told.returncode == 0, told.stdout[-2000:]
+    selected = [line for line in told.stdout.splitlines() if "::" in line]
+    assert len(selected) >= least
+    for file in (word for word in words if word.startswith("tests/")):
+        assert any(line.startswith(file) for line in selected), file
+
+
+def test_the_first_ten_minutes_select_benchmarks() -> None:
+    from benchmarks import cuda_calls, first_gpu
+
+    told = run("-m", "pytest", "benchmarks", "--cuda", "--collect-only", "-q", "-k", first_gpu.CASES)
+    assert told.returncode == 0, told.stdout[-2000:]
+    selected = [line for line in told.stdout.splitlines() if "::" in line]
+    for part in first_gpu.CASES.split(" or "):
+        assert any(part in line for line in selected), f"{part!r} selects nothing"
+    assert 15 <= len(selected) / len(cuda_calls.WHO) <= 25
+
+
 def test_a_failed_smoke_test_ends_the_first_ten_minutes(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -247,3 +276,20 @@ def test_a_failed_smoke_test_ends_the_first_ten_minutes(
     assert first_gpu.main(tmp_path, double=False, go_on=False) == 1
     assert "== smoke: 3" in capsys.readouterr().out
     assert first_gpu.main(tmp_path, double=False, go_on=True) == 2
+
+
+def test_a_stage_out_of_time_writes_what_it_has(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    import sys
+
+    from benchmarks import first_gpu
+
+    code = "import time\ntry: time.sleep(60)\nexcept KeyboardInterrupt: print('what there is')"
+    monkeypatch.setattr(first_gpu, "GRACE", 2.0)
+    monkeypatch.setattr(
+        first_gpu, "stages", lambda folder, double: [first_gpu.Stage("bench", 4, (sys.executable, "-c", code))]
+    )
+    assert first_gpu.main(tmp_path, double=False, go_on=False) == 1
+    assert "== bench: out of time" in (told := capsys.readouterr().out)
+    assert "what there is" in told
