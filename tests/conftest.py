@@ -16,6 +16,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import backends
+import optional_imports
 import pytest
 
 os.environ.setdefault("UPSAMPLE_COMPILE", "eager")  # the order of tests must not decide which engine runs
@@ -29,6 +30,10 @@ _PASSED_BEFORE = (
     if _PASSED_FILE is not None and _PASSED_FILE.exists()
     else None
 )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.pluginmanager.register(optional_imports, "optional_imports")
 
 
 def pytest_runtest_logreport(report: pytest.TestReport) -> None:
