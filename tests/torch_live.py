@@ -296,13 +296,13 @@ def nearest_sources(n: int, o: int, factor: float | None, exact: bool, dtype: np
 
     `factor` is the scale factor that the coordinates use, None where they use n / o.
     """
-    i = np.arange(o) + (0.5 if exact else 0.0)
-    if dtype == np.float64:
-        scale = n / o if factor is None else 1.0 / factor
-        position = (i * scale).astype(np.float32)
-    else:
-        scale32 = np.float32(n) / np.float32(o) if factor is None else np.float32(1.0 / factor)
-        position = i.astype(np.float32) * scale32
+    real = np.float64 if dtype == np.float64 else np.float32
+    step = float(real(n) / real(o) if factor is None else real(1.0 / factor))
+    position = np.arange(o) * step
+    if exact:  # rounded without its last half; NumPy's longdouble multiplies and adds without another rounding
+        centre = (np.arange(o) + np.longdouble(0.5)) * np.longdouble(step) - np.longdouble(0.5)
+        position = np.maximum(centre.astype(real), 0).astype(np.float64) + 0.5
+    position = position.astype(np.float32)
     return np.minimum(np.floor(position).astype(np.int64), n - 1)
 
 

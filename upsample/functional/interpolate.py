@@ -112,7 +112,7 @@ def interpolate(
     weighs the two nearest samples by :math:`1 - |c - j|`, bicubic the four nearest by Keys' kernel with a = -0.75 (-0.5
     when antialiased). nearest takes sample :math:`\lfloor s i \rfloor`, nearest-exact :math:`\lfloor s (i + 1/2)
     \rfloor`. Coordinates are rounded as torch rounds them (float32 for everything but float64). Where torch
-    contradicts itself (its 2-D nearest takes a shortcut that its 1-D nearest does not), the formula holds.
+    contradicts itself (2-D nearest and nearest-exact have shortcuts that 1-D ones lack), its 1-D result holds.
 
     Four samples become eight, with half-pixel centres and with aligned corners::
 

@@ -243,17 +243,33 @@ def scaled(rule: AxisRule, dtype: str) -> tuple[Taps, Reals]:
 
 
 def _point(rule: AxisRule, method: Point, output: Ints) -> Taps:
-    position = output + method.anchor
+    """Take one sample an output: the one in which its position lies, rounded as torch rounds it."""
     numerator, denominator = rule.step
     source: Reals
-    if rule.rounding is Rounding.FLOAT32:
-        source = (position.astype(np.float32) * np.float32(numerator)).astype(np.float64)
-    elif rule.rounding is Rounding.FLOAT64_FLOORF:
-        source = (position * numerator).astype(np.float32).astype(np.float64)
+    if rule.rounding is Rounding.FLOAT64:
+        source = (output + method.anchor) * numerator / denominator
     else:
-        source = position * numerator / denominator
+        source = _torch_position(rule.rounding, numerator, method.anchor, output)
     first = np.minimum(np.floor(source).astype(np.int64), rule.in_size - 1)
     return unmerged(first, np.ones_like(first), np.ones((len(output), 1)))
+
+
+def _torch_position(rounding: Rounding, step: float, anchor: float, output: Ints) -> Reals:
+    """Return where torch takes a sample; nearest-exact adds 1/2 to a coordinate that was rounded without it.
+
+    Source: torch's ``HelperInterpNearest`` and ``HelperInterpNearestExact``
+    (aten/src/ATen/native/cpu/UpSampleKernel.cpp). Its loop for small 2-D results rounds ``(i + 1/2) * step`` instead,
+    so that its 2-D result differs from its own 1-D and 3-D ones where that product is just below a whole number.
+    """
+    real: Any = np.float32 if rounding is Rounding.FLOAT32 else np.float64
+    position = (output.astype(real) + real(anchor)).astype(np.float64)
+    if anchor == 0.0:
+        return np.asarray((position * step).astype(np.float32))
+    if rounding is Rounding.FLOAT32:  # the product of two float32 is exact in float64
+        centre = (position * step - anchor).astype(np.float32)
+    else:
+        centre = _fused(position, step, -anchor)
+    return np.asarray((np.maximum(centre, 0.0).astype(np.float64) + anchor).astype(np.float32))
 
 
 def _mean(rule: AxisRule, output: Ints) -> Taps:

@@ -7,6 +7,7 @@ so a NaN or an infinity under it gives NaN, as it does in torch.
 
 import math
 from collections.abc import Callable, Sequence
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
@@ -120,20 +121,21 @@ def _area_windows(n: int, o: int) -> list[tuple[int, int]]:
 
 
 def _torch_nearest(n: int, o: int, scale: float | None, dtype: np.dtype[Any], exact: bool) -> list[int]:
-    """The input of each output as torch's CPU kernels round it (ATen/native/UpSample.h, nearest_idx).
+    """The input of each output as torch's CPU kernels round it (ATen/native/cpu/UpSampleKernel.cpp, HelperInterp*).
 
-    The product of the position and the step is rounded to float32 and floored.  For float64 the step is a
-    float64, for every other dtype a float32.
+    nearest floors the product of the position and the step, rounded to float32. nearest-exact takes 1/2 from the
+    product, rounds, adds 1/2 and rounds to float32.  For float64 the step and the first rounding are float64, for
+    every other dtype float32.
     """
-    shift = 0.5 if exact else 0.0
+    real = np.float64 if dtype == np.float64 else np.float32
+    step = float(real(n) / real(o) if scale is None else real(1.0 / scale))
     sources = []
     for i in range(o):
-        if dtype == np.float64:
-            position = np.float32((i + shift) * (n / o if scale is None else 1.0 / scale))
-        else:
-            step = np.float32(n) / np.float32(o) if scale is None else np.float32(1.0 / scale)
-            position = np.float32(i + shift) * step
-        sources.append(min(math.floor(position), n - 1))
+        source = i * step
+        if exact:
+            centre = Fraction(2 * i + 1, 2) * Fraction(step) - Fraction(1, 2)
+            source = max(float(real(float(centre))), 0.0) + 0.5
+        sources.append(min(math.floor(np.float32(source)), n - 1))
     return sources
 
 
