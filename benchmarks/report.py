@@ -10,7 +10,6 @@ from typing import Any
 
 from benchmarks import cuda_report
 from benchmarks.cases import CASES, Case
-from benchmarks.limits import LIMITS, PORTABLE_LIMITS
 from benchmarks.measurements import WAYS, Results, content, read
 from upsample.command_line.bench.show import figure as _ratio
 from upsample.command_line.bench.show import time as _time
@@ -106,22 +105,19 @@ def _goals(results: Results, cases: Iterable[Case], way: tuple[str, str]) -> str
 
 
 def _below(results: Results) -> list[str]:
-    """Every case under its goal, and why."""
+    """List every case that is under its goal."""
     lines = []
     for line, cases in _groups("line").items():
-        misses, engines = [], set()
+        misses = []
         for way, words in WAYS.items():
             for case in cases:
                 if results.meets(case, way) is False:
                     ratio, goal = results.ratio(case, way), case.goal(*way)
-                    engines.add(way[0])
                     misses.append(f"{case.tag + ' ' if case.tag else ''}{words} {_ratio(ratio or 0)}× of {goal:g}×")
         if misses:
-            why = [LIMITS[line]] if line in LIMITS else []
-            if "portable" in engines and line in PORTABLE_LIMITS:
-                why.append(f"Portable: {PORTABLE_LIMITS[line]}")
-            lines.append(" ".join([f"- {line}: {'; '.join(misses)}.", *why]))
-    return ["### Under its goal", "", *(lines or ["Nothing."]), ""]
+            lines.append(f"- {line}: {'; '.join(misses)}.")
+    head = ["### Under its goal", "", "[LIMITS.md](LIMITS.md) says what limits these cases, and what was tried.", ""]
+    return [*head, *lines, ""] if lines else ["### Under its goal", "", "Nothing.", ""]
 
 
 def _memory(results: Results) -> list[str]:
