@@ -14,6 +14,8 @@ from benchmarks.cases import TINY, Case
 
 IMAGES, PHOTOS, VOLUMES = (16, 64, 256, 256), (8, 3, 1080, 1920), (2, 16, 64, 128, 128)
 DTYPES = ("float32", "float16")
+CHECKS: dict[object, str] = {False: "unchecked", "later": "checked later"}
+"""What `check_indices` may be instead of True, which waits for the GPU."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,10 +65,11 @@ def _windows() -> Iterator[CudaCase]:
                 line = f"{name} {words}"
                 rest: dict[str, Any] = dict(dtype=dtype, percent=85, ratio=1)
                 yield CudaCase(op, "Max-pooling and -unpooling", line, "images", IMAGES, options, **rest)
-    for kernel, words in ((2, "2/2"), (3, "3/2/1")):
-        options = dict(kernel_size=kernel, stride=2, padding=kernel - 2, check_indices=False)
-        line = f"max_unpool {words} unchecked"
-        yield CudaCase("unpool", "Max-pooling and -unpooling", line, "images", IMAGES, options, percent=85, ratio=1)
+    for check, name in CHECKS.items():
+        for kernel, words in ((2, "2/2"), (3, "3/2/1")):
+            options = dict(kernel_size=kernel, stride=2, padding=kernel - 2, check_indices=check)
+            line = f"max_unpool {words} {name}"
+            yield CudaCase("unpool", "Max-pooling and -unpooling", line, "images", IMAGES, options, percent=85, ratio=1)
     for words, receives, size, padding in (
         ("2/2", "winner", 2, 0),
         ("3/2/1", "winner", 3, 1),
@@ -122,8 +125,9 @@ def _tiny() -> Iterator[CudaCase]:
     for op, name in (("pool", "max_pool"), ("unpool", "max_unpool")):
         options = dict(kernel_size=2, stride=2, padding=0)
         yield CudaCase(op, section, f"tiny {name}", "", TINY, options)
-    unchecked = dict(kernel_size=2, stride=2, padding=0, check_indices=False)
-    yield CudaCase("unpool", section, "tiny max_unpool unchecked", "", TINY, unchecked)
+    for check, name in CHECKS.items():
+        options = dict(kernel_size=2, stride=2, padding=0, check_indices=check)
+        yield CudaCase("unpool", section, f"tiny max_unpool {name}", "", TINY, options)
     yield CudaCase("conv_transpose", section, "tiny conv_transpose", "", TINY, dict(stride=2), weight=(3, 3, 2, 2))
 
 

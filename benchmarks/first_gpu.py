@@ -40,9 +40,10 @@ GRACE = 5.0
 """Seconds of a stage's limit that it has to write its results, once it is interrupted."""
 CASES = (
     "nearest-x2-images-float32 or bilinear-x2-images or bicubic-x2-images or bicubic-antialiased-x1/2-photos-float32"
-    " or with-indices-2/2-images-float16 or max_unpool-2/2-images-float32 or unchecked or 3/2/1-backward-images-float32"
-    " or conv_transpose-k4s2-512-to-256 or tf32 or conv_transpose-k2s2-32-to-16-float16"
-    " or by-its-weight-128-to-64-float16 or conv_transpose-depthwise-k4s2-64-float32 or tiny-bilinear or uncached"
+    " or with-indices-2/2-images-float16 or max_unpool-2/2-images-float32 or unchecked"
+    " or checked-later or tiny-max_unpool or 3/2/1-backward-images-float32 or conv_transpose-k4s2-512-to-256 or tf32"
+    " or conv_transpose-k2s2-32-to-16-float16 or by-its-weight-128-to-64-float16"
+    " or conv_transpose-depthwise-k4s2-64-float32 or tiny-bilinear or uncached"
 )
 """Benchmarks by parts of their names; ``tests/test_cuda_benchmarks.py`` checks that each part selects one."""
 

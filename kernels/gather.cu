@@ -107,11 +107,11 @@ DEVICE bool beaten(const int64* __restrict__ where, const Index (&cell)[AXES], c
 }
 
 // A thread makes MANY neighbouring cells of a row, for several planes: all of their indices are in flight together, and
-// then all of their values. If `verdicts` is not null it says what it found of the indices; the result is of no use
+// then all of their values. If `flags` is not null it says what it found of the indices; the result is of no use
 // where one is not its cell's own.
 template <typename Scalar, typename Index>
 DEVICE void take_back(const Scalar* __restrict__ values, const int64* __restrict__ where, Scalar* __restrict__ result,
-                      uint8* __restrict__ verdicts, const Geometry<Index>& g) {
+                      uint8* flags, const Geometry<Index>& g) {
   constexpr int wide = sizeof(Scalar) < 4 ? MANY : 16 / sizeof(Scalar);
   int verdict = Own;
   for (Index item = first_item<Index>(); item < g.items; item += item_step<Index>()) {
@@ -150,13 +150,13 @@ DEVICE void take_back(const Scalar* __restrict__ values, const int64* __restrict
       for (int n = 0; n < MANY; n += wide) store<wide>(to + n, count - n, v + n);
     }
   }
-  if (verdicts) report(verdicts, verdict);
+  if (flags) report(flags, verdict);
 }
 
 KERNEL(256, sizeof(INDEX) == 4 ? 4 : 2)
 gather_cells(const SCALAR* __restrict__ values, const int64* __restrict__ where, SCALAR* __restrict__ result,
-             uint8* __restrict__ verdicts, const Geometry<INDEX> g) {
-  take_back(values, where, result, verdicts, g);
+             uint8* flags, const Geometry<INDEX> g) {
+  take_back(values, where, result, flags, g);
 }
 
 // Indices anywhere in the plane, cells sorted by what they name: one cell a thread, which keeps its index if it is the

@@ -147,11 +147,11 @@ DEVICE void gather(const Scalar* __restrict__ values, const int64* __restrict__ 
 
 // Windows that tile the large side: no padding, no dilation, each axis's stride its kernel, along rows two, and rows
 // twice as long as rows of cells. A thread reads N neighbouring cells and writes their tiles, 2 N neighbours of each
-// row; those of a plane's last cells also write the zeros behind the last tiles. If `verdicts` is not null it also
-// looks at the indices, of which it sees each once.
+// row; those of a plane's last cells also write the zeros behind the last tiles. If `flags` is not null it also looks
+// at the indices, of which it sees each once.
 template <int N, typename Scalar, typename Index>
 DEVICE void tiles(const Scalar* __restrict__ values, const int64* __restrict__ where, Scalar* __restrict__ result,
-                  uint8* __restrict__ verdicts, const Geometry<Index>& g) {
+                  uint8* flags, const Geometry<Index>& g) {
   int verdict = Own;
   for (Index item = first_item<Index>(); item < g.items; item += item_step<Index>()) {
     const Place<Index> piece(item, g.columns, g.small[1], g.one_slice);
@@ -195,12 +195,12 @@ DEVICE void tiles(const Scalar* __restrict__ values, const int64* __restrict__ w
         if (n < read) verdict = greater<int>(verdict, named[n] < 0 ? Illegal : found[n] ? Own : Elsewhere);
     }
   }
-  if (verdicts) report(verdicts, verdict);
+  if (flags) report(flags, verdict);
 }
 
 // Looks at every index once: one cell a thread, for several planes.
 template <typename Index>
-DEVICE void check(const int64* __restrict__ where, uint8* __restrict__ verdicts, const Geometry<Index>& g) {
+DEVICE void check(const int64* __restrict__ where, uint8* flags, const Geometry<Index>& g) {
   int verdict = Own;
   for (Index item = first_item<Index>(); item < g.items; item += item_step<Index>()) {
     const Place<Index> cell(item, g.columns, g.small[1], g.one_slice);
@@ -217,7 +217,7 @@ DEVICE void check(const int64* __restrict__ where, uint8* __restrict__ verdicts,
         verdict = greater<int>(verdict, Elsewhere);
     }
   }
-  report(verdicts, verdict);
+  report(flags, verdict);
 }
 
 #if ENTRY == 0
@@ -229,13 +229,13 @@ unpool_gather(const SCALAR* __restrict__ values, const int64* __restrict__ where
 #elif ENTRY == 1
 KERNEL(256)
 unpool_tiles(const SCALAR* __restrict__ values, const int64* __restrict__ where, SCALAR* __restrict__ result,
-             uint8* __restrict__ verdicts, const Geometry<INDEX> g) {
-  tiles<MANY>(values, where, result, verdicts, g);
+             uint8* flags, const Geometry<INDEX> g) {
+  tiles<MANY>(values, where, result, flags, g);
 }
 #elif ENTRY == 2
 KERNEL(256, sizeof(INDEX) == 4 ? 4 : 2)
-unpool_check(const int64* __restrict__ where, uint8* __restrict__ verdicts, const Geometry<INDEX> g) {
-  check(where, verdicts, g);
+unpool_check(const int64* __restrict__ where, uint8* flags, const Geometry<INDEX> g) {
+  check(where, flags, g);
 }
 #elif ENTRY == 3
 // Indices anywhere in the plane, cells sorted by what they name: the thread of a run's last cell writes its value, or

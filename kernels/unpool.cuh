@@ -65,14 +65,15 @@ DEVICE int64 plane_step() { return static_cast<int64>(gridDim.y) * blockDim.y; }
 // What a look at indices finds, the worst of them: all lie in their windows, or at least in the plane, or not even.
 enum Verdict { Own = 0, Elsewhere = 1, Illegal = 2 };
 
-// Each warp writes the worst of its verdicts in a place of its own; every thread must come here.
-DEVICE void report(uint8* __restrict__ verdicts, int verdict) {
-  const bool illegal = __any_sync(0xffffffffu, verdict == Illegal);
-  const bool elsewhere = __any_sync(0xffffffffu, verdict == Elsewhere);
-  const uint32 thread = threadIdx.y * blockDim.x + threadIdx.x;
-  const uint32 block = blockIdx.y * gridDim.x + blockIdx.x;
-  if (thread % 32 == 0)
-    verdicts[(block * blockDim.x * blockDim.y + thread) / 32] = illegal ? Illegal : elsewhere ? Elsewhere : Own;
+// Sets a flag in memory that the host reads, flags[0] for Elsewhere, flags[1] for Illegal; nothing is written for Own.
+// All threads write the same value, so that their order is of no consequence; volatile is relaxed in PTX's memory model.
+DEVICE void report(uint8* flags, int verdict) {
+  if (verdict == Own) return;
+#ifdef EMULATED
+  __atomic_store_n(flags + verdict - 1, uint8(1), __ATOMIC_RELAXED);
+#else
+  *static_cast<volatile uint8*>(flags + verdict - 1) = 1;
+#endif
 }
 
 // Whether a number is not negative, and below a limit.

@@ -8,6 +8,7 @@ __all__ = [
     "AutoPad",
     "Boundary",
     "ChainerMode",
+    "CheckIndices",
     "DataFormat",
     "DepthOrder",
     "DuplicateGrad",
@@ -51,6 +52,7 @@ MissingValues: TypeAlias = Literal["propagate", "omit"]
 
 Duplicates: TypeAlias = Literal["last", "sum", "error"]
 DuplicateGrad: TypeAlias = Literal["winner", "all"]
+CheckIndices: TypeAlias = bool | Literal["later"]
 Precision: TypeAlias = Literal["float32", "tf32x3", "tf32"]
 ZeroPadding: TypeAlias = Literal["zeros"]
 

@@ -32,6 +32,7 @@ WITHOUT = (
     "upsample.get_num_threads",
     "upsample.num_threads",
     "upsample.set_num_threads",
+    "upsample.synchronize",
 )
 """Functions that return no array."""
 LARGEST_WITH_NUMBERS = 8

@@ -62,9 +62,13 @@ class ndarray(np.lib.mixins.NDArrayOperatorsMixin):
     def __init__(
         self, shape: Any, dtype: Any = float, memptr: Any = None, strides: Any = None, order: str = "C"
     ) -> None:
-        if memptr is not None or strides is not None:
-            raise NotImplementedError("the double makes arrays of its own memory alone")
         dtype = np.dtype(dtype)
+        if memptr is not None and isinstance(memptr.mem.owner, cuda.PinnedMemory):
+            self._block = memptr.mem.owner.block
+            self._a = np.ndarray(shape, dtype, self._block.buffer)
+            return
+        if memptr is not None or strides is not None:
+            raise NotImplementedError("the double makes arrays of its own memory and of pinned memory alone")
         size = int(np.prod(shape, dtype=np.int64)) * dtype.itemsize
         self._block = cuda.allocated(size)
         self._a = np.ndarray(shape, dtype, self._block.buffer, order=order)  # type: ignore[call-overload]

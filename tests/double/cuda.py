@@ -186,7 +186,25 @@ def set_allocator(allocator: Any = None) -> None:
 class UnownedMemory:
     def __init__(self, ptr: int, size: int, owner: Any, device_id: int = -1) -> None:
         self.ptr, self.size, self.device_id = ptr, size, device_id
-        self.buffer, self.stream = owner_memory(owner)
+        self.owner = owner
+        self.buffer, self.stream = (
+            (owner.block.buffer, None) if isinstance(owner, PinnedMemory) else owner_memory(owner)
+        )
+
+
+class PinnedMemory(bytearray):
+    """Page-locked memory of the host: a GPU writes it, and the host sees that once it has waited for something."""
+
+    def __init__(self, size: int) -> None:
+        super().__init__(size)
+        host = np.frombuffer(self, dtype=np.uint8)
+        self.ptr = int(host.ctypes.data)
+        self.block = Block(np.zeros(size, dtype=np.uint8), "pinned", _state.device)
+        memory.pinned.append((host, self.block))
+
+
+def alloc_pinned_memory(size: int) -> PinnedMemory:
+    return PinnedMemory(size)
 
 
 def owner_memory(owner: Any) -> tuple[np.ndarray, int]:
@@ -279,9 +297,11 @@ def _split(args: Any) -> tuple[list[Any], list[Any]]:
     scalars: list[Any] = []
     stream = current()
     blocks = [a._block for a in args if isinstance(a, ndarray)]
+    memory.write_pinned()
     for block in blocks:
         check_device(block, "a launch")
-        memory.checked_read(block, stream.ptr, "a launch")
+        if block.allocator != "pinned":
+            memory.checked_read(block, stream.ptr, "a launch")
         if stream.external and block.allocator == "pool":
             raise Misuse(f"a launch on torch's stream {stream.ptr}: memory of CuPy's pool, which does not know it")
     for a in args:

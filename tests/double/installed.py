@@ -57,6 +57,7 @@ def install() -> None:
         MemoryPool=cuda.MemoryPool,
         Stream=cuda.Stream,
         UnownedMemory=cuda.UnownedMemory,
+        alloc_pinned_memory=cuda.alloc_pinned_memory,
         compiler=compiler,
         device=device,
         get_current_stream=cuda.get_current_stream,

@@ -82,6 +82,17 @@ def checked_read(block: Block, stream: int, what: str) -> None:
         raise Misuse(f"{what}: stream {stream} reads memory that stream {block.stream} writes, and nothing waited")
 
 
+pinned: list[tuple[np.ndarray, Block]] = []
+"""Page-locked memory as the host sees it, and as a GPU does."""
+
+
+def write_pinned() -> None:
+    """Let GPUs see what the host wrote, where no launch may be writing."""
+    for host, block in pinned:
+        if block.stream is None:
+            block.buffer[...] = host
+
+
 def is_written_by(stream: int) -> bool:
     """Say whether a stream has written memory that is still in use, and nothing waited for it since."""
     return any(block.stream == stream for block in list(_blocks))
@@ -89,6 +100,9 @@ def is_written_by(stream: int) -> bool:
 
 def seen_by_all(stream: int | None) -> None:
     """Note that the host waited for a stream, or for all of them: later work of any stream sees what it wrote."""
+    for host, block in pinned:
+        if block.stream is not None:
+            host[...] = block.buffer
     for block in list(_blocks):
         if stream is None or block.stream == stream:
             block.stream = None

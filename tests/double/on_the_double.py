@@ -97,6 +97,50 @@ def test_the_second_call_uploads_nothing_and_waits_for_nothing() -> None:
     assert {e.kind for e in events} <= {"launch", "allocate"}
 
 
+@pytest.mark.parametrize("make", [cupy.asarray, tensors], ids=["cupy", "torch"])
+@pytest.mark.parametrize("window", [(2, 2, 0), (3, 2, 1)])
+def test_what_a_check_of_indices_waits_for(make: Any, window: tuple[int, int, int]) -> None:
+    """One wait for the stream with the check, none with a later one or without."""
+    values, where = upsample.max_pool2d_with_indices(make(VALUES), *window, engine="cuda")
+    for check, waits in ((True, 1), ("later", 0), (False, 0)):
+        upsample.max_unpool2d(values, where, *window, (6, 8), check_indices=check, engine="cuda")
+        with memory.recording() as events:
+            upsample.max_unpool2d(values, where, *window, (6, 8), check_indices=check, engine="cuda")
+        assert [e.kind for e in events].count("wait") == waits
+        assert "copy" not in {e.kind for e in events}
+
+
+def unpooled_later(where: np.ndarray) -> Any:
+    x, indices = cupy.asarray(VALUES), cupy.asarray(where)
+    return upsample.max_unpool2d(x, indices, 2, check_indices="later", engine="cuda")
+
+
+def test_a_later_check_raises_once_the_gpu_is_done() -> None:
+    """The host reads pinned memory, which it sees when it has waited; the double shows it nothing before."""
+    own = 2 * np.arange(6)[:, None] * 16 + 2 * np.arange(8) + 0 * VALUES.astype(int)
+    bad = own.copy()
+    bad[1, 2, 3, 4] = 10_000
+    unpooled_later(bad)
+    unpooled_later(own)  # the GPU is not done
+    with pytest.raises(IndexError, match=r"max_unpool2d: indices=<of an earlier call>, but .* plane \(12, 16\)"):
+        upsample.synchronize()
+    unpooled_later(bad)
+    cupy.cuda.get_current_stream().synchronize()
+    with pytest.raises(IndexError, match="of an earlier call"):
+        unpooled_later(own)
+    upsample.synchronize()
+
+
+def test_a_check_that_does_not_wait_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A planted fault: the host reads the flags at once, and sees nothing of a bad index."""
+    monkeypatch.setattr(device.CupyDevice, "wait", lambda self: None)
+    x, where = cupy.asarray(VALUES), cupy.asarray(np.full(VALUES.shape, 10_000))
+    upsample.max_unpool2d(x, where, 2, engine="cuda")
+    monkeypatch.undo()
+    with pytest.raises(IndexError):
+        upsample.max_unpool2d(x, where, 2, engine="cuda")
+
+
 def plant_wrong_stream(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(device, "_foreign", lambda pointer: cupy.cuda.Stream(null=True))
 

@@ -27,6 +27,7 @@ CONTRACT: dict[str, Any] = {
     "cuda.Stream": cuda.Stream,
     "cuda.Stream.from_external": cuda.Stream.from_external,
     "cuda.UnownedMemory": cuda.UnownedMemory,
+    "cuda.alloc_pinned_memory": cuda.alloc_pinned_memory,
     "cuda.get_current_stream": cuda.get_current_stream,
     "cuda.set_allocator": cuda.set_allocator,
     "cuda.using_allocator": cuda.using_allocator,

@@ -17,6 +17,7 @@ from emulator.listing import listed
 from emulator.preloaded import SANITIZER
 from upsample.arrays import Array
 from upsample.engines.cuda.runtime.device import Tables, is_aligned
+from upsample.engines.cuda.runtime.flags import BYTES, Flags
 from upsample.engines.cuda.runtime.launch import INDEX_LIMIT, Kernel, Launch
 
 
@@ -115,6 +116,11 @@ class EmulatedDevice:
         self.order, self.launches = order, list[Launch]()
         self._fault = fault
         self._tables = Tables(np.ascontiguousarray)
+        flags = np.zeros(BYTES, dtype=np.uint8)
+        self.flags = Flags(flags, flags)
+
+    def wait(self) -> None:
+        pass
 
     def borrow(self, x: Any) -> Any:
         return np.ascontiguousarray(x) if not x.flags.c_contiguous or is_aligned(x) else x.copy()

@@ -26,6 +26,7 @@ NO_OPERATIONS = (
     "nn",
     "num_threads",
     "set_num_threads",
+    "synchronize",
     "vjp",
     "warmup",
 )

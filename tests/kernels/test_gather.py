@@ -147,7 +147,6 @@ def test_layouts(gpu: EmulatedDevice, kind: str) -> None:
 def test_more_pieces_and_planes_than_threads(gpu: EmulatedDevice, monkeypatch: pytest.MonkeyPatch) -> None:
     """Every thread steps over pieces, and over planes."""
     monkeypatch.setattr(cuda, "BLOCKS", 1)
-    monkeypatch.setattr(cuda, "FEW_BLOCKS", 1)
     gpu.processors = 3  # no other test has three: plans are cached
     rng = np.random.default_rng(0)
     for gpu.index_limit in (2**31, 20):

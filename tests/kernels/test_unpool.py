@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -146,7 +147,6 @@ def test_in_any_order(gpu: EmulatedDevice) -> None:
 def test_more_pieces_and_planes_than_threads(gpu: EmulatedDevice, monkeypatch: pytest.MonkeyPatch) -> None:
     """Every thread steps over pieces, and over planes; verdicts come from all of them."""
     monkeypatch.setattr(cuda, "BLOCKS", 1)
-    monkeypatch.setattr(cuda, "FEW_BLOCKS", 1)
     gpu.processors = 3  # no other test has three: plans are cached
     rng = np.random.default_rng(0)
     for gpu.index_limit in (2**31, 20):
@@ -218,6 +218,55 @@ def test_error_names_the_first(gpu: EmulatedDevice) -> None:
 
 
 TILES, OVERLAP = (2, 2, 0), (3, 2, 1)
+
+
+@pytest.mark.parametrize("window", [TILES, OVERLAP])
+def test_a_later_check(gpu: EmulatedDevice, window: tuple[int, int, int], monkeypatch: pytest.MonkeyPatch) -> None:
+    """No call waits; what one finds, the next one or `synchronize` raises, once."""
+    monkeypatch.setattr(gpu, "wait", lambda: pytest.fail("the call waited"))
+    values, own = upsample.max_pool2d_with_indices(noise(2, 16, 16), *window, engine="portable")
+    later: Any = partial(upsample.max_unpool2d, output_size=(16, 16), check_indices="later", engine="cuda")
+    whole = upsample.max_unpool2d(values, own, *window, (16, 16), engine="portable")
+    want = bits(whole)
+    entries(gpu)
+    assert bits(later(values, own, *window)) == want
+    assert entries(gpu) == (["tiles"] if window == TILES else ["check", "gather"])
+    for changed, says in ((own.max() + 200, r"outside the output plane \(16, 16\)"), (0, "outside its cell's window")):
+        bad = own.copy()
+        bad[-1, -1, -1] = changed
+        got = later(values, bad, *window)
+        np.testing.assert_array_equal(got[0], whole[0])
+        with pytest.raises(IndexError, match=rf"max_unpool2d: indices=<of an earlier call>, but .*{says}"):
+            later(values, own, *window)
+        assert bits(later(values, own, *window)) == want
+        later(values, bad, *window)
+        with pytest.raises(IndexError, match=says):
+            upsample.synchronize()
+        upsample.synchronize()
+
+
+def test_a_later_check_where_duplicates_are_errors(gpu: EmulatedDevice) -> None:
+    """They are looked for at once where windows overlap, and cannot be where they do not."""
+    later: Any = partial(upsample.max_unpool2d, check_indices="later", duplicates="error", engine="cuda")
+    x = np.ones((1, 2, 8), np.float32)
+    with pytest.raises(ValueError, match="an earlier cell"):
+        later(x, np.full(x.shape, 2), 3, 2)
+    later(x, np.zeros(x.shape, np.int64), 2)
+    with pytest.raises(IndexError, match="of an earlier call"):
+        upsample.synchronize()
+
+
+def test_gradients_of_a_later_check_look_at_nothing(gpu: EmulatedDevice, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(gpu, "wait", lambda: pytest.fail("the call waited"))
+    values, own = upsample.max_pool2d_with_indices(noise(2, 17, 17), *OVERLAP, engine="portable")
+    gradients = []
+    for engine, check in (("cuda", "later"), ("portable", True)):
+        call: Any = partial(upsample.max_unpool2d, check_indices=check, output_size=(17, 17), engine=engine)
+        y, pull = upsample.vjp(partial(call, kernel_size=3, stride=2, padding=1), values, own)
+        gradients.append(bits(pull(np.ones_like(y))[0]))
+    assert gradients[0] == gradients[1]
+
+
 FAULTS = [
     (TILES, "own", "out[2 * n] = left ?", "out[2 * n] = right ?"),
     (TILES, "own", "row = piece.row * g.kernel[1];", "row = piece.depth * g.kernel[1];"),
@@ -227,7 +276,7 @@ FAULTS = [
     (OVERLAP, "own", "value = v; }", "if (value == 0) value = v; }"),
     (OVERLAP, "own", "in_window(at[1] - row,", "in_window(at[1] - column,"),
     (OVERLAP, "near", "is_below(offset, g.reach[axis])", "is_below(offset, g.reach[axis] + 1)"),
-    (OVERLAP, "far", "illegal ? Illegal : elsewhere ? Elsewhere : Own", "illegal ? Illegal : Own"),
+    (OVERLAP, "far", "if (verdict == Own) return;", "if (verdict != Illegal) return;"),
     (OVERLAP, "far", "if (p + 1 < count && keys[order[p + 1]] == key) continue;", ""),
     (OVERLAP, "far", "made.take(values[order[q]])", "made.take(values[q])"),
     (OVERLAP, "any", "result[keys[p]] = values[p]", "result[p] = values[keys[p] % count]"),

@@ -14,7 +14,16 @@ from upsample import chainer, functional, nn
 MODULES = {"upsample": upsample, "upsample.functional": functional, "upsample.chainer": chainer, "upsample.nn": nn}
 OWN = [(m, n) for m, c in MODULES.items() for n in c.__all__ if c is not upsample or n not in functional.__all__]
 DOCUMENTED = [(m, n) for m, n in OWN if not isinstance(getattr(MODULES[m], n, None), ModuleType)]
-ABOUT_CALLS = ("compare", "explain", "get_num_threads", "num_threads", "set_num_threads", "vjp", "warmup")
+ABOUT_CALLS = (
+    "compare",
+    "explain",
+    "get_num_threads",
+    "num_threads",
+    "set_num_threads",
+    "synchronize",
+    "vjp",
+    "warmup",
+)
 FUNCTIONS = [(m, n) for m, n in DOCUMENTED if inspect.isfunction(getattr(MODULES[m], n)) and n not in ABOUT_CALLS]
 DEPRECATED = ("upsample", "upsample_bilinear", "upsample_nearest")
 EXTRA = ["out", "engine"]

@@ -9,7 +9,7 @@ from upsample import arrays
 from upsample.arguments import IntOrInts, as_tuple, check_dtype, check_rank, flag, integers
 from upsample.arrays import Array, ArrayT
 from upsample.errors import Raw, bad_type, bad_value
-from upsample.literals import DuplicateGrad, Duplicates, EngineName
+from upsample.literals import CheckIndices, DuplicateGrad, Duplicates, EngineName
 from upsample.ops import call_cache
 from upsample.ops.unpool import unpool
 from upsample.plans.window import UnpoolPlan, WindowAxis
@@ -31,7 +31,7 @@ def max_unpool2d(
     dilation: IntOrInts = 1,
     duplicates: Duplicates = "last",
     duplicate_grad: DuplicateGrad = "winner",
-    check_indices: bool = True,
+    check_indices: CheckIndices = True,
     deterministic: bool = True,
     out: Array | None = None,
     engine: EngineName | None = None,
@@ -57,10 +57,12 @@ def max_unpool2d(
     duplicate_grad : {"winner", "all"}
         Which of those elements receive the gradient under ``duplicates="last"``: the one that was written, or, as in
         torch, every one of them. Of a sum, every element receives it. ``jax.grad`` always takes the winner.
-    check_indices : bool
+    check_indices : bool or "later"
         Whether an index outside the plane raises IndexError. Without the check, the caller vouches that every index
         lies in its own window; one that does not is dropped. On a GPU the check is the call's only synchronisation.
-        ``duplicates="error"`` cannot do without.
+        With "later" a GPU checks without one: the IndexError, also for an index outside of its own window, comes from
+        a later call with a check, or from `upsample.synchronize`; the result lacks such a cell. Arrays elsewhere are
+        checked at once. ``duplicates="error"`` cannot do without.
     deterministic : bool
         Whether equal calls give equal results. False lets the CUDA engine write cells in any order where indices lie
         outside their windows (those of a dilated pool, say), which saves it a sort: where several name one position,
@@ -137,7 +139,7 @@ def max_unpool1d(
     dilation: IntOrInts = 1,
     duplicates: Duplicates = "last",
     duplicate_grad: DuplicateGrad = "winner",
-    check_indices: bool = True,
+    check_indices: CheckIndices = True,
     deterministic: bool = True,
     out: Array | None = None,
     engine: EngineName | None = None,
@@ -158,7 +160,7 @@ def max_unpool1d(
         As in `max_unpool2d`.
     duplicates, duplicate_grad : str
         As in `max_unpool2d`.
-    check_indices, deterministic : bool
+    check_indices, deterministic : bool, or "later" for the check
         As in `max_unpool2d`.
     out : array, optional
         Receives the result.
@@ -199,7 +201,7 @@ def max_unpool3d(
     dilation: IntOrInts = 1,
     duplicates: Duplicates = "last",
     duplicate_grad: DuplicateGrad = "winner",
-    check_indices: bool = True,
+    check_indices: CheckIndices = True,
     deterministic: bool = True,
     out: Array | None = None,
     engine: EngineName | None = None,
@@ -220,7 +222,7 @@ def max_unpool3d(
         As in `max_unpool2d`.
     duplicates, duplicate_grad : str
         As in `max_unpool2d`.
-    check_indices, deterministic : bool
+    check_indices, deterministic : bool, or "later" for the check
         As in `max_unpool2d`.
     out : array, optional
         Receives the result.
@@ -333,8 +335,12 @@ def check_duplicates(op: str, duplicates: object, dtype: str) -> str:
     return duplicates
 
 
-def check_looking(op: str, check_indices: object, duplicates: object) -> bool:
-    """Return whether indices are checked, which they have to be where a duplicate is an error."""
+def check_looking(op: str, check_indices: object, duplicates: object) -> CheckIndices:
+    """Return whether indices are checked, which they must be where a duplicate is an error."""
+    if isinstance(check_indices, str):
+        if check_indices != "later":
+            raise bad_value(op, "check_indices", check_indices, "this rule is unknown", "pass True, False or 'later'")
+        return "later"
     looks = flag(op, "check_indices", check_indices)
     if duplicates == "error" and not looks:
         rule = "duplicates='error' has to look at every index"
@@ -363,7 +369,7 @@ def _plan(
     dilation: tuple[int, ...],
     output_size: tuple[int, ...] | None,
     duplicates: str,
-    check_indices: bool,
+    check_indices: CheckIndices,
     deterministic: bool,
 ) -> UnpoolPlan:
     axes = []
@@ -378,4 +384,5 @@ def _plan(
             rule = f"with these windows the result would have size {large} on spatial axis {place}"
             raise bad_value(op, "padding", padding, rule, "pass less padding, or output_size=")
         axes.append(WindowAxis(large, h, k, s, p, d))
-    return UnpoolPlan(tuple(axes), False, duplicates, check_indices, deterministic)
+    later = check_indices == "later"
+    return UnpoolPlan(tuple(axes), False, duplicates, bool(check_indices), deterministic, checks_later=later)

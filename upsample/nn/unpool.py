@@ -15,7 +15,7 @@ from upsample.functional.unpool import (
     max_unpool2d,
     max_unpool3d,
 )
-from upsample.literals import DuplicateGrad, Duplicates, EngineName
+from upsample.literals import CheckIndices, DuplicateGrad, Duplicates, EngineName
 from upsample.nn.layer import Layer
 
 __all__ = ["MaxUnpool1d", "MaxUnpool2d", "MaxUnpool3d"]
@@ -36,7 +36,7 @@ class _MaxUnpool(Layer):
         dilation: IntOrInts = 1,
         duplicates: Duplicates = "last",
         duplicate_grad: DuplicateGrad = "winner",
-        check_indices: bool = True,
+        check_indices: CheckIndices = True,
         deterministic: bool = True,
         engine: EngineName | None = None,
     ) -> None:
@@ -81,8 +81,8 @@ class _MaxUnpool(Layer):
         if self.duplicate_grad != "winner":
             shown += f", duplicate_grad={self.duplicate_grad!r}"
         for name in ("check_indices", "deterministic"):
-            if not getattr(self, name):
-                shown += f", {name}=False"
+            if getattr(self, name) is not True:
+                shown += f", {name}={getattr(self, name)!r}"
         return shown
 
 
@@ -99,8 +99,8 @@ class MaxUnpool2d(_MaxUnpool):
         What becomes of several values for one position.
     duplicate_grad : {"winner", "all"}
         Which of them receive its gradient, where one overwrote the others.
-    check_indices : bool
-        Whether an index outside the plane raises IndexError.
+    check_indices : bool or "later"
+        Whether an index outside the plane raises IndexError, at once or later; see `upsample.max_unpool2d`.
     deterministic : bool
         False permits the CUDA engine an order of its own, see `upsample.max_unpool2d`.
     engine : str, optional
@@ -150,7 +150,7 @@ class MaxUnpool1d(_MaxUnpool):
         As in `MaxUnpool2d`.
     duplicate_grad : {"winner", "all"}
         As in `MaxUnpool2d`.
-    check_indices, deterministic : bool
+    check_indices, deterministic : bool, or "later" for the check
         As in `MaxUnpool2d`.
     engine : str, optional
         As in `MaxUnpool2d`.
@@ -177,7 +177,7 @@ class MaxUnpool3d(_MaxUnpool):
         As in `MaxUnpool2d`.
     duplicate_grad : {"winner", "all"}
         As in `MaxUnpool2d`.
-    check_indices, deterministic : bool
+    check_indices, deterministic : bool, or "later" for the check
         As in `MaxUnpool2d`.
     engine : str, optional
         As in `MaxUnpool2d`.

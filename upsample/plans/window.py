@@ -304,6 +304,9 @@ class UnpoolPlan:
     within : PlanePart or None
         Where the result lies in a whole plane, in which indices count; None if it has whole planes. Then an index
         outside of its own window is an error, and one outside of the part is dropped.
+    checks_later : bool
+        Whether the check need not wait for a GPU: then a later call raises its IndexError, and an index outside of its
+        own window is an error. Other engines check at once.
     """
 
     axes: tuple[WindowAxis | SpanAxis, ...]
@@ -313,6 +316,7 @@ class UnpoolPlan:
     deterministic: bool
     trusted: bool = False
     within: PlanePart | None = None
+    checks_later: bool = False
 
     @property
     def has_whole_planes(self) -> bool:

@@ -20,10 +20,11 @@ import numpy as np
 
 from upsample import arrays
 from upsample.arrays import Array
+from upsample.engines.cuda.runtime.flags import BYTES, Flags
 from upsample.engines.cuda.runtime.launch import INDEX_LIMIT, Launch
 from upsample.engines.cuda.runtime.loader import function
 
-__all__ = ["Device", "Tables", "address", "emulated", "emulating", "is_aligned", "of"]
+__all__ = ["Device", "Tables", "address", "emulated", "emulating", "is_aligned", "of", "synchronize"]
 
 _KEPT_BYTES = 1 << 26
 """Bytes of tables that each device keeps."""
@@ -45,12 +46,18 @@ class Device(Protocol):
         Multiprocessors, for launches that are sized by them.
     shared_limit : int
         Bytes of shared memory that a block can have.
+    flags : Flags
+        What kernels tell the host.
     """
 
     xp: ModuleType
     index_limit: int
     processors: int
     shared_limit: int
+    flags: Flags
+
+    def wait(self) -> None:
+        """Wait for the launches of the current stream."""
 
     def borrow(self, x: Array) -> Any:
         """Return the array as the kernels read it: in row-major order, without gaps, each value aligned to its size.
@@ -129,6 +136,19 @@ class CupyDevice:
         self.processors = int(properties["multiProcessorCount"])
         self.shared_limit = int(properties["sharedMemPerBlockOptin"])
         self._tables = Tables(self._upload)
+        self.flags = self._pinned()
+
+    def _pinned(self) -> Flags:
+        """Return flags in memory that a kernel writes without a copy: unified addressing maps all pinned memory."""
+        cuda = self._cupy.cuda
+        memory = cuda.alloc_pinned_memory(BYTES)
+        unowned = cuda.UnownedMemory(memory.ptr, BYTES, memory, self._number)
+        seen = self._cupy.ndarray((BYTES,), np.uint8, cuda.MemoryPointer(unowned, 0))
+        return Flags(np.frombuffer(memory, np.uint8, BYTES), seen)
+
+    def wait(self) -> None:
+        """See `Device`."""
+        self._cupy.cuda.get_current_stream().synchronize()
 
     def _upload(self, table: np.ndarray[Any, Any]) -> Any:
         """Copy by a stream of its own, and wait for that alone: any stream may read the table from then on.
@@ -282,6 +302,18 @@ def _foreign(pointer: int) -> Any:
     import cupy
 
     return cupy.cuda.Stream.from_external(_Handle(pointer))
+
+
+def synchronize() -> None:
+    """Wait for the GPUs and raise what their kernels have found; see `upsample.synchronize`."""
+    emulator = _emulator.get()
+    if emulator is not None:
+        emulator.flags.raise_found()
+    for number, (gpu, _) in list(_devices.items()):
+        import cupy
+
+        cupy.cuda.Device(number).synchronize()
+        gpu.flags.raise_found()
 
 
 def _numbered(number: int) -> tuple[CupyDevice, TorchDevice]:

@@ -21,7 +21,6 @@ from upsample.engines.cuda.runtime.windows import THREADS
 from upsample.engines.cuda.unpool.geometry import (
     BLOCKS,
     ELSEWHERE,
-    FEW_BLOCKS,
     index_of,
     keys,
     looked_at,
@@ -91,7 +90,8 @@ def _gather(
 
 def _looks(plan: UnpoolPlan) -> bool:
     """Whether cells anywhere could win over a cell, and nobody knows that there are none outside their windows."""
-    return plan.duplicates == "last" and plan.check_indices and not plan.trusted and not plan.local_indices
+    known = plan.trusted or plan.local_indices or plan.checks_later
+    return plan.duplicates == "last" and plan.check_indices and not known
 
 
 def _winning(xp: ModuleType, plan: UnpoolPlan, gpu: Device, planes: int, where: Any) -> Any:
@@ -124,7 +124,7 @@ def _launch(plan: UnpoolPlan, planes: int, size: int, limit: int, processors: in
         planes,
         index=index,
         columns=ceil_div(seen.small_shape[-1], _MANY),
-        blocks=processors * (FEW_BLOCKS if looks else BLOCKS),
+        blocks=processors * BLOCKS,
         by_position=False,
         anywhere=anywhere,
         last=last,

@@ -20,9 +20,9 @@ from upsample.engines.cuda.runtime.windows import THREADS, three
 from upsample.engines.cuda.unpool.geometry import (
     BLOCKS,
     ELSEWHERE,
-    FEW_BLOCKS,
     OWN,
     axes_of,
+    checked_later,
     index_of,
     keys,
     looked_at,
@@ -99,7 +99,8 @@ def _summed_type(name: str) -> str:
 def run(xp: ModuleType, plan: UnpoolPlan, x: Array, indices: Array, out: Array | None, names: tuple[str, str]) -> Array:
     """Return the unpooled array; raises IndexError for a bad index, ValueError for a duplicate under "error".
 
-    Looking at the indices costs the call's only synchronisation, and none is made under ``check_indices=False``.
+    Looking at the indices costs the call's only synchronisation; none is made under ``check_indices=False``, nor under
+    "later", where a later call raises the IndexError.
     """
     shape = (*x.shape[: x.ndim - len(plan.axes)], *plan.large_shape)
     if plan.within is not None:
@@ -128,6 +129,9 @@ class _Unpooling:
     def make(self, target: Target, *, fresh: bool) -> None:
         """Write the result; a `fresh` one may be written before the indices are found to be bad."""
         result, look, verdict = target.memory, self.plan.check_indices, OWN
+        if look and self.plan.checks_later and not self._seeks_duplicates(OWN):
+            self._unwaiting(result)
+            return
         tiles = _tiles_launch(self.plan, self.planes, self.size, self.gpu.index_limit, self.gpu.processors)
         if look and (tiles is None or not fresh):
             launch = _check_launch(self.plan, self.planes, self.gpu.index_limit, self.gpu.processors)
@@ -143,12 +147,27 @@ class _Unpooling:
         if verdict == ELSEWHERE:
             self._anywhere(result)
 
+    def _unwaiting(self, result: Any) -> None:
+        """Unpool indices that lie in their own windows; flags say later whether they do."""
+        flags = checked_later(self.gpu, self.plan, self.names)
+        limit, processors = self.gpu.index_limit, self.gpu.processors
+        tiles = _tiles_launch(self.plan, self.planes, self.size, limit, processors)
+        if tiles is not None:
+            self.gpu.launch(tiles, self.values, self.indices, result, flags)
+        else:
+            self.gpu.launch(_check_launch(self.plan, self.planes, limit, processors), self.indices, flags)
+            self._gather(result)
+
+    def _seeks_duplicates(self, verdict: int) -> bool:
+        """Whether duplicates are errors and possible."""
+        return self.plan.duplicates == "error" and (verdict == ELSEWHERE or self.plan.local_indices or meet(self.plan))
+
     def _verdict(self, launch: Launch, *arguments: Any) -> int:
         """Run a launch that looks at the indices, wait for its verdict, and raise if it or duplicates are errors."""
         verdict = looked_at(
             self.gpu, launch, *arguments, xp=self.xp, plan=self.plan, where=self.where, names=self.names
         )
-        if self.plan.duplicates == "error" and (verdict == ELSEWHERE or self.plan.local_indices or meet(self.plan)):
+        if self._seeks_duplicates(verdict):
             check_duplicates(self.xp, self.plan, self.where, self.names)
         return verdict
 
@@ -191,13 +210,13 @@ def _tiles_launch(plan: UnpoolPlan, planes: int, size: int, limit: int, processo
         return None
     if index_of(plan, limit, processors) != "int":
         return None
-    return _launch(_tiles(size), plan, planes, "int", last.small * 2 * size // _PIECE, processors * FEW_BLOCKS)
+    return _launch(_tiles(size), plan, planes, "int", last.small * 2 * size // _PIECE, processors * BLOCKS)
 
 
 @lru_cache(maxsize=1024)
 def _check_launch(plan: UnpoolPlan, planes: int, limit: int, processors: int) -> Launch:
     index = index_of(plan, limit, processors)
-    return _launch(_check(index), plan, planes, index, plan.small_shape[-1], processors * FEW_BLOCKS)
+    return _launch(_check(index), plan, planes, index, plan.small_shape[-1], processors * BLOCKS)
 
 
 @lru_cache(maxsize=1024)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from types import ModuleType
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -13,14 +13,15 @@ from upsample.engines.cuda.runtime.device import Device
 from upsample.engines.cuda.runtime.launch import Kernel, Launch, ceil_div, index_type, struct
 from upsample.engines.cuda.runtime.windows import THREADS, cover, three
 from upsample.engines.index_checks import check_range
+from upsample.errors import Raw, bad_index
 from upsample.plans.window import SpanAxis, UnpoolPlan, WindowAxis
 
 __all__ = [
     "BLOCKS",
     "ELSEWHERE",
-    "FEW_BLOCKS",
     "OWN",
     "axes_of",
+    "checked_later",
     "index_of",
     "keys",
     "looked_at",
@@ -31,10 +32,8 @@ __all__ = [
 
 BLOCKS = 64
 """Blocks a multiprocessor, at most: a thread makes the same pieces of several planes where there are more."""
-FEW_BLOCKS = 16
-"""The same where every warp leaves a verdict that the host reads."""
-OWN, ELSEWHERE, _ILLEGAL = range(3)
-"""Where all indices lie, as the kernels say it: in their own windows, at least in the plane, or not even."""
+OWN, ELSEWHERE = range(2)
+"""Where all indices lie: in their own windows, or at least in the plane."""
 
 
 def axes_of(plan: UnpoolPlan) -> tuple[WindowAxis, ...]:
@@ -145,13 +144,40 @@ def looked_at(
     gpu: Device, launch: Launch, *arguments: Any, xp: ModuleType, plan: UnpoolPlan, where: Any, names: tuple[str, str]
 ) -> int:
     """Run a launch that looks at the indices, and wait for its verdict; raises IndexError for an illegal index."""
-    verdicts = gpu.empty((math.prod(launch.grid) * THREADS // 32,), np.uint8)
-    gpu.launch(launch, *arguments, verdicts)
-    worst = int(np.frombuffer(verdicts.tobytes(), np.uint8).max())
-    if worst == _ILLEGAL:
+    with gpu.flags.waiting() as (flags, found):
+        gpu.launch(launch, *arguments, flags)
+        gpu.wait()
+        elsewhere, illegal = found.tolist()
+    gpu.flags.raise_found()
+    if illegal:
         check_range(xp, plan, where, names)
         raise AssertionError("the kernel saw an illegal index, and there is none")
-    return worst
+    return ELSEWHERE if elsewhere else OWN
+
+
+class _Indices(NamedTuple):
+    """What calls have in common whose indices are checked later."""
+
+    op: str
+    argument: str
+    plane: tuple[int, ...]
+
+    def error(self, kind: int) -> IndexError:
+        """Return the error for an index that lies outside of its window, or of the plane."""
+        where = ("its cell's window", f"the output plane {self.plane}")[kind]
+        return bad_index(
+            self.op,
+            self.argument,
+            Raw("<of an earlier call>"),
+            f"an index lies outside {where}, and check_indices='later'",
+            "pass the indices of a pooling with the same windows, or check_indices=True",
+        )
+
+
+def checked_later(gpu: Device, plan: UnpoolPlan, names: tuple[str, str]) -> Any:
+    """Return the flags for a launch that looks at the indices; raise what earlier calls have found."""
+    gpu.flags.raise_found()
+    return gpu.flags.later(_Indices(*names, plan.large_shape))
 
 
 def keys(xp: ModuleType, plan: UnpoolPlan, where: Any, planes: int) -> Any:
