@@ -14,6 +14,7 @@ from upsample import arrays
 from upsample.arguments import number, numbers, scaled_size
 from upsample.arrays import Array
 from upsample.errors import bad_type, bad_value
+from upsample.float_errors import quiet
 from upsample.ops import taped_casts
 from upsample.ops.resize import resize as run
 from upsample.plans.arithmetic import NEAREST
@@ -181,6 +182,7 @@ class Bordered:
         added = any(axis.before or axis.after or any(axis.outside) for axis in self.axes.values())
         return not added and self.cval == 0
 
+    @quiet
     def run(self, x: Array, op: str, xp: ModuleType, engine: str | None) -> Any:
         """Resample an array."""
         made: Any = x
@@ -216,6 +218,7 @@ class Bordered:
 
 
 @lru_cache(maxsize=256)
+@quiet
 def plan_bordered(
     op: str,
     in_sizes: tuple[int, ...],

@@ -9,13 +9,12 @@ from functools import lru_cache
 from types import ModuleType
 from typing import Any, Concatenate, Protocol, TypeVar, overload
 
-import numpy as np
-
 from upsample import arrays
 from upsample.arrays import Array, ArrayT
 from upsample.autograd.tape import DIFFERENTIABLE, Tape, recording
 from upsample.dask_arrays import beside
 from upsample.errors import Raw, bad_type, bad_value
+from upsample.float_errors import quiet
 
 __all__ = ["Pullback", "vjp"]
 
@@ -117,12 +116,12 @@ def vjp(
     result = output[0] if isinstance(output, tuple) else output
     _check_path(op, tape, sources, wanted, result)
 
+    @quiet
     def pullback(grad_output: Any) -> tuple[Any, ...]:
         grad = grad_output[0] if isinstance(grad_output, (tuple, list)) and grad_output else grad_output
         xp = arrays.namespace(op, {"output": result, "grad_output": grad})
-        with np.errstate(invalid="ignore", over="ignore"):  # NumPy would warn of infinities, as no other library does
-            found = tape.gradients(result, _checked(op, xp, grad, result))
-            return tuple(_finished(xp, found.get(id(x)), x) if name in wanted else None for name, x in sources.items())
+        found = tape.gradients(result, _checked(op, xp, grad, result))
+        return tuple(_finished(xp, found.get(id(x)), x) if name in wanted else None for name, x in sources.items())
 
     return output, pullback
 

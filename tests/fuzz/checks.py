@@ -19,11 +19,15 @@ from fuzz import expected, gradients, outs
 from fuzz.agreement import assert_agrees
 from fuzz.calls import ENGINES, FUNCTIONS, LAYERS, Call, function_of
 from fuzz.errors import is_pythons_own, reads_well
-from fuzz.limits import TALLY, attempt
+from fuzz.limits import TALLY, Setting, attempt, under
 from fuzz.values import ABSURD, evaluate
 from upsample.engines import dispatch
 
 __all__ = ["Prepared", "check", "prepare"]
+
+
+STATES = ("warn", "raise", "ignore")
+THREADS = ("1", "2", "3", "5")
 
 
 @dataclass
@@ -224,6 +228,13 @@ def check(call: Call, ordinary: bool, pick: Callable[[tuple[str, ...]], str]) ->
     _check_ordinary(p, result, ordinary)
     if not isinstance(result, Exception):
         _agree(p, result)
+    with under(Setting(pick(STATES), int(pick(THREADS)))):
+        _check_everywhere(p, result, pick)
+
+
+def _check_everywhere(p: Prepared, result: Any, pick: Callable[[tuple[str, ...]], str]) -> None:
+    """Check the call again, on each engine, with `out=`, explained and with its gradients."""
+    call = p.call
     again = run(p)
     assert _same(result, again), f"{call}\n    came to something else the second time: {again}"
     if p.engine is None:

@@ -9,9 +9,13 @@ import warnings
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, NamedTuple
 
-__all__ = ["TALLY", "attempt"]
+import numpy as np
+
+import upsample
+
+__all__ = ["TALLY", "Setting", "attempt", "under"]
 
 TALLY: Counter[str] = Counter()
 """Calls that were made, and what came of them."""
@@ -48,6 +52,35 @@ def _limits(seconds: float) -> Iterator[None]:
         signal.signal(signal.SIGALRM, handler)
 
 
+class Setting(NamedTuple):
+    """What must not change a result.
+
+    Attributes
+    ----------
+    errors : str
+        The caller's state of floating-point errors, as ``np.errstate(all=...)`` takes it.
+    threads : int
+        How many threads a call may use.
+    """
+
+    errors: str
+    threads: int
+
+
+_setting = Setting("warn", 1)
+
+
+@contextmanager
+def under(setting: Setting) -> Iterator[None]:
+    """Attempt calls under a setting within the block."""
+    global _setting
+    before, _setting = _setting, setting
+    try:
+        yield
+    finally:
+        _setting = before
+
+
 def attempt(function: Callable[[], Any]) -> Any:
     """Call within the limits, warnings being errors; return the result or the exception.
 
@@ -67,7 +100,7 @@ def _once(function: Callable[[], Any], seconds: float) -> Any:
         for name in DEPRECATED:
             warnings.filterwarnings("ignore", f"^{name} is deprecated", DeprecationWarning)
         try:
-            with _limits(seconds):
+            with _limits(seconds), np.errstate(all=_setting.errors), upsample.num_threads(_setting.threads):
                 return function()
         except Exception as error:
             return error

@@ -18,6 +18,7 @@ import numpy as np
 from upsample import arrays
 from upsample.autograd.step import Arrays, ShapedStep, Step
 from upsample.errors import Raw, bad_type
+from upsample.float_errors import quiet
 from upsample.tensors import is_transformed
 
 if TYPE_CHECKING:
@@ -62,6 +63,7 @@ class Tape:
         """Whether `x` is an argument, or was made of one that is wanted."""
         return id(x) in self._active or id(x) in self._names
 
+    @quiet
     def follow(self, step: Step, inputs: Arrays) -> Arrays:
         """Run a step and write it down."""
         for x in inputs[: step.differentiable]:
@@ -89,6 +91,7 @@ class Tape:
         """Whether a step took `x`."""
         return id(x) in self._used
 
+    @quiet
     def gradients(self, result: Any, grad: Any) -> dict[int, Any]:
         """Return the gradient of each array, by number, that `result` is made of, given that of `result`."""
         found = {id(result): grad}

@@ -7,8 +7,6 @@ from functools import lru_cache
 from types import ModuleType
 from typing import Any, cast
 
-import numpy as np
-
 from upsample import arrays
 from upsample.arguments import IntOrInts, check_dtype, check_rank, integer, integers
 from upsample.arrays import Array, ArrayT
@@ -386,8 +384,7 @@ def _in_one_dtype(
     )
     if not rounds:
         return cast(ArrayT, result)
-    with np.errstate(over="ignore"):  # what is too large for the dtype is infinite, as everywhere else
-        result = convert(xp, result, x.dtype)
+    result = convert(xp, result, x.dtype)  # infinite where the dtype cannot hold it, as everywhere else
     if out is None:
         return cast(ArrayT, result)
     cast(Any, out)[...] = result

@@ -25,6 +25,7 @@ from upsample.engines.cuda import support as cuda
 from upsample.engines.cuda.runtime.device import emulated
 from upsample.engines.dask import support as dask
 from upsample.errors import bad_type, bad_value
+from upsample.float_errors import quiet
 from upsample.tensors import layout_of
 
 if TYPE_CHECKING:
@@ -192,6 +193,7 @@ def choose(op: str, task: str, plan: object, x: Array, engine: str | None) -> An
     return _chosen(op, task, plan, x, engine).run(task, x)
 
 
+@quiet
 def bind(op: str, task: str, plan: object, given: tuple[Any, ...], engine: str | None) -> Callable[..., Any]:
     """Return the same `run` for many calls with NumPy arrays like those given, the one first that decides.
 

@@ -24,6 +24,7 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 
 from upsample.engines.thread_count import get_num_threads
+from upsample.float_errors import quiet
 
 __all__ = ["check_cancelled", "each_block"]
 
@@ -117,6 +118,7 @@ class _Pool:
         for number in range(len(self.threads), size):
             _thread.start_new_thread(self._serve, (number,))
 
+    @quiet
     def _serve(self, number: int) -> None:
         if self.threads.setdefault(number, threading.get_ident()) != threading.get_ident():
             return  # two callers started this thread at once

@@ -9,10 +9,12 @@ import numpy as np
 
 from upsample import arrays
 from upsample.arrays import Array
+from upsample.float_errors import quiet
 
 __all__ = ["to_integers"]
 
 
+@quiet
 def to_integers(xp: ModuleType, x: Array, dtype: Any, name: str, rounding: str) -> Any:
     """Convert floating numbers to integers; numbers past the range become its ends.
 

@@ -11,6 +11,7 @@ from upsample import arrays
 from upsample.arrays import Array, ArrayT
 from upsample.autograd import tape
 from upsample.autograd.step import Arrays
+from upsample.float_errors import quiet
 from upsample.ops.resize import resize
 from upsample.ops.steps import Resize, StepBase
 from upsample.plans.resize import ResizePlan
@@ -21,6 +22,7 @@ _LEAST_WEIGHT = 2.0**-16
 """Sum of the weights of what is there below which an output is missing: float32 sums of nothing leave about so much."""
 
 
+@quiet
 def resize_present(
     x: ArrayT,
     *,

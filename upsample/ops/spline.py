@@ -9,6 +9,7 @@ import numpy as np
 
 from upsample import arrays
 from upsample.arrays import Array
+from upsample.float_errors import quiet
 from upsample.ops.resize import resize
 from upsample.ops.taped_casts import add, fill
 from upsample.plans.resize import AxisRule, ResizePlan, identity
@@ -19,6 +20,7 @@ __all__ = ["blur", "zoom"]
 _Names = tuple[str, str]
 
 
+@quiet
 def zoom(
     x: Array,
     *,
@@ -72,6 +74,7 @@ def zoom(
     return result
 
 
+@quiet
 def blur(
     x: Array,
     *,

@@ -15,6 +15,7 @@ from upsample import arrays
 from upsample.arrays import Array
 from upsample.autograd.step import Arrays
 from upsample.autograd.tape import record, taped
+from upsample.float_errors import quiet
 
 __all__ = ["add", "clip", "convert", "fill", "multiply", "permute", "repeat", "reshape", "wrap"]
 
@@ -26,6 +27,7 @@ def reshape(xp: ModuleType, x: Array, shape: tuple[int, ...]) -> Any:
     return xp.reshape(x, shape)
 
 
+@quiet
 def convert(xp: ModuleType, x: Array, dtype: Any) -> Any:
     """Return `x` in another dtype; `x` itself where it has that."""
     if taped(x) and x.dtype != dtype:
@@ -33,6 +35,7 @@ def convert(xp: ModuleType, x: Array, dtype: Any) -> Any:
     return arrays.astype(xp, x, dtype)
 
 
+@quiet
 def add(xp: ModuleType, x: Array, constant: Array) -> Any:
     """Return `x` with a constant added, which is broadcast to `x` and of its dtype."""
     if taped(x):
@@ -40,6 +43,7 @@ def add(xp: ModuleType, x: Array, constant: Array) -> Any:
     return x + constant
 
 
+@quiet
 def multiply(xp: ModuleType, x: Array, constant: Array) -> Any:
     """Return `x` times a real constant, which is broadcast to `x` and of its dtype."""
     if taped(x):
@@ -47,6 +51,7 @@ def multiply(xp: ModuleType, x: Array, constant: Array) -> Any:
     return x * constant
 
 
+@quiet
 def clip(xp: ModuleType, x: Array, low: Array, high: Array) -> Any:
     """Return `x` between two constants; what is clipped has no gradient, and the constants have none."""
     if taped(x):
@@ -54,6 +59,7 @@ def clip(xp: ModuleType, x: Array, low: Array, high: Array) -> Any:
     return xp.minimum(xp.maximum(x, low), high)
 
 
+@quiet
 def fill(xp: ModuleType, x: Array, is_filled: Array, value: Array) -> Any:
     """Return `x` with `value` where `is_filled`; both are broadcast to `x`, of whose dtype the value is."""
     if taped(x):

@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 
+from upsample.float_errors import quiet
 from upsample.plans import pieces
 from upsample.plans.filters import FILTERS, Mean, Point, Weighted
 from upsample.plans.makers import MAKERS
@@ -59,6 +60,7 @@ def _whole(rule: AxisRule) -> Taps:
     return _expanded(rule, 0, rule.out_size)
 
 
+@quiet
 def _expanded(rule: AxisRule, begin: int, end: int) -> Taps:
     if rule.cut is not None:
         cut = rule.cut
@@ -166,6 +168,7 @@ class FixedPoint:
 
 
 @lru_cache(maxsize=64)
+@quiet
 def fixed_point(rule: AxisRule) -> FixedPoint:
     """Round the weights of an axis to binary fractions, halves away from zero.
 
@@ -227,6 +230,7 @@ def settling(rule: AxisRule) -> int:
     return shift + before - behind + ((1 if behind else 2) << 8)
 
 
+@quiet
 def scaled(rule: AxisRule, dtype: str) -> tuple[Taps, Reals]:
     """Return the table, and its weights in the `dtype` of sums: for bytes, integers of which ``2**shift`` make one."""
     if dtype.startswith("int"):

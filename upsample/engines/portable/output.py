@@ -22,7 +22,6 @@ __all__ = [
     "each_tile",
     "empty",
     "plane_cuts",
-    "quiet",
     "scalar",
     "tile_bytes",
     "write",
@@ -38,9 +37,6 @@ _ALL_TILES_BYTES = 1 << 23
 """Of the tiles that all threads make together, beside which there are temporaries of about that size."""
 WORTH_SHARING = 1 << 19
 """Elements from which on it pays to ask other threads."""
-
-quiet = np.errstate(invalid="ignore", over="ignore", under="ignore")
-"""Decorates a `run`: NumPy would warn of infinities and NaN that are in the input, as no other library does."""
 
 
 def deliver(result: Array, out: Array | None) -> Array:
@@ -86,7 +82,7 @@ def each_tile(xp: ModuleType, fill: Callable[[int], object], count: int) -> None
         for number in range(count):
             fill(number)
         return
-    threads.each_block(quiet(fill), count)  # each thread has its own state of warnings
+    threads.each_block(fill, count)
 
 
 def tile_bytes(xp: ModuleType) -> int:

@@ -10,11 +10,13 @@ import numpy as np
 from upsample.arrays import Array, can_assign, copied, is_contiguous
 from upsample.copies import copy
 from upsample.engines.portable.output import Target, deliver
+from upsample.float_errors import quiet
 from upsample.plans.shuffle import ShufflePlan
 
 __all__ = ["run"]
 
 
+@quiet
 def run(xp: ModuleType, plan: ShufflePlan, x: Array, out: Array | None) -> Array:
     """Return `x` rearranged; never a view of it."""
     if xp is np:

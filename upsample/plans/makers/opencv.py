@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from upsample.float_errors import quiet
 from upsample.plans.tap_table import Ints, Reals, Taps, clamped, folded, unmerged
 
 __all__ = [
@@ -139,7 +140,7 @@ def cubic(in_size: int, out_size: int, output: Ints, scale: float, bits: int) ->
     return clamped(whole[:, None] + np.arange(-1, 3), _quantised(weight, bits), in_size - 1)
 
 
-@np.errstate(divide="ignore", invalid="ignore", under="ignore")  # a sample at the centre weighs 1e30 before division
+@quiet  # a sample at the centre weighs 1e30 before division
 def lanczos4(in_size: int, out_size: int, output: Ints, scale: float, bits: int) -> Taps:
     """INTER_LANCZOS4, eight taps."""
     whole, t = _centres(output, scale)

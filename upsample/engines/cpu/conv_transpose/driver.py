@@ -25,6 +25,7 @@ from upsample.engines.cpu.conv_transpose.gemm import products
 from upsample.engines.cpu.conv_transpose.gemm_index import spread_lists
 from upsample.engines.cpu.runtime.compile import bound, frozen
 from upsample.engines.cpu.runtime.gemm_tile import BITS
+from upsample.float_errors import quiet
 from upsample.plans.phases import phases
 from upsample.plans.pieces import PIECE
 from upsample.plans.window import ConvTransposePlan, WindowAxis
@@ -138,6 +139,7 @@ def _pairs(axis: WindowAxis) -> list[NDArray]:
     return [np.cumsum(joined(counts)), *found]
 
 
+@quiet
 def run(
     xp: ModuleType, plan: ConvTransposePlan, x: Array, weight: Array, bias: Array | None, out: Array | None
 ) -> Array:
@@ -149,8 +151,7 @@ def run(
     direct = given is not None and given.flags.c_contiguous and given.dtype.isnative
     result = given if direct else result_pool.empty(shape, source.dtype)
     if result.size:
-        with np.errstate(invalid="ignore", over="ignore"):
-            _convolve(plan, source, np.asarray(weight), None if bias is None else np.asarray(bias), result)
+        _convolve(plan, source, np.asarray(weight), None if bias is None else np.asarray(bias), result)
     if given is not None and not direct:
         copy(result, given)
     return result if given is None else given
@@ -332,5 +333,4 @@ class _Work:
         channel = region.planes.start * self.counts[0] + number // of_channel
         place = (channel * self.g.axes[0].large + region.y.start) * self.g.rows + number % of_channel
         cut = slice(part.start * last.stride, part.stop * last.stride)
-        with np.errstate(over="ignore"):
-            self.result.reshape(-1, last.large)[place, cut] = made[:, cut]
+        self.result.reshape(-1, last.large)[place, cut] = made[:, cut]

@@ -262,8 +262,7 @@ class _Work:
         tables = (region.offsets, self.lists.begins, region.slabs)
         multiply(cells, self.packed, *tables, self.bias, sums, made.reshape(-1), numbers)
         if not direct:
-            with np.errstate(over="ignore"):
-                box[...] = made
+            box[...] = made
 
     def _cells(self, planes: slice, region: _Region) -> NDArray:
         """Lay a region's cells out, zeros around them."""
@@ -273,8 +272,7 @@ class _Work:
             size = self.lists.sides[0].cells * line
             source, begin, apart = self.x, planes.start * inputs * size, planes.step * inputs * size
         else:
-            with np.errstate(invalid="ignore"):
-                source = np.ascontiguousarray(self.x[planes, :, region.reads], dtype=dtype)
+            source = np.ascontiguousarray(self.x[planes, :, region.reads], dtype=dtype)
             size = source.shape[2] * line
             begin, apart = -region.reads.start * line, inputs * size
         count = len(range(*planes.indices(len(self.x))))

@@ -23,6 +23,7 @@ from upsample.engines.cpu.conv_transpose.grad_kernels import weigh
 from upsample.engines.cpu.runtime.compile import frozen
 from upsample.engines.cpu.runtime.gemm_tile import BITS
 from upsample.engines.cpu.runtime.window_grid import grid_of
+from upsample.float_errors import quiet
 from upsample.plans.window import ConvTransposePlan, WindowAxis
 
 __all__ = ["FEW_CHANNELS", "Rows", "cuts", "rows_of", "run"]
@@ -86,6 +87,7 @@ def cuts(rows: Rows, cells: int) -> NDArray:
     return frozen(np.asarray(some, dtype=np.int64).reshape(-1, 4))
 
 
+@quiet
 def run(xp: ModuleType, plan: ConvTransposePlan, y: Array, weight: Array) -> Array:
     """Return the convolution of ``y [N, M, *large]`` with ``weight [C, M / groups, *kernel]``: ``[N, C, *small]``."""
     source: Any = y
@@ -95,10 +97,9 @@ def run(xp: ModuleType, plan: ConvTransposePlan, y: Array, weight: Array) -> Arr
     result = result_pool.empty((source.shape[0], given.shape[0], *plan.small_shape), source.dtype)
     if result.size:
         dtype = np.dtype(arrays.accumulator(arrays.dtype_name(y)))
-        with np.errstate(invalid="ignore", over="ignore"):
-            factors = converted(given, dtype).reshape(groups, inputs, each, -1)
-            if inputs <= FEW_CHANNELS or not _multiply(plan, source, factors, result):
-                _weigh(rows_of(plan), converted(source, dtype), factors, result)
+        factors = converted(given, dtype).reshape(groups, inputs, each, -1)
+        if inputs <= FEW_CHANNELS or not _multiply(plan, source, factors, result):
+            _weigh(rows_of(plan), converted(source, dtype), factors, result)
     return result
 
 
@@ -125,7 +126,6 @@ def _weigh(rows: Rows, y: NDArray, weight: NDArray, result: NDArray) -> None:
         sums = np.empty(target.size, dtype=weight.dtype)
         factors = frozen(weight[plane % groups, first : first + most]).reshape(-1)
         weigh(planes, plane * each * rows.positions, rows.positions, each, rows.grid, cut, factors, sums)
-        with np.errstate(over="ignore"):
-            target[...] = sums.reshape(target.shape)
+        target[...] = sums.reshape(target.shape)
 
     threads.each_block(block, len(made) * len(some) * parts)

@@ -27,6 +27,7 @@ from upsample.engines.cpu.conv_transpose.grad_kernels import correlate_rows, lay
 from upsample.engines.cpu.conv_transpose.input_grad import FEW_CHANNELS, Rows, cuts, rows_of
 from upsample.engines.cpu.conv_transpose.weight_grad_gemm import correlate
 from upsample.engines.cpu.runtime.compile import frozen
+from upsample.float_errors import quiet
 from upsample.plans.window import ConvTransposePlan
 
 __all__ = ["run"]
@@ -40,6 +41,7 @@ _WORK = 1 << 27
 """Most products per thread and round."""
 
 
+@quiet
 def run(xp: ModuleType, plan: ConvTransposePlan, x: Array, y: Array) -> Array:
     """Return the correlation of ``x [N, C, *small]`` and ``y [N, M, *large]``: ``[C, M / groups, *kernel]``."""
     cells: Any = x
@@ -49,16 +51,14 @@ def run(xp: ModuleType, plan: ConvTransposePlan, x: Array, y: Array) -> Array:
     dtype = np.dtype(arrays.accumulator(arrays.dtype_name(x)))
     made = np.zeros((groups, inputs, each * rows.taps), dtype=dtype)
     if cells.size:
-        with np.errstate(invalid="ignore", over="ignore"):
-            flat = frozen(converted(cells, dtype)).reshape(-1)
-            planes = frozen(converted(source, dtype)).reshape(-1)
+        flat = frozen(converted(cells, dtype)).reshape(-1)
+        planes = frozen(converted(source, dtype)).reshape(-1)
         if inputs <= FEW_CHANNELS:
             some = cuts(rows, max(1, min(_CELLS, _LAID // rows.taps)))
             _Rows(rows, flat.reshape(-1, groups, inputs, rows.lines, rows.width), planes, made, each, some).add()
         else:
             correlate(rows, flat, planes, made, each)
-    with np.errstate(over="ignore"):
-        return made.reshape(groups * inputs, each, *plan.kernel_shape).astype(cells.dtype, copy=False)
+    return made.reshape(groups * inputs, each, *plan.kernel_shape).astype(cells.dtype, copy=False)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -182,9 +182,8 @@ class _Work:
     def store(self, group: int, begin: int, sums: NDArray) -> None:
         """Add the sums of all splits up, and turn them."""
         inputs, taps, pitch = self.made.shape[1], self.rows.taps, self.cut.pitch
-        with np.errstate(invalid="ignore", over="ignore"):
-            for more in sums[1:]:
-                sums[0] += more
+        for more in sums[1:]:
+            sums[0] += more
         target = self.made[group].reshape(-1)
         count = min(self.cut.channels, self.each - begin) * taps
         turn(frozen(sums[0]), 0, pitch, count, inputs, target, begin * taps, self.made.shape[2])

@@ -20,6 +20,7 @@ from upsample.engines.cpu.pool.direct_simd import pool_lanes
 from upsample.engines.cpu.pool.separable import AXIS, pool_indices, pool_values
 from upsample.engines.cpu.pool.tables import Cells, Rows, few_taps
 from upsample.engines.cpu.runtime.compile import bound, frozen
+from upsample.float_errors import quiet
 from upsample.plans.pieces import PIECE
 from upsample.plans.window import PoolPlan, SpanAxis, WindowAxis
 
@@ -177,6 +178,7 @@ def _tables(axis: WindowAxis | SpanAxis, begin: int, end: int) -> tuple[NDArray,
     return first, np.maximum(count, 0), before
 
 
+@quiet
 def run(
     xp: ModuleType, plan: PoolPlan, x: Array, out: tuple[Array | None, Array | None], with_indices: bool
 ) -> tuple[Array, Array | None]:

@@ -22,6 +22,7 @@ from upsample.engines.cpu.resize import nearest, strips
 from upsample.engines.cpu.resize.ordered import run_ordered
 from upsample.engines.cpu.runtime.compile import bound, frozen
 from upsample.engines.cpu.runtime.nontemporal import pays
+from upsample.float_errors import quiet
 from upsample.plans.arithmetic import Arithmetic
 from upsample.plans.resize import ResizePlan
 
@@ -71,6 +72,7 @@ class _Work:
 _works: dict[_Key, _Work] = {}
 
 
+@quiet
 def run(_xp: ModuleType, plan: ResizePlan, x: _Array, out: _Array | None) -> _Array:
     """Resample `x` as the plan says; fills and returns `out` where it is given."""
     if plan.arithmetic.ordered and not plan.only_moves:
@@ -234,7 +236,6 @@ def _converted(arithmetic: Arithmetic, task: strips.Filter, x: _Array, result: _
 
     between = rounded if integers and arithmetic.each_axis else None
 
-    @np.errstate(invalid="ignore", over="ignore")
     def job(block: int) -> None:
         strip = task.strips[block % len(task.strips)]
         begin = block // len(task.strips) * task.planes_step

@@ -17,6 +17,7 @@ from upsample.copies import contiguous, copy
 from upsample.engines import threads
 from upsample.engines.cpu.resize.taps import listed
 from upsample.engines.cpu.runtime.compile import frozen, kernel
+from upsample.float_errors import quiet
 from upsample.plans.arithmetic import Arithmetic, Ties, bounds
 from upsample.plans.resize import AxisRule, ResizePlan
 
@@ -80,6 +81,7 @@ def _weighed(
                     dst[to + _U(j)] = dst.dtype.type(min(max(v, low), high))
 
 
+@quiet
 def run_ordered(plan: ResizePlan, x: _Array, out: _Array | None) -> _Array:
     """Resample `x` axis by axis; fills and returns `out` where it is given."""
     made, turns = contiguous(x), plan.turns()

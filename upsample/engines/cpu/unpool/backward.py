@@ -19,6 +19,7 @@ from upsample.engines.cpu.runtime.compile import frozen
 from upsample.engines.cpu.unpool.backward_kernels import take, take_bands, take_last
 from upsample.engines.cpu.unpool.driver import Geometry, geometry, targets
 from upsample.engines.cpu.unpool.parts import localised
+from upsample.float_errors import quiet
 from upsample.plans.window import UnpoolPlan
 
 __all__ = ["run"]
@@ -32,6 +33,7 @@ _UNSIGNED = {1: np.uint8, 2: np.uint16, 4: np.uint32, 8: np.uint64}
 """Unsigned dtype by item size: values are moved, not computed with."""
 
 
+@quiet
 def run(xp: ModuleType, plan: UnpoolPlan, y: Array, indices: Array) -> Array:
     """Return for each cell of ``indices [..., *small]`` what ``y [..., *large]`` has at its position."""
     source: Any = y

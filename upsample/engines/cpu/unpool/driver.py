@@ -36,6 +36,7 @@ from upsample.engines.cpu.unpool.scatter import (
 )
 from upsample.engines.index_checks import check_range, legal, named_twice
 from upsample.engines.thread_count import get_num_threads
+from upsample.float_errors import quiet
 from upsample.plans.window import SpanAxis, UnpoolPlan, WindowAxis
 
 __all__ = ["Geometry", "bind", "geometry", "run", "targets"]
@@ -118,6 +119,7 @@ def _bands(plan: UnpoolPlan, spans: NDArray) -> NDArray:
     return np.stack([begin * line, end * line, first, last, *whole], axis=1)
 
 
+@quiet
 def run(xp: ModuleType, plan: UnpoolPlan, x: Array, indices: Array, out: Array | None, names: tuple[str, str]) -> Array:
     """Return the unpooled array; raises IndexError for a bad index, ValueError for a duplicate under "error"."""
     source: Any = x
@@ -312,8 +314,7 @@ class _Work:
         return frozen(self.values[cut].astype(np.float32)) if self.half else self.values[cut]
 
     def _narrow(self, made: NDArray, target: NDArray) -> None:
-        with np.errstate(over="ignore"):
-            target[:] = made
+        target[:] = made
 
 
 def targets(plan: UnpoolPlan, indices: NDArray, cut: slice) -> NDArray:

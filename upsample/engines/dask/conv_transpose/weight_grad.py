@@ -18,6 +18,7 @@ from dask.array.utils import meta_from_array
 
 from upsample import arrays
 from upsample.engines.dask.graph import Ranges, as_dask, chunked, lazily, run_op
+from upsample.float_errors import quiet
 from upsample.plans.window import ConvTransposePlan
 
 __all__ = ["run"]
@@ -68,16 +69,16 @@ def _summed(made: Any, chunks: tuple[tuple[int, ...], ...], shape: tuple[int, ..
     return lazily(graph, name, tuple((n,) for n in shape), like, [made])
 
 
+@quiet
 def _add(shape: tuple[int, ...], *parts: Any) -> Any:
     """The sum of partial sums; a block without cells made none."""
     whole = [part for part in parts if part.shape == shape]
-    with np.errstate(over="ignore", invalid="ignore"):
-        return sum(whole[1:], start=whole[0]) if whole else parts[0]
+    return sum(whole[1:], start=whole[0]) if whole else parts[0]
 
 
+@quiet
 def _finished(shape: tuple[int, ...], dtype: np.dtype[Any], *parts: Any) -> Any:
     total = _add(shape, *parts) if parts else None
     if total is None or total.shape != shape:
         return np.zeros(shape, dtype)
-    with np.errstate(over="ignore", invalid="ignore"):
-        return total.astype(dtype, copy=False)
+    return total.astype(dtype, copy=False)

@@ -14,6 +14,7 @@ import numpy as np
 
 from upsample import arrays
 from upsample.engines import threads
+from upsample.float_errors import quiet
 from upsample.plans.window import ConvTransposePlan
 
 __all__ = ["run"]
@@ -22,6 +23,7 @@ _SUMMED = 1 << 20
 """Elements per NumPy sum, about: small enough to keep Ctrl-C responsive and to share among threads."""
 
 
+@quiet
 def run(xp: ModuleType, plan: ConvTransposePlan, grad: Any, dtype: Any) -> Any:
     """Return the sums of ``[..., M, *large]`` for each of the M channels, as an array of `dtype`."""
     accumulator = getattr(xp, arrays.accumulator(arrays.dtype_name(grad)))
@@ -38,7 +40,6 @@ def _numpy_sums(grad: Any, channels: int, accumulator: Any) -> Any:
     step = max(1, _SUMMED * count // max(math.prod(grad.shape), 1))
     sums = np.empty(count, dtype=accumulator)
 
-    @np.errstate(invalid="ignore", over="ignore")
     def sum_block(number: int) -> None:
         cut = slice(number * step, (number + 1) * step)
         block = arrays.astype(np, grad[(*[slice(None)] * channels, cut, ...)], accumulator)

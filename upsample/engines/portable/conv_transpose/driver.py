@@ -19,8 +19,9 @@ import numpy as np
 from upsample import arrays
 from upsample.arrays import Array
 from upsample.engines.portable.blocks import Part, cut_positions
-from upsample.engines.portable.output import WORTH_SHARING, Target, deliver, each_tile, empty, quiet, scalar, write
+from upsample.engines.portable.output import WORTH_SHARING, Target, deliver, each_tile, empty, scalar, write
 from upsample.engines.portable.phases import interleave, shifted
+from upsample.float_errors import quiet
 from upsample.plans.phases import Phase, phases
 from upsample.plans.window import ConvTransposePlan, WindowAxis
 

@@ -13,7 +13,8 @@ from typing import Any
 from upsample import arrays
 from upsample.arrays import Array
 from upsample.engines.portable.conv_transpose.im2col import Columns
-from upsample.engines.portable.output import empty, quiet, scalar, write
+from upsample.engines.portable.output import empty, scalar, write
+from upsample.float_errors import quiet
 from upsample.plans.window import ConvTransposePlan
 
 __all__ = ["run"]

@@ -22,13 +22,13 @@ from upsample.engines.portable.output import (
     deliver,
     each_tile,
     empty,
-    quiet,
     scalar,
     tile_bytes,
 )
 from upsample.engines.portable.pool.arithmetic import pool_plain
 from upsample.engines.portable.pool.numpy_packed_keys import PoolKeys
 from upsample.engines.portable.pool.numpy_small import pool_small
+from upsample.float_errors import quiet
 from upsample.plans.window import PoolPlan, SpanAxis, WindowAxis
 
 __all__ = ["run"]

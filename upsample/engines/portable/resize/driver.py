@@ -18,9 +18,10 @@ import numpy as np
 
 from upsample import arrays
 from upsample.arrays import Array
-from upsample.engines.portable.output import Target, deliver, each_tile, empty, quiet, scalar, tile_bytes, write
+from upsample.engines.portable.output import Target, deliver, each_tile, empty, scalar, tile_bytes, write
 from upsample.engines.portable.resize.banded_matrix import table_of
 from upsample.engines.portable.resize.tiles import Layout, Step, Strip
+from upsample.float_errors import quiet
 from upsample.plans.arithmetic import TORCH_BYTES
 from upsample.plans.resize import ResizePlan
 from upsample.plans.taps import fixed_point, settling
@@ -35,6 +36,7 @@ _PIECE = 1 << 12
 _layouts: dict[Hashable, Layout] = {}
 
 
+@quiet
 def run(xp: ModuleType, plan: ResizePlan, x: Array, out: Array | None) -> Array:
     """Resample `x` as the plan says; fills and returns `out` where it is given."""
     layout = _layout(xp, plan, x)
@@ -48,7 +50,6 @@ def run(xp: ModuleType, plan: ResizePlan, x: Array, out: Array | None) -> Array:
     return _resampled(xp, layout, x, out)
 
 
-@quiet
 def _resampled(xp: ModuleType, layout: Layout, x: Array, out: Array | None) -> Array:
     if layout.matrices and out is None and xp is np:
         small = _by_whole_matrices(layout, x)

@@ -21,11 +21,13 @@ from upsample.engines.part_indices import localised
 from upsample.engines.portable.output import each_tile, empty, plane_cuts, scalar
 from upsample.engines.portable.unpool import driver as unpool
 from upsample.engines.portable.unpool.numpy_scatter import Places, take
+from upsample.float_errors import quiet
 from upsample.plans.window import UnpoolPlan
 
 __all__ = ["run"]
 
 
+@quiet
 def run(xp: ModuleType, plan: UnpoolPlan, y: Array, indices: Array) -> Array:
     """Return for each cell of ``indices [..., *small]`` what ``y [..., *large]`` has at its position."""
     if plan.within is not None:

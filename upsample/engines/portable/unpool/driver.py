@@ -20,9 +20,10 @@ from upsample import arrays
 from upsample.arrays import Array
 from upsample.engines.index_checks import check_duplicates, check_range
 from upsample.engines.part_indices import localised
-from upsample.engines.portable.output import Target, deliver, each_tile, plane_cuts, quiet, scalar
+from upsample.engines.portable.output import Target, deliver, each_tile, plane_cuts, scalar
 from upsample.engines.portable.phases import interleave, shifted
 from upsample.engines.portable.unpool.numpy_scatter import Places, all_legal, scatter
+from upsample.float_errors import quiet
 from upsample.plans.phases import phases
 from upsample.plans.window import SpanAxis, UnpoolPlan
 

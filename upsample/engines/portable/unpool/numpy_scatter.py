@@ -196,8 +196,7 @@ def _add(values: NDArray, places: Places, planes: slice, flat: NDArray) -> None:
         for _, place, added in _kept(values, places, planes):
             within = (place >= begin) & (place < band.stop)
             np.add.at(total, place[within] - begin, added[within].astype(wide))
-        with np.errstate(over="ignore"):
-            flat[band] = total
+        flat[band] = total
 
 
 def _distinct(places: Places, planes: slice, band: slice) -> bool:
