@@ -16,7 +16,8 @@ import pytest
 import upsample
 from benchmarks import cases, pairs
 from benchmarks.cases import Case
-from benchmarks.pairs import Job, Rival
+from benchmarks.pairs import Job
+from upsample.command_line.bench.rivals import Rival
 
 FRESH = [pair for pair in pairs.PAIRS if pair.values[1] == "fresh"]
 
@@ -106,4 +107,4 @@ def _torch(name: str, inputs: tuple[Any, ...], options: dict[str, Any], grad: np
     def backward() -> Any:
         return torch.autograd.grad(output, followed, by, retain_graph=True)
 
-    return (Rival("torch", backward, None, "close", lambda result: tuple(g.numpy() for g in result)),)
+    return (Rival("torch", backward, "close", lambda result: tuple(g.numpy() for g in result)),)

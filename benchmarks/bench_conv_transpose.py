@@ -14,7 +14,8 @@ import pytest
 import upsample
 from benchmarks import cases, pairs
 from benchmarks.cases import Case
-from benchmarks.pairs import Job, Rival
+from benchmarks.pairs import Job
+from upsample.command_line.bench.rivals import Rival
 
 
 @pytest.mark.parametrize(("engine", "how"), pairs.PAIRS)
@@ -55,4 +56,4 @@ def _torch(case: Case, x: np.ndarray, weight: np.ndarray, bias: np.ndarray) -> t
     given = [torch.from_numpy(a) for a in (x, weight, bias)]
     function = F.conv_transpose2d if x.ndim == 4 else F.conv_transpose3d
     fresh = partial(function, *given, **case.options)
-    return (Rival("torch", fresh, None, "close", lambda result: (result.numpy(),)),)
+    return (Rival("torch", fresh, "close", lambda result: (result.numpy(),)),)

@@ -11,7 +11,8 @@ import pytest
 import upsample
 from benchmarks import cases, pairs
 from benchmarks.cases import Case
-from benchmarks.pairs import Job, Rival
+from benchmarks.pairs import Job
+from upsample.command_line.bench.rivals import Rival
 
 
 @pytest.mark.parametrize(("engine", "how"), pairs.PAIRS)
@@ -49,4 +50,4 @@ def _torch(case: Case, x: np.ndarray, shape: tuple[int, ...]) -> tuple[Rival, ..
     operator = torch.ops.aten.max_pool2d_with_indices.out
     into = partial(operator, given, kernel, stride, padding, [1, 1], False, out=maxima, indices=indices)
     fresh = partial(F.max_pool2d, given, kernel[0], stride[0], padding[0], return_indices=True)
-    return (Rival("torch", fresh, into, "exact", lambda result: tuple(part.numpy() for part in result)),)
+    return (Rival("torch", fresh, "exact", lambda result: tuple(part.numpy() for part in result), into),)

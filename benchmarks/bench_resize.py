@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import lru_cache, partial
+from importlib.util import find_spec
 from typing import Any
 
 import numpy as np
@@ -11,11 +12,11 @@ import pytest
 import upsample
 from benchmarks import cases, pairs
 from benchmarks.cases import Case
-from benchmarks.pairs import Job, Rival
+from benchmarks.pairs import Job
+from upsample.command_line.bench.pictures import Picture, Resizing, opencv, pillow, scikit_image, zoomed
+from upsample.command_line.bench.rivals import Rival
 
 NATIVE = {"bilinear": "linear", "bicubic": "cubic", "trilinear": "linear"}
-ORDERS = {"bilinear": 1, "bicubic": 3}
-"""Of scikit-image and scipy, whose cubic is a spline with a prefilter."""
 
 
 @pytest.mark.parametrize(("engine", "how"), pairs.PAIRS)
@@ -91,7 +92,7 @@ def _torch(case: Case, x: np.ndarray, size: tuple[int, ...]) -> Rival | None:
         into["bilinear"] = lambda: nn._upsample_bilinear2d_aa(given, size, False, *scales, out=target)
         into["bicubic"] = lambda: nn._upsample_bicubic2d_aa(given, size, False, *scales, out=target)
     fresh = partial(F.interpolate, given, scale_factor=scale, mode=mode, antialias=antialias)
-    return Rival("torch", fresh, into[mode], "exact" if "nearest" in mode else "close", read)
+    return Rival("torch", fresh, "exact" if "nearest" in mode else "close", read, into[mode])
 
 
 def _images(case: Case, x: np.ndarray) -> list[np.ndarray]:
@@ -99,105 +100,60 @@ def _images(case: Case, x: np.ndarray) -> list[np.ndarray]:
     return list(x) if case.channels_last else [plane for picture in x for plane in picture]
 
 
-def _order(case: Case) -> int | None:
-    """What scikit-image and scipy are asked for: a photo twice as large takes them seconds, not minutes, and once."""
-    one_photo = case.shape[:2] == (1, 3) and case.dtype == "float32" and not case.channels_last
-    return ORDERS.get(case.options["mode"]) if one_photo and case.options["scale"] == 2 else None
+def _resizing(case: Case, size: tuple[int, ...]) -> Resizing:
+    mode, scale = case.options["mode"], case.options["scale"]
+    antialias = case.options.get("antialias", False)
+    coeff = -0.5 if antialias else -0.75  # torch's own choice
+    return Resizing(NATIVE.get(mode, mode), scale, case.shape[2:], size, antialias, coeff)
 
 
-def _together(case: Case, results: list[np.ndarray]) -> tuple[np.ndarray, ...]:
-    stack = np.stack(results)
-    if case.channels_last:
-        return (stack,)
-    return (stack.reshape(*case.shape[:2], *stack.shape[1:]),)
+def _of_pictures(name: str, found: Picture | None, case: Case, pictures: list[Any]) -> Rival | None:
+    """Return a rival that calls an image library once a picture."""
+    if found is None:
+        return None
+    call, likeness = found
+
+    def resize() -> list[Any]:
+        return [call(picture) for picture in pictures]
+
+    def read(results: list[Any]) -> tuple[np.ndarray, ...]:
+        stack = np.stack([np.asarray(result) for result in results])
+        return (stack if case.channels_last else stack.reshape(*case.shape[:2], *stack.shape[1:]),)
+
+    return Rival(name, resize, "family" if case.dtype == "uint8" else likeness, read)
 
 
 def _opencv(case: Case, x: np.ndarray, size: tuple[int, ...]) -> Rival | None:
-    if len(size) != 2 or case.options.get("antialias") or case.dtype == "float16":
+    if len(size) != 2 or case.dtype == "float16" or find_spec("cv2") is None:
         return None
-    try:
-        import cv2
-    except ImportError:
-        return None
-    names = {
-        "nearest": cv2.INTER_NEAREST,
-        "nearest-exact": cv2.INTER_NEAREST_EXACT,
-        "bilinear": cv2.INTER_LINEAR,
-        "bicubic": cv2.INTER_CUBIC,
-        "area": cv2.INTER_AREA,
-    }
-    how, (height, width) = names[case.options["mode"]], size
-    scale = case.options["scale"]
-    # with fx and fy OpenCV takes the factor itself for its coordinates, as torch does
-    keys = dict(fx=scale, fy=scale) if (height, width) == tuple(round(n * scale) for n in case.shape[2:]) else {}
-    wanted = None if keys else (width, height)
-    images = _images(case, x)
-
-    def resize() -> list[np.ndarray]:
-        return [cv2.resize(image, wanted, interpolation=how, **keys) for image in images]
-
-    # its weights have 11 bits in uint8, and where OpenCV cannot be told the factor its coordinates differ
-    equal = "exact" if how in (cv2.INTER_NEAREST, cv2.INTER_NEAREST_EXACT) else "close"
-    equal = "family" if case.dtype == "uint8" or (not keys and scale == 1.37) else equal
-    return Rival("OpenCV", resize, None, equal, partial(_together, case))
+    return _of_pictures("OpenCV", opencv(_resizing(case, size)), case, _images(case, x))
 
 
 def _pillow(case: Case, x: np.ndarray, size: tuple[int, ...]) -> Rival | None:
-    """Pictures of one plane, or of three uint8 channels; a shape of many small planes is no job for it."""
-    if case.shape[:2] != (1, 3) or (case.channels_last and case.dtype != "uint8"):
+    """Pictures of one plane, or of three uint8 channels; a shape of many small planes is no job for Pillow."""
+    is_picture = case.shape[:2] == (1, 3) and (not case.channels_last or case.dtype == "uint8")
+    if not is_picture or case.options["scale"] == 1.37 or find_spec("PIL") is None:
         return None
-    try:
-        from PIL import Image
-    except ImportError:
-        return None
-    names = {
-        "nearest": Image.Resampling.NEAREST,
-        "bilinear": Image.Resampling.BILINEAR,
-        "bicubic": Image.Resampling.BICUBIC,
-    }
-    mode, scale = case.options["mode"], case.options["scale"]
-    if mode not in names or scale == 1.37 or (scale < 1 and not case.options.get("antialias")):
-        return None
-    pictures, (height, width) = [Image.fromarray(image) for image in _images(case, x)], size
+    from PIL import Image
 
-    def resize() -> list[Any]:
-        return [picture.resize((width, height), names[mode]) for picture in pictures]
+    images = [Image.fromarray(image) for image in _images(case, x)]
+    return _of_pictures("Pillow", pillow(_resizing(case, size)), case, images)
 
-    # its bicubic has a = -0.5; so has torch's, but only where it antialiases
-    equal = "family" if (mode == "bicubic" and scale > 1) or case.dtype == "uint8" else "close"
-    equal = "exact" if mode == "nearest" else equal
-    return Rival("Pillow", resize, None, equal, lambda r: _together(case, [np.asarray(p) for p in r]))
+
+def _is_one_photo_twice(case: Case) -> bool:
+    """Whether scikit-image and scipy take seconds, not minutes."""
+    one_photo = case.shape[:2] == (1, 3) and case.dtype == "float32" and not case.channels_last
+    return one_photo and case.options["scale"] == 2
 
 
 def _scikit_image(case: Case, x: np.ndarray, size: tuple[int, ...]) -> Rival | None:
-    order = _order(case)
-    if order is None:
+    if not _is_one_photo_twice(case) or find_spec("skimage") is None:
         return None
-    try:
-        from skimage.transform import resize as skimage_resize
-    except ImportError:
-        return None
-    keys = dict(order=order, mode="edge", anti_aliasing=False, preserve_range=True)
-
-    def resize() -> list[np.ndarray]:
-        return [skimage_resize(image, size, **keys) for image in _images(case, x)]
-
-    equal = "close" if order == 1 else "family"
-    return Rival("scikit-image", resize, None, equal, partial(_together, case))
+    return _of_pictures("scikit-image", scikit_image(_resizing(case, size)), case, _images(case, x))
 
 
 def _scipy(case: Case, x: np.ndarray, size: tuple[int, ...]) -> Rival | None:
-    order = _order(case)
-    if order is None:
+    if not _is_one_photo_twice(case) or find_spec("scipy") is None:
         return None
-    try:
-        from scipy.ndimage import zoom
-    except ImportError:
-        return None
-    keys = dict(order=order, mode="nearest", grid_mode=True)
-
-    def resize() -> list[np.ndarray]:
-        return [zoom(image, 2, **keys) for image in _images(case, x)]
-
-    equal = "close" if order == 1 else "family"
-    return Rival("scipy", resize, None, equal, partial(_together, case))
+    found = zoomed("scipy.ndimage", _resizing(case, size).mode, (2, 2))
+    return _of_pictures("scipy", found, case, _images(case, x))

@@ -11,7 +11,8 @@ import pytest
 import upsample
 from benchmarks import cases, pairs
 from benchmarks.cases import Case
-from benchmarks.pairs import Job, Rival
+from benchmarks.pairs import Job
+from upsample.command_line.bench.rivals import Rival
 
 
 @pytest.mark.parametrize(("engine", "how"), pairs.PAIRS)
@@ -46,4 +47,4 @@ def _torch(case: Case, values: np.ndarray, indices: np.ndarray) -> tuple[Rival, 
     size = list(case.shape[2:])
     into = partial(torch._C._nn.max_unpool2d, given, places, size, out=target)
     fresh = partial(F.max_unpool2d, given, places, **case.options, output_size=size)
-    return (Rival("torch", fresh, into, "exact", lambda result: (result.numpy(),)),)
+    return (Rival("torch", fresh, "exact", lambda result: (result.numpy(),), into),)

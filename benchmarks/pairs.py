@@ -1,32 +1,31 @@
-"""How a case is measured: A, B, A, B in one process.
+"""How a case is measured: A, B, A, B in one process, with the rounds of ``upsample bench``.
 
-A round is: every rival in turn, then our call, each after warm calls of its own; then the next round. pytest-benchmark
-times our call, freeing of the result included; the rivals are timed in its setup hook, in the same way. The ratio to a
-rival is the median of the rounds' ratios, over 9 rounds or more. Before anything is timed, our result is compared with
-every rival's.
+In a round, each rival runs in turn and then our call, each after warm calls of its own. pytest-benchmark times our
+call, including the release of its result; its setup hook times the rivals in the same way. The ratio to a rival is the
+median of the ratios of 9 rounds or more. Before anything is timed, our result is compared with the result of each
+rival.
 
-Pools of threads disturb each other: after a matrix product NumPy's OpenBLAS workers spin for an eighth of a second and
-would slow whatever torch does meanwhile (threadpoolctl's limits do not end that; they hold for the next product). So
-before each rival, and before our own call, we wait until no thread of this process runs any more (`quiet`).
+Thread pools disturb each other: after a matrix product, OpenBLAS workers spin for an eighth of a second and slow down
+torch (threadpoolctl's limits apply from the next product on). So each sample waits until no other thread of this
+process runs (`calm.quiet`).
 
-Other processes disturb more. After a round in which they took some of the processor we wait until they are done, three
-minutes a run at most (``--patience``). `disturbed`, their share while a case was measured, stays beside its figures,
-and ``--again FILE`` measures anew where it is above a twentieth.
+Other processes disturb more. After a round in which they used some of the processor, the run waits until they end,
+three minutes in all at most (``--patience``). `disturbed`, their share while a case was measured, is recorded beside
+its figures, and ``--again FILE`` measures the cases above a twentieth anew.
 
-"fresh" makes a new result in each call, on both sides; a large one of ours lies in the pages of the one before it
-(`upsample.engines.result_pool`), as it does for everyone who calls twice. "out" writes into an array that was written
-before: torch by the ``out=`` of its ATen operators; rivals without such a thing make a fresh result.
+"fresh" makes a new result in each call, on both sides; a large result of ours recycles the pages of the one before
+(`upsample.engines.result_pool`), as it does for every caller. "out" writes into an array that was written before: torch
+by the ``out=`` of its ATen operators. A rival without such an argument makes a fresh result.
 
-Beside the time of a fresh result stands the peak of memory that such a call needs, in a process of its own (`memory`).
+Beside the seconds of a fresh result, `memory` measures the peak of memory of such a call in a process of its own.
 
-The yardstick is a copy by all threads, with ``numpy.copyto`` between arrays that were written before, that reads and
-writes as many bytes as the case's input and output have together.
+The yardstick is a copy by all threads, with ``numpy.copyto`` between arrays that were written before. It reads and
+writes as many bytes as the input and the output of the case have together.
 """
 
 from __future__ import annotations
 
 import os
-import statistics
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -42,40 +41,26 @@ import upsample
 from benchmarks import memory
 from benchmarks.cases import TINY_CASES, Case
 from benchmarks.machine import CALM, Others
-from upsample.command_line.bench.calm import quiet, thread_count
+from upsample.command_line.bench.calm import thread_count
 from upsample.command_line.bench.devices import Cpu
+from upsample.command_line.bench.difference import difference
+from upsample.command_line.bench.rivals import Rival
+from upsample.command_line.bench.rounds import Timing, sample, set_calls
 from upsample.engines.dispatch import ENGINES
 
 CPU = Cpu()
-"""The clock, and the yardstick: as `upsample bench` has them."""
+"""The clock and the yardstick of `upsample bench`."""
 ENGINE_NAMES = ("cpu", "portable")
 PAIRS = [pytest.param(*pair, id="-".join(pair)) for pair in (("cpu", "fresh"), ("cpu", "out"), ("portable", "fresh"))]
 
-SHORT = 2e-3
-"""A timed sample lasts at least so many seconds; a call that takes less is repeated."""
 PATIENCE = [float(os.environ.get("UPSAMPLE_BENCHMARK_PATIENCE", "180"))]
-"""Seconds that this run may still wait for other processes."""
+"""Seconds for which this run may still wait for other processes."""
 WARM = 3
-"""Calls before the timed one, on every side. A call's result lies in the pages that the result before it gave back; the
-first ones after another library's call lie elsewhere: out of the caches, and on a virtual machine that returns free
-memory to its host perhaps where no memory is yet: twice the time for 100 MB, and in enough rounds to move a median."""
+"""Calls before the timed one, on every side. A result recycles the pages of the result before it. The first results
+after another library's call have other pages: out of the caches, or on a virtual machine not yet backed by memory. That
+takes twice as long for 100 MB, in enough rounds to move a median."""
 SLOW = 0.25
-"""A rival that takes longer is timed once, in the call that its result is checked with."""
-
-
-@dataclass(frozen=True)
-class Rival:
-    """Another library's call that does the same job.
-
-    `equal` says how its result compares with ours: "exact", "close" (the tests' tolerances), "family" (another kernel
-    of the same name: only the shape and the rough picture agree). `into` is its way to reuse an output.
-    """
-
-    name: str
-    fresh: Callable[[], Any]
-    into: Callable[[], Any] | None = None
-    equal: str = "close"
-    read: Callable[[Any], tuple[np.ndarray, ...]] = lambda result: (np.asarray(result),)
+"""Seconds after which a rival is timed once only, in the call whose result is compared."""
 
 
 @dataclass(frozen=True)
@@ -90,16 +75,6 @@ class Job:
     rivals: tuple[Rival, ...]
     volume: int
     margin: float = field(default=1.0)
-
-
-@dataclass
-class _Timed:
-    """A rival's rounds."""
-
-    call: Callable[[], Any]
-    seconds: list[float]
-    calls: int = 1
-    once: bool = False
 
 
 def arrays_of(result: Any) -> tuple[np.ndarray, ...]:
@@ -130,22 +105,24 @@ def measure(benchmark: Any, case: Case, job: Job, engine: str, how: str, quick: 
             ours = partial(ours, out=job.outs())
         result = arrays_of(ours())
         rivals = {r.name: _checked(r, how, result, job.margin) for r in _taking_part(job, engine, how)}
-        rivals["copy"] = _Timed(CPU.copying(job.volume), [])
+        rivals["copy"] = Timing(CPU.copying(job.volume))
         del result
-        calls, rounds = _settle(ours, rivals, quick)
+        mine = Timing(ours)
+        rounds = _settle(mine, rivals, quick)
         others = Others()
-        before = _alternate(ours, rivals, calls)
+        before = _alternate(mine, rivals)
         try:
-            benchmark.pedantic(_repeat(ours, calls), setup=before if quick else _patient(before), rounds=rounds)
+            benchmark.pedantic(_repeat(mine), setup=before if quick else _patient(before), rounds=rounds)
         except KeyboardInterrupt:
             benchmark.has_error = True  # the others are written, this one is not
             raise
         share = round(others.share(), 3)
-    benchmark.extra_info.update(case=case.id, engine=engine, how=how, threads=number, calls=calls, disturbed=share)
+    benchmark.extra_info.update(case=case.id, engine=engine, how=how, threads=number, calls=mine.calls, disturbed=share)
     if how == "fresh" and not quick and case not in TINY_CASES:
         benchmark.extra_info["peak"] = memory.peak(case, engine)
     if benchmark.stats is not None:  # None under --benchmark-disable
-        benchmark.extra_info.update(_figures([t / calls for t in benchmark.stats.stats.data], rivals))
+        mine.rounds = [t / mine.calls for t in benchmark.stats.stats.data]
+        benchmark.extra_info.update(_figures(mine, rivals))
 
 
 def _taking_part(job: Job, engine: str, how: str) -> list[Rival]:
@@ -155,65 +132,38 @@ def _taking_part(job: Job, engine: str, how: str) -> list[Rival]:
     return [r for r in job.rivals if everyone or r.name == "torch"]
 
 
-def _checked(rival: Rival, how: str, result: tuple[np.ndarray, ...], margin: float) -> _Timed:
-    """Compare a rival's result with ours; the call's own time is kept where it is long."""
-    call = rival.into if how == "out" and rival.into is not None else rival.fresh
+def _checked(rival: Rival, how: str, result: tuple[np.ndarray, ...], margin: float) -> Timing:
+    """Compare the result of a rival with ours; the seconds of that call are kept if the rival is slow."""
+    call = rival.into if how == "out" and rival.into is not None else rival.call
     begin = time.perf_counter()
     got = call()
     lasted = time.perf_counter() - begin
-    for ours, theirs in zip(result, rival.read(got), strict=True):
-        assert ours.shape == theirs.shape, f"{rival.name}: shape {theirs.shape}, ours {ours.shape}"
-        _compare(rival.name, rival.equal, ours, theirs, margin)
-    slow = lasted > SLOW and rival.name != "torch"
-    return _Timed(call, [lasted] if slow else [], once=slow)
+    off = difference(
+        result, rival.read(got), rival.likeness, lambda dtype, scale: margin * tolerances.allowed(dtype, scale)
+    )
+    assert off is None, f"{rival.name}: {off}"
+    is_slow = lasted > SLOW and rival.name != "torch"
+    return Timing(call, once=is_slow, rounds=[lasted] if is_slow else [])
 
 
-def _compare(name: str, equal: str, ours: np.ndarray, theirs: np.ndarray, margin: float) -> None:
-    if equal == "exact":
-        assert np.array_equal(ours, theirs), f"{name}: other values"
-        return
-    a, b = (x.astype(np.float32, copy=False) for x in (ours, theirs))
-    scale = max(1.0, float(np.abs(b).max()))
-    if equal == "family":
-        worst, limit = float(np.abs(a - b).mean()), 0.2 * scale  # of unrelated noise 0.33
-    else:
-        worst, limit = float(np.abs(a - b).max()), margin * tolerances.allowed(ours.dtype, scale)
-    assert worst <= limit, f"{name}: off by {worst:.3g}, allowed {limit:.3g}"
-
-
-def _settle(ours: Callable[[], Any], rivals: dict[str, _Timed], quick: bool) -> tuple[int, int]:
-    """How often our call is repeated in one sample (the rivals' are set too), and how many rounds there are.
-
-    9 rounds, or up to 15 where they are over soon.
-    """
+def _settle(ours: Timing, rivals: dict[str, Timing], quick: bool) -> int:
+    """Set how many calls a sample of each has, and return the number of rounds: 9, or up to 15 if they are short."""
     if quick:
-        return 1, 1
-    whole = 0.0
-    for timed in rivals.values():
-        if not timed.once:
-            quiet()
-            lasts = CPU.seconds(timed.call, 1)
-            timed.calls = max(1, round(SHORT / lasts))
-            whole += (1 + WARM) * max(lasts, SHORT)
-    quiet()
-    lasts = CPU.seconds(ours, 1)
-    if lasts < SHORT:  # not the first call's time: that one made plans
-        lasts = CPU.seconds(ours, 3)
-    whole += (1 + WARM) * max(lasts, SHORT)
-    return max(1, round(SHORT / lasts)), min(15, max(9, round(0.7 / whole)))
+        return 1
+    timed = [ours, *(timing for timing in rivals.values() if not timing.once)]
+    whole = sum((1 + WARM) * set_calls(CPU, timing) for timing in timed)
+    return min(15, max(9, round(0.7 / whole)))
 
 
-def _alternate(ours: Callable[[], Any], rivals: dict[str, _Timed], calls: int) -> Callable[[], None]:
-    """What comes before our timed call in each round."""
+def _alternate(ours: Timing, rivals: dict[str, Timing]) -> Callable[[], None]:
+    """Return what precedes our timed call in each round: a sample of each rival, and our own warm calls."""
 
     def before() -> None:
-        for timed in rivals.values():
-            if not timed.once:
-                quiet()
-                CPU.seconds(timed.call, max(timed.calls, WARM))
-                timed.seconds.append(CPU.seconds(timed.call, timed.calls))
-        quiet()
-        CPU.seconds(ours, max(calls, WARM))
+        for timing in rivals.values():
+            if not timing.once:
+                sample(CPU, timing, WARM)
+        CPU.settle()
+        CPU.seconds(ours.call, max(ours.calls, WARM))
 
     return before
 
@@ -233,26 +183,21 @@ def _patient(before: Callable[[], None]) -> Callable[[], None]:
     return wait
 
 
-def _repeat(ours: Callable[[], Any], calls: int) -> Callable[[], None]:
-    """Our calls of one sample; the result does not outlive the timing."""
+def _repeat(ours: Timing) -> Callable[[], None]:
+    """Return the calls of one sample; the result does not outlive the timing."""
 
-    def sample() -> None:
-        for _ in range(calls):
-            ours()
+    def calls() -> None:
+        for _ in range(ours.calls):
+            ours.call()
 
-    return sample
+    return calls
 
 
-def _figures(mine: list[float], rivals: dict[str, _Timed]) -> dict[str, Any]:
-    """Seconds per call of everyone, and how much longer the rivals take."""
-    own = statistics.median(mine)
-    ratios = {}
-    for name, timed in rivals.items():
-        paired = [theirs / ours for theirs, ours in zip(timed.seconds, mine, strict=False)]
-        ratios[name] = timed.seconds[0] / own if timed.once else statistics.median(paired)
+def _figures(ours: Timing, rivals: dict[str, Timing]) -> dict[str, Any]:
+    """Return seconds per call, and how much longer each rival takes."""
     return {
-        "seconds": own,
-        "rivals": {name: statistics.median(timed.seconds) for name, timed in rivals.items()},
-        "ratios": ratios,
-        "timed_once": [name for name, timed in rivals.items() if timed.once],
+        "seconds": ours.seconds,
+        "rivals": {name: timing.seconds for name, timing in rivals.items()},
+        "ratios": {name: timing.ratio(ours) for name, timing in rivals.items()},
+        "timed_once": [name for name, timing in rivals.items() if timing.once],
     }

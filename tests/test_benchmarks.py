@@ -10,7 +10,6 @@ import sys
 import threading
 import time
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -66,25 +65,30 @@ def test_a_spoiled_blas_is_refused() -> None:
 
 def test_a_rival_with_other_results_is_not_timed() -> None:
     from benchmarks import pairs
+    from upsample.command_line.bench.rivals import Rival
 
     ours = np.arange(12, dtype=np.float32).reshape(3, 4)
-    for equal in ("exact", "close", "family"):
-        pairs._compare("rival", equal, ours, ours.copy(), 1.0)
+
+    def check(likeness: Any, theirs: np.ndarray) -> None:
+        pairs._checked(Rival("rival", lambda: theirs, likeness, lambda y: (y,)), "fresh", (ours,), 1.0)
+
+    for likeness in ("exact", "close", "family"):
+        check(likeness, ours.copy())
         with pytest.raises(AssertionError, match="rival"):
-            pairs._compare("rival", equal, ours, ours[::-1].copy(), 1.0)
-    pairs._compare("rival", "close", ours, ours * np.float32(1 + 1e-7), 1.0)
+            check(likeness, ours[::-1].copy())
+    check("close", ours * np.float32(1 + 1e-7))
     with pytest.raises(AssertionError, match="off by"):
-        pairs._compare("rival", "close", ours, ours * np.float32(1 + 1e-4), 1.0)
-    rival = pairs.Rival("rival", lambda: ours[:, :3])
+        check("close", ours * np.float32(1 + 1e-4))
     with pytest.raises(AssertionError, match="shape"):
-        pairs._checked(rival, "fresh", (ours,), 1.0)
+        check("close", ours[:, :3])
 
 
 def test_a_ratio_is_the_median_of_the_pairs() -> None:
     from benchmarks import pairs
+    from upsample.command_line.bench.rounds import Timing
 
-    rivals = {"a": pairs._Timed(lambda: None, [2.0, 9.0, 8.0]), "slow": pairs._Timed(lambda: None, [30.0], once=True)}
-    figures = pairs._figures([1.0, 3.0, 2.0], rivals)
+    rivals = {"a": Timing(int, rounds=[2.0, 9.0, 8.0]), "slow": Timing(int, rounds=[30.0], once=True)}
+    figures = pairs._figures(Timing(int, rounds=[1.0, 3.0, 2.0]), rivals)
     assert figures["ratios"] == {"a": 3.0, "slow": 15.0}
     assert figures["rivals"] == {"a": 8.0, "slow": 30.0}
     assert figures["timed_once"] == ["slow"]
@@ -92,29 +96,31 @@ def test_a_ratio_is_the_median_of_the_pairs() -> None:
 
 def test_rounds_alternate_and_each_call_is_warm(monkeypatch: pytest.MonkeyPatch) -> None:
     from benchmarks import pairs
+    from upsample.command_line.bench import devices
+    from upsample.command_line.bench.rounds import Timing
 
     calls: list[str] = []
-    monkeypatch.setattr(pairs, "quiet", lambda: calls.append("quiet"))
-    rivals = {name: pairs._Timed(lambda name=name: calls.append(name), []) for name in ("a", "b")}
-    ours = SimpleNamespace(call=lambda: calls.append("ours"))
-    before, sample = pairs._alternate(ours.call, rivals, 1), pairs._repeat(ours.call, 1)
+    monkeypatch.setattr(devices, "quiet", lambda: calls.append("quiet"))
+    rivals = {name: Timing(lambda name=name: calls.append(name)) for name in ("a", "b")}
+    ours = Timing(lambda: calls.append("ours"))
+    before, sample = pairs._alternate(ours, rivals), pairs._repeat(ours)
     for _ in range(2):
         before()
         sample()
     rounds = [["quiet", *[name] * (pairs.WARM + 1)] for name in ("a", "b", "ours")] * 2
     assert calls == [call for round_ in rounds for call in round_]
-    assert all(len(timed.seconds) == 2 for timed in rivals.values())
+    assert all(len(timing.rounds) == 2 for timing in rivals.values())
 
 
 def test_quiet_waits_for_threads_that_work_without_the_gil() -> None:
-    from benchmarks import pairs
+    from upsample.command_line.bench.calm import quiet
 
     if not Path("/proc/self/task").exists():
         pytest.skip("only Linux tells what threads do")
     data = bytes(1 << 28)  # some tenths of a second, of which the process's clock notices every tick alone
     worker = threading.Thread(target=hashlib.sha256, args=(data,))
     worker.start()
-    pairs.quiet()
+    quiet()
     assert not worker.is_alive()
 
 

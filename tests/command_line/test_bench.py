@@ -21,6 +21,7 @@ from upsample.__main__ import main
 from upsample.command_line import progress
 from upsample.command_line.bench import calm, cases, command, measure, rivals, show
 from upsample.command_line.bench.devices import Cpu, Cuda
+from upsample.command_line.bench.difference import Likeness, difference
 
 Complains = Callable[..., None]
 OPTIONAL = ("torch", "cv2", "PIL", "skimage", "scipy", "rich", "matplotlib", "threadpoolctl")
@@ -67,7 +68,7 @@ def test_a_rival_that_differs_is_told_and_not_timed(
 ) -> None:
     def wrong(case: cases.Case, device: Cpu, inputs: tuple, options: dict) -> list[rivals.Rival]:
         y = upsample.interpolate(*inputs, **options)
-        return [rivals.Rival("torch", lambda: y + np.float32(0.01), True, lambda y: (y,))]
+        return [rivals.Rival("torch", lambda: y + np.float32(0.01), "close", lambda y: (y,))]
 
     monkeypatch.setattr(measure, "rivals", wrong)
     assert main(["bench", "--quick", "--device", "cpu", "-k", ONE]) == 1
@@ -86,7 +87,7 @@ def test_a_rival_that_fails_is_told_and_no_fault_of_ours(
         raise NotImplementedError("no such kernel\nmore")
 
     path = tmp_path / "figures.json"
-    monkeypatch.setattr(measure, "rivals", lambda *_: [rivals.Rival("torch", broken, True, lambda y: (y,))])
+    monkeypatch.setattr(measure, "rivals", lambda *_: [rivals.Rival("torch", broken, "close", lambda y: (y,))])
     assert main(["bench", "--quick", "--device", "cpu", "-k", ONE, "--json", str(path)]) == 0
     said = capsys.readouterr().out
     assert "  fails\n" in said
@@ -132,14 +133,30 @@ def test_our_own_fault_is_told(capsys: pytest.CaptureFixture[str], monkeypatch: 
     assert "the portable engine: off by 1" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("same", [True, False])
-def test_what_differs(same: bool) -> None:
+def _one_level(dtype: np.dtype, scale: float) -> float:
+    return 1.0 if dtype == np.uint8 else 1e-5 * scale
+
+
+@pytest.mark.parametrize("likeness", ["close", "family"])
+def test_what_differs(likeness: Likeness) -> None:
+    def off(a: np.ndarray, b: np.ndarray) -> str:
+        return str(difference([a], [b], likeness, _one_level))
+
     x = np.random.default_rng(0).random((40, 50), dtype=np.float32)
-    assert measure._difference([x], [x * np.float32(1 + 2e-6)], same) is None
-    assert "shape" in str(measure._difference([x], [x[1:]], same))
-    assert "off by" in str(measure._difference([x], [x + np.float32(1)], same))
-    assert "off by nan" in str(measure._difference([x], [x * np.float32("nan")], same))
-    assert (measure._difference([x], [x + np.float32(0.01)], same) is None) == (not same)
+    assert difference([x], [x * np.float32(1 + 2e-6)], likeness, _one_level) is None
+    assert "shape" in off(x, x[1:])
+    assert "off by" in off(x, x + np.float32(1))
+    assert "off by nan" in off(x, x * np.float32("nan"))
+    assert (off(x, x + np.float32(0.01)) == "None") == (likeness == "family")
+
+
+def test_what_must_be_equal() -> None:
+    x = np.arange(12, dtype=np.float32)
+    assert difference([x], [x.copy()], "exact", _one_level) is None
+    assert difference([x], [np.nextafter(x, np.float32(9))], "exact", _one_level) == "other values"
+    large = np.arange(3, dtype=np.int64) + 2**25  # float32 has no odd numbers here
+    assert difference([large], [large], "close", _one_level) is None
+    assert difference([large], [large + 1], "close", _one_level) == "other values"
 
 
 def test_the_chart_is_drawn(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -155,7 +172,7 @@ def test_the_chart_leaves_out_cases_without_a_rival(tmp_path: Path, monkeypatch:
 
     def one(case: cases.Case, device: Cpu, inputs: tuple, options: dict) -> list[rivals.Rival]:
         made = upsample.resize(*inputs, **options)
-        return [rivals.Rival("scipy", lambda: made, True, lambda y: (y,))] if case.name == "linear ×2" else []
+        return [rivals.Rival("scipy", lambda: made, "close", lambda y: (y,))] if case.name == "linear ×2" else []
 
     path = tmp_path / "chart.svg"
     monkeypatch.setitem(sys.modules["matplotlib"].rcParams, "svg.fonttype", "none")

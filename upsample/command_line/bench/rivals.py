@@ -1,9 +1,10 @@
-"""The same jobs by other libraries, each imported only where it is installed and asked for."""
+"""Other libraries' calls for the cases; each library is imported only if it is installed and measured."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from importlib import import_module
 from importlib.util import find_spec
 from typing import Any
@@ -11,6 +12,8 @@ from typing import Any
 from upsample.command_line import info
 from upsample.command_line.bench.cases import Case
 from upsample.command_line.bench.devices import Device
+from upsample.command_line.bench.difference import Likeness
+from upsample.command_line.bench.pictures import Resizing, opencv, pillow, scikit_image, zoomed
 
 __all__ = ["LIBRARIES", "Rival", "rivals", "taking_part", "versions"]
 
@@ -25,11 +28,12 @@ LIBRARIES: Mapping[str, tuple[str, tuple[str, ...]]] = {
 """By the name in the table: the module, and its packages."""
 
 _TORCH_MODES = {"linear": "bilinear", "cubic": "bicubic"}
+_OUR_MODES = {"bilinear": "linear", "trilinear": "linear", "bicubic": "cubic"}
 
 
 @dataclass(frozen=True, slots=True)
 class Rival:
-    """Another library's call.
+    """The call of another library that does the job of a case.
 
     Attributes
     ----------
@@ -37,16 +41,19 @@ class Rival:
         As in `LIBRARIES`.
     call : callable
         Makes a new result.
-    same : bool
-        Whether the result is the same, but for rounding; else it is another kernel of the same name.
+    likeness : {"exact", "close", "family"}
+        How alike its result should be to ours.
     read : callable
-        The arrays in a result, shaped as ours.
+        Returns the arrays of a result, in the shapes of ours.
+    into : callable, optional
+        Writes the result into an array that exists; None if the library cannot.
     """
 
     name: str
     call: Callable[[], Any]
-    same: bool
+    likeness: Likeness
     read: Callable[[Any], tuple[Any, ...]]
+    into: Callable[[], Any] | None = None
 
 
 def taking_part(device: str) -> list[str]:
@@ -65,83 +72,63 @@ def versions(device: str) -> dict[str, str]:
 
 
 def rivals(case: Case, device: Device, inputs: tuple[Any, ...], options: dict[str, Any]) -> list[Rival]:
-    """Return the installed libraries' calls for a case."""
-    makers = {"torch": _torch, "OpenCV": _opencv, "Pillow": _pillow, "skimage": _skimage}
-    chosen = [makers.get(name, _zoomed) for name in versions(device.name) if name == "torch" or not case.gradient]
-    return [rival for make in chosen for rival in make(case, device, inputs, options)]
+    """Return the calls of the installed libraries for a case."""
+    found: list[Rival | None] = []
+    for name in versions(device.name):
+        if name == "torch":
+            found.append(_torch(case, device, inputs, options))
+        elif name in ("scipy", "cupyx") and not case.gradient:
+            found.append(_zoomed(name, case, inputs[0], options))
+        elif case.function == "resize":
+            found.append(_picture(name, case, inputs[0], options))
+    return [rival for rival in found if rival is not None]
 
 
 def _one(result: Any) -> tuple[Any, ...]:
     return result if isinstance(result, tuple) else (result,)
 
 
-def _torch(case: Case, device: Device, inputs: tuple[Any, ...], options: dict[str, Any]) -> Iterator[Rival]:
-    """Its function of the same name; `resize` is its interpolate, seen through a transposed view."""
+def _torch(case: Case, device: Device, inputs: tuple[Any, ...], options: dict[str, Any]) -> Rival:
+    """Return torch's function of the case's name; for `resize`, interpolate through a transposed view."""
     torch = import_module("torch")
     given = tuple(map(device.tensor, inputs))
     if case.function == "resize":
         keys = {"scale_factor": options["scale"], "antialias": options.get("antialias", False)}
         keys["mode"] = _TORCH_MODES.get(options["mode"], options["mode"])
         picture = given[0].movedim(-1, 0)[None]
-        function = torch.nn.functional.interpolate
-        yield Rival("torch", lambda: function(picture, **keys), True, lambda y: (y[0].movedim(0, -1),))
-        return
-    function = getattr(torch.nn.functional, case.function)
+        call = partial(torch.nn.functional.interpolate, picture, **keys)
+        return Rival("torch", call, "close", lambda y: (y[0].movedim(0, -1),))
+    call = partial(getattr(torch.nn.functional, case.function), *given, **options)
     if not case.gradient:
-        yield Rival("torch", lambda: function(*given, **options), True, _one)
-        return
+        return Rival("torch", call, "close", _one)
     followed = [x.requires_grad_() for x in given if x.is_floating_point()]
-    output = _one(function(*given, **options))[0]
-    grad = torch.ones_like(output)
-
-    def backward() -> Any:
-        return torch.autograd.grad(output, followed, grad, retain_graph=True)
-
-    yield Rival("torch", backward, True, _one)
+    output = _one(call())[0]
+    backward = partial(torch.autograd.grad, output, followed, torch.ones_like(output), retain_graph=True)
+    return Rival("torch", backward, "close", _one)
 
 
-def _opencv(case: Case, device: Device, inputs: tuple[Any, ...], options: dict[str, Any]) -> Iterator[Rival]:
-    if case.function != "resize" or options.get("antialias"):
-        return
-    cv2 = import_module("cv2")
-    how = {"linear": cv2.INTER_LINEAR, "cubic": cv2.INTER_CUBIC, "area": cv2.INTER_AREA}[options["mode"]]
-    scale, image = options["scale"], inputs[0]
-    yield Rival("OpenCV", lambda: cv2.resize(image, None, fx=scale, fy=scale, interpolation=how), True, _one)
+def _picture(name: str, case: Case, picture: Any, options: Mapping[str, Any]) -> Rival | None:
+    """Return an image library's resize of a picture with channels last."""
+    if (name == "Pillow" and case.dtype != "uint8") or (name == "skimage" and case.dtype != "float32"):
+        return None  # Pillow has channels in uint8 only; scikit-image converts bytes first
+    scale, shape = options["scale"], picture.shape[:2]
+    size = tuple(int(n * scale) for n in shape)
+    coeff = options.get("cubic_coeff", -0.75)
+    how = Resizing(options["mode"], scale, shape, size, options.get("antialias", False), coeff)
+    found = {"OpenCV": opencv, "Pillow": pillow, "skimage": scikit_image}[name](how)
+    if found is None:
+        return None
+    given = import_module("PIL.Image").fromarray(picture) if name == "Pillow" else picture
+    return Rival(name, partial(found[0], given), found[1], _one)
 
 
-def _pillow(case: Case, device: Device, inputs: tuple[Any, ...], options: dict[str, Any]) -> Iterator[Rival]:
-    """It has channels in uint8 only, always antialiases, and has another cubic where it enlarges."""
-    names = {"linear": "BILINEAR", "cubic": "BICUBIC", "lanczos": "LANCZOS"}
-    if case.function != "resize" or case.dtype != "uint8":
-        return
-    module = import_module("PIL.Image")
-    picture, how = module.fromarray(inputs[0]), getattr(module.Resampling, names[options["mode"]])
-    size = tuple(int(n * options["scale"]) for n in picture.size)
-    same = options["mode"] != "cubic" or options.get("cubic_coeff") == -0.5
-    yield Rival("Pillow", lambda: picture.resize(size, how), same, _one)
-
-
-def _skimage(case: Case, device: Device, inputs: tuple[Any, ...], options: dict[str, Any]) -> Iterator[Rival]:
-    """Its cubic is a spline with a prefilter, as scipy's and CuPy's are."""
-    order = {"linear": 1, "cubic": 3}.get(options.get("mode", ""))
-    if case.function != "resize" or case.dtype != "float32" or order is None:
-        return
-    resize, image = import_module("skimage.transform").resize, inputs[0]
-    size = tuple(int(n * options["scale"]) for n in image.shape[:2])
-    keys = {"order": order, "mode": "edge", "anti_aliasing": False, "preserve_range": True}
-    yield Rival("skimage", lambda: resize(image, size, **keys), order == 1, _one)
-
-
-def _zoomed(case: Case, device: Device, inputs: tuple[Any, ...], options: dict[str, Any]) -> Iterator[Rival]:
-    """scipy.ndimage, and CuPy's ndimage after it: no antialias."""
-    order = {"linear": 1, "bilinear": 1, "trilinear": 1, "cubic": 3, "bicubic": 3}.get(options.get("mode", ""))
+def _zoomed(name: str, case: Case, x: Any, options: Mapping[str, Any]) -> Rival | None:
+    """Return zoom of ``scipy.ndimage``, or of CuPy's port."""
+    if case.dtype != "float32" or (name == "scipy" and case.function != "resize"):  # seconds: one photo is enough
+        return None
+    mode = options.get("mode", "")
     scale = options.get("scale", options.get("scale_factor", 1))
-    if case.dtype != "float32" or order is None or scale < 1:
-        return
-    x, on_gpu = inputs[0], device.name == "cuda"
-    if not on_gpu and case.function != "resize":  # it takes seconds: a photo is enough
-        return
-    zoom = import_module("cupyx.scipy.ndimage" if on_gpu else "scipy.ndimage").zoom
     factors = [scale, scale, 1] if case.function == "resize" else [1, 1, *([scale] * (x.ndim - 2))]
-    name = "cupyx" if on_gpu else "scipy"
-    yield Rival(name, lambda: zoom(x, factors, order=order, mode="nearest", grid_mode=True), order == 1, _one)
+    module = "scipy.ndimage" if name == "scipy" else "cupyx.scipy.ndimage"
+    found = zoomed(module, _OUR_MODES.get(mode, mode), factors)
+    return None if found is None else Rival(name, partial(found[0], x), found[1], _one)

@@ -10,8 +10,9 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
-from upsample.command_line.bench.measure import Row, Timing
+from upsample.command_line.bench.measure import Row
 from upsample.command_line.bench.rivals import LIBRARIES
+from upsample.command_line.bench.rounds import Timing
 from upsample.command_line.progress import shown
 
 __all__ = ["bar", "chart", "document", "figure", "summary", "table", "time"]
