@@ -78,7 +78,7 @@ def pytest_benchmark_update_machine_info(config: pytest.Config, machine_info: di
         from upsample.engines.cuda import support
 
         if cuda_device.emulated() or support.unusable() is None:
-            machine_info["cuda"] = cuda_device.device().about()
+            machine_info["cuda"] = cuda_device.device().machine()
 
 
 def pytest_benchmark_update_json(config: pytest.Config, benchmarks: list[Any], output_json: dict[str, Any]) -> None:

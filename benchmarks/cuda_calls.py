@@ -17,6 +17,7 @@ from benchmarks.bench_resize import NATIVE
 from benchmarks.cuda_cases import CudaCase
 from benchmarks.cuda_device import Device, device
 from upsample.arrays import namespace
+from upsample.command_line.bench.difference import Likeness, difference
 from upsample.command_line.info import version_of
 from upsample.ops.steps import InputGrad, WeightGrad
 from upsample.plans.window import ConvTransposePlan, WindowAxis
@@ -67,7 +68,7 @@ def job(case: CudaCase) -> Job:
     sets = max(1, math.ceil(4 * gpu.cache / volume))
     inputs = [given, *(tuple(map(gpu.array, arrays)) for _ in range(min(sets, 16) - 1))]
     calls: dict[str, Call] = {"upsample": partial(ours, engine="cuda"), **rivals}
-    calls["copy"] = partial(_ignoring, gpu.copying(volume, len(inputs)))
+    calls["copy"] = partial(_ignoring, gpu.rotating_copy(volume, len(inputs)))
     return Job(inputs, calls, partial(ours, engine="portable"), case.options.get("mode") == "bicubic", volume)
 
 
@@ -87,19 +88,14 @@ def check(case: CudaCase, who: str) -> None:
         cut = [gpu.numpy(x[index]) for x in made.inputs[0][:batched]]
         cut += [gpu.numpy(x) for x in made.inputs[0][batched:]]
         for got, wanted in zip(results, as_tuple(made.reference(*cut)), strict=True):
-            _compare(who, gpu.numpy(got[index]), wanted, made.spline and who == "cupyx zoom", case)
+            is_other_kernel = made.spline and who == "cupyx zoom"
+            likeness: Likeness = "family" if is_other_kernel else "exact" if wanted.dtype.kind == "u" else "close"
+            off = difference([wanted], [gpu.numpy(got[index])], likeness, partial(_allowed, case))
+            assert off is None, f"{who}: {off}"
 
 
-def _compare(who: str, got: np.ndarray, wanted: np.ndarray, spline: bool, case: CudaCase) -> None:
-    assert got.shape == wanted.shape, f"{who}: shape {got.shape}, not {wanted.shape}"
-    if wanted.dtype.kind in "iu":
-        assert np.array_equal(got, wanted), f"{who}: other indices"
-        return
-    off = np.abs(got.astype(np.float64) - wanted.astype(np.float64))
-    scale = max(1.0, float(np.abs(wanted).max(initial=0)))
-    limit = 4 * tolerances.allowed(got.dtype, scale) if case.precision != "tf32" else TF32 * scale
-    worst, allowed = (float(off.mean()), 0.2 * scale) if spline else (float(off.max(initial=0)), limit)
-    assert worst <= allowed, f"{who}: off by {worst:.3g}, allowed {allowed:.3g}"
+def _allowed(case: CudaCase, dtype: np.dtype[Any], scale: float) -> float:
+    return TF32 * scale if case.precision == "tf32" else 4 * tolerances.allowed(dtype, scale)
 
 
 def as_tuple(result: Any) -> tuple[Any, ...]:

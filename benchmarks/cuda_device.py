@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from gpu.delay import delaying
 
+from upsample.command_line.bench.devices import Cpu, Cuda
 from upsample.command_line.info import version_of
 
 __all__ = ["Device", "Emulated", "Gpu", "clock", "device", "emulated", "use"]
@@ -32,8 +33,8 @@ class Reading:
         return float(cupy.cuda.get_elapsed_time(earlier.event, self.event)) / 1e3
 
 
-class Gpu:
-    """CuPy's current device and its null stream, which is torch's too.
+class Gpu(Cuda):
+    """CuPy's current device and its null stream, which torch uses too.
 
     Attributes
     ----------
@@ -46,9 +47,8 @@ class Gpu:
     emulated = False
 
     def __init__(self) -> None:
-        import cupy
-
-        self._cupy = cupy
+        super().__init__()
+        cupy = self._cupy
         self._properties = cupy.cuda.runtime.getDeviceProperties(cupy.cuda.Device().id)
         self._delay = delaying(cupy)  # what is measured behind it has no gaps for the host in it
         self._running = False
@@ -59,25 +59,13 @@ class Gpu:
         """Within it, our calls run on this device."""
         return nullcontext()
 
-    def array(self, x: np.ndarray) -> Any:
-        return self._cupy.asarray(x)
-
-    def numpy(self, x: Any) -> np.ndarray:
-        return self._cupy.asnumpy(x) if isinstance(x, self._cupy.ndarray) else x.cpu().numpy()
-
-    def tensor(self, x: Any) -> Any:
-        """A torch tensor of the same memory."""
-        import torch
-
-        return torch.from_dlpack(x)
-
     def zoom(self) -> Callable[..., Any] | None:
         from cupyx.scipy.ndimage import zoom
 
         return zoom
 
-    def copying(self, volume: int, sets: int) -> Callable[[], object]:
-        """A copy on the device that reads and writes `volume` bytes together, by turns in so many pairs of arrays."""
+    def rotating_copy(self, volume: int, sets: int) -> Callable[[], object]:
+        """Return a copy on the device that reads and writes `volume` bytes together, in `sets` pairs of arrays."""
         size = max(-(-volume // 1024) * 512, 512)  # so that the second row is aligned, too
         pairs = itertools.cycle([self._cupy.ones((2, size), dtype=np.uint8) for _ in range(sets)])
 
@@ -107,7 +95,8 @@ class Gpu:
         if "torch" in sys.modules:
             sys.modules["torch"].cuda.empty_cache()
 
-    def about(self) -> dict[str, Any]:
+    def machine(self) -> dict[str, Any]:
+        """Return the device and the versions of what runs on it."""
         runtime = self._cupy.cuda.runtime
         found = {
             "device": self._properties["name"].decode(),
@@ -126,8 +115,8 @@ class Gpu:
         return found
 
 
-class Emulated:
-    """NumPy arrays on the tests' emulator; torch on the CPU and scipy are the rivals. Its times mean nothing."""
+class Emulated(Cpu):
+    """NumPy arrays on the emulator of the tests; torch on the CPU and scipy are rivals. Its seconds mean nothing."""
 
     emulated = True
     cache, ahead = 0, 0.0
@@ -142,17 +131,6 @@ class Emulated:
 
         return emulating(self._device)
 
-    def array(self, x: np.ndarray) -> Any:
-        return x
-
-    def numpy(self, x: Any) -> np.ndarray:
-        return np.asarray(x)
-
-    def tensor(self, x: Any) -> Any:
-        import torch
-
-        return torch.from_numpy(x)
-
     def zoom(self) -> Callable[..., Any] | None:
         try:
             from scipy.ndimage import zoom
@@ -160,9 +138,8 @@ class Emulated:
             return None
         return zoom  # type: ignore[no-any-return, unused-ignore]
 
-    def copying(self, volume: int, sets: int) -> Callable[[], object]:
-        source, target = np.ones((2, max(volume // 2, 1)), dtype=np.uint8)
-        return lambda: np.copyto(target, source)
+    def rotating_copy(self, volume: int, sets: int) -> Callable[[], object]:
+        return self.copying(volume)
 
     def now(self) -> float:
         return time.perf_counter()
@@ -173,7 +150,7 @@ class Emulated:
     def clear(self) -> None:
         pass
 
-    def about(self) -> dict[str, Any]:
+    def machine(self) -> dict[str, Any]:
         return {"device": "the tests' emulator", "emulated": True}
 
 
