@@ -5,6 +5,7 @@ Beside the bars stand the first engine's figures: times faster than torch, and t
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -77,11 +78,8 @@ def _limits(results: Results) -> tuple[float, float]:
 
 
 def _section(ax: Any, section: str, cases: list[Case], results: Results) -> None:
-    ax.set_xscale("log", base=2)
-    ax.set_ylim(len(cases) - 0.5, -0.5)
+    ratio_axis(ax, len(cases), TICKS)
     ax.set_title(section, loc="left", x=(0.2 - LEFT) / WIDE, fontsize=9.5, fontweight="bold", color=INK, pad=5)
-    for x in TICKS:
-        ax.axvline(x, color=INK if x == 1 else FAINT, linewidth=1.0 if x == 1 else 0.6, zorder=0)
     for row, case in enumerate(cases):
         if row % 2 == 0:
             ax.axhspan(row - 0.5, row + 0.5, color="#f4f6f8", zorder=-1)
@@ -92,9 +90,17 @@ def _section(ax: Any, section: str, cases: list[Case], results: Results) -> None
     ax.annotate("of a copy", (1 + 0.85 / WIDE, 1), (4, 5), ha="right", **about)
     ax.set_yticks(range(len(cases)), [case.id for case in cases])
     ax.tick_params(axis="y", length=0, labelcolor=INK, pad=4)
-    ax.set_xticks(TICKS, [f"{x:g}×" for x in TICKS])
-    ax.minorticks_off()
     ax.tick_params(axis="x", length=0, labelcolor="#55606c", labelsize=7.5, pad=1)
+
+
+def ratio_axis(ax: Any, rows: int, ticks: Sequence[float]) -> None:
+    """Prepare axes without a frame for rows of ratios: logarithmic, with a line at each tick and a dark one at 1."""
+    ax.set_xscale("log", base=2)
+    ax.set_ylim(rows - 0.5, -0.5)
+    for x in ticks:
+        ax.axvline(x, color=INK if x == 1 else FAINT, linewidth=1.0 if x == 1 else 0.6, zorder=0)
+    ax.set_xticks(ticks, [f"{x:g}×" for x in ticks])
+    ax.minorticks_off()
     for spine in ax.spines.values():
         spine.set_visible(False)
 

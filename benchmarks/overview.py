@@ -13,7 +13,7 @@ matplotlib.use("Agg")
 from matplotlib import pyplot as plt
 
 from benchmarks.cases import CASES
-from benchmarks.chart import FAINT, INK, quantised
+from benchmarks.chart import INK, quantised, ratio_axis
 from benchmarks.measurements import Results
 from upsample.command_line.bench.show import figure as figure_of
 
@@ -78,11 +78,8 @@ def _height(sections: list[Section]) -> float:
 
 def _rows(ax: Any, name: str, lines: dict[str, list[float]], limits: tuple[float, float], last: bool) -> None:
     ax.set_title(name, loc="left", x=-NAME / BARS, fontsize=9.5, fontweight="bold", pad=4)
-    ax.set_xscale("log", base=2)
-    ax.set_xlim(*limits)
-    ax.set_ylim(len(lines) - 0.5, -0.5)
-    for x in TICKS:
-        ax.axvline(x, color=INK if x == 1 else FAINT, linewidth=1.0 if x == 1 else 0.6, zorder=0)
+    ratio_axis(ax, len(lines), TICKS)
+    ax.set_xlim(min(limits[0], TICKS[0]), max(limits[1], TICKS[-1]))
     for row, values in enumerate(lines.values()):
         middle = statistics.median(values)
         colour = FASTER if middle >= 1 else SLOWER
@@ -92,8 +89,4 @@ def _rows(ax: Any, name: str, lines: dict[str, list[float]], limits: tuple[float
         style = dict(transform=ax.get_yaxis_transform(), ha="right", va="center", color=colour)
         ax.text(1.11, row, f"{figure_of(middle)}×", **style)
     ax.set_yticks(range(len(lines)), [line.removesuffix(", backward") for line in lines])
-    ax.set_xticks(TICKS, [f"{x:g}×" for x in TICKS])
-    ax.minorticks_off()
     ax.tick_params(length=0, labelcolor=INK, labelbottom=last)
-    for spine in ax.spines.values():
-        spine.set_visible(False)
