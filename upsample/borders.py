@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from functools import lru_cache
 from types import ModuleType
 from typing import Any
 
@@ -13,6 +12,7 @@ import numpy as np
 from upsample import arrays
 from upsample.arguments import number, numbers, scaled_size
 from upsample.arrays import Array
+from upsample.caches import cached
 from upsample.errors import bad_type, bad_value
 from upsample.float_errors import quiet
 from upsample.ops import taped_casts
@@ -217,7 +217,7 @@ class Bordered:
         return made
 
 
-@lru_cache(maxsize=256)
+@cached
 @quiet
 def plan_bordered(
     op: str,

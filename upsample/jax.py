@@ -7,7 +7,6 @@ input; nearest has the same bits as JAX on a CPU. This module imports no JAX.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import lru_cache
 from types import ModuleType
 from typing import Any
 
@@ -17,6 +16,7 @@ from upsample import arrays
 from upsample.arguments import as_tuple, check_dtype, flag, integer, integers, numbers
 from upsample.arrays import Array
 from upsample.autograd.torch_compile import opaque
+from upsample.caches import cached
 from upsample.errors import bad_type, bad_value
 from upsample.literals import EngineName, JaxMethod
 from upsample.ops.resize import resize as _run
@@ -190,9 +190,9 @@ def scale_and_translate(
         raise bad_value(op, "method", method, "JAX has it for resize only", "call resize, or pass another method")
     x = _floating(op, xp, image, kind)
     order = sorted(range(len(axes)), key=lambda place: axes[place])
-    rows = [(axes[p], image.shape[axes[p]], sizes[axes[p]], factors[p], moves[p]) for p in order]
-    columns = [tuple(row[k] for row in rows) for k in range(5)]
-    plan = _plan(*columns, kind, smooth, _weights(x))
+    in_sizes, out_sizes = (tuple(n[axes[p]] for p in order) for n in (image.shape, sizes))
+    scales, shifts = (tuple(n[p] for p in order) for n in (factors, moves))
+    plan = _plan(tuple(axes[p] for p in order), in_sizes, out_sizes, scales, shifts, kind, smooth, _weights(x))
     return _run(x, op=op, arguments=("image", "shape"), xp=xp, plan=plan, out=None, engine=engine)
 
 
@@ -238,7 +238,7 @@ def _weights(x: Array) -> str:
     return "float64" if arrays.dtype_name(x) == "float64" else "float32"
 
 
-@lru_cache(maxsize=1024)
+@cached
 def _plan(
     axes: tuple[int, ...],
     in_sizes: tuple[int, ...],

@@ -5,7 +5,6 @@ from __future__ import annotations
 import warnings
 from collections.abc import Sequence
 from dataclasses import replace
-from functools import lru_cache
 from typing import cast
 
 from upsample import arrays
@@ -23,6 +22,7 @@ from upsample.arguments import (
 from upsample.arrays import Array, ArrayT
 from upsample.autograd.torch_compile import opaque
 from upsample.borders import borders_of, plan_bordered
+from upsample.caches import cached
 from upsample.copies import copy
 from upsample.errors import Raw, bad_type, bad_value
 from upsample.literals import Boundary, EngineName, MissingValues, ResizeMode
@@ -314,7 +314,7 @@ def _modes(op: str, mode: object, count: int) -> tuple[str, ...]:
     return given  # type: ignore[return-value]
 
 
-@lru_cache(maxsize=1024)
+@cached
 def _plan(
     op: str,
     in_sizes: tuple[int, ...],

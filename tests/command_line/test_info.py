@@ -38,6 +38,7 @@ sys.exit(main(["info"]))
         "core",
         "threads",
         "UPSAMPLE_KEEP_MIB",
+        "UPSAMPLE_CACHE_MIB",
         "BLAS",
         "Engines",
     ):

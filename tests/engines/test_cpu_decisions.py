@@ -11,6 +11,7 @@ import pytest
 from backends import needs_numba
 
 import upsample
+from upsample.caches import Cache
 
 needs_numba()
 resize = import_module("upsample.engines.cpu.resize.driver")
@@ -73,9 +74,9 @@ def test_resize(kernel: str, array: str, call: dict[str, Any], vectors: bool, mo
     if not vectors:
         monkeypatch.setattr(choose.uint8_simd, "HAS_AVX2", False)
         monkeypatch.setattr(choose.float_simd, "can", lambda dtype: False)
-    works: dict[Any, Any] = {}
+    works: Cache[Any] = Cache()
     monkeypatch.setattr(resize, "_works", works)
-    monkeypatch.setattr(call_cache, "_known", {})
+    monkeypatch.setattr(call_cache, "_known", Cache())
     monkeypatch.setattr(resize, "_fill", lambda *given, **options: None)
     dtype, *sizes = array.split()
     upsample.resize(np.zeros(tuple(map(int, sizes)), dtype), engine="cpu", **{"mode": "linear"} | call)
@@ -102,7 +103,7 @@ def test_pool(
 ) -> None:
     if "simd" in kernel and not machine.HAS_AVX512:
         pytest.skip("this processor has no AVX-512")
-    monkeypatch.setattr(call_cache, "_known", {})
+    monkeypatch.setattr(call_cache, "_known", Cache())
     choices: list[str] = []
     own = pool._kernel
 
@@ -133,7 +134,7 @@ def test_the_table_of_unpool_has_these_rows() -> None:
 def test_unpool(kernel: str, rows: int, inside: bool, way: str, monkeypatch: pytest.MonkeyPatch) -> None:
     if "simd" in kernel and not machine.HAS_AVX2:
         pytest.skip("this processor has no AVX2")
-    monkeypatch.setattr(call_cache, "_known", {})
+    monkeypatch.setattr(call_cache, "_known", Cache())
     tried: list[str] = []
 
     def noted(name: str, result: bool) -> Any:
@@ -162,7 +163,7 @@ def test_the_table_of_conv_transpose_has_these_rows() -> None:
 def test_conv_transpose(
     kernel: str, shape: tuple[int, ...], weight: tuple[int, ...], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(call_cache, "_known", {})
+    monkeypatch.setattr(call_cache, "_known", Cache())
     monkeypatch.setattr("upsample.engines.cpu.conv_transpose.bind", lambda *given: None)
     tried: list[str] = []
 

@@ -15,6 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import upsample
+from upsample.caches import Cache
 
 needs_numba()
 
@@ -49,8 +50,8 @@ def forget_calls(patch: pytest.MonkeyPatch) -> None:
     from upsample.engines.cpu.resize import driver as resize
     from upsample.ops import call_cache
 
-    patch.setattr(resize, "_works", {})
-    patch.setattr(call_cache, "_known", {})
+    patch.setattr(resize, "_works", Cache())
+    patch.setattr(call_cache, "_known", Cache())
 
 
 @pytest.mark.parametrize("kind", LAYOUTS)
@@ -216,7 +217,7 @@ def test_a_ring_that_is_too_large_for_some_strips(monkeypatch: pytest.MonkeyPatc
     from upsample.engines.cpu.resize import driver as resize
     from upsample.engines.cpu.resize import float_2x_fused, strips
 
-    monkeypatch.setattr(resize, "_works", {})
+    monkeypatch.setattr(resize, "_works", Cache())
     for name, value in dict(_JOB_BYTES=1200, _MOST_BYTES=1200, _STRIP=4).items():
         monkeypatch.setattr(strips, name, value)
     x, passes = values("float32", 40, 20), set()

@@ -11,6 +11,7 @@ from backends import needs_numba
 
 import upsample
 from hostile import worlds
+from upsample.caches import Cache
 from upsample.engines import lazy_compile
 from upsample.ops import call_cache
 
@@ -100,7 +101,7 @@ def at_the_start(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delitem(sys.modules, lazy_compile._COMPILER, raising=False)
     monkeypatch.setattr(lazy_compile, "wish", lambda: "lazy")
     monkeypatch.setattr(lazy_compile, "SECONDS", 1e9)
-    monkeypatch.setattr(call_cache, "_known", {})  # a call that an earlier test made asks no engine
+    monkeypatch.setattr(call_cache, "_known", Cache())  # a call that an earlier test made asks no engine
 
 
 @pytest.mark.usefixtures("at_the_start")

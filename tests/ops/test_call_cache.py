@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 import upsample
+from upsample import caches
 from upsample.ops import call_cache
 
 X = np.arange(48, dtype=np.float32).reshape(1, 3, 4, 4)
@@ -213,14 +214,14 @@ def test_a_call_that_fails_is_not_kept() -> None:
 
 
 def test_no_more_are_kept_than_room_is_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(call_cache, "_KEPT", 8)
+    monkeypatch.setattr(caches, "_ENTRY_BYTES", 1 << 24)
     for size in range(1, 30):
         upsample.interpolate(X, size=size)
-        assert len(call_cache._known) <= 8
+        assert len(call_cache._known) <= 4
 
 
 def test_several_threads_make_the_same_calls(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(call_cache, "_KEPT", 4)
+    monkeypatch.setattr(caches, "_ENTRY_BYTES", 1 << 23)
     wrong = []
 
     def work() -> None:

@@ -5,12 +5,12 @@ from __future__ import annotations
 from ast import literal_eval
 from dataclasses import fields, is_dataclass
 from enum import Enum
-from functools import lru_cache
 from importlib import import_module
 from types import ModuleType
 from typing import Any, cast
 
 from upsample.autograd.step import ShapedStep
+from upsample.caches import cached
 
 __all__ = ["read", "written"]
 
@@ -23,7 +23,7 @@ def written(step: ShapedStep) -> str:
     return repr(_plain(step))
 
 
-@lru_cache(maxsize=256)
+@cached
 def read(text: str) -> ShapedStep:
     """Return the step that a text says; ValueError where it says something else."""
     return cast(ShapedStep, _made(literal_eval(text)))

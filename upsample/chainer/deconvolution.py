@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import lru_cache
 from types import ModuleType
 from typing import Any, cast
 
 from upsample import arrays
 from upsample.arguments import IntOrInts, check_dtype, check_rank, integer, integers
 from upsample.arrays import Array, ArrayT
+from upsample.caches import cached
 from upsample.chainer.windows import Holed, Window, check_filled, default_size, large_size, outsize_of, spatial_axes
 from upsample.errors import Raw, bad_type, bad_value
 from upsample.literals import EngineName, Precision
@@ -391,7 +391,7 @@ def _in_one_dtype(
     return cast(ArrayT, out)
 
 
-@lru_cache(maxsize=1024)
+@cached
 def _plan(
     op: str,
     small: tuple[int, ...],

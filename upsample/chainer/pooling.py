@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-from functools import lru_cache
 from typing import Any, Literal, overload
 
 from upsample import arrays
 from upsample.arguments import IntOrInts, check_dtype, flag
 from upsample.arrays import Array, ArrayT
+from upsample.caches import cached
 from upsample.chainer.windows import Window, pooled_size, spatial_axes, window_of
 from upsample.errors import Raw, bad_value
 from upsample.literals import EngineName
@@ -344,7 +344,7 @@ def _pooled(
     return values if indices is None else (values, indices)
 
 
-@lru_cache(maxsize=1024)
+@cached
 def _plan(op: str, large: tuple[int, ...], window: Window, cover_all: bool) -> PoolPlan:
     axes = []
     for place, (n, k, s, p) in enumerate(zip(large, *window, strict=True)):

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import lru_cache
 
 from upsample import arrays
 from upsample.arguments import as_tuple, check_dtype, check_rank, flag, integers
 from upsample.arrays import Array, ArrayT
+from upsample.caches import cached
 from upsample.errors import Raw, bad_type, bad_value
 from upsample.literals import ChainerMode, EngineName
 from upsample.ops.resize import resize
@@ -101,7 +101,7 @@ def _method(op: str, mode: object) -> str:
     return _METHODS[mode]
 
 
-@lru_cache(maxsize=1024)
+@cached
 def _plan(small: tuple[int, ...], large: tuple[int, ...], method: str, align_corners: bool) -> ResizePlan:
     corners = align_corners and method == "linear"
     rules = [

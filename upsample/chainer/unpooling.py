@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from functools import lru_cache
 from typing import cast
 
 from upsample import arrays
 from upsample.arguments import IntOrInts, check_addressable, check_dtype, check_rank, flag
 from upsample.arrays import Array, ArrayT
+from upsample.caches import cached
 from upsample.chainer.windows import (
     Holed,
     Window,
@@ -403,7 +403,7 @@ def _axes_of(
     )
 
 
-@lru_cache(maxsize=1024)
+@cached
 def _axes(
     op: str, small: tuple[int, ...], window: Window, outsize: Holed | None, cover_all: bool
 ) -> tuple[WindowAxis, ...]:

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 import upsample
+from upsample import caches
 from upsample.engines import cores, result_pool
 from upsample.engines.cpu import support
 from upsample.engines.dispatch import ENGINES
@@ -237,10 +238,16 @@ def info() -> int:
     kept = (
         f"up to {result_pool.capacity() >> 20} MiB of results that are gone are kept for new ones (UPSAMPLE_KEEP_MIB)"
     )
+    used = caches.held()
+    tables = (
+        f"up to {caches.capacity() >> 20} MiB of tables and plans are kept for sizes seen before (UPSAMPLE_CACHE_MIB);"
+        f" {used.entries} entries of {used.bytes / 2**20:.1f} MiB now"
+    )
     devices: Sequence[tuple[str, str]] = [
         ("CPU", cpu()),
         ("threads", number),
         ("memory", kept),
+        ("caches", tables),
         *(("BLAS", line) for line in blas()),
         *(("CUDA", line) for line in cuda()),
     ]

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from upsample.arrays import Array
+from upsample.caches import during_call
 from upsample.engines import lazy_compile
 from upsample.engines.cpu import support as cpu
 from upsample.engines.cuda import support as cuda
@@ -60,7 +61,7 @@ class Engine:
 
     def run(self, task: str, x: Array) -> Callable[..., Any]:
         """Return the function that carries out an op on arrays like `x`."""
-        run = self.adapted(import_module(f"{self.package}.{task}").run, x)
+        run = partial(_run_call, self.adapted(import_module(f"{self.package}.{task}").run, x))
         layout = layout_of(x)
         return run if layout is None else partial(_run_laid_out, run, layout, x.ndim)
 
@@ -72,6 +73,12 @@ class Engine:
         module = import_module(f"{self.package}.{task}")
         make: Callable[..., Callable[..., Any]] | None = getattr(module, "bind", None)
         return partial(module.run, np, plan) if make is None else make(plan, *given)
+
+
+def _run_call(run: Callable[..., Any], *given: Any) -> Any:
+    """Run an op; tables that the caches have no room for are still made once only."""
+    with during_call():
+        return run(*given)
 
 
 def _run_laid_out(run: Callable[..., Any], layout: object, ndim: int, *given: Any) -> Any:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
-
 from upsample import arrays
 from upsample.arguments import IntOrInts, check_dtype, check_rank, integer, integers
 from upsample.arrays import Array, ArrayT
 from upsample.autograd.torch_autocast import autocast
+from upsample.caches import cached
 from upsample.errors import Raw, bad_type, bad_value
 from upsample.literals import EngineName, Precision
 from upsample.ops import call_cache
@@ -320,7 +319,7 @@ def _check_channels(op: str, channels: int, weight: Array, bias: Array | None, g
         )
 
 
-@lru_cache(maxsize=1024)
+@cached
 def _plan(
     op: str,
     small: tuple[int, ...],

@@ -5,7 +5,6 @@ from __future__ import annotations
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from types import MappingProxyType
 from typing import cast
 
@@ -14,6 +13,7 @@ import numpy as np
 from upsample import arrays
 from upsample.arguments import as_tuple, check_dtype, check_no_factor, check_rank, flag, integers, numbers, scaled_size
 from upsample.arrays import Array, ArrayT
+from upsample.caches import cached
 from upsample.errors import Raw, bad_type, bad_value
 from upsample.literals import EngineName, InterpolateMode, UpsampleMode
 from upsample.ops import call_cache
@@ -344,7 +344,7 @@ def _antialias(op: str, mode: str, rules: _Mode, antialias: object) -> bool:
     return value
 
 
-@lru_cache(maxsize=1024)
+@cached
 def _plan(
     op: str,
     spatial: tuple[int, ...],

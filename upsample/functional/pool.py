@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
 from types import ModuleType
 from typing import Any, Literal, overload
 
 from upsample import arrays
 from upsample.arguments import IntOrInts, check_dtype, check_rank, flag, integers, is_empty
 from upsample.arrays import Array, ArrayT
+from upsample.caches import cached
 from upsample.errors import Raw, bad_value
 from upsample.literals import EngineName
 from upsample.ops import call_cache
@@ -510,7 +510,7 @@ def checked(op: str, spatial: int, x: Array) -> ModuleType:
     return xp
 
 
-@lru_cache(maxsize=1024)
+@cached
 def _plan(
     op: str,
     large: tuple[int, ...],

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import lru_cache
 
 from upsample import arrays
 from upsample.arguments import IntOrInts, as_tuple, check_dtype, check_rank, flag, integers
 from upsample.arrays import Array, ArrayT
+from upsample.caches import cached
 from upsample.errors import Raw, bad_type, bad_value
 from upsample.literals import CheckIndices, DuplicateGrad, Duplicates, EngineName
 from upsample.ops import call_cache
@@ -359,7 +359,7 @@ def check_duplicate_grad(op: str, duplicate_grad: object) -> str:
     return duplicate_grad
 
 
-@lru_cache(maxsize=1024)
+@cached
 def _plan(
     op: str,
     small: tuple[int, ...],

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import lru_cache
 
 from upsample import arrays
 from upsample.arguments import check_dtype, check_rank, integers
 from upsample.arrays import Array, ArrayT
+from upsample.caches import cached
 from upsample.errors import Raw, bad_value
 from upsample.keras.layout import choice, is_channels_last
 from upsample.literals import DataFormat, EngineName, KerasPadding, Precision
@@ -114,7 +114,7 @@ def conv_transpose(
     return permute(xp, result, (0, *[axis + 1 for axis in spatial], 1)) if last else result
 
 
-@lru_cache(maxsize=1024)
+@cached
 def _plan(
     op: str,
     small: _Ints,

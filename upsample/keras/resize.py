@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -11,6 +10,7 @@ import numpy as np
 from upsample import arrays
 from upsample.arguments import check_dtype, check_rank, flag, integers
 from upsample.arrays import Array, ArrayT
+from upsample.caches import cached
 from upsample.errors import Raw, bad_value
 from upsample.keras.layout import choice, is_channels_last
 from upsample.literals import DataFormat, EngineName, KerasBackend, KerasMethod
@@ -243,7 +243,7 @@ def _repeated(op: str, x: ArrayT, size: object, spatial: int, data_format: objec
     return _run(x, op=op, arguments=("inputs", "size"), xp=xp, plan=plan, out=None, engine=engine)
 
 
-@lru_cache(maxsize=1024)
+@cached
 def _repeating(axes: _Ints, in_sizes: _Ints, factors: _Ints) -> ResizePlan:
     rules = (
         AxisRule(n, n * f, "nearest", (1.0, float(f)), False, False, 0.0, Rounding.FLOAT64)
@@ -266,7 +266,7 @@ def _resized(
     return convert(xp, result, x.dtype)
 
 
-@lru_cache(maxsize=1024)
+@cached
 def _plan(op: str, axes: _Ints, in_sizes: _Ints, sizes: _Ints, kind: str, antialias: bool, backend: str) -> ResizePlan:
     rule = {"tensorflow": _tensorflow, "jax": _jax, "torch": _torch}[backend]
     pairs = zip(in_sizes, sizes, strict=True)

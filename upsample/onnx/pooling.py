@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from functools import lru_cache
 from types import ModuleType
 from typing import Any, Literal, overload
 
@@ -13,6 +12,7 @@ import numpy as np
 from upsample import arrays
 from upsample.arguments import check_dtype, flag, integers
 from upsample.arrays import Array, ArrayT
+from upsample.caches import cached
 from upsample.errors import Raw, bad_value
 from upsample.literals import AutoPad, EngineName
 from upsample.onnx.attributes import (
@@ -154,7 +154,7 @@ def max_pool(
     return values, _whole_tensor_indices(xp, places, tuple(X.shape), is_column_major)
 
 
-@lru_cache(maxsize=1024)
+@cached
 def _pool_plan(
     op: str,
     large: _Ints,
@@ -314,7 +314,7 @@ def _output_shape(op: str, value: object, lead: _Ints, count: int) -> _Ints:
     return shape[2:]
 
 
-@lru_cache(maxsize=1024)
+@cached
 def _unpool_plan(
     op: str, small: _Ints, kernel: _Ints, strides: _Ints, pads: tuple[_Ints, _Ints], wanted: _Ints | None
 ) -> tuple[UnpoolPlan, _Ints]:

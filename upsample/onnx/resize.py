@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import lru_cache
 from types import ModuleType
 from typing import Any, NamedTuple
 
@@ -12,6 +11,7 @@ import numpy as np
 from upsample import arrays
 from upsample.arguments import as_tuple, check_dtype, integer, integers, number, numbers
 from upsample.arrays import Array, ArrayT
+from upsample.caches import cached
 from upsample.errors import Raw, bad_value
 from upsample.literals import EngineName, OnnxCoordinates, OnnxMode, OnnxPolicy, OnnxRounding, OnnxUpsampleMode
 from upsample.onnx.attributes import choice, flag_of, numbers_of
@@ -309,7 +309,7 @@ def _resized(
     return to_integers(xp, result, x.dtype, name, "to zero") if is_integer else result
 
 
-@lru_cache(maxsize=1024)
+@cached
 def _plan(op: str, rows: tuple[_Axis, ...], options: _Options) -> ResizePlan:
     rules = []
     for row in rows:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import lru_cache
 from types import ModuleType
 from typing import Any, cast
 
@@ -13,6 +12,7 @@ from upsample import arrays
 from upsample.arguments import as_tuple, integers, number
 from upsample.arrays import ArrayT
 from upsample.autograd.torch_compile import opaque
+from upsample.caches import cached
 from upsample.errors import bad_type, bad_value
 from upsample.literals import EngineName
 from upsample.opencv.modes import BYTES, DOUBLES, FLOATS, INTEGERS, Image, Interpolation, image_of, interpolation_of
@@ -236,7 +236,7 @@ class _Call:
         return run(x, op=self.op, arguments=("src", "dsize"), xp=self.xp, plan=plan, out=None, engine=self.engine)
 
 
-@lru_cache(maxsize=1024)
+@cached
 def _plan(
     top: int,
     image: tuple[int, int],

@@ -16,6 +16,7 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from upsample.autograd import tape
+from upsample.caches import Cache, capacity, during_call
 from upsample.engines import dispatch, lazy_compile
 from upsample.overlap import is_plainly_apart
 
@@ -23,8 +24,6 @@ __all__ = ["CachedCall", "lookup", "store"]
 
 _Key: TypeAlias = tuple[Any, ...]
 
-_KEPT = 1024
-"""Calls that are remembered; the one after them makes all forgotten."""
 _PLAIN = frozenset({int, float, bool, str, type(None)})
 _NO_REFERENCES = 2
 """The version of marshal's bytes that are the same for the same values, however often an object occurs."""
@@ -46,7 +45,7 @@ class CachedCall:
     results: tuple[tuple[tuple[int, ...], Any], ...]
 
 
-_known: dict[_Key, CachedCall] = {}
+_known: Cache[CachedCall] = Cache()
 
 
 def lookup(
@@ -123,9 +122,8 @@ def store(
     engine : str or None
         The engine that was asked for.
     """
-    if key is None or (engine is None and lazy_compile.is_undecided(task, plan, given[0])):
+    if key is None or not capacity() or (engine is None and lazy_compile.is_undecided(task, plan, given[0])):
         return
     made = tuple((x.shape, x.dtype) for x in results if x is not None)
-    if len(_known) >= _KEPT:
-        _known.clear()
-    _known[key] = CachedCall(dispatch.bind(key[0], task, plan, given, engine), made)
+    with during_call():
+        _known.put(key, CachedCall(dispatch.bind(key[0], task, plan, given, engine), made))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from functools import lru_cache
 from types import ModuleType
 from typing import Any, TypeAlias, cast
 
@@ -14,6 +13,7 @@ from upsample import arrays
 from upsample.arguments import integers, number
 from upsample.arrays import Array, ArrayT
 from upsample.autograd.torch_compile import opaque
+from upsample.caches import cached
 from upsample.errors import bad_value
 from upsample.literals import EngineName
 from upsample.ops.resize import resize as run
@@ -184,7 +184,7 @@ def _safe_box(
     return left, upper, right, lower
 
 
-@lru_cache(maxsize=1024)
+@cached
 def _plan(
     top: int, image: tuple[int, int], size: tuple[int, int], name: str, box: _Box, bits: int, old: bool
 ) -> ResizePlan:

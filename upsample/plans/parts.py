@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from functools import lru_cache
 from hashlib import blake2b
 
+from upsample.caches import cached
 from upsample.plans.resize import AxisRule, Cut, ResizePlan, identity
 from upsample.plans.taps import Taps, taps_between
 from upsample.plans.window import Range
@@ -19,7 +19,7 @@ from upsample.plans.window import Range
 __all__ = ["needs", "part", "part_of_plan"]
 
 
-@lru_cache(maxsize=4096)
+@cached
 def needs(rule: AxisRule, begin: int, end: int) -> Range:
     """Return the inputs that outputs ``[begin, end)`` are made of; at least one for any output."""
     if rule.is_identity or begin == end:
@@ -28,7 +28,7 @@ def needs(rule: AxisRule, begin: int, end: int) -> Range:
     return min(low, rule.in_size - 1), min(high, rule.in_size)
 
 
-@lru_cache(maxsize=4096)
+@cached
 def part(rule: AxisRule, begin: int, end: int) -> AxisRule:
     """Return the rule of outputs ``[begin, end)``, whose inputs are those that `needs` returns.
 
@@ -45,7 +45,7 @@ def part(rule: AxisRule, begin: int, end: int) -> AxisRule:
     return first[0]
 
 
-@lru_cache(maxsize=4096)
+@cached
 def _first_like(rule: AxisRule, in_size: int, out_size: int, table: bytes) -> list[AxisRule]:
     """Return the list that holds the first part with this table, once there is one."""
     return []
@@ -67,6 +67,6 @@ def part_of_plan(plan: ResizePlan, ranges: Mapping[int, Range], order: tuple[int
     return _interned(replace(plan, rules=rules, order=order))
 
 
-@lru_cache(maxsize=4096)
+@cached
 def _interned(plan: ResizePlan) -> ResizePlan:
     return plan

@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import lru_cache
 
+from upsample.caches import cached
 from upsample.plans.window import WindowAxis
 
 __all__ = ["Phase", "phases"]
@@ -27,7 +27,7 @@ class Phase:
     cells: tuple[int, ...]
 
 
-@lru_cache(maxsize=512)
+@cached
 def phases(axis: WindowAxis) -> tuple[Phase, ...]:
     """Split the large side by the rest modulo the stride: within a phase, every position has the same taps."""
     return tuple(_phases(axis))

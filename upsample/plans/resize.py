@@ -16,9 +16,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, fields, replace
 from enum import Enum
-from functools import lru_cache
 from typing import Any
 
+from upsample.caches import cached
 from upsample.plans.arithmetic import TORCH_BYTES, Arithmetic
 from upsample.plans.makers import MAKERS
 
@@ -218,6 +218,6 @@ class ResizePlan:
         return _transposed(self)
 
 
-@lru_cache(maxsize=512)
+@cached
 def _transposed(plan: ResizePlan) -> ResizePlan:
     return replace(plan, rules=tuple(rule.transpose() for rule in plan.rules), order=plan.order[::-1])

@@ -17,10 +17,9 @@ Without a filter, "nearest" repeats the edge, and "grid-constant" has the value 
 
 from __future__ import annotations
 
-from functools import lru_cache
-
 import numpy as np
 
+from upsample.caches import cached
 from upsample.plans.makers.splines import PAD, REACH, centres
 from upsample.plans.resize import AxisRule, identity, tabled
 from upsample.plans.tap_table import Bools, Reals
@@ -33,7 +32,7 @@ _TRUNCATE = 4.0
 """Standard deviations after which SciPy cuts a Gaussian."""
 
 
-@lru_cache(maxsize=256)
+@cached
 def zoom_rules(n: int, o: int, order: int, mode: str, is_grid: bool, filters: bool) -> tuple[AxisRule, ...]:
     """Return the rules of one axis; `filters` says whether samples are made into coefficients first."""
     filters = filters and order > 1
@@ -61,7 +60,7 @@ def zoom_rules(n: int, o: int, order: int, mode: str, is_grid: bool, filters: bo
     return (tabled(n, n, "spline coefficients", order, filter_border, 0, bits=0), last) if filters else (last,)
 
 
-@lru_cache(maxsize=256)
+@cached
 def blur_rules(n: int, sigma: float, mode: str) -> tuple[AxisRule, ...]:
     """Return the rules of a Gaussian along one axis."""
     radius = int(_TRUNCATE * sigma + 0.5)

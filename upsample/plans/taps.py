@@ -12,11 +12,12 @@ from __future__ import annotations
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from functools import lru_cache, partial
+from functools import partial
 from typing import Any
 
 import numpy as np
 
+from upsample.caches import cached
 from upsample.float_errors import quiet
 from upsample.plans import pieces
 from upsample.plans.filters import FILTERS, Mean, Point, Weighted
@@ -28,9 +29,7 @@ from upsample.plans.tap_table import Ints, Reals, Taps, clamped, trimmed, unmerg
 __all__ = ["FixedPoint", "Taps", "fixed_point", "scaled", "settling", "taps", "taps_between"]
 
 _KEPT = 1 << 16
-"""Outputs up to which an axis' whole table is cached: some megabytes."""
-_PART = 1 << 18
-"""Outputs of a longer axis up to which a part of its table is cached: some ten megabytes."""
+"""Outputs up to which the whole table of an axis is made at once: some megabytes."""
 
 
 def taps(rule: AxisRule) -> Taps:
@@ -39,25 +38,16 @@ def taps(rule: AxisRule) -> Taps:
 
 
 def taps_between(rule: AxisRule, begin: int, end: int) -> Taps:
-    """Return the table of outputs ``[begin, end)``; ask for parts of a long axis, of which only a few are kept."""
+    """Return the table of outputs ``[begin, end)``; of a long axis, only this part is made."""
     if rule.out_size > _KEPT and not rule.table:
-        return (_part if end - begin <= _PART else _long_part)(rule, begin, end)
-    return _whole(rule) if (begin, end) == (0, rule.out_size) else _whole(rule).rows(begin, end)
+        return _part(rule, begin, end)
+    whole = _part(rule, 0, rule.out_size)
+    return whole if (begin, end) == (0, rule.out_size) else whole.rows(begin, end)
 
 
-@lru_cache(maxsize=8)
+@cached
 def _part(rule: AxisRule, begin: int, end: int) -> Taps:
     return _expanded(rule, begin, end)
-
-
-@lru_cache(maxsize=1)
-def _long_part(rule: AxisRule, begin: int, end: int) -> Taps:
-    return _expanded(rule, begin, end)
-
-
-@lru_cache(maxsize=256)
-def _whole(rule: AxisRule) -> Taps:
-    return _expanded(rule, 0, rule.out_size)
 
 
 @quiet
@@ -117,7 +107,7 @@ def _transposed(rule: AxisRule, table: Taps, begin: int, output: Ints) -> Taps:
 def _users(rule: AxisRule, begin: int, end: int) -> tuple[int, int]:
     """Return the outputs that use inputs ``[begin, end)``: by bisection, where the table is too long to be kept."""
     if rule.out_size <= _KEPT or rule.table:  # folded runs do not ascend, which bisection would need
-        return _between(_whole(rule), begin, end)
+        return _between(taps(rule), begin, end)
 
     def past(output: int) -> int:
         one = _expanded(rule, output, output + 1)
@@ -167,7 +157,7 @@ class FixedPoint:
     sums: str
 
 
-@lru_cache(maxsize=64)
+@cached
 @quiet
 def fixed_point(rule: AxisRule) -> FixedPoint:
     """Round the weights of an axis to binary fractions, halves away from zero.

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from functools import lru_cache
 from types import ModuleType
 from typing import Any
 
@@ -13,6 +12,7 @@ import numpy as np
 from upsample import arrays
 from upsample.arguments import as_tuple, check_dtype, check_rank, flag, integers
 from upsample.arrays import Array
+from upsample.caches import cached
 from upsample.errors import Raw, bad_type, bad_value
 from upsample.ops.resize import resize
 from upsample.ops.taped_casts import convert, multiply
@@ -134,7 +134,7 @@ def run_float32(op: str, xp: ModuleType, images: Array, plan: ResizePlan, engine
     return resize(x, op=op, arguments=("images", "size"), xp=xp, plan=plan, out=None, engine=engine)
 
 
-@lru_cache(maxsize=1024)
+@cached
 def _plan(
     axes: tuple[int, int], in_size: tuple[int, int], out_size: tuple[int, ...], kind: str, centres: str, exact: bool
 ) -> ResizePlan:
@@ -146,7 +146,7 @@ def _plan(
     return replace(plan, arithmetic=_ORDERED, order=axes[::-1] if kind == "area" else axes)
 
 
-@lru_cache(maxsize=1024)
+@cached
 def kernel_plan(
     axes: tuple[int, int],
     in_size: tuple[int, int],

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
-from functools import lru_cache
 from types import MappingProxyType, ModuleType
 
 import numpy as np
 
 from upsample import arrays
 from upsample.arrays import Array, NDArray
+from upsample.caches import cached
 from upsample.engines.cuda.runtime import device
 from upsample.engines.cuda.runtime.launch import C_TYPES, Kernel, Launch, ceil_div, index_type, kernel, struct
 from upsample.engines.cuda.runtime.output import Target
@@ -89,7 +89,7 @@ def run(
         return values.finished(), None if indices is None else indices.finished()
 
 
-@lru_cache(maxsize=256)
+@cached
 def _tables(plan: PoolPlan, index: str) -> tuple[NDArray]:
     """For each axis and cell: the first position inside; how many taps are; what an index counts at the first."""
     tables = []
@@ -114,7 +114,7 @@ def _pair_window(axis: WindowAxis | SpanAxis) -> int:
     return 0
 
 
-@lru_cache(maxsize=1024)
+@cached
 def _launch(plan: PoolPlan, planes: int, name: str, limit: int, processors: int) -> tuple[Launch, str]:
     """Plan the launch, and say of what type indices within a plane are."""
     axes = three(plan.axes)

@@ -17,6 +17,7 @@ from types import MappingProxyType
 
 import numpy as np
 
+from upsample.caches import cached
 from upsample.plans.tap_table import Ints, Reals, Taps, folded, trimmed, unmerged
 
 __all__ = ["PAD", "REACH", "centres", "coefficients", "gaussian", "interpolated", "wrapped"]
@@ -91,7 +92,7 @@ def _response(order: int) -> Reals:
     return np.asarray(_filtered(impulse, order, "mirror")[reach : 3 * reach + 1, 0])
 
 
-@lru_cache(maxsize=32)
+@cached
 def _short(size: int, order: int) -> Reals:
     """Return the matrix of SciPy's filter of a reflected axis."""
     return _filtered(np.eye(size), order, "reflect")

@@ -17,6 +17,7 @@ import numpy as np
 
 from upsample import arrays
 from upsample.arrays import Array, NDArray
+from upsample.caches import cached
 from upsample.copies import contiguous, converted, copy, joined
 from upsample.engines import result_pool, threads
 from upsample.engines.cpu.conv_transpose.direct import AXIS, Scratch, gather, scratch
@@ -87,7 +88,7 @@ class _Geometry:
         return min(max(low, 0), a.small), min(max((end - 1 + a.padding) // a.stride + 1, 0), a.small)
 
 
-@lru_cache(maxsize=256)
+@cached
 def _geometry(plan: ConvTransposePlan) -> _Geometry:
     axes = plan.axes if len(plan.axes) > 1 else (WindowAxis(1, 1, 1, 1, 0, 1), *plan.axes)
     last = axes[-1]
@@ -176,7 +177,7 @@ def bind(plan: ConvTransposePlan, x: Array, weight: Array, bias: Array | None = 
     return spread
 
 
-@lru_cache(maxsize=64)
+@cached
 def _little(
     plan: ConvTransposePlan, shape: tuple[int, ...], weight_shape: tuple[int, ...], dtype: str
 ) -> tuple[tuple[NDArray, ...], tuple[int, ...]] | None:

@@ -9,11 +9,11 @@ from __future__ import annotations
 import itertools
 import math
 from dataclasses import dataclass
-from functools import lru_cache
 
 import numpy as np
 
 from upsample.arrays import NDArray
+from upsample.caches import cached
 from upsample.engines import threads
 from upsample.engines.cpu.conv_transpose.gemm_index import Lists, Side
 from upsample.engines.cpu.conv_transpose.gemm_kernels import SLAB, lay_out, multiply, pack
@@ -79,7 +79,7 @@ class _Region:
     work: int
 
 
-@lru_cache(maxsize=256)
+@cached
 def _region(lists: Lists, lanes: int, y: tuple[int, int], j: tuple[int, int]) -> _Region:
     sides, last = lists.sides, lists.sides[-1]
     counts = [-(-side.positions // side.stride) for side in sides]

@@ -11,11 +11,11 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from functools import lru_cache
 
 import numpy as np
 
 from upsample.arrays import NDArray
+from upsample.caches import cached
 from upsample.engines.cpu.runtime.compile import frozen
 from upsample.plans.phases import Phase, phases
 from upsample.plans.window import ConvTransposePlan, WindowAxis
@@ -86,13 +86,13 @@ class Lists:
     high: tuple[int, ...]
 
 
-@lru_cache(maxsize=256)
+@cached
 def spread_lists(plan: ConvTransposePlan, lanes: int) -> Lists:
     """The lists of a transposed convolution, for vectors of so many lanes."""
     return _lists([_spread(axis) for axis in plan.axes], lanes)
 
 
-@lru_cache(maxsize=256)
+@cached
 def meet_lists(plan: ConvTransposePlan, lanes: int) -> Lists:
     """The lists of its transpose by its input, which reads large planes and makes small ones."""
     return _lists([_meet(axis) for axis in plan.axes], lanes)

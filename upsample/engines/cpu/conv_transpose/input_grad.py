@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from functools import lru_cache
 from types import ModuleType
 from typing import Any
 
@@ -15,6 +14,7 @@ import numpy as np
 
 from upsample import arrays
 from upsample.arrays import Array, NDArray
+from upsample.caches import cached
 from upsample.copies import converted
 from upsample.engines import result_pool, threads
 from upsample.engines.cpu.conv_transpose.gemm import products
@@ -61,7 +61,7 @@ class Rows:
     positions: int
 
 
-@lru_cache(maxsize=256)
+@cached
 def rows_of(plan: ConvTransposePlan) -> Rows:
     """Lay out the numbers of a plan for the kernels, and keep them."""
     small = plan.small_shape

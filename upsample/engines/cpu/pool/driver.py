@@ -13,6 +13,7 @@ import numpy as np
 
 from upsample import arrays
 from upsample.arrays import Array, NDArray
+from upsample.caches import cached
 from upsample.copies import contiguous, copy
 from upsample.engines import result_pool, threads
 from upsample.engines.cpu.pool.direct import pool_cells, pool_rows
@@ -97,7 +98,7 @@ def _geometry_of(plan: PoolPlan) -> _Geometry:
     return _geometry(replace(plan, within=replace(plan.within, origin=(0,) * len(plan.axes), first=())))
 
 
-@lru_cache(maxsize=256)
+@cached
 def _geometry(plan: PoolPlan) -> _Geometry:
     axes, weights = plan.axes, plan.weights
     if len(axes) == 1:

@@ -16,6 +16,7 @@ from typing import Any, TypeAlias, cast
 import numpy as np
 
 from upsample import arrays
+from upsample.caches import Cache
 from upsample.copies import contiguous, copy
 from upsample.engines import result_pool, threads
 from upsample.engines.cpu.resize import nearest, strips
@@ -29,10 +30,6 @@ from upsample.plans.resize import ResizePlan
 __all__ = ["bind", "run"]
 
 _Array: TypeAlias = np.ndarray[Any, np.dtype[Any]]
-_Key: TypeAlias = tuple[ResizePlan, tuple[int, ...], np.dtype[Any]]
-
-_KEPT = 512
-"""Calls whose plan of work is cached."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -69,7 +66,7 @@ class _Work:
         return self.task.between if isinstance(self.task, strips.Filter) else self.view
 
 
-_works: dict[_Key, _Work] = {}
+_works: Cache[_Work] = Cache()
 
 
 @quiet
@@ -139,9 +136,7 @@ def _work(plan: ResizePlan, x: _Array) -> _Work:
     if isinstance(task, strips.Filter) and view is not None and pays(math.prod(shape) * x.itemsize, fresh=False):
         past = task.streamed()
     work = _Work(shape, plan.arithmetic, view, task, past, () if task is None or view is None or past else _calls(task))
-    if len(_works) >= _KEPT:
-        _works.clear()
-    _works[plan, x.shape, x.dtype] = work
+    _works.put((plan, x.shape, x.dtype), work)
     return work
 
 

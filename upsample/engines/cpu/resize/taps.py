@@ -12,11 +12,11 @@ array, which is more than a small resize costs.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any, TypeAlias
 
 import numpy as np
 
+from upsample.caches import cached
 from upsample.plans import pieces
 from upsample.plans.pieces import in_pieces
 from upsample.plans.resize import AxisRule
@@ -93,7 +93,7 @@ def sums_of(rule: AxisRule) -> str:
     return fixed_point(rule).sums
 
 
-_scaled = lru_cache(maxsize=512)(scaled)
+_scaled = cached(scaled)
 
 
 def reach(rule: AxisRule, begin: int, end: int) -> tuple[int, int]:
@@ -107,7 +107,7 @@ def reach(rule: AxisRule, begin: int, end: int) -> tuple[int, int]:
     return low, max(high, low + 1)
 
 
-@lru_cache(maxsize=256)
+@cached
 def listed(rule: AxisRule, dtype: str) -> Listed:
     """Name the input of every tap."""
     table, weight = _scaled(rule, dtype)
@@ -157,7 +157,7 @@ class Pairs:
     weights: tuple[_Array, ...]
 
 
-@lru_cache(maxsize=256)
+@cached
 def pairs(rule: AxisRule) -> Pairs | None:
     """Name the inputs of a uint8 axis, taps in pairs and their weights as halves of one number.
 
@@ -181,7 +181,7 @@ def pairs(rule: AxisRule) -> Pairs | None:
     return Pairs(count, index, tuple(weights))
 
 
-@lru_cache(maxsize=256)
+@cached
 def runs(rule: AxisRule, dtype: str, inner: int, begin: int, end: int) -> Runs:
     """Give each of the outputs ``[begin, end)`` a run of the longest length among them.
 
@@ -207,7 +207,7 @@ def runs(rule: AxisRule, dtype: str, inner: int, begin: int, end: int) -> Runs:
     return made
 
 
-@lru_cache(maxsize=256)
+@cached
 def steady(rule: AxisRule, dtype: str, period: int, advance: int) -> Steady | None:
     """Return where the weights repeat, or None where that is less than half of the axis."""
     table, weight = _scaled(rule, dtype)

@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import lru_cache, partial
+from functools import partial
 from types import ModuleType
 from typing import Any
 
@@ -19,6 +19,7 @@ import numpy as np
 
 from upsample import arrays
 from upsample.arrays import Array, NDArray
+from upsample.caches import cached
 from upsample.copies import contiguous, copy
 from upsample.engines import result_pool, threads
 from upsample.engines.cpu.runtime import nontemporal
@@ -73,7 +74,7 @@ class Geometry:
     gather_table: GatherTable | None
 
 
-@lru_cache(maxsize=256)
+@cached
 def geometry(plan: UnpoolPlan) -> Geometry:
     """Lay out the numbers of a plan for the kernels, and keep them."""
     axes = plan.windows  # adaptive ones are not looked at

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
 from typing import NamedTuple
 
+from upsample.caches import cached
 from upsample.engines.cuda.runtime.windows import three
 from upsample.plans.phases import Phase, phases
 from upsample.plans.window import ConvTransposePlan, WindowAxis
@@ -42,7 +42,7 @@ class Axis(NamedTuple):
         return max((abs(cell) for phase in self.phases for cell in phase.cells), default=0)
 
 
-@lru_cache(maxsize=512)
+@cached
 def axes_of(plan: ConvTransposePlan, task: str) -> tuple[Axis, ...]:
     """Return the axes of a task: of "conv_transpose" from the small to the large side, of the other back."""
     return tuple(_spread(axis) if task == "conv_transpose" else _gathered(axis) for axis in three(plan.axes))

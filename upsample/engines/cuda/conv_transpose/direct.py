@@ -5,12 +5,12 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Iterator
-from functools import lru_cache
 from typing import Any
 
 import numpy as np
 
 from upsample.arrays import NDArray
+from upsample.caches import cached
 from upsample.engines.cuda.conv_transpose.axes import Axis, axes_of
 from upsample.engines.cuda.runtime.device import Device
 from upsample.engines.cuda.runtime.launch import C_TYPES, Kernel, Launch, ceil_div, index_type, kernel, struct
@@ -95,7 +95,7 @@ def _last_taps(axis: Axis) -> NDArray:
     return np.resize(np.append(table, np.full(_TAPS, -1, dtype=np.int32)), _TAPS)
 
 
-@lru_cache(maxsize=256)
+@cached
 def _tables(plan: ConvTransposePlan, task: str, index: str) -> tuple[NDArray, NDArray]:
     """For each phase of the other axes, its rows of taps: the first tap, and the cells on these axes."""
     deep, high, wide = axes_of(plan, task)
@@ -119,7 +119,7 @@ def _variant(last: Axis, name: str, index: str) -> Kernel:
     return _kernel(name, index, together, int(near), last.jump if near else 1)
 
 
-@lru_cache(maxsize=1024)
+@cached
 def _launch(
     plan: ConvTransposePlan, task: str, name: str, sizes: tuple[int, int, int], limit: int, processors: int
 ) -> Launch:

@@ -8,7 +8,6 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Iterator, Mapping
-from functools import lru_cache
 from types import MappingProxyType, ModuleType
 from typing import Any, NamedTuple
 
@@ -16,6 +15,7 @@ import numpy as np
 
 from upsample import arrays
 from upsample.arrays import Array, NDArray
+from upsample.caches import cached
 from upsample.engines.cuda.conv_transpose import direct as direct
 from upsample.engines.cuda.conv_transpose.axes import Axis, axes_of
 from upsample.engines.cuda.conv_transpose.pack_weights import arranged
@@ -187,7 +187,7 @@ def _words(name: str, channels: int) -> int:
     return ceil_div(channels, depth(name) * channels_a_word(name)) * depth(name)
 
 
-@lru_cache(maxsize=1024)
+@cached
 def _is_direct(plan: ConvTransposePlan, task: str, name: str, channels: int, outputs: int) -> bool:
     """Whether the sums are made one by one: those of integers, and where tiles would be padding for the most part."""
     if name == "int64":
@@ -198,7 +198,7 @@ def _is_direct(plan: ConvTransposePlan, task: str, name: str, channels: int, out
     return direct.fits(plan, task) and _DIRECT_COST * channels <= 1.3 * tiled / _TENSOR_RATE[tensor]
 
 
-@lru_cache(maxsize=256)
+@cached
 def _tables(plan: ConvTransposePlan, task: str, index: str) -> tuple[NDArray, NDArray]:
     """For each tap of each phase: the tap of the kernel and the cell on each axis; and where each phase begins."""
     axes = axes_of(plan, task)
@@ -267,7 +267,7 @@ def _cost(cut: _Cut, products: float, stride: int, shared: int, gpu: tuple[int, 
     return rounds * cut.together * tile.outputs * tile.cells * value
 
 
-@lru_cache(maxsize=1024)
+@cached
 def _launch(
     plan: ConvTransposePlan, task: str, name: str, sizes: tuple[int, int, int], gpu: tuple[int, int, int]
 ) -> tuple[Launch, int, int]:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from functools import lru_cache
 from typing import Any
 
 import numpy as np
 
+from upsample.caches import cached
 from upsample.engines.cuda.runtime.device import Device
 from upsample.engines.cuda.runtime.launch import BITS, Kernel, Launch, ceil_div, kernel, struct
 
@@ -49,7 +49,7 @@ def arranged(
     return made
 
 
-@lru_cache(maxsize=1024)
+@cached
 def _launch(
     itemsize: int, side: int, groups: int, sizes: tuple[int, int, int], outputs_last: bool, words: int, padded: int
 ) -> Launch:

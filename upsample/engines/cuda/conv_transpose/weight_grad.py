@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
-from functools import lru_cache
 from types import MappingProxyType, ModuleType
 from typing import Any, NamedTuple
 
@@ -16,6 +15,7 @@ import numpy as np
 
 from upsample import arrays
 from upsample.arrays import Array, NDArray
+from upsample.caches import cached
 from upsample.engines.cuda.conv_transpose import weight_grad_direct as direct
 from upsample.engines.cuda.conv_transpose import weight_grad_reduce as shares
 from upsample.engines.cuda.conv_transpose.driver import channels_a_word, depth, on_tensor_cores
@@ -155,13 +155,13 @@ def _best(plan: ConvTransposePlan, name: str, channels: int, outputs: int) -> tu
     return best, cost(best) / (_TENSOR_RATE if tensor else 1)
 
 
-@lru_cache(maxsize=1024)
+@cached
 def _is_direct(plan: ConvTransposePlan, name: str, channels: int, outputs: int) -> bool:
     """Whether the sums are made one by one: where tiles would be padding for the most part."""
     return direct.cost(plan, channels, outputs) <= _best(plan, name, channels, outputs)[1]
 
 
-@lru_cache(maxsize=256)
+@cached
 def _tables(plan: ConvTransposePlan) -> tuple[NDArray, ...]:
     """Where each tap lies on the axes."""
     at = reaching(plan)[0]
@@ -191,7 +191,7 @@ class _Planned(NamedTuple):
     partial: int
 
 
-@lru_cache(maxsize=1024)
+@cached
 def _launch(plan: ConvTransposePlan, name: str, sizes: tuple[int, int, int]) -> tuple[_Planned, int, int]:
     """Plan the launch; also return how many shares there are, and a tap's outputs with padding."""
     axes, (batch, channels, outputs) = three(plan.axes), sizes

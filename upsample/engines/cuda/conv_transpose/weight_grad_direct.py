@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from functools import lru_cache
 from typing import Any
 
 import numpy as np
 
 from upsample.arrays import NDArray
+from upsample.caches import cached
 from upsample.engines.cuda.conv_transpose import weight_grad_reduce as shares
 from upsample.engines.cuda.conv_transpose.weight_grad_reduce import Part, reaching
 from upsample.engines.cuda.runtime.device import Device
@@ -56,7 +56,7 @@ def run(gpu: Device, plan: ConvTransposePlan, x: Any, y: Any, *, name: str, size
     return Part(part, count, outputs)
 
 
-@lru_cache(maxsize=1024)
+@cached
 def _launches(plan: ConvTransposePlan, name: str, sizes: tuple[int, int, int]) -> tuple[tuple[Launch, ...], int]:
     """Plan a launch for every few taps, and say how many shares there are."""
     batch, channels, outputs = sizes

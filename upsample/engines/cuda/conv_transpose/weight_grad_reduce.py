@@ -5,12 +5,12 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Iterator
-from functools import lru_cache
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from upsample.arrays import NDArray
+from upsample.caches import cached
 from upsample.engines.cuda.runtime.device import Device
 from upsample.engines.cuda.runtime.launch import C_TYPES, INDEX_LIMIT, Kernel, Launch, ceil_div, kernel, struct
 from upsample.engines.cuda.runtime.windows import THREADS, three
@@ -63,7 +63,7 @@ def sides(axes: tuple[WindowAxis, ...], batch: int) -> dict[str, Any]:
     }
 
 
-@lru_cache(maxsize=256)
+@cached
 def reaching(plan: ConvTransposePlan) -> tuple[NDArray, NDArray]:
     """The taps that reach a position for some cell: where each lies on the axes; and of all taps, which one it is.
 
@@ -89,7 +89,7 @@ def add(gpu: Device, plan: ConvTransposePlan, part: Part, w: Any, *, name: str, 
     gpu.launch(launch, part.memory, places, w)
 
 
-@lru_cache(maxsize=1024)
+@cached
 def _launch(plan: ConvTransposePlan, name: str, channels: int, outputs: int, count: int, padded: int) -> Launch:
     taps = math.prod(plan.kernel_shape)
     items = channels * outputs * taps

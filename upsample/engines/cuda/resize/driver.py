@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from functools import lru_cache, partial
+from functools import partial
 from types import ModuleType
 from typing import Any
 
 from upsample import arrays
 from upsample.arrays import Array
+from upsample.caches import cached
 from upsample.engines.cuda.resize.copy import plan_moves
 from upsample.engines.cuda.resize.fused import Box, fuses, plan_fused
 from upsample.engines.cuda.resize.one_axis import plan_axis
@@ -74,7 +75,7 @@ def _launch(
         source = made if between is None or made is result else between(made)
 
 
-@lru_cache(maxsize=1024)
+@cached
 def plan_resize(
     plan: ResizePlan,
     shape: tuple[int, ...],

@@ -5,11 +5,11 @@ Weights are in the type in which a kernel sums (`upsample.plans.taps.scaled`).
 
 from __future__ import annotations
 
-from functools import lru_cache
 from typing import Any, TypeAlias
 
 import numpy as np
 
+from upsample.caches import cached
 from upsample.plans.resize import AxisRule
 from upsample.plans.taps import Taps, scaled, taps
 
@@ -21,21 +21,21 @@ _MIXED_FIRST, _MIXED_LAST = 1 << 29, 1 << 30
 """Flags above the number of taps; as in kernels/resize.cuh."""
 
 
-@lru_cache(maxsize=512)
+@cached
 def longest(rule: AxisRule) -> int:
     """Return the most taps of an output, those counted that `Taps` merged and an infinity shows."""
     table = taps(rule)
     return int((table.count + table.mixed_first + table.mixed_last).max())
 
 
-@lru_cache(maxsize=512)
+@cached
 def marches(rule: AxisRule) -> bool:
     """Tell whether every output has a tap, and none a first one before those above; transposed tables may not."""
     table = taps(rule)
     return int(table.count.min()) > 0 and bool((np.diff(table.first) >= 0).all())
 
 
-@lru_cache(maxsize=512)
+@cached
 def widest(rule: AxisRule, outputs: int) -> int:
     """Return how many inputs the outputs of a tile are made of, at most."""
     begin = np.arange(0, rule.out_size, outputs)

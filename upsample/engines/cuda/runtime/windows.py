@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
 from typing import TypeVar
 
+from upsample.caches import cached
 from upsample.engines.cuda.runtime.launch import ceil_div
 from upsample.plans.window import SpanAxis, WindowAxis
 
@@ -25,7 +25,7 @@ def three(axes: tuple[_Axis, ...]) -> tuple[_Axis, ...]:
     return (_ONE,) * (AXES - len(axes)) + axes
 
 
-@lru_cache(maxsize=1024)
+@cached
 def cover(items: int, planes: int, blocks: int) -> tuple[tuple[int, int, int], tuple[int, int, int]]:
     """Return a grid and its blocks: x over a plane's pieces, y over planes, about `blocks` of them.
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import replace
-from functools import lru_cache
 from types import ModuleType
 from typing import Any
 
@@ -13,6 +12,7 @@ import numpy as np
 
 from upsample import arrays
 from upsample.arrays import Array
+from upsample.caches import cached
 from upsample.engines.cuda.runtime import device
 from upsample.engines.cuda.runtime.device import Device
 from upsample.engines.cuda.runtime.launch import BITS, Kernel, Launch, ceil_div, kernel
@@ -106,7 +106,7 @@ def _winning(xp: ModuleType, plan: UnpoolPlan, gpu: Device, planes: int, where: 
     return kept
 
 
-@lru_cache(maxsize=1024)
+@cached
 def _launch(plan: UnpoolPlan, planes: int, size: int, limit: int, processors: int) -> Launch:
     """Plan the launch; where windows do not matter, a plane is one row, whose pieces are whole."""
     last, looks = plan.duplicates == "last" and meet(plan), _looks(plan)

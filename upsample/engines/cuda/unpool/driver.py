@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from functools import lru_cache
 from types import ModuleType
 from typing import Any
 
@@ -12,6 +11,7 @@ import numpy as np
 
 from upsample import arrays
 from upsample.arrays import Array, NDArray
+from upsample.caches import cached
 from upsample.engines.cuda.runtime import device
 from upsample.engines.cuda.runtime.device import Device
 from upsample.engines.cuda.runtime.launch import BITS, C_TYPES, Kernel, Launch, ceil_div, kernel
@@ -199,7 +199,7 @@ class _Unpooling:
         return Launch(chosen, (blocks, 1, 1), (THREADS, 1, 1), 0, (np.int64(count),))
 
 
-@lru_cache(maxsize=1024)
+@cached
 def _tiles_launch(plan: UnpoolPlan, planes: int, size: int, limit: int, processors: int) -> Launch | None:
     """Plan the launch for windows that tile the large side, if these are such and rows are whole pieces."""
     axes = axes_of(plan)
@@ -213,13 +213,13 @@ def _tiles_launch(plan: UnpoolPlan, planes: int, size: int, limit: int, processo
     return _launch(_tiles(size), plan, planes, "int", last.small * 2 * size // _PIECE, processors * BLOCKS)
 
 
-@lru_cache(maxsize=1024)
+@cached
 def _check_launch(plan: UnpoolPlan, planes: int, limit: int, processors: int) -> Launch:
     index = index_of(plan, limit, processors)
     return _launch(_check(index), plan, planes, index, plan.small_shape[-1], processors * BLOCKS)
 
 
-@lru_cache(maxsize=1024)
+@cached
 def _gather_launch(
     plan: UnpoolPlan, planes: int, size: int, scalar: str | None, limit: int, processors: int
 ) -> tuple[Launch, int, str]:
@@ -250,7 +250,7 @@ def _launch(chosen: Kernel, plan: UnpoolPlan, planes: int, index: str, columns: 
     )
 
 
-@lru_cache(maxsize=256)
+@cached
 def _tables(plan: UnpoolPlan, many: int, index: str) -> tuple[NDArray]:
     """For depth and row, by position: the first cell that covers it, how many do, the first one's tap; for the last
     axis, by pieces of `many` positions: the first cell that covers any, and how many there are to the last such one.

@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import math
-from functools import lru_cache
 from typing import Any
 
 import numpy as np
 
 from upsample.arrays import Table
+from upsample.caches import cached
 from upsample.plans.window import PoolPlan, WindowAxis
 
 __all__ = ["pool_small"]
 
 _SMALL = 1 << 12
 """Values up to which an array is small."""
-_KEPT = 64
-"""Plans whose tables are kept."""
 
 
 def pool_small(plan: PoolPlan, planes: int, x: Any) -> tuple[Any, Any] | None:
@@ -34,7 +32,7 @@ def pool_small(plan: PoolPlan, planes: int, x: Any) -> tuple[Any, Any] | None:
     return maxima, places
 
 
-@lru_cache(maxsize=_KEPT)
+@cached
 def _table(plan: PoolPlan) -> tuple[Table, Table] | None:
     """The positions of each cell's window, those in the padding replaced by the first that is not; where rows begin.
 

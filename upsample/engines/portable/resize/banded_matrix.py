@@ -10,7 +10,6 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
-from functools import lru_cache
 from types import ModuleType
 from typing import Any
 
@@ -19,6 +18,7 @@ from numpy.lib.stride_tricks import as_strided
 
 from upsample import arrays
 from upsample.arrays import Table
+from upsample.caches import cached
 from upsample.plans.resize import AxisRule
 from upsample.plans.taps import Taps, fixed_point, taps_between
 
@@ -66,7 +66,7 @@ def table_of(rule: AxisRule, fixed: bool, begin: int, end: int) -> Taps:
     return fixed_point(rule).table.rows(begin, end) if fixed else taps_between(rule, begin, end)
 
 
-@lru_cache(maxsize=64)
+@cached
 def bands(
     rule: AxisRule, fixed: bool, begin: int, end: int, low: int, inner: int, columns: bool, dtype: str
 ) -> tuple[Band, ...]:

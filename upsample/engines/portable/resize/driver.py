@@ -10,7 +10,6 @@ autograd) go tap by tap from the start.
 from __future__ import annotations
 
 import math
-from collections.abc import Hashable
 from types import ModuleType
 from typing import Any, cast
 
@@ -18,6 +17,7 @@ import numpy as np
 
 from upsample import arrays
 from upsample.arrays import Array
+from upsample.caches import Cache
 from upsample.engines.portable.output import Target, deliver, each_tile, empty, scalar, tile_bytes, write
 from upsample.engines.portable.resize.banded_matrix import table_of
 from upsample.engines.portable.resize.tiles import Layout, Step, Strip
@@ -28,12 +28,10 @@ from upsample.plans.taps import fixed_point, settling
 
 __all__ = ["run"]
 
-_KEPT = 64
-"""Calls whose layouts are kept."""
 _PIECE = 1 << 12
 """Values whose squares are added at once: so few that OpenBLAS asks no other thread."""
 
-_layouts: dict[Hashable, Layout] = {}
+_layouts: Cache[Layout] = Cache()
 
 
 @quiet
@@ -122,9 +120,7 @@ def _layout(xp: ModuleType, plan: ResizePlan, x: Array) -> Layout:
     layout = _layouts.get(key)
     if layout is None:
         layout = Layout(plan, tuple(x.shape), arrays.dtype_name(x), arrays.itemsize(x), tile_bytes(xp))
-        if len(_layouts) >= _KEPT:
-            _layouts.clear()
-        _layouts[key] = layout
+        _layouts.put(key, layout)
     return layout
 
 

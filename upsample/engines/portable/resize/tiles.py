@@ -9,13 +9,13 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any
 
 import numpy as np
 
 from upsample import arrays
 from upsample.arrays import Table
+from upsample.caches import cached
 from upsample.engines.portable.output import WORTH_SHARING
 from upsample.engines.portable.resize.banded_matrix import Band, bands, multiply_columns, multiply_rows
 from upsample.plans.pieces import PIECE
@@ -188,7 +188,6 @@ class Layout:
         cell = item if self.moves else max(item, 8 if self.sums == "float64" else 4)
         self._tile = _tile_size(self.shape, after, self.active[0][1], cell, most)
         self.tiles = math.prod(-(-n // each) for n, each in zip((after[0], self.rows), self._tile, strict=True))
-        self._strips: dict[tuple[int, int], Strip] = {}
         if math.prod(after) <= _SMALL:
             self._shorten(name)
 
@@ -216,12 +215,10 @@ class Layout:
 
     def strip(self, begin: int, end: int) -> Strip:
         """Return what is done for rows ``[begin, end)``."""
-        strip = self._strips.get((begin, end))
-        if strip is None:
-            strip = self._strips[begin, end] = self._strip(begin, end)
-        return strip
+        return _strip(self, begin, end)
 
-    def _strip(self, begin: int, end: int) -> Strip:
+    def make_strip(self, begin: int, end: int) -> Strip:
+        """Work out what is done for rows ``[begin, end)``."""
         table = taps_between(self.active[0][1], begin, end)
         low, high = table.span
         sizes = [1, high - low, *self.shape[2:]]
@@ -251,6 +248,11 @@ class Layout:
         return Step(
             axis, rule, begin, end, low, before, inner, shapes[0], shapes[1], copies, blocks, multiply, clamps, sums
         )
+
+
+@cached
+def _strip(layout: Layout, begin: int, end: int) -> Strip:
+    return layout.make_strip(begin, end)
 
 
 def _canonical(
@@ -285,7 +287,7 @@ def _tile_size(
     return 1, rows // _ROWS * _ROWS if rows >= _ROWS else max(rows, 1)
 
 
-@lru_cache(maxsize=64)
+@cached
 def _overshoots(rule: AxisRule) -> bool:
     """Whether a rounded sum of bytes may be no byte."""
     weight = fixed_point(rule).table.weight
@@ -294,7 +296,7 @@ def _overshoots(rule: AxisRule) -> bool:
     return any((some < 0).any() or 255.0 * some.sum(axis=1).max() + 0.5 >= 256.0 for some in pieces)
 
 
-@lru_cache(maxsize=256)
+@cached
 def _copies(rule: AxisRule, begin: int, end: int, low: int, inputs: int) -> int:
     """How often outputs ``[begin, end)`` repeat each of the `inputs` from `low` on; 0 if that is not all they do."""
     first, times = taps_between(rule, begin, end).first, (end - begin) // inputs

@@ -1,0 +1,330 @@
+"""All caches of plans, tables and known calls: one bound in bytes over all of them, least recently used first.
+
+Each cache is a dictionary of its own, so that a look-up hashes one key. All entries are in one queue. When they need
+more than 64 MiB together, or UPSAMPLE_CACHE_MIB, the entries that were used least recently are dropped, whatever their
+cache. Memory that several entries share counts once.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import warnings
+from collections import OrderedDict
+from collections.abc import Callable, Hashable, Iterator
+from contextlib import contextmanager, suppress
+from functools import partial, update_wrapper
+from types import BuiltinFunctionType, CellType, FunctionType
+from typing import Any, Generic, NamedTuple, ParamSpec, TypeVar
+
+import numpy as np
+
+__all__ = ["Cache", "Cached", "Held", "cached", "capacity", "during_call", "held"]
+
+_P = ParamSpec("_P")
+_V = TypeVar("_V")
+
+_CAPACITY_MIB = 64
+"""Bound of all caches in MiB, if UPSAMPLE_CACHE_MIB is not set."""
+_ENTRY_BYTES = 640
+"""Bytes of an entry beside its value: the key, and its places in the dictionary and in the queue."""
+_OBJECT_BYTES = 64
+"""Bytes of an object beside what it refers to, about."""
+_PLAN_BYTES = 512
+"""Bytes of an object that is hashed by its value, such as a plan; it contains no array, because arrays have no hash."""
+_ARRAY_BYTES = 128
+"""Bytes of an array beside its memory."""
+
+_VARIABLE = "UPSAMPLE_CACHE_MIB"
+_PLAIN = frozenset({int, float, bool, complex, str, bytes, type(None), type, BuiltinFunctionType})
+
+
+class _Entry:
+    """A value, where it is cached, and what it needs."""
+
+    __slots__ = ("buffers", "cache", "key", "objects", "value")
+
+    def __init__(self, cache: Cache[Any], key: Hashable, value: Any, objects: int, buffers: tuple[Any, ...]) -> None:
+        self.cache, self.key, self.value = cache, key, value
+        self.objects, self.buffers = objects, buffers
+
+
+class Held(NamedTuple):
+    """What the caches contain now: how many entries, and bytes in all."""
+
+    entries: int
+    bytes: int
+
+
+class _Store:
+    """The entries of all caches, the least recently used one first, and the bytes that they need."""
+
+    def __init__(self) -> None:
+        self.lock = threading.RLock()  # a finalizer that runs under the lock may call an op
+        self.queue: OrderedDict[_Entry, None] = OrderedDict()
+        self.users: dict[int, int] = {}
+        self.bytes = 0
+        self.warned: set[str] = set()
+
+    def add(self, entry: _Entry, most: int) -> None:
+        """Keep an entry, and drop the oldest ones beyond `most` bytes."""
+        dropped = []
+        with self.lock:
+            older = entry.cache.entries.get(entry.key)
+            if older is not None:
+                dropped.append(self._drop(older))
+            entry.cache.entries[entry.key] = entry
+            self.queue[entry] = None
+            self.bytes += entry.objects
+            for buffer in entry.buffers:
+                users = self.users.get(id(buffer), 0)
+                self.users[id(buffer)] = users + 1
+                self.bytes += 0 if users else buffer.nbytes
+            while self.bytes > most:
+                dropped.append(self._drop(next(iter(self.queue))))
+        dropped.clear()  # not under the lock: finalizers run here
+
+    def _drop(self, entry: _Entry) -> _Entry:
+        if entry.cache.entries.get(entry.key) is entry:
+            del entry.cache.entries[entry.key]
+        if entry not in self.queue:
+            return entry
+        del self.queue[entry]
+        self.bytes -= entry.objects
+        for buffer in entry.buffers:
+            users = self.users[id(buffer)] - 1
+            if users:
+                self.users[id(buffer)] = users
+            else:
+                del self.users[id(buffer)]
+                self.bytes -= buffer.nbytes
+        return entry
+
+    def clear(self, cache: Cache[Any]) -> None:
+        """Drop all entries of a cache."""
+        with self.lock:
+            dropped = [self._drop(entry) for entry in tuple(cache.entries.values())]
+        dropped.clear()
+
+
+_store = _Store()
+
+
+class Cache(Generic[_V]):
+    """A dictionary whose entries may be dropped at any time, as part of the one bound of all caches.
+
+    Examples
+    --------
+    >>> squares = Cache()
+    >>> squares.put(3, 9)
+    >>> squares.get(3)
+    9
+    """
+
+    __slots__ = ("entries",)
+
+    def __init__(self) -> None:
+        self.entries: dict[Hashable, _Entry] = {}
+
+    def get(self, key: Hashable) -> _V | None:
+        """Return the value of a key, None if there is none."""
+        entry = self.entries.get(key) or _of_this_call(self, key)
+        if entry is None:
+            return None
+        _touch(entry)
+        value: _V = entry.value
+        return value
+
+    def put(self, key: Hashable, value: _V) -> None:
+        """Keep a value, unless it alone needs more than all caches may."""
+        call = _here.call
+        if call is not None:
+            call[id(self), key] = _Entry(self, key, value, 0, ())
+        most = capacity()
+        if most:
+            buffers: dict[int, Any] = {}
+            objects = _ENTRY_BYTES + _measure((key, value), buffers)
+            if objects + sum(buffer.nbytes for buffer in buffers.values()) <= most:
+                _store.add(_Entry(self, key, value, objects, tuple(buffers.values())), most)
+
+    def clear(self) -> None:
+        """Drop all entries."""
+        _store.clear(self)
+
+    def values(self) -> list[_V]:
+        """Return the values, in no order."""
+        return [entry.value for entry in tuple(self.entries.values())]
+
+    def __len__(self) -> int:
+        return len(self.entries)
+
+
+class Cached(Generic[_P, _V]):
+    """A function that keeps its results by its arguments."""
+
+    __wrapped__: Callable[_P, _V]
+
+    def __init__(self, function: Callable[_P, _V]) -> None:
+        self._cache: Cache[_V] = Cache()
+        self._entries = self._cache.entries
+        self._function = function
+        update_wrapper(self, function)
+
+    def __call__(self, *args: _P.args, **kwargs: _P.kwargs) -> _V:
+        """Return the function's result, of an earlier call if there is one."""
+        key = (*args, *kwargs.items()) if kwargs else args
+        entry = self._entries.get(key) or _of_this_call(self._cache, key)
+        if entry is not None:
+            _touch(entry)
+            value: _V = entry.value
+            return value
+        made = self._function(*args, **kwargs)
+        self._cache.put(key, made)
+        return made
+
+    def __reduce__(self) -> str:
+        return self._function.__qualname__  # pickled by name, as functions are
+
+    def cache_clear(self) -> None:
+        """Drop all results."""
+        self._cache.clear()
+
+    def __len__(self) -> int:
+        return len(self._cache)
+
+
+def cached(function: Callable[_P, _V]) -> Cached[_P, _V]:
+    """Keep the results of a function whose arguments are hashable, within the bound of all caches.
+
+    Parameters
+    ----------
+    function : callable
+        Returns equal results for equal arguments; nothing changes them afterwards.
+
+    Returns
+    -------
+    Cached
+        The function with a cache.
+    """
+    return Cached(function)
+
+
+def _touch(entry: _Entry) -> None:
+    """Make an entry the one used last."""
+    with suppress(KeyError):  # another thread dropped it meanwhile
+        _store.queue.move_to_end(entry)
+
+
+class _Here(threading.local):
+    """What the call that this thread runs has cached so far; None outside of calls."""
+
+    call: dict[Any, _Entry] | None = None
+
+
+_here = _Here()
+
+
+def _of_this_call(cache: Cache[Any], key: Hashable) -> _Entry | None:
+    """Return an entry that the caches had no room for, or have dropped, from the call that made it."""
+    call = _here.call
+    return None if call is None else call.get((id(cache), key))
+
+
+@contextmanager
+def during_call() -> Iterator[None]:
+    """Within this block, this thread finds again all that it caches, even if the caches have no room for it."""
+    outer = _here.call
+    _here.call = {} if outer is None else outer
+    try:
+        yield
+    finally:
+        _here.call = outer
+
+
+def capacity() -> int:
+    """Return how many bytes all caches may need; 0 keeps nothing.
+
+    Returns
+    -------
+    int
+        Of UPSAMPLE_CACHE_MIB, which may change at any time.
+
+    Warns
+    -----
+    UserWarning
+        Once for each value that is no whole number of MiB.
+    """
+    text = os.environ.get(_VARIABLE)
+    if not text:
+        return _CAPACITY_MIB << 20
+    number = text.strip()
+    if number.isdecimal() and len(number) < 10:
+        return int(number) << 20
+    if text not in _store.warned:
+        _store.warned.add(text)
+        rule = f"it must be an integer of at least 0; the caches keep up to {_CAPACITY_MIB} MiB"
+        warnings.warn(f"{_VARIABLE}={text!r} is ignored: {rule}", stacklevel=2)
+    return _CAPACITY_MIB << 20
+
+
+def held() -> Held:
+    """Return how many entries all caches have, and the bytes that these need."""
+    with _store.lock:
+        return Held(len(_store.queue), _store.bytes)
+
+
+def _measure(value: Any, buffers: dict[int, Any]) -> int:
+    """Return the bytes of a value's objects, and add the memory of its arrays to `buffers`."""
+    total, seen, left = 0, set(), [value]
+    while left:
+        each = left.pop()
+        kind = type(each)
+        if kind in _PLAIN or id(each) in seen:
+            continue
+        seen.add(id(each))
+        if kind is np.ndarray:
+            total += _ARRAY_BYTES
+            while type(each.base) is np.ndarray:
+                each = each.base
+            buffers[id(each)] = each
+        elif kind is tuple or kind is list:
+            total += _OBJECT_BYTES + 8 * len(each)
+            left += each
+        elif _is_hashed_by_value(kind):
+            total += _PLAN_BYTES
+        else:
+            total += _OBJECT_BYTES
+            left += _parts(each)
+    return total
+
+
+def _is_hashed_by_value(kind: type) -> bool:
+    own: Any = kind.__hash__
+    return own is not None and own is not object.__hash__
+
+
+def _parts(value: Any) -> Iterator[Any]:
+    """Yield what an object refers to, if it is a container, a function or an object of this package."""
+    if isinstance(value, dict):
+        yield from value.keys()
+        yield from value.values()
+    elif isinstance(value, partial):
+        yield from (value.func, value.args, value.keywords)
+    elif isinstance(value, FunctionType):
+        yield from value.__closure__ or ()
+    elif isinstance(value, CellType):
+        yield value.cell_contents
+    elif type(value).__module__.startswith("upsample."):
+        for part in type(value).__mro__:
+            names = part.__dict__.get("__slots__", ())
+            yield from (getattr(value, name, None) for name in ((names,) if isinstance(names, str) else names))
+        yield from getattr(value, "__dict__", {}).values()
+
+
+def _renew() -> None:
+    """In a forked child, another thread of the parent may have had the lock: make a new one."""
+    _store.lock = threading.RLock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_renew)
