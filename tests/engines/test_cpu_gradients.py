@@ -11,11 +11,12 @@ import pytest
 from cases import noise
 
 import upsample
+from upsample.plans import cell_blocks
 from upsample.plans.window import ConvTransposePlan, UnpoolPlan, WindowAxis
 
 pytest.importorskip("numba", reason="numba is not installed: no compiled engine")
 from upsample.engines import threads
-from upsample.engines.cpu.conv_transpose import gemm, input_grad, weight_grad, weight_grad_gemm
+from upsample.engines.cpu.conv_transpose import gemm, input_grad, weight_grad, weight_grad_dots, weight_grad_gemm
 from upsample.engines.cpu.conv_transpose.grad_kernels import copy
 from upsample.engines.cpu.runtime.compile import frozen, kernel
 from upsample.engines.cpu.runtime.gemm_tile import BITS, ROWS, add_tiles
@@ -136,8 +137,9 @@ def test_blocks_and_threads_do_not_show(
                 (input_grad, "_WORK", 999),
                 (gemm, "_CELLS", 999),
                 (gemm, "_FEW", 1),
-                (weight_grad, "_LAID", 1200),
-                (weight_grad, "_WORK", 9999),
+                (cell_blocks, "_CELLS", 20),
+                (weight_grad_dots, "_LAID", 1200),
+                (weight_grad_dots, "_SUMS", 999),
                 (weight_grad_gemm, "_CELLS", 6),
                 (weight_grad_gemm, "_TAPS", 30),
                 (weight_grad_gemm, "_MET", 300),
@@ -160,7 +162,7 @@ class Longest:
 
     def __init__(self, patch: pytest.MonkeyPatch) -> None:
         self.most, self.blocks, self.here, self.patch = 0, 0, 0, patch
-        for module in (input_grad, weight_grad, weight_grad_gemm, gemm, gather, unpool):
+        for module in (input_grad, weight_grad_dots, weight_grad_gemm, gemm, gather, unpool):
             patch.setattr(module, "threads", self)
 
     def number(self) -> int:
@@ -188,7 +190,7 @@ class Longest:
 
 def test_pool_is_stood_in_for() -> None:
     assert all(
-        module.threads is threads for module in (input_grad, weight_grad, weight_grad_gemm, gemm, gather, unpool)
+        module.threads is threads for module in (input_grad, weight_grad_dots, weight_grad_gemm, gemm, gather, unpool)
     )
 
 
@@ -228,8 +230,8 @@ def test_no_block_of_a_convolution_is_long(
     weight = np.zeros((channels, outputs, kernel, kernel), dtype=np.float32)
     longest.count(input_grad, "weigh", lambda *a: cells_of(a[5]) * taps * inputs * each)
     longest.count(gemm, "multiply", products_of)
-    longest.count(weight_grad, "lay_out", lambda *a: cells_of(a[5]) * taps * each)
-    longest.count(weight_grad, "correlate_rows", lambda *a: a[2] * a[3] * inputs)
+    longest.count(weight_grad_dots, "lay_out", lambda *a: cells_of(a[5]) * taps * each)
+    longest.count(weight_grad_dots, "correlate_rows", lambda *a: a[2] * a[3] * inputs)
     longest.count(weight_grad_gemm, "correlate_units", lambda *a: taps * a[3][0] * a[3][2] * cells_of_units(a[5]))
     input_grad.run(np, plan, y, weight)
     weight_grad.run(np, plan, x, y)

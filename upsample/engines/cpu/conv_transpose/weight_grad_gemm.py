@@ -1,17 +1,13 @@
 """Weight gradient as a GEMM: broadcast a value of the output gradient, times a vector of input channels.
 
-The cells of a block are turned, so that a cell's values lie side by side; what the taps meet is copied as it lies, with
-zeros beside it, and read with the stride.
-
-A weight's sum has one order, whatever the threads, the processor and the other channels. Cells are cut into units,
-which depend on the sizes of the last two axes alone. A unit's sum begins with +0 and adds its cells in row-major order,
-by `runtime.fma`. Unit number n, counted over all images, is added to sum ``n % 8`` of eight, and these are
-added up in order. A batch is one sum: units of small images go over from one image to the next.
+The cells of a unit are transposed, so that a cell's values are contiguous; the output gradient is copied row by row,
+with zeros in the padding, and read with the stride. `conv_transpose.weight_grad` has the order of the sums. If there
+are few weights, threads sum several blocks at once, each into an array of its own; their order does not change.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -25,12 +21,12 @@ from upsample.engines.cpu.runtime.gemm_tile import BITS, ROWS
 from upsample.engines.cpu.runtime.machine import L2_BYTES
 from upsample.engines.cpu.runtime.simd_copy import turn
 from upsample.engines.cpu.runtime.window_grid import AXIS
+from upsample.plans.cell_blocks import CellBlocks
 
-__all__ = ["correlate"]
-
+__all__ = ["Gemm"]
 
 _CELLS = 1 << 7
-"""Cells per unit."""
+"""Most cells per unit."""
 _TAPS = 1 << 9
 """Least taps of all channels of a part, because each part transposes the cells again."""
 _MET = 1 << 18
@@ -39,35 +35,31 @@ _SUMS = L2_BYTES // 4
 """Sums of a part, of 4 bytes mostly; they stay in the L2 cache."""
 _MOST_SUMS = 1 << 23
 """Sums of all parts, in elements, that are accumulated in one round."""
-_SPLITS = 8
-"""Accumulators per part, so that eight threads find work if there are few parts."""
+_LANES = 8
+"""Sums of parts and blocks that threads make at once, so that eight threads find work if there are few parts."""
 _WORK = 1 << 29
-"""Most products per block: about 10 ms."""
+"""Most products between two looks whether the call was stopped: about 10 ms."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Cut:
-    """How a call is cut; a unit is a part of some sheets' cells, a sheet the last two axes of an image.
+class _Sizes:
+    """Sizes of the scratch arrays. A sheet is the last two axes of an image.
 
     Attributes
     ----------
-    cuts : array
-        Of a sheet: rows from and to, and cells of each from and to.
-    sheets : int
-        Of a unit.
-    cells : int
-        Of a unit.
+    sheets, down, across : int
+        Most sheets, rows of a sheet and cells of a row per unit.
     columns, pitch : int
-        Inputs in whole vectors, and the distance from cell to cell where they are turned.
+        Inputs in whole vectors, and the distance from cell to cell when they are transposed.
     channels, taps : int
-        Of a part, and taps of the last axis but one whose values are copied at once.
+        Output channels of a part, and taps of the last axis but one whose values are copied at once.
     line, met : int
-        Values of a row that is copied, with what lies between rows, and of all of a unit.
+        Values of a copied row, with the gap between rows, and of all rows of a unit.
     """
 
-    cuts: NDArray
     sheets: int
-    cells: int
+    down: int
+    across: int
     columns: int
     pitch: int
     channels: int
@@ -75,18 +67,26 @@ class _Cut:
     line: int
     met: int
 
+    @property
+    def cells(self) -> int:
+        """Most cells of a unit."""
+        return self.sheets * self.down * self.across
 
-def _cut(rows: Rows, inputs: int, each: int, itemsize: int) -> _Cut:
+    def sums(self, taps: int) -> int:
+        """Elements of a part's sums, and a row that spare rows of tiles add to."""
+        return (self.channels * taps + 1) * self.pitch
+
+
+def _sizes(rows: Rows, inputs: int, each: int, itemsize: int) -> _Sizes:
     y, x = (list(map(int, rows.grid[at : at + AXIS])) for at in (len(rows.grid) - 2 * AXIS, len(rows.grid) - AXIS))
     height, width, lanes = y[1], x[1], BITS // (8 * itemsize)
     columns = -(-inputs // lanes) * lanes
     pitch = (-(-columns * itemsize // 64) | 1) * 64 // itemsize  # an odd number of cache lines: rows share no set
-    across = -(-width // -(-width // _CELLS))
-    down = min(height, max(1, _CELLS // width))
+    across, down = min(width, _CELLS), min(height, max(1, _CELLS // width))
     sheets = max(1, _CELLS // (height * width))
-    cells = sheets * down * across
     parts = max(1, min(each, each * rows.taps // _TAPS))
-    channels = max(1, min(-(-each // parts), _SUMS // (rows.taps * pitch), _WORK // (rows.taps * columns * cells)))
+    longest = rows.taps * columns * sheets * down * across
+    channels = max(1, min(-(-each // parts), _SUMS // (rows.taps * pitch), _WORK // longest))
     line, taps = ((across - 1) * x[3] + (x[2] - 1) * x[5] + 1) | 1, y[2]
 
     def met() -> int:
@@ -96,94 +96,95 @@ def _cut(rows: Rows, inputs: int, each: int, itemsize: int) -> _Cut:
         taps = -(-taps // 2)
     while met() > _MET and channels > 1:
         channels = -(-channels // 2)
-    some = [
-        (top, min(top + down, height), left, min(left + across, width))
-        for top in range(0, height, down)
-        for left in range(0, width, across)
-    ]
-    return _Cut(np.asarray(some, dtype=np.int64), sheets, cells, columns, pitch, channels, taps, line, met())
+    return _Sizes(sheets, down, across, columns, pitch, channels, taps, line, met())
 
 
-def correlate(rows: Rows, cells: NDArray, source: NDArray, made: NDArray, each: int) -> None:
-    """Fill ``made [groups, inputs, each * taps]``, for so many channels each; `cells` and `source` are flat."""
-    groups, inputs, _ = made.shape
-    cut = _cut(rows, inputs, each, made.itemsize)
-    work = _Work(rows, cells, source, made, each, cut)
-    every = [(group, begin) for group in range(groups) for begin in range(0, each, cut.channels)]
-    splits = min(_SPLITS, work.units)
-    some = max(1, _MOST_SUMS // (splits * (cut.channels * rows.taps + 1) * cut.pitch))
-    for first in range(0, len(every), some):
-        work.make(every[first : first + some], splits)
+class Gemm:
+    """One call; its arguments are those of `weight_grad_dots.Dots`."""
 
+    def __init__(
+        self,
+        rows: Rows,
+        blocks: CellBlocks,
+        shape: tuple[int, ...],
+        cells: NDArray,
+        planes: NDArray,
+        channels: tuple[int, int, int],
+    ) -> None:
+        self._rows, self._blocks, self._shape = rows, blocks, shape
+        self._cells, self._planes, self._channels = cells, planes, channels
+        self._sizes = _sizes(rows, *channels[1:], cells.itemsize)
 
-@dataclass(frozen=True, slots=True, eq=False)
-class _Work:
-    """One call."""
+    def add(self, numbers: range, made: NDArray) -> None:
+        """Set ``made [groups, inputs, each * taps]`` to the sums of some blocks, added block by block."""
+        groups, _, each = self._channels
+        every = [(group, begin) for group in range(groups) for begin in range(0, each, self._sizes.channels)]
+        lanes = min(-(-_LANES // len(every)), len(numbers) - 1)
+        some = max(1, _MOST_SUMS // ((lanes + 1) * self._sizes.sums(self._rows.taps)))
+        for first in range(0, len(every), some):
+            self._add_parts(every[first : first + some], numbers, lanes, made)
 
-    rows: Rows
-    cells: NDArray
-    source: NDArray
-    made: NDArray
-    each: int
-    cut: _Cut
+    def _add_parts(self, parts: list[tuple[int, int]], numbers: range, lanes: int, made: NDArray) -> None:
+        """Make some parts: each a group, and its channels from one on."""
+        sums = np.empty((lanes + 1, len(parts), self._sizes.sums(self._rows.taps)), dtype=made.dtype)  # first: totals
+        at, begin = numbers.start, 0
+        while at < numbers.stop:
+            count = min(lanes + 1 - begin, numbers.stop - at)
+            units = [self._units(number) for number in range(at, at + count)]
 
-    def make(self, parts: list[tuple[int, int]], splits: int) -> None:
-        """Make some parts: a group's channels from one on."""
-        cut, taps = self.cut, self.rows.taps
-        sums = np.zeros((splits, len(parts), (cut.channels * taps + 1) * cut.pitch), dtype=self.made.dtype)
-        longest = cut.cells * cut.columns * cut.channels * taps
-        for units in self.rounds(splits * max(1, _WORK // longest)):
+            def add(job: int, units: list[NDArray] = units, begin: int = begin) -> None:
+                lane, part = divmod(job, len(parts))
+                target = sums[begin + lane, part]
+                target[:] = 0
+                self._add_units(*parts[part], units[lane], target)
 
-            def add(number: int, units: NDArray = units) -> None:
-                split, part = divmod(number, len(parts))
-                self.add(*parts[part], frozen(np.ascontiguousarray(units[split::splits])), sums[split, part])
+            def fold(part: int, lanes: range = range(max(begin, 1), begin + count)) -> None:
+                for lane in lanes:
+                    sums[0, part] += sums[lane, part]
 
-            threads.each_block(add, splits * len(parts))
+            threads.each_block(add, count * len(parts))
+            threads.each_block(fold, len(parts))
+            at, begin = at + count, 1
+        threads.each_block(lambda part: self._store(*parts[part], sums[0, part], made), len(parts))
 
-        def store(number: int) -> None:
-            self.store(*parts[number], sums[:, number])
+    def _units(self, number: int) -> NDArray:
+        """Return the units of a block: sheets from and to, rows from and to, and cells of each from and to."""
+        sizes, shape, box = self._sizes, self._shape, self._blocks.box(self._shape, number)
+        if len(shape) == 2:  # a row is a sheet
+            shape, box = (shape[0], 1, shape[1]), (box[0], (0, 1), box[1])
+        *leads, (top, bottom), (left, right) = box
+        sheet0 = int(np.ravel_multi_index([begin for begin, _ in leads], shape[:-2]))
+        sheet1 = sheet0 + math.prod(end - begin for begin, end in leads)
+        across = -(-(right - left) // -(-(right - left) // sizes.across))  # pieces of a row are even
+        units = [
+            (sheet, min(sheet + sizes.sheets, sheet1), row, min(row + sizes.down, bottom), x, min(x + across, right))
+            for sheet in range(sheet0, sheet1, sizes.sheets)
+            for row in range(top, bottom, sizes.down)
+            for x in range(left, right, across)
+        ]
+        return frozen(np.asarray(units, dtype=np.int64))
 
-        threads.each_block(store, len(parts))
-
-    @property
-    def sheets(self) -> int:
-        """Sheets of all images."""
-        area, (height,) = self.rows.lines * self.rows.width, self.rows.grid[len(self.rows.grid) - 2 * AXIS + 1 :][:1]
-        return int(self.cells.size // (self.made.shape[0] * self.made.shape[1] * area) * self.rows.lines // height)
-
-    @property
-    def units(self) -> int:
-        """Units of all sheets."""
-        return int(-(-self.sheets // self.cut.sheets) * len(self.cut.cuts))
-
-    def rounds(self, each: int) -> Iterator[NDArray]:
-        """Yield so many units at a time, in one order: their first sheet, the one after the last, and the cut."""
-        cut, sheets, count = self.cut, self.sheets, self.units
-        for begin in range(0, count, each):
-            number = np.arange(begin, min(begin + each, count))
-            first = number // len(cut.cuts) * cut.sheets
-            bounds = first, np.minimum(first + cut.sheets, sheets)
-            yield np.column_stack([*bounds, cut.cuts[number % len(cut.cuts)]])
-
-    def add(self, group: int, begin: int, units: NDArray, sums: NDArray) -> None:
+    def _add_units(self, group: int, begin: int, units: NDArray, sums: NDArray) -> None:
         """Add a part's products of some units."""
-        rows, cut, (groups, inputs, _), dtype = self.rows, self.cut, self.made.shape, self.made.dtype
-        area, channels = rows.lines * rows.width, min(cut.channels, self.each - begin)
+        rows, sizes, (groups, inputs, each) = self._rows, self._sizes, self._channels
+        area, channels = rows.lines * rows.width, min(sizes.channels, each - begin)
         places = (
-            *((group * self.each + begin) * rows.positions, groups * self.each * rows.positions),
+            *((group * each + begin) * rows.positions, groups * each * rows.positions),
             *(group * inputs * area, groups * inputs * area),
         )
-        sizes = (channels, inputs, cut.columns, cut.pitch, cut.line, cut.taps)
-        turned = np.zeros(cut.cells * cut.pitch, dtype=dtype)
-        lists = np.empty(2 * (channels * int(rows.grid[-AXIS + 2]) + ROWS + cut.cells), dtype=np.int64)
-        met = np.empty(cut.met, dtype=dtype)
-        correlate_units(self.source, self.cells, places, sizes, rows.grid, units, turned, met, lists, sums)
+        numbers = (channels, inputs, sizes.columns, sizes.pitch, sizes.line, sizes.taps)
+        turned = np.zeros(sizes.cells * sizes.pitch, dtype=sums.dtype)
+        lists = np.empty(2 * (channels * int(rows.grid[-AXIS + 2]) + ROWS + sizes.cells), dtype=np.int64)
+        met = np.empty(sizes.met, dtype=sums.dtype)
+        step = max(1, _WORK // (sizes.cells * sizes.columns * channels * rows.taps))
+        for first in range(0, len(units), step):
+            threads.check_cancelled()
+            some = units[first : first + step]
+            correlate_units(self._planes, self._cells, places, numbers, rows.grid, some, turned, met, lists, sums)
 
-    def store(self, group: int, begin: int, sums: NDArray) -> None:
-        """Add the sums of all splits up, and turn them."""
-        inputs, taps, pitch = self.made.shape[1], self.rows.taps, self.cut.pitch
-        for more in sums[1:]:
-            sums[0] += more
-        target = self.made[group].reshape(-1)
-        count = min(self.cut.channels, self.each - begin) * taps
-        turn(frozen(sums[0]), 0, pitch, count, inputs, target, begin * taps, self.made.shape[2])
+    def _store(self, group: int, begin: int, sums: NDArray, made: NDArray) -> None:
+        """Transpose the sums of a part."""
+        _, inputs, each = self._channels
+        count = min(self._sizes.channels, each - begin) * self._rows.taps
+        target = made[group].reshape(-1)
+        turn(frozen(sums), 0, self._sizes.pitch, count, inputs, target, begin * self._rows.taps, made.shape[2])

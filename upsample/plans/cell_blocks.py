@@ -1,0 +1,70 @@
+"""Blocks of cells: parts of a batch whose products are summed by themselves, so that a sum over cells has one order.
+
+A gradient by a weight is a sum over the cells of all images. Each block has a sum, and the blocks' sums are added in
+row-major order. Blocks depend on the plan alone, not on threads, channels, or the chunks of an array.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from upsample.plans.window import ConvTransposePlan, Range
+
+__all__ = ["CellBlocks", "sum_blocks"]
+
+_CELLS = 1 << 13
+"""Most cells per block."""
+
+
+@dataclass(frozen=True, slots=True)
+class CellBlocks:
+    """Boxes of cells ``[N, *small]``: they span the axes after `axis`, and have one index on the axes before it.
+
+    Attributes
+    ----------
+    axis : int
+        The axis that is cut; 0 is the batch.
+    step : int
+        Extent of a box along that axis; the last box of the axis may be shorter.
+    """
+
+    axis: int
+    step: int
+
+    @classmethod
+    def of(cls, small: tuple[int, ...], cells: int) -> CellBlocks:
+        """Return the largest boxes of at most so many cells; small images share a box."""
+        each = 1
+        for axis in range(len(small), 0, -1):
+            if each * small[axis - 1] > cells:
+                return cls(axis, max(1, cells // each))
+            each *= small[axis - 1]
+        return cls(0, max(1, cells // max(each, 1)))
+
+    def cells(self, shape: tuple[int, ...]) -> int:
+        """Return the cells of the largest box of cells of this shape."""
+        return min(self.step, shape[self.axis]) * math.prod(shape[self.axis + 1 :])
+
+    def pieces(self, shape: tuple[int, ...]) -> int:
+        """Return how many boxes there are along the axis, of cells of this shape."""
+        return -(-shape[self.axis] // self.step)
+
+    def count(self, shape: tuple[int, ...]) -> int:
+        """Return how many boxes cells of this shape are cut into."""
+        return math.prod(shape[: self.axis]) * self.pieces(shape)
+
+    def box(self, shape: tuple[int, ...], number: int) -> tuple[Range, ...]:
+        """Return the ranges of a box, by its number in row-major order."""
+        before, piece = divmod(number, self.pieces(shape))
+        begin = piece * self.step
+        ranges: list[Range] = [(begin, min(begin + self.step, shape[self.axis]))]
+        for n in reversed(shape[: self.axis]):
+            before, place = divmod(before, n)
+            ranges.insert(0, (place, place + 1))
+        return (*ranges, *((0, n) for n in shape[self.axis + 1 :]))
+
+
+def sum_blocks(plan: ConvTransposePlan) -> CellBlocks:
+    """Return the blocks of the gradient by the weight."""
+    return CellBlocks.of(plan.small_shape, _CELLS)
