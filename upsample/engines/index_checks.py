@@ -16,8 +16,10 @@ from upsample.engines.portable.output import scalar
 from upsample.errors import bad_index, bad_value
 from upsample.plans.window import UnpoolPlan
 
-__all__ = ["check_duplicates", "check_range", "legal", "named_twice"]
+__all__ = ["check_duplicates", "check_range", "legal", "named_twice", "outside", "signed"]
 
+_LARGEST = 2**63 - 1
+"""Largest int64; no plane has so many positions."""
 _SORTED = 1 << 20
 """Indices that one call of NumPy sorts or looks at: nobody looks for Ctrl-C meanwhile."""
 
@@ -28,6 +30,26 @@ def legal(plan: UnpoolPlan) -> range:
     if plan.within is not None and not plan.local_indices:
         size = math.prod(plan.within.plane)
     return range(-size if plan.local_indices else 0, size)
+
+
+def signed(xp: ModuleType, plan: UnpoolPlan, where: Any, names: tuple[str, str] | None) -> Any:
+    """Return uint64 indices as int64; IndexError for one that int64 lacks, or the largest int64 if none may be raised.
+
+    A plain conversion would make ``2**64 - 1`` the index -1, which is legal in a window. Other dtypes are returned as
+    they are. Without `names`, or where the plan checks no indices, nothing is raised.
+    """
+    if arrays.dtype_name(where) != "uint64":
+        return where
+    wrapped = arrays.astype(xp, where, xp.int64)
+    is_wide = wrapped < scalar(xp, 0, wrapped)
+    made = xp.where(is_wide, scalar(xp, _LARGEST, wrapped), wrapped)
+    if names is None or plan.check_indices is not True or arrays.is_abstract(where):
+        return made
+    if arrays.all_true(xp.any(is_wide)):
+        bad = arrays.astype(xp, xp.reshape(made >= scalar(xp, legal(plan).stop, made), (-1,)), xp.uint8)
+        place = tuple(int(p) for p in np.unravel_index(int(xp.argmax(bad)), where.shape))
+        raise outside(plan, place, int(wrapped[place]) % 2**64, names)
+    return made
 
 
 def check_range(xp: ModuleType, plan: UnpoolPlan, where: Any, names: tuple[str, str]) -> None:
@@ -42,17 +64,27 @@ def check_range(xp: ModuleType, plan: UnpoolPlan, where: Any, names: tuple[str, 
     begin, part, bad = found
     at = int(xp.argmax(arrays.astype(xp, xp.reshape(bad, (-1,)), xp.uint8)))
     place = tuple(int(p) for p in np.unravel_index(begin + at, where.shape))
-    value = int(xp.reshape(part, (-1,))[at])
-    of = "window" if plan.local_indices else "output plane"
-    shape = tuple(axis.kernel for axis in plan.windows) if plan.local_indices else plan.large_shape
-    raise bad_index(
+    raise outside(plan, place, int(xp.reshape(part, (-1,))[at]), names)
+
+
+def outside(plan: UnpoolPlan, place: tuple[int, ...], value: int, names: tuple[str, str]) -> IndexError:
+    """Return the error for an index outside of its window or plane; `place` is that in the part, if it is one."""
+    allowed, shape = legal(plan), plan.large_shape
+    if plan.local_indices:
+        shape = tuple(axis.kernel for axis in plan.windows)
+    elif plan.within is not None:
+        shape = plan.within.plane
+    first = (0,) * len(place) if plan.within is None else plan.within.first
+    remedy = "pass the indices of the pooling that made the input"
+    if not plan.local_indices and plan.within is None:
+        remedy += ", and its input's size as output_size="
+    return bad_index(
         names[0],
-        f"{names[1]}[{', '.join(map(str, place))}]",
+        f"{names[1]}[{', '.join(str(p + begin) for p, begin in zip(place, first, strict=True))}]",
         value,
-        f"the {of} {shape} has indices {allowed.start} to {allowed.stop - 1}",
-        "pass the indices of the pooling that made the input"
-        if plan.local_indices
-        else "pass the indices of the pooling that made the input, and its input's size as output_size=",
+        f"the {'window' if plan.local_indices else 'output plane'} {shape} has indices {allowed.start} to "
+        f"{allowed.stop - 1}",
+        remedy,
     )
 
 

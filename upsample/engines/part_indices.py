@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 
 from upsample import arrays
-from upsample.engines.index_checks import legal, named_twice
-from upsample.errors import bad_index, bad_value
+from upsample.engines.index_checks import legal, named_twice, outside
+from upsample.errors import bad_value
 from upsample.plans.window import UnpoolPlan, WindowAxis
 
 __all__ = ["check_twice", "localised", "raise_bad"]
@@ -86,17 +86,8 @@ def raise_bad(plan: UnpoolPlan, where: Any, names: tuple[str, str]) -> None:
             "it lies outside of its own window, which an array whose planes are in several chunks must not have",
             "pass the dilation= of the pooling, or rechunk to whole planes",
         )
-    raise bad_index(
-        *_named(plan, where, bad, names),
-        f"the {'window' if plan.local_indices else 'output plane'} {_extents(plan)} has indices {allowed.start} to "
-        f"{allowed.stop - 1}",
-        "pass the indices of the pooling that made the input",
-    )
-
-
-def _extents(plan: UnpoolPlan) -> tuple[int, ...]:
-    assert plan.within is not None
-    return tuple(axis.kernel for axis in plan.windows) if plan.local_indices else plan.within.plane
+    found = tuple(int(p) for p in np.argwhere(bad)[0])
+    raise outside(plan, found, int(where[found]), names)
 
 
 def _named(plan: UnpoolPlan, where: Any, bad: Any, names: tuple[str, str]) -> tuple[str, str, int]:

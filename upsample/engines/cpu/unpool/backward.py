@@ -19,6 +19,7 @@ from upsample.engines.cpu.runtime.compile import frozen
 from upsample.engines.cpu.unpool.backward_kernels import take, take_bands, take_last
 from upsample.engines.cpu.unpool.driver import Geometry, geometry, targets
 from upsample.engines.cpu.unpool.parts import localised
+from upsample.engines.index_checks import signed
 from upsample.float_errors import quiet
 from upsample.plans.window import UnpoolPlan
 
@@ -37,7 +38,7 @@ _UNSIGNED = {1: np.uint8, 2: np.uint16, 4: np.uint32, 8: np.uint64}
 def run(xp: ModuleType, plan: UnpoolPlan, y: Array, indices: Array) -> Array:
     """Return for each cell of ``indices [..., *small]`` what ``y [..., *large]`` has at its position."""
     source: Any = y
-    where: Any = indices
+    where: Any = signed(xp, plan, indices, None)
     if plan.within is not None:
         plan, where = localised(replace(plan, check_indices=False), where, ("gather", "indices"))
     result = result_pool.empty(where.shape, source.dtype)

@@ -35,7 +35,7 @@ from upsample.engines.cpu.unpool.scatter import (
     own_targets,
     window_targets,
 )
-from upsample.engines.index_checks import check_range, legal, named_twice
+from upsample.engines.index_checks import check_range, legal, named_twice, signed
 from upsample.engines.thread_count import get_num_threads
 from upsample.float_errors import quiet
 from upsample.plans.window import SpanAxis, UnpoolPlan, WindowAxis
@@ -124,7 +124,7 @@ def _bands(plan: UnpoolPlan, spans: NDArray) -> NDArray:
 def run(xp: ModuleType, plan: UnpoolPlan, x: Array, indices: Array, out: Array | None, names: tuple[str, str]) -> Array:
     """Return the unpooled array; raises IndexError for a bad index, ValueError for a duplicate under "error"."""
     source: Any = x
-    where: Any = indices
+    where: Any = signed(xp, plan, indices, names)
     given: Any = out
     if plan.within is not None:
         plan, where = localised(plan, where, names)

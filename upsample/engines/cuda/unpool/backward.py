@@ -27,6 +27,7 @@ from upsample.engines.cuda.unpool.geometry import (
     meet,
     planned,
 )
+from upsample.engines.index_checks import signed
 from upsample.engines.part_indices import localised
 from upsample.plans.window import UnpoolPlan, WindowAxis
 
@@ -60,6 +61,7 @@ def run(xp: ModuleType, plan: UnpoolPlan, y: Array, indices: Array) -> Array:
     Where the last of several cells won and indices may lie outside their windows, looking at them costs a
     synchronisation, and sorting them if they do.
     """
+    indices = signed(xp, plan, indices, None)
     if plan.within is not None:
         plan, indices = localised(xp, replace(plan, check_indices=False), indices, _NAMES)
     shape = tuple(indices.shape)

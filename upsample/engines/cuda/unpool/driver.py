@@ -29,7 +29,7 @@ from upsample.engines.cuda.unpool.geometry import (
     meet,
     planned,
 )
-from upsample.engines.index_checks import check_duplicates
+from upsample.engines.index_checks import check_duplicates, signed
 from upsample.engines.part_indices import localised
 from upsample.plans.phases import phases
 from upsample.plans.window import SpanAxis, UnpoolPlan, WindowAxis
@@ -103,6 +103,7 @@ def run(xp: ModuleType, plan: UnpoolPlan, x: Array, indices: Array, out: Array |
     "later", where a later call raises the IndexError.
     """
     shape = (*x.shape[: x.ndim - len(plan.axes)], *plan.large_shape)
+    indices = signed(xp, plan, indices, names)
     if plan.within is not None:
         plan, indices = localised(xp, plan, indices, names)
     with device.of(x) as gpu:

@@ -16,7 +16,7 @@ import numpy as np
 from upsample import arrays
 from upsample.arrays import Array
 from upsample.engines import result_pool
-from upsample.engines.index_checks import check_range
+from upsample.engines.index_checks import check_range, signed
 from upsample.engines.part_indices import localised
 from upsample.engines.portable.output import each_tile, empty, plane_cuts, scalar
 from upsample.engines.portable.unpool import driver as unpool
@@ -30,6 +30,7 @@ __all__ = ["run"]
 @quiet
 def run(xp: ModuleType, plan: UnpoolPlan, y: Array, indices: Array) -> Array:
     """Return for each cell of ``indices [..., *small]`` what ``y [..., *large]`` has at its position."""
+    indices = signed(xp, plan, indices, None)
     if plan.within is not None:
         plan, indices = localised(xp, replace(plan, check_indices=False), indices, ("gather", "indices"))
     shape = tuple(indices.shape)

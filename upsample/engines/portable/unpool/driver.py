@@ -18,7 +18,7 @@ import numpy as np
 
 from upsample import arrays
 from upsample.arrays import Array
-from upsample.engines.index_checks import check_duplicates, check_range
+from upsample.engines.index_checks import check_duplicates, check_range, signed
 from upsample.engines.part_indices import localised
 from upsample.engines.portable.output import Target, deliver, each_tile, plane_cuts, scalar
 from upsample.engines.portable.phases import interleave, shifted
@@ -36,6 +36,7 @@ _SORTED_POSITIONS = 1 << 22
 @quiet
 def run(xp: ModuleType, plan: UnpoolPlan, x: Array, indices: Array, out: Array | None, names: tuple[str, str]) -> Array:
     """Return the unpooled array; raises IndexError for a bad index, ValueError for a duplicate under "error"."""
+    indices = signed(xp, plan, indices, names)
     if plan.within is not None:
         plan, indices = localised(xp, plan, indices, names)
     lead = x.shape[: x.ndim - len(plan.axes)]
