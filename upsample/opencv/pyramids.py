@@ -20,6 +20,10 @@ __all__ = ["pyrDown", "pyrUp"]
 _BOUNDARIES = {Border.REPLICATE: "edge", Border.REFLECT: "reflect", Border.REFLECT_101: "mirror"}
 
 
+_BITS = {"down": 4, "up": 3}
+"""Binary places of the weights."""
+
+
 def pyrDown(
     src: ArrayT, dstsize: Sequence[int] | None = None, borderType: int = 4, *, engine: EngineName | None = None
 ) -> ArrayT:
@@ -71,7 +75,7 @@ def pyrDown(
         known = ", ".join(f"{b.value} (BORDER_{b.name})" for b in Border)
         raise bad_value(op, "borderType", borderType, "it is unknown", f"pass one of {known}")
     boundary = _BOUNDARIES[Border(border)]
-    rules = [tabled(of.size[i], size[i], "opencv pyramid down", boundary, bits=0) for i in (1, 0)]
+    rules = [tabled(of.size[i], size[i], "opencv pyramid down", boundary, bits=_BITS["down"]) for i in (1, 0)]
     return run(src, **_call(op, of, rules), xp=xp, out=None, engine=engine)
 
 
@@ -124,7 +128,7 @@ def pyrUp(
             raise bad_value(op, "dstsize", dstsize, f"it must be twice {of.size}, or odd and next to that", "omit it")
     if integer(op, "borderType", borderType) != Border.REFLECT_101:
         raise bad_value(op, "borderType", borderType, "pyrUp has one border only", "omit it")
-    rules = [tabled(of.size[i], size[i], "opencv pyramid up", i == 0, bits=0) for i in (1, 0)]
+    rules = [tabled(of.size[i], size[i], "opencv pyramid up", i == 0, bits=_BITS["up"]) for i in (1, 0)]
     return run(src, **_call(op, of, rules), xp=xp, out=None, engine=engine)
 
 
@@ -135,7 +139,9 @@ def _size(op: str, dstsize: Sequence[int] | None, default: tuple[int, ...]) -> t
 
 
 def _call(op: str, of: Image, rules: list[Any]) -> dict[str, Any]:
-    plan = ResizePlan((of.top, of.top + 1), tuple(rules), arithmetic=BYTES if of.dtype == "uint8" else INTEGERS)
+    plan = ResizePlan(
+        (of.top, of.top + 1), tuple(rules), (of.top + 1, of.top), BYTES if of.dtype == "uint8" else INTEGERS
+    )
     return {"op": op, "arguments": ("src", "dstsize"), "plan": plan}
 
 

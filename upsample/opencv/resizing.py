@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from types import ModuleType
 from typing import Any, cast
 
@@ -16,9 +17,9 @@ from upsample.caches import cached
 from upsample.errors import bad_type, bad_value
 from upsample.literals import EngineName
 from upsample.opencv.modes import BYTES, DOUBLES, FLOATS, INTEGERS, Image, Interpolation, image_of, interpolation_of
-from upsample.ops import taped_casts
+from upsample.ops import call_cache, taped_casts
 from upsample.ops.resize import resize as run
-from upsample.plans.arithmetic import Arithmetic, Ties
+from upsample.plans.arithmetic import HIGH_HALVES, Arithmetic, Ties
 from upsample.plans.resize import AxisRule, ResizePlan, identity, tabled
 
 __all__ = ["resize"]
@@ -27,9 +28,6 @@ _EPSILON = 2.220446049250313e-16
 """DBL_EPSILON: a scale so near to an integer is one."""
 _BITS = 11
 """Binary places of the weights of bytes."""
-_ROWS_CUT = Arithmetic("float32", Ties.CUT, each_axis=False)
-"""Sums of bytes along rows are exact in float32; products along columns are not."""
-_ROUNDED_DOWN = Arithmetic("float64", Ties.CUT, each_axis=False)
 _SHARES = 1 << 16
 """Up to so many samples a cell, sums of bytes are exact in float32."""
 
@@ -99,6 +97,11 @@ def resize(
     array([[  0,  25,  75, 100]], dtype=uint8)
     """
     op = "resize"
+    arguments = ("opencv", _plain(dsize), fx, fy, _plain(interpolation), version, engine)
+    key, known = call_cache.lookup(op, arguments, (src,), None)
+    if known is not None:
+        result: ArrayT = known.run(src, None)
+        return result
     xp = arrays.namespace(op, {"src": src})
     of = image_of(op, src)
     size, factors = _sizes(op, of, dsize, fx, fy)
@@ -107,8 +110,24 @@ def resize(
         raise bad_type(op, "version", version, "a version must be text", 'pass "5" or "4"')
     if version.partition(".")[0] not in ("4", "5"):
         raise bad_value(op, "version", version, "its rules are unknown", 'pass "5" or "4"')
-    call = _Call(op, xp, of, size, factors, version.startswith("4"), engine)
-    return cast(ArrayT, call.resized(src, mode))
+    call = _Call(of, size, factors, version.startswith("4"))
+    plan = call.planned(mode)
+
+    def filtered(x: Any, plan: ResizePlan) -> Any:
+        return run(x, op=op, arguments=("src", "dsize"), xp=xp, plan=plan, out=None, engine=engine)
+
+    if plan is None:
+        return cast(ArrayT, _Cells(call).averaged(xp, src, filtered))
+    result = filtered(src, plan)
+    call_cache.store(key, "resize", plan, (src,), (result,), engine)
+    return result
+
+
+def _plain(value: object) -> object:
+    """Return lists and enumerations as what `call_cache` remembers."""
+    if type(value) is list:
+        return tuple(value)
+    return value.value if type(value) is Interpolation else value
 
 
 def _sizes(
@@ -131,109 +150,111 @@ def _sizes(
 
 
 class _Call:
-    """A call of `resize`, without its arrays."""
+    """The sizes of a call of `resize`, and what follows from them."""
 
-    def __init__(
-        self,
-        op: str,
-        xp: ModuleType,
-        of: Image,
-        size: tuple[int, int],
-        factors: tuple[float, float],
-        is_old: bool,
-        engine: str | None,
-    ) -> None:
-        self.op, self.xp, self.of, self.size, self.factors = op, xp, of, size, factors
-        self.is_old, self.engine = is_old, engine
+    def __init__(self, of: Image, size: tuple[int, int], factors: tuple[float, float], is_old: bool) -> None:
+        self.of, self.size, self.factors, self.is_old = of, size, factors, is_old
         self.scales = 1.0 / factors[0], 1.0 / factors[1]
         self.whole = all(abs(s - round(s)) < _EPSILON for s in self.scales)
 
-    def resized(self, x: Any, mode: Interpolation) -> Any:
-        """Choose the method, as OpenCV does, and run it."""
-        if self.size == self.of.size:
-            return self._apply(x, ResizePlan((self.of.top,), (identity(self.size[1]),)))
+    def planned(self, mode: Interpolation) -> ResizePlan | None:
+        """Choose the method, as OpenCV does; None where means of whole cells take more than one plan."""
+        of = self.of
+        if self.size == of.size:
+            return ResizePlan((of.top,), (identity(self.size[1]),))
         halves = self.whole and all(round(s) == 2 for s in self.scales)
-        if mode is Interpolation.LINEAR_EXACT and not self.of.is_integer:
+        if mode is Interpolation.LINEAR_EXACT and not of.is_integer:
             mode = Interpolation.LINEAR
-        if halves and (mode is Interpolation.LINEAR or (mode is Interpolation.LINEAR_EXACT and self.of.channels != 2)):
+        if halves and (mode is Interpolation.LINEAR or (mode is Interpolation.LINEAR_EXACT and of.channels != 2)):
             mode = Interpolation.AREA
         if mode is Interpolation.NEAREST:
-            return self._run(x, "opencv nearest", [(s,) for s in self.scales], INTEGERS)
+            return self.plan("opencv nearest", [(s,) for s in self.scales], INTEGERS, 0)
         if mode is Interpolation.NEAREST_EXACT:
             name = "opencv nearest fixed" if self.is_old else "opencv nearest walk"
-            return self._run(x, name, [(), ()], INTEGERS)
+            return self.plan(name, [(), ()], INTEGERS, 0)
         if mode is Interpolation.LINEAR_EXACT:
-            bits, arithmetic = (8, BYTES) if self.of.dtype == "uint8" else (16, INTEGERS)
-            return self._run(x, "opencv linear exact", [(s, bits) for s in self.scales], arithmetic)
+            bits, arithmetic = (8, BYTES) if of.dtype == "uint8" else (16, INTEGERS)
+            return self.plan("opencv linear exact", [(s, bits) for s in self.scales], arithmetic, bits)
         if mode is Interpolation.AREA and min(self.scales) >= 1.0:
             if self.whole:
-                return self._cells(x)
-            return self._run(x, "opencv area", [(s,) for s in self.scales], self._sums)
+                return _Cells(self).planned()
+            return self.plan("opencv area", [(s,) for s in self.scales], self.sums, 0)
         if mode in (Interpolation.AREA, Interpolation.LINEAR):
-            return self._linear(x, mode)
-        bits = _BITS if self.of.dtype == "uint8" else 0
-        arithmetic = INTEGERS if bits else self._sums
-        return self._run(x, f"opencv {mode.name.lower()}", [(s, bits) for s in self.scales], arithmetic)
+            return self._linear(mode)
+        bits = _BITS if of.dtype == "uint8" else 0
+        arithmetic = INTEGERS if bits else self.sums
+        return self.plan(f"opencv {mode.name.lower()}", [(s, bits) for s in self.scales], arithmetic, bits)
 
     @property
-    def _sums(self) -> Arithmetic:
+    def sums(self) -> Arithmetic:
+        """The arithmetic of all but bytes."""
         return DOUBLES if self.of.dtype == "float64" else FLOATS
 
-    def _linear(self, x: Any, mode: Interpolation) -> Any:
+    def _linear(self, mode: Interpolation) -> ResizePlan:
         """Weigh two samples per axis; sums of bytes lose places after the rows, and each product after that."""
         name, numbers = "opencv linear", self.scales
         if mode is Interpolation.AREA:
             name, numbers = "opencv area linear", self.factors
-        if self.of.dtype != "uint8":
-            return self._run(x, name, [(n, i == 0, 0, -1, 1.0) for i, n in enumerate(numbers)], self._sums)
-        top, n = self.of.top, self.of.size
-        across = tabled(n[0], self.size[0], name, numbers[0], True, _BITS, -1, 128.0, bits=0)
-        rows = self._apply(arrays.astype(self.xp, x, self.xp.int16), ResizePlan((top + 1,), (across,), (), _ROWS_CUT))
-        total: Any = 2
-        for tap in (0, 1):
-            down = tabled(n[1], self.size[1], name, numbers[1], False, _BITS, tap, 1.0 / 32.0, bits=0)
-            total = self._apply(rows, ResizePlan((top,), (down,), (), _ROUNDED_DOWN)) + total
-        return arrays.astype(self.xp, total >> 2, x.dtype)
+        is_bytes = self.of.dtype == "uint8"
+        bits, arithmetic = (_BITS, HIGH_HALVES) if is_bytes else (0, self.sums)
+        return self.plan(name, [(n, i == 0, bits) for i, n in enumerate(numbers)], arithmetic, bits)
 
-    def _cells(self, x: Any) -> Any:
-        """Average whole cells; those that the border cuts have fewer samples, and are divided by their number."""
-        xp, of = self.xp, self.of
-        factor = [round(s) for s in self.scales]
-        share, simple = factor[0] * factor[1], factor == [2, 2] and of.channels in (1, 3, 4)
-        full = [n // f for n, f in zip(of.size, factor, strict=True)]
-        is_cut = any(o > f for o, f in zip(self.size, full, strict=True))
-        if of.is_integer and simple and not is_cut:
-            arithmetic = BYTES if of.dtype == "uint8" else INTEGERS
-            return self._run(x, "opencv area cells", [(2, 0.5)] * 2, arithmetic)
+    def plan(self, name: str, numbers: Sequence[tuple[Any, ...]], arithmetic: Arithmetic, bits: int) -> ResizePlan:
+        """Plan a maker's table along both axes; `numbers` are its numbers along the width, and along the height."""
+        return _plan(self.of.top, self.of.size, self.size, name, (numbers[0], numbers[1]), arithmetic, bits)
+
+
+class _Cells:
+    """INTER_AREA by whole factors: means of cells; of those that the border cuts, of the samples that they have."""
+
+    def __init__(self, call: _Call) -> None:
+        self.call, self.of = call, call.of
+        self.factor = [round(s) for s in call.scales]
+        self.share = self.factor[0] * self.factor[1]
+        self.simple = self.factor == [2, 2] and self.of.channels in (1, 3, 4)
+        self.full = [n // f for n, f in zip(self.of.size, self.factor, strict=True)]
+        self.is_cut = any(o > f for o, f in zip(call.size, self.full, strict=True))
+        self.part = float(np.float32(1.0) / np.float32(self.share))
+        """What a sum is multiplied by."""
+
+    def planned(self) -> ResizePlan | None:
+        """Return the plan of integers where no cell is cut; None where there is more to do."""
+        dtype = self.of.dtype
+        if not self.of.is_integer or self.is_cut:
+            return None
+        if self.simple:
+            arithmetic = BYTES if dtype == "uint8" else INTEGERS
+            return self.call.plan("opencv area cells", [(2, 0.5)] * 2, arithmetic, 1)
+        if dtype not in ("uint8", "int8"):
+            arithmetic = replace(self.call.sums, scale=self.part)
+        elif self.share <= _SHARES:
+            arithmetic = Arithmetic("float32", Ties.EVEN, each_axis=False, scale=self.part)
+        else:
+            return None
+        return self.call.plan("opencv area cells", [(f, 1.0) for f in self.factor], arithmetic, 0)
+
+    def averaged(self, xp: ModuleType, x: Any, filtered: Callable[[Any, ResizePlan], Any]) -> Any:
+        """Average cells; those that the border cuts have fewer samples, and are divided by their number."""
+        call, of, factor, share = self.call, self.of, self.factor, self.share
         exact = of.dtype in ("uint8", "int8") and share > _SHARES
         wide = xp.float64 if of.dtype == "float64" or exact else xp.float32
-        numbers = [(f, 1.0) for f in factor]
-        sums = self._run(arrays.astype(xp, x, wide), "opencv area cells", numbers, self._sums)
+        plan = call.plan("opencv area cells", [(f, 1.0) for f in factor], call.sums, 0)
+        sums = filtered(arrays.astype(xp, x, wide), plan)
         real = xp.float64 if of.dtype == "float64" else xp.float32
         sums = arrays.astype(xp, sums, real)
-        part = float(np.float32(1.0) / np.float32(share))
-        down, across = (np.clip(of.size[i] - np.arange(self.size[i]) * factor[i], 0, factor[i]) for i in (1, 0))
+        down, across = (np.clip(of.size[i] - np.arange(call.size[i]) * factor[i], 0, factor[i]) for i in (1, 0))
         count = np.maximum(down[:, None] * across, 1)
         shape = count.shape + (1,) * of.inner_axes
         if not of.is_integer:
-            shares = np.where(count == share, part, 1.0 / count).reshape(shape)
+            shares = np.where(count == share, self.part, 1.0 / count).reshape(shape)
             return taped_casts.multiply(xp, sums, arrays.from_table(xp, shares, sums, real))
-        made = xp.floor(sums * part + 0.5) if simple else sums * part
-        if is_cut:  # rows and columns with a cut cell are divided
-            cut = (down < factor[1])[:, None] | (np.arange(self.size[0]) >= full[0])
+        made = xp.floor(sums * self.part + 0.5) if self.simple else sums * self.part
+        if self.is_cut:  # rows and columns with a cut cell are divided
+            cut = (down < factor[1])[:, None] | (np.arange(call.size[0]) >= self.full[0])
             by = arrays.from_table(xp, count.reshape(shape), sums, sums.dtype)
             made = xp.where(arrays.from_table(xp, cut.reshape(shape), sums), sums / by, made)
         info = np.iinfo(of.dtype)
         return arrays.astype(xp, xp.clip(xp.round(made), float(info.min), float(info.max)), x.dtype)
-
-    def _run(self, x: Any, name: str, numbers: Sequence[tuple[Any, ...]], arithmetic: Arithmetic) -> Any:
-        return self._apply(x, self._plan(name, numbers, arithmetic))
-
-    def _plan(self, name: str, numbers: Sequence[tuple[Any, ...]], arithmetic: Arithmetic) -> ResizePlan:
-        return _plan(self.of.top, self.of.size, self.size, name, (numbers[0], numbers[1]), arithmetic)
-
-    def _apply(self, x: Any, plan: ResizePlan) -> Any:
-        return run(x, op=self.op, arguments=("src", "dsize"), xp=self.xp, plan=plan, out=None, engine=self.engine)
 
 
 @cached
@@ -244,9 +265,10 @@ def _plan(
     name: str,
     numbers: tuple[tuple[Any, ...], tuple[Any, ...]],
     arithmetic: Arithmetic,
+    bits: int,
 ) -> ResizePlan:
-    """Plan both passes, rows' samples first; `numbers` are the maker's along the width, and along the height."""
-    rules: list[AxisRule] = [tabled(image[i], size[i], name, *numbers[i], bits=0) for i in (1, 0)]
+    """Plan both passes, rows' samples first; weights have `bits` binary places, or 0 if they are not rounded."""
+    rules: list[AxisRule] = [tabled(image[i], size[i], name, *numbers[i], bits=bits) for i in (1, 0)]
     return ResizePlan((top, top + 1), tuple(rules), (top + 1, top), arithmetic)
 
 

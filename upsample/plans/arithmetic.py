@@ -4,6 +4,7 @@ Floating-point arrays need none of this: their sums are the result. An array of 
 
     sums       "fixed"      integers; weights are multiples of a power of two (`upsample.plans.taps.fixed_point`)
                "float64"    or "float32", with the weights as they are
+               "high", the high halves of 16-bit products (`HIGH_HALVES`)
     ties       which of two integers a sum halfway between them becomes
     each_axis  rounded and clamped to the dtype after each axis, the last axis first; or once, after all of them
 """
@@ -17,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["BYTES", "NEAREST", "TORCH_BYTES", "Arithmetic", "Ties", "bounds"]
+__all__ = ["BYTES", "HIGH_HALVES", "NEAREST", "TORCH_BYTES", "Arithmetic", "Ties", "bounds"]
 
 
 class Ties(Enum):
@@ -39,7 +40,7 @@ class Arithmetic:
 
     Attributes
     ----------
-    sums : {"fixed", "float32", "float64"}
+    sums : {"fixed", "high", "float32", "float64"}
         What sums are made of.
     ties : Ties
         How they are rounded.
@@ -53,6 +54,8 @@ class Arithmetic:
         Keep the order of sums of another library: each product and each sum is rounded by itself, taps ascending, axes
         in the plan's order. Floats are then summed in `sums`, too, and have their own dtype after each axis where
         `each_axis` says so.
+    scale : float
+        Sums of integers are multiplied by this, in the dtype of sums, before they are rounded.
     """
 
     sums: str
@@ -60,6 +63,7 @@ class Arithmetic:
     each_axis: bool
     grain: int = 0
     ordered: bool = False
+    scale: float = 1.0
 
     def rounded(self, xp: ModuleType, sums: Any, dtype: str) -> Any:
         """Return the integers nearest to the sums, clamped to `dtype`, still in the dtype of the sums.
@@ -69,6 +73,8 @@ class Arithmetic:
         low, high = bounds(dtype)
         if xp is np:
             return self._rounded_in_place(sums, low, high)
+        if self.scale != 1.0:
+            sums = sums * self.scale
         if self.grain:
             sums = xp.round(sums * 2.0**self.grain) * 0.5**self.grain
         if self.ties is Ties.EVEN:
@@ -82,6 +88,8 @@ class Arithmetic:
         return xp.clip(whole, low, high)
 
     def _rounded_in_place(self, sums: Any, low: float, high: float) -> Any:
+        if self.scale != 1.0:
+            np.multiply(sums, self.scale, out=sums)
         if self.grain:
             np.multiply(sums, 2.0**self.grain, out=sums)
             np.rint(sums, out=sums)
@@ -110,3 +118,9 @@ NEAREST = Arithmetic("float64", Ties.EVEN, each_axis=False, grain=16)
 """Rounded once, to nearest, ties to even: at most 1/2 + 2**-17 of a level from the exact value, and without bias."""
 BYTES = Arithmetic("fixed", Ties.EVEN, each_axis=False)
 """The same for uint8, in integers: what axes make is 16-bit numbers of `upsample.plans.resize.AxisRule.places`."""
+HIGH_HALVES = Arithmetic("high", Ties.UP, each_axis=False)
+"""OpenCV's, for linear interpolation of bytes, by ``pmulhw``; weights have 11 binary places (`AxisRule.bits`).
+
+Sums along rows drop all but 7 binary places and fit 16 bits. Along columns each product drops 16 of its 18 places
+before products are added. The sum is rounded, ties up. Taps that a border moves onto one row are multiplied one by one.
+"""

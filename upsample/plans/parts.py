@@ -12,8 +12,9 @@ from dataclasses import replace
 from hashlib import blake2b
 
 from upsample.caches import cached
+from upsample.plans.makers import MAKERS
 from upsample.plans.resize import AxisRule, Cut, ResizePlan, identity
-from upsample.plans.taps import Taps, taps_between
+from upsample.plans.taps import listed_apart, taps_between
 from upsample.plans.window import Range
 
 __all__ = ["needs", "part", "part_of_plan"]
@@ -38,7 +39,7 @@ def part(rule: AxisRule, begin: int, end: int) -> AxisRule:
     if rule.is_identity or begin == end:
         return identity(end - begin)
     low, high = needs(rule, begin, end)
-    table = _digest(taps_between(rule, begin, end).moved(low))
+    table = _digest(rule, begin, end, low)
     first = _first_like(rule, high - low, end - begin, table)
     if not first:
         first.append(replace(rule, in_size=high - low, out_size=end - begin, cut=Cut(rule, begin, low)))
@@ -51,10 +52,15 @@ def _first_like(rule: AxisRule, in_size: int, out_size: int, table: bytes) -> li
     return []
 
 
-def _digest(table: Taps) -> bytes:
+def _digest(rule: AxisRule, begin: int, end: int, low: int) -> bytes:
+    """Return a digest of all that engines see of the outputs ``[begin, end)``, their inputs counted from `low`."""
     digest = blake2b(digest_size=16)
-    for array in table.arrays:
+    for array in taps_between(rule, begin, end).moved(low).arrays:
         digest.update(array.tobytes())
+    if rule.table and MAKERS[str(rule.table[0])].apart is not None:
+        index, weight = listed_apart(rule)
+        digest.update((index[begin:end] - low).tobytes())
+        digest.update(weight[begin:end].tobytes())
     return digest.digest()
 
 

@@ -26,7 +26,7 @@ from upsample.plans.pieces import in_pieces
 from upsample.plans.resize import AxisRule, Rounding
 from upsample.plans.tap_table import Ints, Reals, Taps, clamped, trimmed, unmerged
 
-__all__ = ["FixedPoint", "Taps", "fixed_point", "scaled", "settling", "taps", "taps_between"]
+__all__ = ["FixedPoint", "Taps", "fixed_point", "listed_apart", "scaled", "settling", "taps", "taps_between"]
 
 _KEPT = 1 << 16
 """Outputs up to which the whole table of an axis is made at once: some megabytes."""
@@ -43,6 +43,21 @@ def taps_between(rule: AxisRule, begin: int, end: int) -> Taps:
         return _part(rule, begin, end)
     whole = _part(rule, 0, rule.out_size)
     return whole if (begin, end) == (0, rule.out_size) else whole.rows(begin, end)
+
+
+def listed_apart(rule: AxisRule) -> tuple[Ints, Reals]:
+    """Return the input and the weight of every tap: taps that a border moves onto one input are not merged.
+
+    Only for makers that have such a table (`upsample.plans.makers.Maker.apart`), and their parts.
+    """
+    if rule.cut is not None:
+        index, weight = listed_apart(rule.cut.whole)
+        cut = slice(rule.cut.begin, rule.cut.begin + rule.out_size)
+        return index[cut] - rule.cut.low, weight[cut]
+    name, *numbers = rule.table
+    make = MAKERS[str(name)].apart
+    assert make is not None
+    return make(rule.in_size, rule.out_size, np.arange(rule.out_size), *numbers)
 
 
 @cached

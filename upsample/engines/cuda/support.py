@@ -72,6 +72,8 @@ def supports(task: str, plan: object, x: Array) -> str | None:
         return _spreads(task, plan, x, name)
     if isinstance(plan, ResizePlan) and plan.arithmetic.ordered and not moves:
         return "its kernels fuse products and sums, which this plan keeps apart"
+    if isinstance(plan, ResizePlan) and plan.arithmetic.sums == "high":
+        return "its kernels keep all places of a product, of which this plan drops some"
     if moves and isinstance(plan, ResizePlan) and plan.axes and _rows(plan, x) >= _MOST_ROWS:
         return f"it counts rows, of which there are {_MOST_ROWS} or more, in 31 bits"
     return None

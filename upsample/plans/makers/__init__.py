@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 
 from upsample.plans.makers import jax, native, onnx, opencv, pillow, splines, tensorflow
-from upsample.plans.tap_table import Taps
+from upsample.plans.tap_table import Ints, Reals, Taps
 
 __all__ = ["MAKERS", "Maker"]
 
@@ -27,10 +27,14 @@ class Maker:
         consecutive. An output's taps depend on its own number alone, not on which others are asked for.
     moves : bool
         Whether every output is one input, with weight 1.
+    apart : callable or None
+        The inputs and weights of all taps, two arrays of shape (out, taps), before those on one input are merged; None
+        if no arithmetic needs them.
     """
 
     make: Callable[..., Taps]
     moves: bool
+    apart: Callable[..., tuple[Ints, Reals]] | None = None
 
 
 MAKERS: Mapping[str, Maker] = MappingProxyType(
@@ -43,10 +47,10 @@ MAKERS: Mapping[str, Maker] = MappingProxyType(
         "onnx weighted": Maker(onnx.weighted, moves=False),
         "opencv area": Maker(opencv.area, moves=False),
         "opencv area cells": Maker(opencv.area_cells, moves=False),
-        "opencv area linear": Maker(opencv.area_linear, moves=False),
+        "opencv area linear": Maker(opencv.area_linear, moves=False, apart=opencv.area_linear_apart),
         "opencv cubic": Maker(opencv.cubic, moves=False),
         "opencv lanczos4": Maker(opencv.lanczos4, moves=False),
-        "opencv linear": Maker(opencv.linear, moves=False),
+        "opencv linear": Maker(opencv.linear, moves=False, apart=opencv.linear_apart),
         "opencv linear exact": Maker(opencv.linear_exact, moves=False),
         "opencv nearest": Maker(opencv.nearest, moves=True),
         "opencv nearest fixed": Maker(opencv.nearest_fixed, moves=True),

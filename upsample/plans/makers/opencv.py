@@ -18,9 +18,11 @@ __all__ = [
     "area",
     "area_cells",
     "area_linear",
+    "area_linear_apart",
     "cubic",
     "lanczos4",
     "linear",
+    "linear_apart",
     "linear_exact",
     "nearest",
     "nearest_fixed",
@@ -97,31 +99,45 @@ def _quantised(weight: Reals, bits: int) -> Reals:
     return whole.astype(np.float64) / one
 
 
-def linear(
-    in_size: int, out_size: int, output: Ints, scale: float, along_rows: bool, bits: int, tap: int, gain: float
-) -> Taps:
-    """INTER_LINEAR; `tap` 0 or 1 is one of the two alone, -1 both."""
-    return _linear(in_size, *_centres(output, scale), along_rows, bits, tap, gain)
+def linear(in_size: int, out_size: int, output: Ints, scale: float, along_rows: bool, bits: int) -> Taps:
+    """INTER_LINEAR."""
+    return _linear(in_size, *_centres(output, scale), along_rows, bits)
 
 
-def area_linear(
-    in_size: int, out_size: int, output: Ints, factor: float, along_rows: bool, bits: int, tap: int, gain: float
-) -> Taps:
+def area_linear(in_size: int, out_size: int, output: Ints, factor: float, along_rows: bool, bits: int) -> Taps:
     """INTER_AREA where an axis grows; `factor` is the reciprocal of the scale."""
-    return _linear(in_size, *_area_centres(output, factor), along_rows, bits, tap, gain)
+    return _linear(in_size, *_area_centres(output, factor), along_rows, bits)
 
 
-def _linear(in_size: int, whole: Ints, part: Reals, along_rows: bool, bits: int, tap: int, gain: float) -> Taps:
+def linear_apart(
+    in_size: int, out_size: int, output: Ints, scale: float, along_rows: bool, bits: int
+) -> tuple[Ints, Reals]:
+    """List the two taps of INTER_LINEAR, clamped and not merged."""
+    return _apart(in_size, *_two_taps(in_size, *_centres(output, scale), along_rows, bits))
+
+
+def area_linear_apart(
+    in_size: int, out_size: int, output: Ints, factor: float, along_rows: bool, bits: int
+) -> tuple[Ints, Reals]:
+    """List the two taps of INTER_AREA where an axis grows, clamped and not merged."""
+    return _apart(in_size, *_two_taps(in_size, *_area_centres(output, factor), along_rows, bits))
+
+
+def _linear(in_size: int, whole: Ints, part: Reals, along_rows: bool, bits: int) -> Taps:
+    return clamped(*_two_taps(in_size, whole, part, along_rows, bits), in_size - 1)
+
+
+def _apart(in_size: int, index: Ints, weight: Reals) -> tuple[Ints, Reals]:
+    return np.clip(index, 0, in_size - 1), weight
+
+
+def _two_taps(in_size: int, whole: Ints, part: Reals, along_rows: bool, bits: int) -> tuple[Ints, Reals]:
     """Along rows a centre outside moves onto the edge sample; along columns both taps are clamped."""
     if along_rows:
         outside = (whole < 0) | (whole >= in_size - 1)
         part = np.where(outside, _F(0.0), part)
         whole = np.clip(whole, 0, in_size - 1)
-    weight = _quantised(np.stack([_F(1.0) - part, part], axis=1), bits) * gain
-    index = whole[:, None] + np.arange(2)
-    if tap >= 0:
-        index, weight = index[:, tap : tap + 1], weight[:, tap : tap + 1]
-    return clamped(index, weight, in_size - 1)
+    return whole[:, None] + np.arange(2), _quantised(np.stack([_F(1.0) - part, part], axis=1), bits)
 
 
 def cubic(in_size: int, out_size: int, output: Ints, scale: float, bits: int) -> Taps:

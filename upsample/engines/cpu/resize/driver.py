@@ -21,6 +21,7 @@ from upsample.copies import contiguous, copy
 from upsample.engines import result_pool, threads
 from upsample.engines.cpu.resize import nearest, strips
 from upsample.engines.cpu.resize.ordered import run_ordered
+from upsample.engines.cpu.resize.uint8_fused import Fused, plan_fused
 from upsample.engines.cpu.runtime.compile import bound, frozen
 from upsample.engines.cpu.runtime.nontemporal import pays
 from upsample.float_errors import quiet
@@ -74,6 +75,9 @@ def run(_xp: ModuleType, plan: ResizePlan, x: _Array, out: _Array | None) -> _Ar
     """Resample `x` as the plan says; fills and returns `out` where it is given."""
     if plan.arithmetic.ordered and not plan.only_moves:
         return run_ordered(plan, x, out)
+    fused = plan_fused(plan, x.shape) if x.dtype == np.uint8 else None
+    if fused is not None:
+        return fused.run(x, out)
     work = _works.get((plan, x.shape, x.dtype))
     if work is None:
         work = _work(plan, x)
@@ -96,6 +100,9 @@ def bind(plan: ResizePlan, x: _Array) -> Callable[..., _Array]:
     """Return `run` for arrays like `x`; where the work is one block, little more than the kernels' calls is left."""
     if plan.arithmetic.ordered and not plan.only_moves:
         return partial(run_ordered, plan)
+    fused = plan_fused(plan, x.shape) if x.dtype == np.uint8 else None
+    if fused is not None:
+        return partial(Fused.run, fused)  # not a bound method, whose tables the caches would not count
     work, dtype = _work(plan, x), x.dtype
     if not work.calls or work.view is None or work.view.itemsize != dtype.itemsize:
         return partial(run, np, plan)

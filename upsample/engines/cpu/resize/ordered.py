@@ -50,7 +50,7 @@ def _weighed(
 ) -> None:
     """Make the samples ``[begin, end)`` of an axis, each of `inner` values, counted through all outer ones."""
     n, o, inner = sizes
-    kind, low, high = weight.dtype.type, limits[0], limits[1]
+    kind, low, high, scale = weight.dtype.type, limits[0], limits[1], limits[2]
     sums = np.empty(min(inner, _CHUNK), dtype=weight.dtype)
     for place in range(begin, end):
         output = place % o
@@ -69,7 +69,7 @@ def _weighed(
                     dst[to + _U(j)] = sums[_U(j)]
             else:
                 for j in range(size):
-                    v = sums[_U(j)]
+                    v = sums[_U(j)] * scale
                     if ties == _EVEN:
                         v = np.rint(v)
                     elif ties == _AWAY:
@@ -101,7 +101,8 @@ def _pass(arithmetic: Arithmetic, x: _Array, axis: int, rule: AxisRule, dtype: n
     each = listed(rule, arithmetic.sums)
     inner = math.prod(shape[axis + 1 :])
     whole = settled and dtype.kind in "iu"
-    limits = np.asarray(bounds(dtype.name) if whole else (0.0, 0.0), arithmetic.sums)
+    scale = arithmetic.scale if last else 1.0
+    limits = np.asarray((*bounds(dtype.name), scale) if whole else (0.0, 0.0, 1.0), arithmetic.sums)
     ties = _TIES[arithmetic.ties] if whole else _PLAIN
     sizes = np.asarray([rule.in_size, rule.out_size, inner])
     src, dst = frozen(x.reshape(-1)), result.reshape(-1)

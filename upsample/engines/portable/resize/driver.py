@@ -20,6 +20,7 @@ from upsample.arrays import Array
 from upsample.caches import Cache
 from upsample.engines.portable.output import Target, deliver, each_tile, empty, scalar, tile_bytes, write
 from upsample.engines.portable.resize.banded_matrix import table_of
+from upsample.engines.portable.resize.high_halves import run_high
 from upsample.engines.portable.resize.tiles import Layout, Step, Strip
 from upsample.float_errors import quiet
 from upsample.plans.arithmetic import TORCH_BYTES
@@ -37,6 +38,8 @@ _layouts: Cache[Layout] = Cache()
 @quiet
 def run(xp: ModuleType, plan: ResizePlan, x: Array, out: Array | None) -> Array:
     """Resample `x` as the plan says; fills and returns `out` where it is given."""
+    if plan.arithmetic.sums == "high":
+        return run_high(xp, plan, x, out)
     layout = _layout(xp, plan, x)
     if layout.index is not None and out is None:
         flat = xp.reshape(x, (layout.shape[0], -1))

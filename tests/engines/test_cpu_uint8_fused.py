@@ -1,0 +1,135 @@
+"""The fused kernel of bytes against the portable engine, which shares only the tables with it: bit for bit."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from importlib import import_module
+from typing import Any
+
+import numpy as np
+import pytest
+from backends import needs_numba
+
+import upsample
+from upsample import opencv
+from upsample.caches import Cache
+
+needs_numba()
+driver = import_module("upsample.engines.cpu.resize.driver")
+fused = import_module("upsample.engines.cpu.resize.uint8_fused")
+tables = import_module("upsample.engines.cpu.resize.uint8_fused_tables")
+call_cache = import_module("upsample.ops.call_cache")
+machine = import_module("upsample.engines.cpu.runtime.machine")
+
+MODES = [opencv.INTER_LINEAR, opencv.INTER_LINEAR_EXACT, opencv.INTER_CUBIC, opencv.INTER_LANCZOS4]
+SHAPES = [
+    ((9, 70), (200, 33)),
+    ((40, 33, 3), (20, 90)),
+    ((33, 40, 4), (90, 20)),
+    ((30, 200), (20, 61)),  # factors past those that one load of 16 bytes spans
+    ((30, 200, 3), (20, 61)),
+    ((20, 150, 2), (14, 40)),
+    ((20, 150, 5), (14, 40)),  # loads are too narrow for five channels
+    ((3, 3), (50, 50)),  # rows shorter than a load
+    ((50, 50), (3, 3)),  # results shorter than a vector
+    ((2, 3, 30, 41, 3), (55, 17)),
+]
+
+
+def random_bytes(shape: tuple[int, ...]) -> np.ndarray:
+    rng = np.random.default_rng(shape)
+    return rng.integers(0, 256, shape, np.uint8) if len(shape) % 2 else rng.choice(np.uint8([0, 255]), shape)
+
+
+@pytest.fixture(autouse=True)
+def _forgotten(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Earlier calls do not decide; later ones do not see what a test changes."""
+    monkeypatch.setattr(call_cache, "_known", Cache())
+    fused.plan_fused.cache_clear()
+    yield
+    fused.plan_fused.cache_clear()
+
+
+@pytest.fixture
+def used(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
+    """What the driver laid out for the fused kernel."""
+    found: list[Any] = []
+
+    def noted(*given: Any) -> Any:
+        found.append(fused.plan_fused(*given))
+        return found[-1]
+
+    monkeypatch.setattr(driver, "plan_fused", noted)
+    return found
+
+
+@pytest.mark.parametrize("vectors", [True, False])
+@pytest.mark.parametrize(("shape", "size"), SHAPES)
+@pytest.mark.parametrize("mode", MODES)
+def test_equals_the_portable_engine(
+    mode: int, shape: tuple[int, ...], size: tuple[int, int], vectors: bool, used: list[Any], monkeypatch: Any
+) -> None:
+    if not vectors:
+        monkeypatch.setattr(tables, "SHUFFLES", False)
+    x = random_bytes(shape)
+    result = opencv.resize(x, size, interpolation=mode, engine="cpu")
+    assert used
+    assert None not in used
+    np.testing.assert_array_equal(result, opencv.resize(x, size, interpolation=mode, engine="portable"))
+
+
+@pytest.mark.parametrize("function", [opencv.pyrDown, opencv.pyrUp])
+def test_pyramids_equal_the_portable_engine(function: Any, used: list[Any]) -> None:
+    x = random_bytes((41, 52, 3))
+    np.testing.assert_array_equal(function(x, engine="cpu"), function(x, engine="portable"))
+    assert None not in used
+
+
+@pytest.mark.parametrize("threads", [1, 3])
+def test_jobs_do_not_show(threads: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fused, "_JOB", 1)
+    monkeypatch.setattr(fused, "_ROWS", 5)
+    x, before = random_bytes((47, 60, 3)), upsample.get_num_threads()
+    upsample.set_num_threads(threads)
+    try:
+        result = opencv.resize(x, (90, 121), engine="cpu")
+    finally:
+        upsample.set_num_threads(before)
+        np.testing.assert_array_equal(result, opencv.resize(x, (90, 121), engine="portable"))
+
+
+def test_parts_keep_taps_that_the_border_would_merge() -> None:
+    """Two parts whose merged tables are equal have taps of their own, whose products are cut one by one."""
+    from upsample.plans.parts import part
+    from upsample.plans.resize import tabled
+    from upsample.plans.taps import listed_apart
+
+    rule = tabled(5, 40, "opencv linear", 5 / 40, False, 11, bits=11)
+    _, weight = listed_apart(rule)
+    for output in range(4):  # each is the first sample alone
+        np.testing.assert_array_equal(listed_apart(part(rule, output, output + 1))[1], weight[output : output + 1])
+
+
+def test_dask_chunks_have_the_bits_of_the_whole() -> None:
+    da = pytest.importorskip("dask.array", reason="dask is not installed")
+    x = random_bytes((60, 50, 3))
+    chunked = opencv.resize(da.from_array(x, chunks=(7, 11, 3)), (190, 200)).compute()
+    np.testing.assert_array_equal(chunked, opencv.resize(x, (190, 200)))
+
+
+@pytest.mark.skipif(not machine.HAS_AVX2, reason="this processor has no AVX2")
+@pytest.mark.parametrize("mode", [opencv.INTER_LINEAR, opencv.INTER_CUBIC])
+def test_machine_code_has_vectors(mode: int) -> None:
+    """Both passes are made of vectors; a kernel out of the cache on disk has no text, so it is compiled anew."""
+    import numba
+
+    compile_ = import_module("upsample.engines.cpu.runtime.compile")
+    opencv.resize(random_bytes((40, 40)), (60, 60), interpolation=mode, engine="cpu")
+    ring = "int16" if mode == opencv.INTER_LINEAR else "int32"
+    signature = next(s for s in fused.fused_bytes.signatures if str(s[4].dtype) == ring)
+    again = numba.njit(nogil=True, pipeline_class=compile_._Apart, **compile_._OPTIONS)(fused.fused_bytes.py_func)
+    again.compile(signature)
+    code = again.inspect_asm(signature)
+    assert "vpshufb" in code
+    assert "vpmaddwd" in code or "vpdpwssd" in code
+    assert ("vpmulhw" if mode == opencv.INTER_LINEAR else "vpmulld") in code

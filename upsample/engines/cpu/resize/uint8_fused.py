@@ -1,0 +1,201 @@
+"""Fused kernel for bytes whose weights have few binary places: rows into a ring buffer, columns from it, one rounding.
+
+Which arithmetic it follows is the plan's: ``"high"`` (`upsample.plans.arithmetic.HIGH_HALVES`), or exact sums that are
+rounded once, ties up. Sums along a row are kept as int16 or int32; nothing but the result is written to memory.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+import numpy as np
+
+from upsample.caches import cached
+from upsample.copies import contiguous, copy
+from upsample.engines import threads
+from upsample.engines.cpu.resize.uint8_fused_intrinsics import (
+    ACROSS,
+    DOWN,
+    sum_down_high,
+    sum_down_whole,
+    weigh_across,
+)
+from upsample.engines.cpu.resize.uint8_fused_tables import Columns, Rows, columns_of, integers_of, rows_of
+from upsample.engines.cpu.runtime.compile import frozen, kernel
+from upsample.plans.arithmetic import Ties
+from upsample.plans.resize import ResizePlan
+
+__all__ = ["Fused", "fused_bytes", "plan_fused"]
+
+_Array: TypeAlias = np.ndarray[Any, np.dtype[Any]]
+_U: Any = np.uint64
+_across_1, _across_2, _across_4 = (weigh_across[pieces] for pieces in (1, 2, 4))
+
+_JOB = 1 << 15
+"""Values of a job, about: some ten microseconds."""
+_ROWS = 16
+"""Rows of a job at least, because neighboring jobs filter the rows between them twice."""
+_RING_BYTES = 1 << 19
+"""Largest ring of rows, in bytes."""
+
+
+@kernel
+def fused_bytes(
+    src: _Array,
+    dst: _Array,
+    begin: int,
+    end: int,
+    ring: _Array,
+    sizes: _Array,
+    begins: _Array,
+    masks: _Array,
+    factors: _Array,
+    index: _Array,
+    weight: _Array,
+    low: _Array,
+    high: _Array,
+    places: _Array,
+    down: _Array,
+) -> None:
+    """Make the rows ``[begin, end)`` of the result, counted through all planes.
+
+    Loops along rows are inside the intrinsics: a call of a function for a row would count references of all arrays,
+    which takes longer than a short row.
+    """
+    in_rows, out_rows, row_bytes, n = sizes[0], sizes[1], sizes[2], sizes[3]
+    pieces, steps, dropped, stride, inner = sizes[4], sizes[5], sizes[6], sizes[7], sizes[8]
+    is_high, shift, slots, taps = sizes[9], sizes[10], sizes[11], sizes[12]
+    along, across = (src, ring, begins, masks, factors), (ring, dst, places, down)
+    blocks, plane, ready = stride // ACROSS, -1, 0
+    for place in range(begin, end):
+        output = place % out_rows
+        if place // out_rows != plane:
+            plane, ready = place // out_rows, 0
+        for row in range(max(ready, low[output]), high[output] + 1):
+            s, to = (plane * in_rows + row) * row_bytes, row % slots * stride
+            if pieces == 1:
+                _across_1(along, (s, to, blocks, steps, dropped))
+            elif pieces == 2:
+                _across_2(along, (s, to, blocks, steps, dropped))
+            elif pieces == 4:
+                _across_4(along, (s, to, blocks, steps, dropped))
+            else:
+                for o in range(len(index)):
+                    for c in range(inner):
+                        total = 0
+                        for t in range(index.shape[1]):
+                            total += src[_U(s + index[o, t] * inner + c)] * weight[o, t]
+                        ring[_U(to + o * inner + c)] = total >> dropped
+        ready = max(ready, high[output] + 1)
+        first, d = output * taps, place * n
+        if n < DOWN:
+            for j in range(n):
+                total = 2 if is_high else 1 << shift >> 1
+                for t in range(first, first + taps):
+                    product = np.int64(ring[_U(places[t] + j)]) * down[t]
+                    total += product >> 16 if is_high else product
+                dst[_U(d + j)] = min(max(total >> (2 if is_high else shift), 0), 255)
+        elif is_high:
+            sum_down_high(across, (n, d, first, taps))
+        else:
+            sum_down_whole(across, (n, d, first, taps, shift))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Fused:
+    """Everything of a call but the arrays.
+
+    Attributes
+    ----------
+    shape : tuple of int
+        Of the result.
+    rows, step : int
+        Rows of the result in all planes, and rows of a job.
+    ring : tuple of int and str
+        Values of a ring, and their dtype.
+    tables : tuple
+        The kernel's arguments after the ring.
+    """
+
+    shape: tuple[int, ...]
+    rows: int
+    step: int
+    ring: tuple[int, str]
+    tables: tuple[Any, ...]
+
+    def run(self, x: _Array, out: _Array | None) -> _Array:
+        """Resample `x`; fills and returns `out` where it is given."""
+        result = out if out is not None and out.flags.c_contiguous else np.empty(self.shape, x.dtype)
+        src, dst = frozen(contiguous(x).reshape(-1)), result.reshape(-1)
+
+        def job(number: int) -> None:
+            begin = number * self.step
+            end = min(begin + self.step, self.rows)
+            fused_bytes(src, dst, begin, end, np.empty(*self.ring), *self.tables)
+
+        threads.each_block(job, -(-self.rows // self.step))
+        if out is not None and out is not result:
+            copy(result, out)
+            return out
+        return result
+
+
+def _suits(plan: ResizePlan) -> bool:
+    """Whether the plan's arithmetic is one of this kernel's, of two axes that follow each other, rows first."""
+    arithmetic = plan.arithmetic
+    if len(plan.axes) != 2 or plan.axes[1] != plan.axes[0] + 1 or plan.order != plan.axes[::-1]:
+        return False
+    if not all(rule.bits and not rule.transposed for rule in plan.rules):
+        return False
+    if arithmetic.sums == "high":
+        return True
+    exact = arithmetic.sums in ("float32", "float64") and arithmetic.ties is Ties.UP
+    return exact and not (arithmetic.each_axis or arithmetic.grain or arithmetic.ordered)
+
+
+@cached
+def plan_fused(plan: ResizePlan, shape: tuple[int, ...]) -> Fused | None:
+    """Lay out a call on bytes of `shape`, or return None where other kernels are for it."""
+    result = plan.out_shape(shape)
+    if not _suits(plan) or not math.prod(result[plan.axes[0] :]):
+        return None
+    is_high, (down, across) = plan.arithmetic.sums == "high", plan.rules
+    inner, (index, weight) = math.prod(shape[plan.axes[1] + 1 :]), integers_of(across, apart=False)
+    columns = columns_of(*integers_of(down, apart=is_high))
+    if columns is None or not (is_high or _fits(weight, columns.weight)):
+        return None
+    most = 255 * int(np.abs(weight).sum(axis=1).max())
+    dtype = "int16" if is_high or most < 1 << 15 else "int32"
+    rows = rows_of(index, weight, inner, across.in_size, dtype)
+    n = across.out_size * inner
+    stride = -(-n // DOWN) * DOWN
+    if not is_high and columns.slots * stride * np.dtype(dtype).itemsize > _RING_BYTES:
+        return None
+    sizes = np.asarray(
+        [
+            down.in_size, down.out_size, across.in_size * inner, n,
+            rows.pieces, rows.steps, across.bits - 7 if is_high else 0, -(-n // ACROSS) * ACROSS, inner,
+            is_high, across.bits + down.bits, columns.slots, columns.index.shape[1],
+        ]
+    )  # fmt: skip
+    return _laid_out(result, math.prod(shape[: plan.axes[0]]), sizes, rows, columns, dtype)
+
+
+def _laid_out(result: tuple[int, ...], planes: int, sizes: _Array, rows: Rows, columns: Columns, dtype: str) -> Fused:
+    """Bring tables and sizes into the order of the kernel's arguments."""
+    stride = int(sizes[7])
+    places = (columns.index % columns.slots * stride).astype(np.int64)
+    along = rows.begins, rows.masks, rows.weights, rows.index, rows.weight
+    tables = (sizes, *along, columns.low, columns.high, places.reshape(-1), columns.weight.reshape(-1))
+    total, n = planes * int(sizes[1]), int(sizes[3])
+    step = max(_ROWS, _JOB // n)
+    return Fused(result, total, max(1, min(step, total)), (columns.slots * stride + DOWN, dtype), tables)
+
+
+def _fits(across: _Array, down: _Array) -> bool:
+    """Whether the sums of both axes fit 32 bits; sums on the way may wrap around, as the last one is right again."""
+    first, second = ((np.maximum(w, 0).sum(axis=1).max(), np.maximum(-w, 0).sum(axis=1).max()) for w in (across, down))
+    up, down_ = (int(first[0] * second[i] + first[1] * second[1 - i]) for i in (0, 1))
+    return 2 * 255 * max(up, down_) < 1 << 32 and 255 * int(max(first)) < 1 << 31

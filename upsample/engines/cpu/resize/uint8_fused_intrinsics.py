@@ -1,0 +1,196 @@
+"""The insides of `uint8_fused`: sums along a row by shuffles, sums along a column by rows.
+
+Along a row the taps of neighboring outputs overlap. A vector of 16 bytes is loaded once for four outputs, a shuffle
+(``pshufb``) places the two bytes of each pair of taps as 16-bit numbers, and ``pmaddwd`` multiplies and adds the pair.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from llvmlite import ir
+from numba import types
+from numba.core import cgutils
+from numba.extending import intrinsic
+
+from upsample.engines.cpu.runtime.compile import pointers
+from upsample.engines.cpu.runtime.machine import HAS_AVX2
+
+__all__ = ["ACROSS", "DOWN", "SHUFFLES", "sum_down_high", "sum_down_whole", "weigh_across"]
+
+ACROSS = 16
+"""Values of a block of `weigh_across`."""
+DOWN = 32
+"""Values of a block of `sum_down_high` and `sum_down_whole`."""
+SHUFFLES = HAS_AVX2
+"""Whether the processor has the shuffles that `weigh_across` needs."""
+
+_COUNT, _LANE, _HALF, _BYTE = ir.IntType(64), ir.IntType(32), ir.IntType(16), ir.IntType(8)
+_LANES, _HALVES, _BYTES = ir.VectorType(_LANE, 8), ir.VectorType(_HALF, 16), ir.VectorType(_BYTE, 32)
+
+
+def _at(builder: Any, pointer: Any, place: Any, kind: Any) -> Any:
+    return builder.bitcast(builder.gep(pointer, [place]), kind.as_pointer())
+
+
+def _read(builder: Any, pointer: Any, place: Any, kind: Any) -> Any:
+    return builder.load(_at(builder, pointer, place, kind), align=1)
+
+
+def _write(builder: Any, value: Any, pointer: Any, place: Any) -> None:
+    builder.store(value, _at(builder, pointer, place, value.type), align=1)
+
+
+def _splat(builder: Any, value: Any, lanes: int) -> Any:
+    kind = ir.VectorType(value.type, lanes)
+    undefined = ir.Constant(kind, ir.Undefined)
+    one = builder.insert_element(undefined, value, _LANE(0))
+    return builder.shuffle_vector(one, undefined, ir.Constant(ir.VectorType(_LANE, lanes), [0] * lanes))
+
+
+def _constant(kind: Any, value: int) -> Any:
+    return ir.Constant(kind, [value] * kind.count)
+
+
+def _avx2(builder: Any, name: str, result: Any, a: Any, b: Any) -> Any:
+    kind = ir.FunctionType(result, (a.type, b.type))
+    return builder.call(cgutils.get_or_insert_function(builder.module, kind, f"llvm.x86.avx2.{name}"), (a, b))
+
+
+def _gathered(builder: Any, src: Any, row: Any, begins: Any, first: Any, pieces: int) -> Any:
+    """Load 32 bytes: two groups of 16, each of `pieces` pieces with a beginning of its own."""
+    piece = ir.VectorType(_BYTE, 16) if pieces == 1 else ir.IntType(128 // pieces)
+    parts = []
+    for k in range(2 * pieces):
+        begin = builder.zext(builder.load(builder.gep(begins, [builder.add(first, _COUNT(k))])), _COUNT)
+        parts.append(_read(builder, src, builder.add(row, begin), piece))
+    if pieces == 1:
+        return builder.shuffle_vector(*parts, ir.Constant(ir.VectorType(_LANE, 32), list(range(32))))
+    value = ir.Constant(ir.VectorType(piece, 2 * pieces), ir.Undefined)
+    for k, part in enumerate(parts):
+        value = builder.insert_element(value, part, _LANE(k))
+    return builder.bitcast(value, _BYTES)
+
+
+def _weigh_across(builder: Any, data: list[Any], numbers: list[Any], pieces: int) -> None:
+    """Make a whole row, block by block."""
+    row, to, blocks, steps, shift = numbers
+    with cgutils.for_range(builder, blocks) as loop:
+        place = builder.add(to, builder.mul(loop.index, _COUNT(ACROSS)))
+        _weigh_block(builder, data, (row, place, builder.mul(loop.index, steps), steps, shift), pieces)
+
+
+def _weigh_block(builder: Any, data: list[Any], numbers: tuple[Any, ...], pieces: int) -> None:
+    src, ring, begins, masks, weights = data
+    row, to, first, steps, shift = numbers
+    sums = [cgutils.alloca_once(builder, _LANES) for _ in range(2)]
+    for total in sums:
+        builder.store(ir.Constant(_LANES, None), total)
+    with cgutils.for_range(builder, steps) as loop:
+        step = builder.add(first, loop.index)
+        for half, total in enumerate(sums):
+            number = builder.add(builder.shl(step, _COUNT(1)), _COUNT(half))
+            place = builder.shl(number, _COUNT(5))
+            bytes_ = _gathered(builder, src, row, begins, builder.mul(number, _COUNT(2 * pieces)), pieces)
+            paired = _avx2(builder, "pshuf.b", _BYTES, bytes_, _read(builder, masks, place, _BYTES))
+            factor = _read(builder, weights, builder.shl(number, _COUNT(4)), _HALVES)
+            product = _avx2(builder, "pmadd.wd", _LANES, builder.bitcast(paired, _HALVES), factor)
+            builder.store(builder.add(builder.load(total), product), total)
+    low, high = (builder.load(total) for total in sums)
+    if ring.type.pointee == _LANE:
+        _write(builder, low, ring, to)
+        _write(builder, high, ring, builder.add(to, _COUNT(8)))
+        return
+    places = _splat(builder, builder.trunc(shift, _LANE), 8)
+    low, high = builder.ashr(low, places), builder.ashr(high, places)
+    _write(builder, _avx2(builder, "packssdw", _HALVES, low, high), ring, to)
+
+
+def _clamped(builder: Any, sums: Any) -> Any:
+    """Clamp signed numbers to bytes."""
+    kind = sums.type
+    zero, most = ir.Constant(kind, None), _constant(kind, 255)
+    sums = builder.select(builder.icmp_signed("<", sums, zero), zero, sums)
+    sums = builder.select(builder.icmp_signed(">", sums, most), most, sums)
+    return builder.trunc(sums, ir.VectorType(_BYTE, kind.count))
+
+
+def _taps(builder: Any, places: Any, weights: Any, first: Any, tap: Any) -> tuple[Any, Any]:
+    """Load where a tap's row begins, and its weight."""
+    number = builder.add(first, tap)
+    return builder.load(builder.gep(places, [number])), builder.load(builder.gep(weights, [number]))
+
+
+def _sum_down(builder: Any, data: list[Any], numbers: list[Any], block: Callable[..., None]) -> None:
+    """Make a whole row of `DOWN` values or more, block by block; the last one begins earlier if it must."""
+    n, to, *rest = numbers
+    count = builder.udiv(builder.add(n, _COUNT(DOWN - 1)), _COUNT(DOWN))
+    with cgutils.for_range(builder, count) as loop:
+        column, last = builder.mul(loop.index, _COUNT(DOWN)), builder.sub(n, _COUNT(DOWN))
+        column = builder.select(builder.icmp_signed("<", column, last), column, last)
+        block(builder, data, (column, builder.add(to, column), *rest))
+
+
+def _high_block(builder: Any, data: list[Any], numbers: tuple[Any, ...]) -> None:
+    """Add the high halves of 16-bit products, and drop two places."""
+    ring, dst, places, weights = data
+    column, to, first, count = numbers
+    kind, wide = ir.VectorType(_HALF, DOWN), ir.VectorType(_LANE, DOWN)
+    total = cgutils.alloca_once(builder, kind)
+    builder.store(_constant(kind, 2), total)
+    with cgutils.for_range(builder, count) as loop:
+        begin, weight = _taps(builder, places, weights, first, loop.index)
+        row = builder.sext(_read(builder, ring, builder.add(begin, column), kind), wide)
+        product = builder.mul(row, _splat(builder, builder.sext(builder.trunc(weight, _HALF), _LANE), DOWN))
+        high = builder.trunc(builder.ashr(product, _constant(wide, 16)), kind)
+        builder.store(builder.add(builder.load(total), high), total)
+    sums = builder.ashr(builder.load(total), _constant(kind, 2))
+    _write(builder, _clamped(builder, sums), dst, to)
+
+
+def _whole_block(builder: Any, data: list[Any], numbers: tuple[Any, ...]) -> None:
+    """Add 32-bit products, half of the last place that remains, and drop `shift` places."""
+    ring, dst, places, weights = data
+    column, to, first, count, shift = numbers
+    kind = ir.VectorType(_LANE, DOWN)
+    total, shift = cgutils.alloca_once(builder, kind), builder.trunc(shift, _LANE)
+    builder.store(_splat(builder, builder.lshr(builder.shl(_LANE(1), shift), _LANE(1)), DOWN), total)
+    with cgutils.for_range(builder, count) as loop:
+        begin, weight = _taps(builder, places, weights, first, loop.index)
+        row = _read(builder, ring, builder.add(begin, column), ir.VectorType(ring.type.pointee, DOWN))
+        row = row if ring.type.pointee == _LANE else builder.sext(row, kind)
+        product = builder.mul(row, _splat(builder, weight, DOWN))
+        builder.store(builder.add(builder.load(total), product), total)
+    sums = builder.ashr(builder.load(total), _splat(builder, shift, DOWN))
+    _write(builder, _clamped(builder, sums), dst, to)
+
+
+def _inlined(write: Callable[..., None], literal: Any) -> Any:
+    def inlined(_context: Any, data: Any, numbers: Any) -> Any:
+        def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+            write(builder, pointers(context, builder, data, args[0]), cgutils.unpack_tuple(builder, args[1]), literal)
+            return context.get_dummy_value()
+
+        return types.none(data, types.UniTuple(types.int64, len(numbers))), generate
+
+    return intrinsic(inlined)
+
+
+weigh_across = {pieces: _inlined(_weigh_across, pieces) for pieces in (1, 2, 4)}
+"""``weigh_across[pieces](data, numbers)`` makes the sums along a row; a group of four outputs reads `pieces` pieces.
+
+``data``: bytes, the ring (int16 or int32), where pieces begin in a row, masks of the shuffles, weights.
+``numbers``: where the row begins, where the sums go, how many blocks of `ACROSS`, pairs of taps, the places to drop.
+"""
+sum_down_high = _inlined(_sum_down, _high_block)
+"""``sum_down_high(data, numbers)`` makes a row of bytes of rows of int16: ``(2 + sum(row * weight >> 16)) >> 2``.
+
+``data``: the ring, the result, where the rows of taps begin in the ring, their weights (int32).
+``numbers``: how many values, at least `DOWN`; the place of the result; the first tap; how many taps.
+"""
+sum_down_whole = _inlined(_sum_down, _whole_block)
+"""``sum_down_whole(data, numbers)`` makes a row of bytes: ``(half + sum(row * weight)) >> shift``.
+
+``numbers`` has the places to drop, `shift`, as its fifth.
+"""
