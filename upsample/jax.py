@@ -143,7 +143,7 @@ def scale_and_translate(
         One per entry of `spatial_dims`: a point at ``x``, counted from the outer edge, is at
         ``x * scale + translation`` of the result.
     method : str
-        As in `resize`, without "nearest".
+        A method of `resize`, except "nearest".
     antialias : bool
         Widen the filter when shrinking.
     engine : str, optional
@@ -152,8 +152,8 @@ def scale_and_translate(
     Returns
     -------
     array
-        As of `resize`; zero if the center of a sample is outside the image, except for "cubic-pytorch" without
-        `antialias`, which repeats the edges.
+        Of the dtype that `resize` returns; zero if the center of a sample is outside the image, except for
+        "cubic-pytorch" without `antialias`, which repeats the edges.
 
     Raises
     ------

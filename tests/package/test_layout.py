@@ -18,8 +18,6 @@ SETUP = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 LONGEST = 400
 LONGEST_FUNCTION = 50
 LONG = {
-    "upsample/chainer/deconvolution.py": "four functions, four docstrings",
-    "upsample/chainer/unpooling.py": "five functions, five docstrings",
     "upsample/functional/pool.py": "six functions, six docstrings",
     "upsample/reference/resize.py": "formulas and their sources",
 }

@@ -11,6 +11,7 @@ from upsample.arguments import IntOrInts, check_dtype, check_rank, integer, inte
 from upsample.arrays import Array, ArrayT
 from upsample.caches import cached
 from upsample.chainer.windows import Holed, Window, check_filled, default_size, large_size, outsize_of, spatial_axes
+from upsample.docstrings import documented_like
 from upsample.errors import Raw, bad_type, bad_value
 from upsample.literals import EngineName, Precision
 from upsample.ops.conv_transpose import conv_transpose
@@ -112,6 +113,7 @@ def deconvolution_2d(
     return _spread(op, 2, x, W, b, (stride, pad, dilate), outsize, groups, precision, out, engine)
 
 
+@documented_like(deconvolution_2d)
 def deconvolution_1d(
     x: ArrayT,
     W: Array,
@@ -136,20 +138,10 @@ def deconvolution_1d(
         ``[C, M / groups, k]``, floating, not flipped.
     b : array, optional
         ``[M]`` or ``[1]``, floating.
-    stride, pad : int or sequence of int
-        As in `deconvolution_2d`, one int or a sequence of one.
+    stride, pad : int or sequence of one int
     outsize : sequence of one int, optional
         Size of the result.
     dilate : int or sequence of int
-        As `stride`.
-    groups : int
-        As in `deconvolution_2d`.
-    precision : {"float32", "tf32x3", "tf32"}, optional
-        How a GPU multiplies float32 factors; see `upsample.conv_transpose2d`.
-    out : array, optional
-        Receives the result.
-    engine : str, optional
-        Forces an engine.
 
     Returns
     -------
@@ -167,6 +159,7 @@ def deconvolution_1d(
     return _spread("deconvolution_1d", 1, x, W, b, (stride, pad, dilate), outsize, groups, precision, out, engine)
 
 
+@documented_like(deconvolution_2d)
 def deconvolution_3d(
     x: ArrayT,
     W: Array,
@@ -191,20 +184,10 @@ def deconvolution_3d(
         ``[C, M / groups, kd, kh, kw]``, floating, not flipped.
     b : array, optional
         ``[M]`` or ``[1]``, floating.
-    stride, pad : int or sequence of int
-        As in `deconvolution_2d`, one int or three.
+    stride, pad : int or sequence of three int
     outsize : sequence of three int, optional
         Size of the result.
     dilate : int or sequence of int
-        As `stride`.
-    groups : int
-        As in `deconvolution_2d`.
-    precision : {"float32", "tf32x3", "tf32"}, optional
-        How a GPU multiplies float32 factors; see `upsample.conv_transpose2d`.
-    out : array, optional
-        Receives the result.
-    engine : str, optional
-        Forces an engine.
 
     Returns
     -------
@@ -222,6 +205,7 @@ def deconvolution_3d(
     return _spread("deconvolution_3d", 3, x, W, b, (stride, pad, dilate), outsize, groups, precision, out, engine)
 
 
+@documented_like(deconvolution_2d)
 def deconvolution_nd(
     x: ArrayT,
     W: Array,
@@ -247,19 +231,9 @@ def deconvolution_nd(
     b : array, optional
         ``[M]`` or ``[1]``, floating.
     stride, pad : int or sequence of int
-        As in `deconvolution_2d`, one int or one for each spatial axis.
     outsize : sequence of int, optional
         Size of the result on each spatial axis.
     dilate : int or sequence of int
-        As `stride`.
-    groups : int
-        As in `deconvolution_2d`.
-    precision : {"float32", "tf32x3", "tf32"}, optional
-        How a GPU multiplies float32 factors; see `upsample.conv_transpose2d`.
-    out : array, optional
-        Receives the result.
-    engine : str, optional
-        Forces an engine.
 
     Returns
     -------

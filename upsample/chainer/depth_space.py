@@ -7,6 +7,7 @@ from types import ModuleType
 from upsample import arrays
 from upsample.arguments import check_dtype, check_rank, integer
 from upsample.arrays import Array, ArrayT
+from upsample.docstrings import documented_like
 from upsample.errors import bad_value
 from upsample.literals import EngineName
 from upsample.ops.pixel_shuffle import rearrange
@@ -71,6 +72,7 @@ def depth2space(X: ArrayT, r: int, *, out: Array | None = None, engine: EngineNa
     return rearrange(X, op=op, argument="X", xp=xp, plan=plan, out=out, engine=engine)
 
 
+@documented_like(depth2space)
 def space2depth(X: ArrayT, r: int, *, out: Array | None = None, engine: EngineName | None = None) -> ArrayT:
     """Move blocks of space into channels: ``[N, C, r H, r W]`` to ``[N, r² C, H, W]``, undoing `depth2space`.
 
@@ -78,12 +80,6 @@ def space2depth(X: ArrayT, r: int, *, out: Array | None = None, engine: EngineNa
     ----------
     X : array
         ``[N, C, r H, r W]``, floating.
-    r : int
-        Factor, at least 1.
-    out : array, optional
-        Receives the result.
-    engine : str, optional
-        Forces an engine.
 
     Returns
     -------

@@ -10,6 +10,7 @@ from upsample.arguments import IntOrInts, check_dtype, flag
 from upsample.arrays import Array, ArrayT
 from upsample.caches import cached
 from upsample.chainer.windows import Window, pooled_size, spatial_axes, window_of
+from upsample.docstrings import documented_like
 from upsample.errors import Raw, bad_value
 from upsample.literals import EngineName
 from upsample.ops.pool import pool
@@ -141,6 +142,7 @@ def max_pooling_1d(
     out: tuple[Array, Array] | None = None,
     engine: EngineName | None = None,
 ) -> tuple[ArrayT, Any]: ...
+@documented_like(max_pooling_2d)
 def max_pooling_1d(
     x: ArrayT,
     ksize: IntOrInts,
@@ -158,14 +160,7 @@ def max_pooling_1d(
     ----------
     x : array
         ``[N, C, L]``, floating, no axis empty.
-    ksize, stride, pad : int or sequence of int
-        As in `max_pooling_2d`, one int or a sequence of one.
-    cover_all, return_indices : bool
-        As in `max_pooling_2d`.
-    out : array or tuple of two arrays, optional
-        Receives the maxima, or with indices the maxima and the indices.
-    engine : str, optional
-        Forces an engine.
+    ksize, stride, pad : int or sequence of one int
 
     Returns
     -------
@@ -208,6 +203,7 @@ def max_pooling_3d(
     out: tuple[Array, Array] | None = None,
     engine: EngineName | None = None,
 ) -> tuple[ArrayT, Any]: ...
+@documented_like(max_pooling_2d)
 def max_pooling_3d(
     x: ArrayT,
     ksize: IntOrInts,
@@ -225,14 +221,7 @@ def max_pooling_3d(
     ----------
     x : array
         ``[N, C, D, H, W]``, floating, no axis empty.
-    ksize, stride, pad : int or sequence of int
-        As in `max_pooling_2d`, one int or three.
-    cover_all, return_indices : bool
-        As in `max_pooling_2d`.
-    out : array or tuple of two arrays, optional
-        Receives the maxima, or with indices the maxima and the indices.
-    engine : str, optional
-        Forces an engine.
+    ksize, stride, pad : int or sequence of three int
 
     Returns
     -------
@@ -275,6 +264,7 @@ def max_pooling_nd(
     out: tuple[Array, Array] | None = None,
     engine: EngineName | None = None,
 ) -> tuple[ArrayT, Any]: ...
+@documented_like(max_pooling_2d)
 def max_pooling_nd(
     x: ArrayT,
     ksize: IntOrInts,
@@ -293,13 +283,6 @@ def max_pooling_nd(
     x : array
         ``[N, C, *spatial]``, one or more spatial axes, floating, no axis empty.
     ksize, stride, pad : int or sequence of int
-        As in `max_pooling_2d`, one int or one for each spatial axis.
-    cover_all, return_indices : bool
-        As in `max_pooling_2d`.
-    out : array or tuple of two arrays, optional
-        Receives the maxima, or with indices the maxima and the indices.
-    engine : str, optional
-        Forces an engine.
 
     Returns
     -------

@@ -21,6 +21,7 @@ from upsample.chainer.windows import (
     window_of,
 )
 from upsample.copies import copy
+from upsample.docstrings import documented_like
 from upsample.errors import bad_value
 from upsample.literals import EngineName
 from upsample.ops.conv_transpose import conv_transpose
@@ -112,6 +113,7 @@ def unpooling_2d(
     return _spread("unpooling_2d", 2, x, (ksize, stride, pad), outsize, cover_all, out, engine)
 
 
+@documented_like(unpooling_2d)
 def unpooling_1d(
     x: ArrayT,
     ksize: IntOrInts,
@@ -129,16 +131,9 @@ def unpooling_1d(
     ----------
     x : array
         ``[N, C, l]``, floating; N and C may be 0.
-    ksize, stride, pad : int or sequence of int
-        As in `unpooling_2d`, one int or a sequence of one.
+    ksize, stride, pad : int or sequence of one int
     outsize : sequence of one int, optional
         Size of the result.
-    cover_all : bool
-        As in `unpooling_2d`.
-    out : array, optional
-        Receives the result.
-    engine : str, optional
-        Forces an engine.
 
     Returns
     -------
@@ -155,6 +150,7 @@ def unpooling_1d(
     return _spread("unpooling_1d", 1, x, (ksize, stride, pad), outsize, cover_all, out, engine)
 
 
+@documented_like(unpooling_2d)
 def unpooling_3d(
     x: ArrayT,
     ksize: IntOrInts,
@@ -172,16 +168,9 @@ def unpooling_3d(
     ----------
     x : array
         ``[N, C, d, h, w]``, floating; N and C may be 0.
-    ksize, stride, pad : int or sequence of int
-        As in `unpooling_2d`, one int or three.
+    ksize, stride, pad : int or sequence of three int
     outsize : sequence of three int, optional
         Size of the result.
-    cover_all : bool
-        As in `unpooling_2d`.
-    out : array, optional
-        Receives the result.
-    engine : str, optional
-        Forces an engine.
 
     Returns
     -------
@@ -199,6 +188,7 @@ def unpooling_3d(
     return _spread("unpooling_3d", 3, x, (ksize, stride, pad), outsize, cover_all, out, engine)
 
 
+@documented_like(unpooling_2d)
 def unpooling_nd(
     x: ArrayT,
     ksize: IntOrInts,
@@ -217,15 +207,8 @@ def unpooling_nd(
     x : array
         ``[N, C, *spatial]``, one or more spatial axes, floating; N and C may be 0.
     ksize, stride, pad : int or sequence of int
-        As in `unpooling_2d`, one int or one for each spatial axis.
     outsize : sequence of int, optional
         Size of the result on each spatial axis.
-    cover_all : bool
-        As in `unpooling_2d`.
-    out : array, optional
-        Receives the result.
-    engine : str, optional
-        Forces an engine.
 
     Returns
     -------

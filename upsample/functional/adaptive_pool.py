@@ -7,6 +7,7 @@ from typing import Any, Literal, overload
 
 from upsample.arguments import as_tuple, check_addressable, flag, integers
 from upsample.arrays import Array, ArrayT
+from upsample.docstrings import documented_like
 from upsample.errors import bad_value
 from upsample.functional.pool import both, checked, one_or_both
 from upsample.literals import EngineName
@@ -103,6 +104,7 @@ def adaptive_max_pool2d(
     return one_or_both(_adaptive("adaptive_max_pool2d", 2, input, output_size, return_indices, out, engine))
 
 
+@documented_like(adaptive_max_pool2d)
 def adaptive_max_pool2d_with_indices(
     input: ArrayT,
     output_size: int | Sequence[int | None],
@@ -115,16 +117,8 @@ def adaptive_max_pool2d_with_indices(
 
     Parameters
     ----------
-    input : array
-        ``[N, C, H, W]`` or ``[C, H, W]``; only N may be 0. Real floating, integer or bool.
-    output_size : int or sequence of int or None
-        As in `adaptive_max_pool2d`.
     return_indices : bool
         For the signature's sake only.
-    out : array or tuple of two arrays, optional
-        Receives the maxima, or with indices the maxima and the indices.
-    engine : str, optional
-        Forces an engine.
 
     Returns
     -------
@@ -164,6 +158,7 @@ def adaptive_max_pool1d(
     out: tuple[Array, Array] | None = None,
     engine: EngineName | None = None,
 ) -> tuple[ArrayT, Any]: ...
+@documented_like(adaptive_max_pool2d)
 def adaptive_max_pool1d(
     input: ArrayT,
     output_size: int | Sequence[int | None],
@@ -178,14 +173,6 @@ def adaptive_max_pool1d(
     ----------
     input : array
         ``[N, C, L]`` or ``[C, L]``; only N may be 0. Real floating, integer or bool.
-    output_size : int or sequence of int or None
-        As in `adaptive_max_pool2d`.
-    return_indices : bool
-        Also return where in the input plane each maximum lies.
-    out : array or tuple of two arrays, optional
-        Receives the maxima, or with indices the maxima and the indices.
-    engine : str, optional
-        Forces an engine.
 
     Returns
     -------
@@ -204,6 +191,7 @@ def adaptive_max_pool1d(
     return one_or_both(_adaptive("adaptive_max_pool1d", 1, input, output_size, return_indices, out, engine))
 
 
+@documented_like(adaptive_max_pool2d)
 def adaptive_max_pool1d_with_indices(
     input: ArrayT,
     output_size: int | Sequence[int | None],
@@ -218,14 +206,8 @@ def adaptive_max_pool1d_with_indices(
     ----------
     input : array
         ``[N, C, L]`` or ``[C, L]``; only N may be 0. Real floating, integer or bool.
-    output_size : int or sequence of int or None
-        As in `adaptive_max_pool2d`.
     return_indices : bool
         For the signature's sake only.
-    out : array or tuple of two arrays, optional
-        Receives the maxima, or with indices the maxima and the indices.
-    engine : str, optional
-        Forces an engine.
 
     Returns
     -------
@@ -263,6 +245,7 @@ def adaptive_max_pool3d(
     out: tuple[Array, Array] | None = None,
     engine: EngineName | None = None,
 ) -> tuple[ArrayT, Any]: ...
+@documented_like(adaptive_max_pool2d)
 def adaptive_max_pool3d(
     input: ArrayT,
     output_size: int | Sequence[int | None],
@@ -277,14 +260,6 @@ def adaptive_max_pool3d(
     ----------
     input : array
         ``[N, C, D, H, W]`` or ``[C, D, H, W]``; only N may be 0. Real floating, integer or bool.
-    output_size : int or sequence of int or None
-        As in `adaptive_max_pool2d`.
-    return_indices : bool
-        Also return where in the input plane each maximum lies.
-    out : array or tuple of two arrays, optional
-        Receives the maxima, or with indices the maxima and the indices.
-    engine : str, optional
-        Forces an engine.
 
     Returns
     -------
@@ -303,6 +278,7 @@ def adaptive_max_pool3d(
     return one_or_both(_adaptive("adaptive_max_pool3d", 3, input, output_size, return_indices, out, engine))
 
 
+@documented_like(adaptive_max_pool2d)
 def adaptive_max_pool3d_with_indices(
     input: ArrayT,
     output_size: int | Sequence[int | None],
@@ -317,14 +293,8 @@ def adaptive_max_pool3d_with_indices(
     ----------
     input : array
         ``[N, C, D, H, W]`` or ``[C, D, H, W]``; only N may be 0. Real floating, integer or bool.
-    output_size : int or sequence of int or None
-        As in `adaptive_max_pool2d`.
     return_indices : bool
         For the signature's sake only.
-    out : array or tuple of two arrays, optional
-        Receives the maxima, or with indices the maxima and the indices.
-    engine : str, optional
-        Forces an engine.
 
     Returns
     -------

@@ -7,6 +7,7 @@ from upsample.arguments import IntOrInts, check_dtype, check_rank, integer, inte
 from upsample.arrays import Array, ArrayT
 from upsample.autograd.torch_autocast import autocast
 from upsample.caches import cached
+from upsample.docstrings import documented_like
 from upsample.errors import Raw, bad_type, bad_value
 from upsample.literals import EngineName, Precision
 from upsample.ops import call_cache
@@ -113,6 +114,7 @@ def conv_transpose2d(
     )
 
 
+@documented_like(conv_transpose2d)
 def conv_transpose1d(
     input: ArrayT,
     weight: Array,
@@ -135,20 +137,6 @@ def conv_transpose1d(
         ``[N, C, L]`` or ``[C, L]``; only N may be 0. Floating, complex or int64.
     weight : array
         ``[C, M / groups, kL]``, of the dtype of `input`.
-    bias : array, optional
-        As in `conv_transpose2d`.
-    stride, padding, output_padding : int or sequence of int
-        As in `conv_transpose2d`.
-    groups : int
-        As in `conv_transpose2d`.
-    dilation : int or sequence of int
-        As in `conv_transpose2d`.
-    precision : {"float32", "tf32x3", "tf32"}, optional
-        As in `conv_transpose2d`.
-    out : array, optional
-        Receives the result.
-    engine : str, optional
-        Forces an engine.
 
     Returns
     -------
@@ -176,6 +164,7 @@ def conv_transpose1d(
     )
 
 
+@documented_like(conv_transpose2d)
 def conv_transpose3d(
     input: ArrayT,
     weight: Array,
@@ -198,20 +187,6 @@ def conv_transpose3d(
         ``[N, C, D, H, W]`` or ``[C, D, H, W]``; only N may be 0. Floating, complex or int64.
     weight : array
         ``[C, M / groups, kD, kH, kW]``, of the dtype of `input`.
-    bias : array, optional
-        As in `conv_transpose2d`.
-    stride, padding, output_padding : int or sequence of int
-        As in `conv_transpose2d`.
-    groups : int
-        As in `conv_transpose2d`.
-    dilation : int or sequence of int
-        As in `conv_transpose2d`.
-    precision : {"float32", "tf32x3", "tf32"}, optional
-        As in `conv_transpose2d`.
-    out : array, optional
-        Receives the result.
-    engine : str, optional
-        Forces an engine.
 
     Returns
     -------

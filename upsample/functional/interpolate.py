@@ -14,6 +14,7 @@ from upsample import arrays
 from upsample.arguments import as_tuple, check_dtype, check_no_factor, check_rank, flag, integers, numbers, scaled_size
 from upsample.arrays import Array, ArrayT
 from upsample.caches import cached
+from upsample.docstrings import documented_like
 from upsample.errors import Raw, bad_type, bad_value
 from upsample.literals import EngineName, InterpolateMode, UpsampleMode
 from upsample.ops import call_cache
@@ -137,6 +138,7 @@ def interpolate(
     )
 
 
+@documented_like(interpolate)
 def upsample(
     input: ArrayT,
     size: int | Sequence[int] | None = None,
@@ -148,16 +150,6 @@ def upsample(
     engine: EngineName | None = None,
 ) -> ArrayT:
     """Do as `interpolate` does, under the name that torch has deprecated.
-
-    Parameters
-    ----------
-    input, size, scale_factor, mode, align_corners, out, engine
-        As in `interpolate`.
-
-    Returns
-    -------
-    array
-        As `interpolate` returns.
 
     Warns
     -----
@@ -176,6 +168,7 @@ def upsample(
     return _interpolate("upsample", input, size, scale_factor, mode, align_corners, None, False, out, engine)
 
 
+@documented_like(interpolate)
 def upsample_nearest(
     input: ArrayT,
     size: int | Sequence[int] | None = None,
@@ -185,16 +178,6 @@ def upsample_nearest(
     engine: EngineName | None = None,
 ) -> ArrayT:
     """Do as ``interpolate(mode="nearest")`` does, under the name that torch has deprecated.
-
-    Parameters
-    ----------
-    input, size, scale_factor, out, engine
-        As in `interpolate`.
-
-    Returns
-    -------
-    array
-        As `interpolate` returns.
 
     Warns
     -----
@@ -213,6 +196,7 @@ def upsample_nearest(
     return _interpolate("upsample_nearest", input, size, scale_factor, "nearest", None, None, False, out, engine)
 
 
+@documented_like(interpolate)
 def upsample_bilinear(
     input: ArrayT,
     size: int | Sequence[int] | None = None,
@@ -222,16 +206,6 @@ def upsample_bilinear(
     engine: EngineName | None = None,
 ) -> ArrayT:
     """Do as ``interpolate(mode="bilinear", align_corners=True)`` does, under the name that torch has deprecated.
-
-    Parameters
-    ----------
-    input, size, scale_factor, out, engine
-        As in `interpolate`.
-
-    Returns
-    -------
-    array
-        As `interpolate` returns.
 
     Warns
     -----

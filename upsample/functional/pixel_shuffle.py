@@ -7,6 +7,7 @@ from types import ModuleType
 from upsample import arrays
 from upsample.arguments import check_dtype, integer
 from upsample.arrays import Array, ArrayT
+from upsample.docstrings import documented_like
 from upsample.errors import Raw, bad_value
 from upsample.literals import EngineName
 from upsample.ops.pixel_shuffle import rearrange
@@ -71,6 +72,7 @@ def pixel_shuffle(
     return rearrange(input, op=op, argument="input", xp=xp, plan=plan, out=out, engine=engine)
 
 
+@documented_like(pixel_shuffle)
 def pixel_unshuffle(
     input: ArrayT, downscale_factor: int, *, out: Array | None = None, engine: EngineName | None = None
 ) -> ArrayT:
@@ -78,14 +80,8 @@ def pixel_unshuffle(
 
     Parameters
     ----------
-    input : array
-        At least three axes, of any dtype.
     downscale_factor : int
         The r above, at least 1.
-    out : array, optional
-        Receives the result.
-    engine : str, optional
-        Forces an engine.
 
     Returns
     -------

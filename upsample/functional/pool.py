@@ -9,6 +9,7 @@ from upsample import arrays
 from upsample.arguments import IntOrInts, check_dtype, check_rank, flag, integers, is_empty
 from upsample.arrays import Array, ArrayT
 from upsample.caches import cached
+from upsample.docstrings import documented_like
 from upsample.errors import Raw, bad_value
 from upsample.literals import EngineName
 from upsample.ops import call_cache
@@ -128,6 +129,7 @@ def max_pool2d(
     )
 
 
+@documented_like(max_pool2d)
 def max_pool2d_with_indices(
     input: ArrayT,
     kernel_size: IntOrInts,
@@ -144,22 +146,8 @@ def max_pool2d_with_indices(
 
     Parameters
     ----------
-    input : array
-        ``[N, C, H, W]`` or ``[C, H, W]``; only N may be 0. Real floating, integer or bool.
-    kernel_size : int or sequence of int
-        As in `max_pool2d`.
-    stride : int or sequence of int, optional
-        As in `max_pool2d`.
-    padding, dilation : int or sequence of int
-        As in `max_pool2d`.
-    ceil_mode : bool
-        As in `max_pool2d`.
     return_indices : bool
         For the signature's sake only.
-    out : array or tuple of two arrays, optional
-        Receives the maxima, or with indices the maxima and the indices.
-    engine : str, optional
-        Forces an engine.
 
     Returns
     -------
@@ -211,6 +199,7 @@ def max_pool1d(
     out: tuple[Array, Array] | None = None,
     engine: EngineName | None = None,
 ) -> tuple[ArrayT, Any]: ...
+@documented_like(max_pool2d)
 def max_pool1d(
     input: ArrayT,
     kernel_size: IntOrInts,
@@ -229,20 +218,6 @@ def max_pool1d(
     ----------
     input : array
         ``[N, C, L]`` or ``[C, L]``; only N may be 0. Real floating, integer or bool.
-    kernel_size : int or sequence of int
-        As in `max_pool2d`.
-    stride : int or sequence of int, optional
-        As in `max_pool2d`.
-    padding, dilation : int or sequence of int
-        As in `max_pool2d`.
-    ceil_mode : bool
-        As in `max_pool2d`.
-    return_indices : bool
-        Also return where in the input plane each maximum lies.
-    out : array or tuple of two arrays, optional
-        Receives the maxima, or with indices the maxima and the indices.
-    engine : str, optional
-        Forces an engine.
 
     Returns
     -------
@@ -263,6 +238,7 @@ def max_pool1d(
     )
 
 
+@documented_like(max_pool2d)
 def max_pool1d_with_indices(
     input: ArrayT,
     kernel_size: IntOrInts,
@@ -281,20 +257,8 @@ def max_pool1d_with_indices(
     ----------
     input : array
         ``[N, C, L]`` or ``[C, L]``; only N may be 0. Real floating, integer or bool.
-    kernel_size : int or sequence of int
-        As in `max_pool2d`.
-    stride : int or sequence of int, optional
-        As in `max_pool2d`.
-    padding, dilation : int or sequence of int
-        As in `max_pool2d`.
-    ceil_mode : bool
-        As in `max_pool2d`.
     return_indices : bool
         For the signature's sake only.
-    out : array or tuple of two arrays, optional
-        Receives the maxima, or with indices the maxima and the indices.
-    engine : str, optional
-        Forces an engine.
 
     Returns
     -------
@@ -344,6 +308,7 @@ def max_pool3d(
     out: tuple[Array, Array] | None = None,
     engine: EngineName | None = None,
 ) -> tuple[ArrayT, Any]: ...
+@documented_like(max_pool2d)
 def max_pool3d(
     input: ArrayT,
     kernel_size: IntOrInts,
@@ -362,20 +327,6 @@ def max_pool3d(
     ----------
     input : array
         ``[N, C, D, H, W]`` or ``[C, D, H, W]``; only N may be 0. Real floating, integer or bool.
-    kernel_size : int or sequence of int
-        As in `max_pool2d`.
-    stride : int or sequence of int, optional
-        As in `max_pool2d`.
-    padding, dilation : int or sequence of int
-        As in `max_pool2d`.
-    ceil_mode : bool
-        As in `max_pool2d`.
-    return_indices : bool
-        Also return where in the input plane each maximum lies.
-    out : array or tuple of two arrays, optional
-        Receives the maxima, or with indices the maxima and the indices.
-    engine : str, optional
-        Forces an engine.
 
     Returns
     -------
@@ -396,6 +347,7 @@ def max_pool3d(
     )
 
 
+@documented_like(max_pool2d)
 def max_pool3d_with_indices(
     input: ArrayT,
     kernel_size: IntOrInts,
@@ -414,20 +366,8 @@ def max_pool3d_with_indices(
     ----------
     input : array
         ``[N, C, D, H, W]`` or ``[C, D, H, W]``; only N may be 0. Real floating, integer or bool.
-    kernel_size : int or sequence of int
-        As in `max_pool2d`.
-    stride : int or sequence of int, optional
-        As in `max_pool2d`.
-    padding, dilation : int or sequence of int
-        As in `max_pool2d`.
-    ceil_mode : bool
-        As in `max_pool2d`.
     return_indices : bool
         For the signature's sake only.
-    out : array or tuple of two arrays, optional
-        Receives the maxima, or with indices the maxima and the indices.
-    engine : str, optional
-        Forces an engine.
 
     Returns
     -------

@@ -8,6 +8,7 @@ from upsample import arrays
 from upsample.arguments import IntOrInts, as_tuple, check_dtype, check_rank, flag, integers
 from upsample.arrays import Array, ArrayT
 from upsample.caches import cached
+from upsample.docstrings import documented_like
 from upsample.errors import Raw, bad_type, bad_value
 from upsample.literals import CheckIndices, DuplicateGrad, Duplicates, EngineName
 from upsample.ops import call_cache
@@ -128,6 +129,7 @@ def max_unpool2d(
     )
 
 
+@documented_like(max_unpool2d)
 def max_unpool1d(
     input: ArrayT,
     indices: Array,
@@ -152,20 +154,8 @@ def max_unpool1d(
         ``[N, C, L]`` or ``[C, L]``; only N may be 0. Any dtype.
     indices : array of any integer dtype
         The shape of `input`: a flat index into its output, each.
-    kernel_size, stride, padding : int or sequence of int
-        As in `max_unpool2d`.
-    output_size : sequence of int, optional
-        As in `max_unpool2d`.
-    dilation : int or sequence of int
-        As in `max_unpool2d`.
-    duplicates, duplicate_grad : str
-        As in `max_unpool2d`.
-    check_indices, deterministic : bool, or "later" for the check
-        As in `max_unpool2d`.
     out : array, optional
         Receives the result.
-    engine : str, optional
-        Forces an engine.
 
     Returns
     -------
@@ -190,6 +180,7 @@ def max_unpool1d(
     )
 
 
+@documented_like(max_unpool2d)
 def max_unpool3d(
     input: ArrayT,
     indices: Array,
@@ -214,20 +205,8 @@ def max_unpool3d(
         ``[N, C, D, H, W]`` or ``[C, D, H, W]``; only N may be 0. Any dtype.
     indices : array of any integer dtype
         The shape of `input`: a flat index into its output, each.
-    kernel_size, stride, padding : int or sequence of int
-        As in `max_unpool2d`.
-    output_size : sequence of int, optional
-        As in `max_unpool2d`.
-    dilation : int or sequence of int
-        As in `max_unpool2d`.
-    duplicates, duplicate_grad : str
-        As in `max_unpool2d`.
-    check_indices, deterministic : bool, or "later" for the check
-        As in `max_unpool2d`.
     out : array, optional
         Receives the result.
-    engine : str, optional
-        Forces an engine.
 
     Returns
     -------

@@ -11,6 +11,7 @@ from upsample import arrays
 from upsample.arguments import check_dtype, check_rank, flag, integers
 from upsample.arrays import Array, ArrayT
 from upsample.caches import cached
+from upsample.docstrings import documented_like
 from upsample.errors import Raw, bad_value
 from upsample.keras.layout import choice, is_channels_last
 from upsample.literals import DataFormat, EngineName, KerasBackend, KerasMethod
@@ -117,6 +118,7 @@ def up_sampling_2d(
     return _resized(op, inputs, axes, sizes, kind, False, "tensorflow", engine)
 
 
+@documented_like(up_sampling_2d)
 def up_sampling_3d(
     inputs: ArrayT,
     size: int | Sequence[int] = (2, 2, 2),
@@ -132,10 +134,6 @@ def up_sampling_3d(
         ``[N, D, H, W, C]``, or ``[N, C, D, H, W]`` with "channels_first", of any dtype.
     size : int or sequence of three int
         The factors of depth, height and width.
-    data_format : {"channels_last", "channels_first"}, optional
-        Where the channels are; None is "channels_last".
-    engine : str, optional
-        Forces an engine.
 
     Returns
     -------

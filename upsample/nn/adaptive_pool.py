@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from upsample.arguments import flag, integer
 from upsample.arrays import ArrayT
+from upsample.docstrings import documented_like
 from upsample.errors import bad_type
 from upsample.functional.adaptive_pool import adaptive_max_pool1d, adaptive_max_pool2d, adaptive_max_pool3d
 from upsample.literals import EngineName
@@ -81,17 +82,9 @@ class AdaptiveMaxPool2d(_AdaptiveMaxPool):
     _function = staticmethod(adaptive_max_pool2d)
 
 
+@documented_like(AdaptiveMaxPool2d)
 class AdaptiveMaxPool1d(_AdaptiveMaxPool):
     """Take the maximum of windows that divide one spatial axis evenly; see `AdaptiveMaxPool2d`.
-
-    Parameters
-    ----------
-    output_size : int or sequence of int or None
-        As in `AdaptiveMaxPool2d`.
-    return_indices : bool
-        As in `AdaptiveMaxPool2d`.
-    engine : str, optional
-        As in `AdaptiveMaxPool2d`.
 
     Examples
     --------
@@ -104,17 +97,9 @@ class AdaptiveMaxPool1d(_AdaptiveMaxPool):
     _function = staticmethod(adaptive_max_pool1d)
 
 
+@documented_like(AdaptiveMaxPool2d)
 class AdaptiveMaxPool3d(_AdaptiveMaxPool):
     """Take the maximum of windows that divide three spatial axes evenly; see `AdaptiveMaxPool2d`.
-
-    Parameters
-    ----------
-    output_size : int or sequence of int or None
-        As in `AdaptiveMaxPool2d`.
-    return_indices : bool
-        As in `AdaptiveMaxPool2d`.
-    engine : str, optional
-        As in `AdaptiveMaxPool2d`.
 
     Examples
     --------

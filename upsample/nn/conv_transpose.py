@@ -12,6 +12,7 @@ import numpy as np
 from upsample import arrays
 from upsample.arguments import IntOrInts, as_tuple, check_addressable, check_dtype, check_rank, flag, integer, integers
 from upsample.arrays import Array, ArrayT
+from upsample.docstrings import documented_like
 from upsample.errors import Raw, bad_type, bad_value
 from upsample.functional.conv_transpose import conv_transpose1d, conv_transpose2d, conv_transpose3d
 from upsample.literals import EngineName, Precision, ZeroPadding
@@ -222,35 +223,9 @@ class ConvTranspose2d(_ConvTranspose):
     _function = staticmethod(conv_transpose2d)
 
 
+@documented_like(ConvTranspose2d)
 class ConvTranspose1d(_ConvTranspose):
     """Spread every value over a window of weights on one spatial axis and add; see `ConvTranspose2d`.
-
-    Parameters
-    ----------
-    in_channels, out_channels : int
-        As in `ConvTranspose2d`.
-    kernel_size, stride, padding, output_padding : int or sequence of int
-        As in `ConvTranspose2d`.
-    groups : int
-        As in `ConvTranspose2d`.
-    bias : bool
-        As in `ConvTranspose2d`.
-    dilation : int or sequence of int
-        As in `ConvTranspose2d`.
-    padding_mode : {"zeros"}
-        As in `ConvTranspose2d`.
-    device : object, optional
-        As in `ConvTranspose2d`.
-    dtype : dtype or str, optional
-        As in `ConvTranspose2d`.
-    xp : module
-        As in `ConvTranspose2d`.
-    rng : int, sequence of int or numpy.random.Generator, optional
-        As in `ConvTranspose2d`.
-    precision : {"float32", "tf32x3", "tf32"}, optional
-        As in `ConvTranspose2d`.
-    engine : str, optional
-        As in `ConvTranspose2d`.
 
     Attributes
     ----------
@@ -272,35 +247,9 @@ class ConvTranspose1d(_ConvTranspose):
     _function = staticmethod(conv_transpose1d)
 
 
+@documented_like(ConvTranspose2d)
 class ConvTranspose3d(_ConvTranspose):
     """Spread every value over a window of weights on three spatial axes and add; see `ConvTranspose2d`.
-
-    Parameters
-    ----------
-    in_channels, out_channels : int
-        As in `ConvTranspose2d`.
-    kernel_size, stride, padding, output_padding : int or sequence of int
-        As in `ConvTranspose2d`.
-    groups : int
-        As in `ConvTranspose2d`.
-    bias : bool
-        As in `ConvTranspose2d`.
-    dilation : int or sequence of int
-        As in `ConvTranspose2d`.
-    padding_mode : {"zeros"}
-        As in `ConvTranspose2d`.
-    device : object, optional
-        As in `ConvTranspose2d`.
-    dtype : dtype or str, optional
-        As in `ConvTranspose2d`.
-    xp : module
-        As in `ConvTranspose2d`.
-    rng : int, sequence of int or numpy.random.Generator, optional
-        As in `ConvTranspose2d`.
-    precision : {"float32", "tf32x3", "tf32"}, optional
-        As in `ConvTranspose2d`.
-    engine : str, optional
-        As in `ConvTranspose2d`.
 
     Attributes
     ----------

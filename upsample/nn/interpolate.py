@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from upsample.arguments import IntOrInts, NumberOrNumbers, flag, integer, number
 from upsample.arrays import ArrayT
+from upsample.docstrings import documented_like
 from upsample.errors import bad_value
 from upsample.functional.interpolate import MODES, check_corners, check_mode, interpolate
 from upsample.literals import EngineName, UpsampleMode
@@ -123,17 +124,9 @@ class Upsample(Layer):
         return f"{given}, mode={self.mode!r}"
 
 
+@documented_like(Upsample)
 class UpsamplingNearest2d(Upsample):
     """Do as `Upsample` does with mode "nearest".
-
-    Parameters
-    ----------
-    size : int or sequence of int, optional
-        As in `Upsample`.
-    scale_factor : float or sequence of float, optional
-        As in `Upsample`.
-    engine : str, optional
-        As in `Upsample`.
 
     References
     ----------
@@ -157,17 +150,9 @@ class UpsamplingNearest2d(Upsample):
         super().__init__(size, scale_factor, "nearest", engine=engine)
 
 
+@documented_like(Upsample)
 class UpsamplingBilinear2d(Upsample):
     """Do as `Upsample` does with mode "bilinear" and aligned corners.
-
-    Parameters
-    ----------
-    size : int or sequence of int, optional
-        As in `Upsample`.
-    scale_factor : float or sequence of float, optional
-        As in `Upsample`.
-    engine : str, optional
-        As in `Upsample`.
 
     References
     ----------

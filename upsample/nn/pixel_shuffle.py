@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from upsample.arguments import integer
 from upsample.arrays import ArrayT
+from upsample.docstrings import documented_like
 from upsample.functional.pixel_shuffle import pixel_shuffle, pixel_unshuffle
 from upsample.literals import EngineName
 from upsample.nn.layer import Layer
@@ -71,6 +72,7 @@ class PixelShuffle(Layer):
         return f"upscale_factor={self.upscale_factor}"
 
 
+@documented_like(PixelShuffle)
 class PixelUnshuffle(Layer):
     """Move blocks of space into channels, undoing `PixelShuffle`; see `upsample.pixel_unshuffle`.
 
@@ -78,15 +80,6 @@ class PixelUnshuffle(Layer):
     ----------
     downscale_factor : int
         The r above, at least 1.
-    engine : str, optional
-        Forces an engine.
-
-    Raises
-    ------
-    ValueError
-        A factor below 1.
-    TypeError
-        Another type.
 
     References
     ----------

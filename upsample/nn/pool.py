@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from upsample.arguments import IntOrInts, flag, integer, is_empty
 from upsample.arrays import ArrayT
+from upsample.docstrings import documented_like
 from upsample.functional.pool import max_pool1d, max_pool2d, max_pool3d
 from upsample.literals import EngineName
 from upsample.nn.layer import Layer, one_or_each
@@ -114,21 +115,9 @@ class MaxPool2d(_MaxPool):
     _function = staticmethod(max_pool2d)
 
 
+@documented_like(MaxPool2d)
 class MaxPool1d(_MaxPool):
     """Take the maximum of each window over one spatial axis; see `MaxPool2d`.
-
-    Parameters
-    ----------
-    kernel_size : int or sequence of int
-        As in `MaxPool2d`.
-    stride : int or sequence of int, optional
-        As in `MaxPool2d`.
-    padding, dilation : int or sequence of int
-        As in `MaxPool2d`.
-    return_indices, ceil_mode : bool
-        As in `MaxPool2d`.
-    engine : str, optional
-        As in `MaxPool2d`.
 
     Examples
     --------
@@ -141,21 +130,9 @@ class MaxPool1d(_MaxPool):
     _function = staticmethod(max_pool1d)
 
 
+@documented_like(MaxPool2d)
 class MaxPool3d(_MaxPool):
     """Take the maximum of each window over three spatial axes; see `MaxPool2d`.
-
-    Parameters
-    ----------
-    kernel_size : int or sequence of int
-        As in `MaxPool2d`.
-    stride : int or sequence of int, optional
-        As in `MaxPool2d`.
-    padding, dilation : int or sequence of int
-        As in `MaxPool2d`.
-    return_indices, ceil_mode : bool
-        As in `MaxPool2d`.
-    engine : str, optional
-        As in `MaxPool2d`.
 
     Examples
     --------

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from upsample.arguments import IntOrInts, flag, integers
 from upsample.arrays import Array, ArrayT
+from upsample.docstrings import documented_like
 from upsample.functional.unpool import (
     check_duplicate_grad,
     check_duplicates,
@@ -139,21 +140,9 @@ class MaxUnpool2d(_MaxUnpool):
     _function = staticmethod(max_unpool2d)
 
 
+@documented_like(MaxUnpool2d)
 class MaxUnpool1d(_MaxUnpool):
     """Put pooled values back where they came from over one spatial axis; see `MaxUnpool2d`.
-
-    Parameters
-    ----------
-    kernel_size, stride, padding, dilation : int or sequence of int
-        As in `MaxUnpool2d`.
-    duplicates : {"last", "sum", "error"}
-        As in `MaxUnpool2d`.
-    duplicate_grad : {"winner", "all"}
-        As in `MaxUnpool2d`.
-    check_indices, deterministic : bool, or "later" for the check
-        As in `MaxUnpool2d`.
-    engine : str, optional
-        As in `MaxUnpool2d`.
 
     Examples
     --------
@@ -166,21 +155,9 @@ class MaxUnpool1d(_MaxUnpool):
     _function = staticmethod(max_unpool1d)
 
 
+@documented_like(MaxUnpool2d)
 class MaxUnpool3d(_MaxUnpool):
     """Put pooled values back where they came from over three spatial axes; see `MaxUnpool2d`.
-
-    Parameters
-    ----------
-    kernel_size, stride, padding, dilation : int or sequence of int
-        As in `MaxUnpool2d`.
-    duplicates : {"last", "sum", "error"}
-        As in `MaxUnpool2d`.
-    duplicate_grad : {"winner", "all"}
-        As in `MaxUnpool2d`.
-    check_indices, deterministic : bool, or "later" for the check
-        As in `MaxUnpool2d`.
-    engine : str, optional
-        As in `MaxUnpool2d`.
 
     Examples
     --------

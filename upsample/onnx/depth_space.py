@@ -5,6 +5,7 @@ from __future__ import annotations
 from upsample import arrays
 from upsample.arguments import check_dtype, check_rank, integer
 from upsample.arrays import ArrayT
+from upsample.docstrings import documented_like
 from upsample.errors import Raw, bad_value
 from upsample.literals import DepthOrder, EngineName
 from upsample.onnx.attributes import choice
@@ -71,6 +72,7 @@ def depth_to_space(
     return rearrange(input, op=op, argument="input", xp=xp, plan=plan, out=None, engine=engine)
 
 
+@documented_like(depth_to_space)
 def space_to_depth(
     input: ArrayT, *, blocksize: int, mode: DepthOrder = "DCR", engine: EngineName | None = None
 ) -> ArrayT:
@@ -80,12 +82,8 @@ def space_to_depth(
     ----------
     input : array
         ``[N, C, H * blocksize, W * blocksize]`` of any dtype.
-    blocksize : int
-        Height and width of a block.
     mode : {"DCR", "CRD"}
         Order of the result's channels, as in `depth_to_space`. Before opset 28 ONNX has "DCR" only.
-    engine : str, optional
-        Forces an engine.
 
     Returns
     -------

@@ -9,6 +9,7 @@ from typing import Any
 from upsample import arrays
 from upsample.arguments import check_dtype, flag, number
 from upsample.arrays import Array
+from upsample.docstrings import documented_like
 from upsample.errors import Raw, bad_value
 from upsample.literals import EngineName, SkimageBlurMode
 from upsample.skimage.calls import Options, as_float, axis_of, blurred, options_of, resized
@@ -80,6 +81,7 @@ def pyramid_reduce(
     return resized(xp, smoothed, sizes, (0.0,) * image.ndim, options)
 
 
+@documented_like(pyramid_reduce)
 def pyramid_expand(
     image: Any,
     upscale: float = 2,
@@ -96,26 +98,10 @@ def pyramid_expand(
 
     Parameters
     ----------
-    image : array
-        Any shape; real numbers or integers.
     upscale : float
         Factor above 1; sizes are rounded up.
     sigma : float, optional
         Standard deviation of the blur; None is ``upscale / 3``.
-    order, mode, cval, preserve_range, channel_axis
-        As in `pyramid_reduce`.
-    engine : str, optional
-        Forces an engine.
-
-    Returns
-    -------
-    array
-        As of `pyramid_reduce`.
-
-    Raises
-    ------
-    ValueError, TypeError
-        As of `pyramid_reduce`.
 
     Examples
     --------

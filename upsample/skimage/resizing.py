@@ -8,6 +8,7 @@ from typing import Any
 
 from upsample import arrays
 from upsample.arguments import check_dtype, flag, integers, numbers
+from upsample.docstrings import documented_like
 from upsample.errors import Raw, bad_type, bad_value
 from upsample.literals import EngineName, SkimageMode
 from upsample.ops.taped_casts import convert, reshape
@@ -108,6 +109,7 @@ def resize(
     return resized(xp, image, sizes, sigmas, options)
 
 
+@documented_like(resize)
 def rescale(
     image: Any,
     scale: float | Sequence[float],
@@ -126,26 +128,17 @@ def rescale(
 
     Parameters
     ----------
-    image : array
-        As in `resize`.
     scale : float or sequence of float
         Factor of all spatial axes, or of each; sizes are rounded, halves to even, and at least 1.
-    order, mode, cval, clip, preserve_range, anti_aliasing, anti_aliasing_sigma
-        As in `resize`.
     channel_axis : int, optional
         The axis of channels, which keeps its size. None is no such axis.
-    engine : str, optional
-        Forces an engine.
-
-    Returns
-    -------
-    array
-        As of `resize`.
 
     Raises
     ------
-    ValueError, TypeError
-        As of `resize`; scales that are not one per spatial axis.
+    ValueError
+        Another number of factors, an empty image, or an order, mode or deviation that does not exist.
+    TypeError
+        Another dtype or type.
 
     Examples
     --------

@@ -10,6 +10,7 @@ import numpy as np
 from upsample import arrays
 from upsample.arguments import check_dtype, flag, integers
 from upsample.arrays import ArrayT
+from upsample.docstrings import documented_like
 from upsample.errors import bad_value
 from upsample.literals import EngineName, TensorflowMethod, TensorflowV1Method
 from upsample.tensorflow.calls import (
@@ -108,6 +109,7 @@ def resize(
     return run_float32(op, xp, images, plan, engine)
 
 
+@documented_like(resize)
 def resize_v1(
     images: ArrayT,
     size: Sequence[int],
@@ -122,33 +124,18 @@ def resize_v1(
 
     Parameters
     ----------
-    images : array
-        ``[N, H, W, C]`` or ``[H, W, C]``, real numbers or integers; any dtype for "nearest".
-    size : pair of int
-        Height and width of the result.
     method : str or int
         ``"bilinear"`` (0), ``"nearest"`` (1), ``"bicubic"`` (2) or ``"area"`` (3).
     align_corners : bool
         Let the centers of the corner samples of both images meet.
-    preserve_aspect_ratio : bool
-        Scale both axes by the smaller of the two factors, so that the result fits into `size`.
     exact : bool
         Keep TensorFlow's order of sums, and so its bits; slower, and no GPU kernel does it. Of the methods that sum,
         only "area" without `align_corners` can.
-    engine : str, optional
-        Forces an engine.
 
     Returns
     -------
     array
         float32, or the dtype of `images` for "nearest". If the size stays, `images` itself, whatever its dtype.
-
-    Raises
-    ------
-    ValueError
-        Another rank, an empty image, a size below 1, another method, or `exact` for one that cannot.
-    TypeError
-        Another dtype or type.
 
     References
     ----------

@@ -9,6 +9,7 @@ import numpy as np
 
 from upsample.arguments import flag, integers, numbers
 from upsample.arrays import ArrayT
+from upsample.docstrings import documented_like
 from upsample.errors import bad_value
 from upsample.literals import EngineName
 from upsample.plans.makers.tensorflow import KERNELS
@@ -63,6 +64,7 @@ def resize_bilinear(
     return raw("resize_bilinear", images, size, "bilinear", align_corners, half_pixel_centers, False, engine)
 
 
+@documented_like(resize_bilinear)
 def resize_bicubic(
     images: ArrayT,
     size: Sequence[int],
@@ -76,32 +78,17 @@ def resize_bicubic(
 
     Parameters
     ----------
-    images : array
-        ``[N, H, W, C]`` or ``[H, W, C]``, real numbers or integers.
-    size : pair of int
-        Height and width of the result.
-    align_corners : bool
-        Let the centers of the corner samples of both images meet.
     half_pixel_centers : bool
         Let the outer edges of both images meet; Keys' a is then -1/2 and taps outside are dropped. Otherwise it is
         -3/4 and edge samples repeat.
     exact : bool
         Keep TensorFlow's order of sums, and so its bits; slower, and no GPU kernel does it. It needs
         `half_pixel_centers`.
-    engine : str, optional
-        Forces an engine.
 
     Returns
     -------
     array
         float32.
-
-    Raises
-    ------
-    ValueError
-        Another rank, an empty image, a size below 1, or both `align_corners` and `half_pixel_centers`.
-    TypeError
-        Another dtype or type.
 
     Examples
     --------
@@ -113,6 +100,7 @@ def resize_bicubic(
     return raw("resize_bicubic", images, size, "bicubic", align_corners, half_pixel_centers, exact, engine)
 
 
+@documented_like(resize_bilinear)
 def resize_nearest_neighbor(
     images: ArrayT,
     size: Sequence[int],
@@ -127,26 +115,13 @@ def resize_nearest_neighbor(
     ----------
     images : array
         ``[N, H, W, C]`` or ``[H, W, C]``, of any dtype.
-    size : pair of int
-        Height and width of the result.
     align_corners : bool
         Let the centers of the corner samples of both images meet; centers are then rounded, halves up.
-    half_pixel_centers : bool
-        Let the outer edges of both images meet.
-    engine : str, optional
-        Forces an engine.
 
     Returns
     -------
     array
         Of the dtype of `images`.
-
-    Raises
-    ------
-    ValueError
-        Another rank, an empty image, a size below 1, or both `align_corners` and `half_pixel_centers`.
-    TypeError
-        Another dtype or type.
 
     Examples
     --------
@@ -164,6 +139,7 @@ def resize_nearest_neighbor(
     return result
 
 
+@documented_like(resize_bilinear)
 def resize_area(
     images: ArrayT,
     size: Sequence[int],
@@ -176,16 +152,10 @@ def resize_area(
 
     Parameters
     ----------
-    images : array
-        ``[N, H, W, C]`` or ``[H, W, C]``, real numbers or integers.
-    size : pair of int
-        Height and width of the result.
     align_corners : bool
         Take the step between the centers of the corner samples.
     exact : bool
         Keep TensorFlow's order of sums, and so its bits; slower, and no GPU kernel does it. `align_corners` cannot.
-    engine : str, optional
-        Forces an engine.
 
     Returns
     -------
@@ -209,6 +179,7 @@ def resize_area(
     return raw("resize_area", images, size, "area", align_corners, False, exact, engine)
 
 
+@documented_like(resize_bilinear)
 def scale_and_translate(
     images: ArrayT,
     size: Sequence[int],
@@ -224,10 +195,6 @@ def scale_and_translate(
 
     Parameters
     ----------
-    images : array
-        ``[N, H, W, C]`` or ``[H, W, C]``, real numbers or integers.
-    size : pair of int
-        Height and width of the result.
     scale, translation : pair of float
         A sample at ``y`` is at ``y * scale + translation`` of the result, for height and width.
     kernel_type : str
@@ -238,8 +205,6 @@ def scale_and_translate(
     exact : bool
         Keep TensorFlow's order of sums, and so its bits; slower, and no GPU kernel does it. Lanczos has other last bits
         of the sine.
-    engine : str, optional
-        Forces an engine.
 
     Returns
     -------
