@@ -21,6 +21,7 @@ __all__ = [
     "IntOrInts",
     "NumberOrNumbers",
     "as_tuple",
+    "axes_of",
     "check_addressable",
     "check_dtype",
     "check_no_factor",
@@ -32,6 +33,7 @@ __all__ = [
     "is_empty",
     "number",
     "numbers",
+    "one_of",
     "scaled_size",
 ]
 
@@ -41,9 +43,9 @@ NumberOrNumbers: TypeAlias = float | Sequence[float]
 _ADDRESSABLE = 2**63 - 1
 """Bytes that a 64-bit address can count."""
 _ROOMY = 2**32
-"""Bytes of a result up to which nobody asks whether there is room: asking may make it."""
+"""Bytes: smaller results skip the allocation probe, which may itself allocate."""
 _LONGEST = 2**48
-"""No axis has so many positions; products of two such numbers are still exact where they are made."""
+"""Positions: more than any axis has; Python multiplies two such numbers exactly."""
 
 
 def integer(op: str, argument: str, value: object, *, least: int | None = None) -> int:
@@ -144,6 +146,29 @@ def scaled_size(op: str, argument: str, n: float, scale: float) -> int:
         rule = f"it makes {n} samples into {size:.6g}"
         raise bad_value(op, argument, scale, rule, "pass a scale that leaves at least one sample")
     return int(size)
+
+
+def one_of(op: str, argument: str, value: object, known: Collection[str], unknown: str) -> str:
+    """Return a name that is one of the known ones; `unknown` is the rule that another name breaks."""
+    remedy = f"pass one of {', '.join(known)}"
+    if not isinstance(value, str):
+        raise bad_type(op, argument, value, "it must be a name", remedy)
+    if value not in known:
+        raise bad_value(op, argument, value, unknown, remedy)
+    return value
+
+
+def axes_of(op: str, argument: str, value: Sequence[object], array: str, ndim: int) -> tuple[int, ...]:
+    """Return different axes of an array, counted from 0."""
+    axes = []
+    for place, entry in enumerate(value):
+        axis = integer(op, f"{argument}[{place}]", entry)
+        if not -ndim <= axis < ndim:
+            raise bad_value(op, argument, value, f"{array} has {ndim} axes", f"pass {-ndim} to {ndim - 1}")
+        axes.append(axis % ndim)
+    if len(set(axes)) != len(axes):
+        raise bad_value(op, argument, value, "one axis is named twice", "name each once")
+    return tuple(axes)
 
 
 def flag(op: str, argument: str, value: object) -> bool:

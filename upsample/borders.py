@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 
 from upsample import arrays
-from upsample.arguments import number, numbers, scaled_size
+from upsample.arguments import number, numbers, one_of, scaled_size
 from upsample.arrays import Array
 from upsample.caches import cached
-from upsample.errors import bad_type, bad_value
+from upsample.errors import bad_value
 from upsample.float_errors import quiet
 from upsample.ops import taped_casts
 from upsample.ops.resize import resize as run
@@ -85,19 +85,12 @@ def borders_of(
     value = number(op, "cval", cval)
     if boundary is None and box is None and offset == 0 and value == 0:
         return None
-    if boundary is not None and not isinstance(boundary, str):
-        raise bad_type(op, "boundary", boundary, "the name of a boundary must be text", f"pass one of {_names()}")
-    if boundary is not None and boundary not in BOUNDARIES:
-        raise bad_value(op, "boundary", boundary, "it is unknown", f"pass one of {_names()}")
+    name = None if boundary is None else one_of(op, "boundary", boundary, BOUNDARIES, "it is unknown")
     if value != 0 and boundary != "constant":
         raise bad_value(op, "cval", cval, "it belongs to boundary='constant'", "omit it, or pass that boundary")
     boxes = None if box is None else _boxes(op, box, axes)
     offsets = numbers(op, "offset", offset, axes)
-    return Borders(boundary or ("cut" if antialias else "edge"), value, boxes, offsets)
-
-
-def _names() -> str:
-    return ", ".join(repr(name) for name in BOUNDARIES)
+    return Borders(name or ("cut" if antialias else "edge"), value, boxes, offsets)
 
 
 def _boxes(op: str, box: object, axes: int) -> tuple[tuple[float, float], ...]:

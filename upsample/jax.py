@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from upsample import arrays
-from upsample.arguments import as_tuple, check_dtype, flag, integer, integers, numbers
+from upsample.arguments import as_tuple, axes_of, check_dtype, flag, integers, numbers
 from upsample.arrays import Array
 from upsample.autograd.torch_compile import opaque
 from upsample.caches import cached
@@ -197,22 +197,14 @@ def scale_and_translate(
 
 
 def _axes(op: str, spatial_dims: Sequence[int], image: Array, sizes: tuple[int, ...]) -> tuple[int, ...]:
-    axes = []
-    for place, value in enumerate(spatial_dims):
-        axis = integer(op, f"spatial_dims[{place}]", value)
-        if not -image.ndim <= axis < image.ndim:
-            rule = f"image has {image.ndim} axes"
-            raise bad_value(op, "spatial_dims", spatial_dims, rule, f"pass {-image.ndim} to {image.ndim - 1}")
-        axes.append(axis % image.ndim)
-    if len(set(axes)) != len(axes):
-        raise bad_value(op, "spatial_dims", spatial_dims, "one axis is named twice", "name each once")
+    axes = axes_of(op, "spatial_dims", spatial_dims, "image", image.ndim)
     for axis in range(image.ndim):
         if axis in axes and 0 in (image.shape[axis], sizes[axis]):
             raise bad_value(op, "shape", sizes, f"axis {axis} would have no samples", "pass sizes of at least 1")
         if axis not in axes and image.shape[axis] != sizes[axis]:
             rule = f"axis {axis} of the image has {image.shape[axis]} samples and is not in spatial_dims"
             raise bad_value(op, "shape", sizes, rule, "pass its size, or name it in spatial_dims")
-    return tuple(axes)
+    return axes
 
 
 def _method(op: str, method: object) -> str:

@@ -10,10 +10,10 @@ from typing import cast
 from upsample import arrays
 from upsample.arguments import (
     as_tuple,
+    axes_of,
     check_dtype,
     check_no_factor,
     flag,
-    integer,
     integers,
     number,
     numbers,
@@ -288,16 +288,7 @@ def _axes(op: str, axes: object, ndim: int) -> tuple[int, ...]:
     if axes is None:
         return tuple(range(ndim))
     several = as_tuple(axes)
-    given = several if isinstance(several, tuple) else (axes,)
-    places = []
-    for i, axis in enumerate(given):
-        place = integer(op, f"axes[{i}]", axis)
-        if not -ndim <= place < ndim:
-            raise bad_value(op, "axes", axes, f"x has {ndim} axes", f"pass {-ndim} to {ndim - 1}")
-        places.append(place % ndim)
-    if len(set(places)) != len(places):
-        raise bad_value(op, "axes", axes, "one axis is named twice", "name each once")
-    return tuple(places)
+    return axes_of(op, "axes", several if isinstance(several, tuple) else (axes,), "x", ndim)
 
 
 def _modes(op: str, mode: object, count: int) -> tuple[str, ...]:

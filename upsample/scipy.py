@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from upsample import arrays
-from upsample.arguments import check_dtype, flag, integer, number, numbers
+from upsample.arguments import check_dtype, flag, integer, number, numbers, one_of
 from upsample.arrays import Array
 from upsample.autograd.torch_compile import opaque
 from upsample.errors import Raw, bad_type, bad_value
@@ -107,7 +107,7 @@ def zoom(
     degree = integer(op, "order", order, least=0)
     if degree > 5:
         raise bad_value(op, "order", order, "it is at most 5", "pass 0 to 5")
-    border, filters = _mode(op, mode), flag(op, "prefilter", prefilter)
+    border, filters = one_of(op, "mode", mode, MODES, "SciPy does not have it"), flag(op, "prefilter", prefilter)
     factors = numbers(op, "zoom", zoom, input.ndim)
     sizes = tuple(round(n * factor) for n, factor in zip(input.shape, factors, strict=True))
     if min(sizes) < 1:
@@ -127,15 +127,6 @@ def zoom(
         engine=engine,
     )
     return _finished(op, xp, result, input.dtype if output is None else output)
-
-
-def _mode(op: str, mode: object) -> str:
-    names = ", ".join(MODES)
-    if not isinstance(mode, str):
-        raise bad_type(op, "mode", mode, "a name is needed", f"pass one of {names}")
-    if mode not in MODES:
-        raise bad_value(op, "mode", mode, "SciPy does not have it", f"pass one of {names}")
-    return mode
 
 
 def _computed(op: str, xp: ModuleType, x: Array, order: int) -> Array:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from upsample import arrays
-from upsample.arguments import as_tuple, check_dtype, check_rank, flag, integers
+from upsample.arguments import as_tuple, check_dtype, check_rank, flag, integers, one_of
 from upsample.arrays import Array, ArrayT
 from upsample.caches import cached
 from upsample.errors import Raw, bad_type, bad_value
@@ -94,11 +94,7 @@ def resize_images(
 
 
 def _method(op: str, mode: object) -> str:
-    if not isinstance(mode, str):
-        raise bad_type(op, "mode", mode, "it must be the name of a mode", f"pass one of {', '.join(_METHODS)}")
-    if mode not in _METHODS:
-        raise bad_value(op, "mode", mode, "this mode is unknown", f"pass one of {', '.join(_METHODS)}")
-    return _METHODS[mode]
+    return _METHODS[one_of(op, "mode", mode, _METHODS, "this mode is unknown")]
 
 
 @cached

@@ -11,11 +11,21 @@ from typing import cast
 import numpy as np
 
 from upsample import arrays
-from upsample.arguments import as_tuple, check_dtype, check_no_factor, check_rank, flag, integers, numbers, scaled_size
+from upsample.arguments import (
+    as_tuple,
+    check_dtype,
+    check_no_factor,
+    check_rank,
+    flag,
+    integers,
+    numbers,
+    one_of,
+    scaled_size,
+)
 from upsample.arrays import Array, ArrayT
 from upsample.caches import cached
 from upsample.docstrings import documented_like
-from upsample.errors import Raw, bad_type, bad_value
+from upsample.errors import Raw, bad_value
 from upsample.literals import EngineName, InterpolateMode, UpsampleMode
 from upsample.ops import call_cache
 from upsample.ops.resize import resize
@@ -283,11 +293,7 @@ def _interpolate(
 
 def check_mode(op: str, mode: object) -> InterpolateMode:
     """Return the name of a mode that there is."""
-    if not isinstance(mode, str):
-        raise bad_type(op, "mode", mode, "it must be the name of a mode", f"pass one of {', '.join(MODES)}")
-    if mode not in MODES:
-        raise bad_value(op, "mode", mode, "this mode is unknown", f"pass one of {', '.join(MODES)}")
-    return cast(InterpolateMode, mode)
+    return cast(InterpolateMode, one_of(op, "mode", mode, MODES, "this mode is unknown"))
 
 
 def _other_mode(mode: str, rank: int) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from upsample import arrays
-from upsample.arguments import IntOrInts, as_tuple, check_dtype, check_rank, flag, integers
+from upsample.arguments import IntOrInts, as_tuple, check_dtype, check_rank, flag, integers, one_of
 from upsample.arrays import Array, ArrayT
 from upsample.caches import cached
 from upsample.docstrings import documented_like
@@ -303,15 +303,10 @@ def _large(op: str, spatial: int, output_size: object) -> tuple[int, ...] | None
 
 def check_duplicates(op: str, duplicates: object, dtype: str) -> str:
     """Return the rule for duplicate indices."""
-    if not isinstance(duplicates, str):
-        raise bad_type(
-            op, "duplicates", duplicates, "it must be the name of a rule", f"pass one of {', '.join(_DUPLICATES)}"
-        )
-    if duplicates not in _DUPLICATES:
-        raise bad_value(op, "duplicates", duplicates, "this rule is unknown", f"pass one of {', '.join(_DUPLICATES)}")
-    if duplicates == "sum" and dtype == "bool":
+    rule = one_of(op, "duplicates", duplicates, _DUPLICATES, "this rule is unknown")
+    if rule == "sum" and dtype == "bool":
         raise bad_type(op, "input", Raw("<dtype bool>"), "bools do not add", "convert it, or pass another duplicates=")
-    return duplicates
+    return rule
 
 
 def check_looking(op: str, check_indices: object, duplicates: object) -> CheckIndices:
@@ -329,13 +324,7 @@ def check_looking(op: str, check_indices: object, duplicates: object) -> CheckIn
 
 def check_duplicate_grad(op: str, duplicate_grad: object) -> str:
     """Return which duplicates receive gradients."""
-    if not isinstance(duplicate_grad, str):
-        rule = "it must be the name of a rule"
-        raise bad_type(op, "duplicate_grad", duplicate_grad, rule, f"pass one of {', '.join(_DUPLICATE_GRADS)}")
-    if duplicate_grad not in _DUPLICATE_GRADS:
-        rule = "this rule is unknown"
-        raise bad_value(op, "duplicate_grad", duplicate_grad, rule, f"pass one of {', '.join(_DUPLICATE_GRADS)}")
-    return duplicate_grad
+    return one_of(op, "duplicate_grad", duplicate_grad, _DUPLICATE_GRADS, "this rule is unknown")
 
 
 @cached

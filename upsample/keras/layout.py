@@ -4,19 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from upsample.errors import bad_type, bad_value
+from upsample.arguments import one_of
 
 __all__ = ["choice", "is_channels_last"]
 
 
 def choice(op: str, argument: str, value: object, known: Sequence[str]) -> str:
     """Return a name that is one of the known ones."""
-    names = ", ".join(known)
-    if not isinstance(value, str):
-        raise bad_type(op, argument, value, "a name is needed", f"pass one of {names}")
-    if value not in known:
-        raise bad_value(op, argument, value, "Keras does not have it", f"pass one of {names}")
-    return value
+    return one_of(op, argument, value, known, "Keras does not have it")
 
 
 def is_channels_last(op: str, data_format: object) -> bool:

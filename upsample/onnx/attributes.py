@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from upsample import arrays
-from upsample.arguments import integers
+from upsample.arguments import integers, one_of
 from upsample.arrays import Array
 from upsample.errors import Raw, bad_type, bad_value
 
@@ -51,12 +51,7 @@ def pads_of(op: str, value: object, count: int) -> tuple[tuple[int, ...], tuple[
 
 def choice(op: str, argument: str, value: object, known: Sequence[str]) -> str:
     """Return a text that is one of the known ones."""
-    names = ", ".join(known)
-    if not isinstance(value, str):
-        raise bad_type(op, argument, value, "the attribute is a text", f"pass one of {names}")
-    if value not in known:
-        raise bad_value(op, argument, value, "ONNX does not define that value", f"pass one of {names}")
-    return value
+    return one_of(op, argument, value, known, "ONNX does not define that value")
 
 
 def flag_of(op: str, argument: str, value: object) -> bool:

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from upsample import arrays
-from upsample.arguments import as_tuple, check_dtype, integer, integers, number, numbers
+from upsample.arguments import as_tuple, axes_of, check_dtype, integers, number, numbers
 from upsample.arrays import Array, ArrayT
 from upsample.caches import cached
 from upsample.errors import Raw, bad_value
@@ -234,16 +234,7 @@ def _places(op: str, axes: object, ndim: int) -> _Ints:
     if axes is None:
         return tuple(range(ndim))
     several = as_tuple(axes)
-    given = several if isinstance(several, tuple) else (axes,)
-    places = []
-    for position, value in enumerate(given):
-        axis = integer(op, f"axes[{position}]", value)
-        if not -ndim <= axis < ndim:
-            raise bad_value(op, "axes", axes, f"X has {ndim} axes", f"pass {-ndim} to {ndim - 1}")
-        places.append(axis % ndim)
-    if len(set(places)) != len(places):
-        raise bad_value(op, "axes", axes, "one axis is named twice", "name each once")
-    return tuple(places)
+    return axes_of(op, "axes", several if isinstance(several, tuple) else (axes,), "X", ndim)
 
 
 def _region(op: str, roi: Any, count: int, coordinates: str) -> tuple[tuple[float, ...], tuple[float, ...]]:

@@ -9,8 +9,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from upsample import arrays
-from upsample.arguments import flag, integer, number
-from upsample.errors import bad_type, bad_value
+from upsample.arguments import flag, integer, number, one_of
+from upsample.errors import bad_value
 from upsample.ops.integers import to_integers
 from upsample.ops.resize import resize
 from upsample.ops.spline import blur, zoom
@@ -48,12 +48,8 @@ def options_of(op: str, order: object, mode: object, cval: object, clip: object,
     degree = integer(op, "order", order, least=0)
     if degree > 5:
         raise bad_value(op, "order", order, "it is at most 5", "pass 0 to 5")
-    names = ", ".join(MODES)
-    if not isinstance(mode, str):
-        raise bad_type(op, "mode", mode, "a name is needed", f"pass one of {names}")
-    if mode not in MODES:
-        raise bad_value(op, "mode", mode, "scikit-image does not have it", f"pass one of {names}")
-    return Options(op, degree, MODES[mode], number(op, "cval", cval), flag(op, "clip", clip), engine)
+    kind = MODES[one_of(op, "mode", mode, MODES, "scikit-image does not have it")]
+    return Options(op, degree, kind, number(op, "cval", cval), flag(op, "clip", clip), engine)
 
 
 def axis_of(op: str, value: object, ndim: int) -> int:

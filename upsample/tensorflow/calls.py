@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from upsample import arrays
-from upsample.arguments import as_tuple, check_dtype, check_rank, flag, integers
+from upsample.arguments import as_tuple, check_dtype, check_rank, flag, integers, one_of
 from upsample.arrays import Array
 from upsample.caches import cached
 from upsample.errors import Raw, bad_type, bad_value
@@ -63,12 +63,7 @@ def pair(op: str, argument: str, value: object) -> object:
 
 def known(op: str, argument: str, value: object, names_known: Sequence[str]) -> str:
     """Return a name that is one of the known ones."""
-    names = ", ".join(names_known)
-    if not isinstance(value, str):
-        raise bad_type(op, argument, value, "a name is needed", f"pass one of {names}")
-    if value not in names_known:
-        raise bad_value(op, argument, value, "TensorFlow does not have it", f"pass one of {names}")
-    return value
+    return one_of(op, argument, value, names_known, "TensorFlow does not have it")
 
 
 def centres_of(op: str, align_corners: object, half_pixel_centers: object) -> str:
