@@ -305,8 +305,8 @@ def _split(args: Any) -> tuple[list[Any], list[Any]]:
         if stream.external and block.allocator == "pool":
             raise Misuse(f"a launch on torch's stream {stream.ptr}: memory of CuPy's pool, which does not know it")
     for a in args:
-        if a is None:
-            given.append(None)
+        if a is None or isinstance(a, np.uint64):  # an address: kernels take no such number otherwise
+            given.append(a)
         elif isinstance(a, ndarray):
             given.append(a._a)
         elif isinstance(a, np.generic) or (isinstance(a, np.ndarray) and a.size == 1 and a.ndim == 0):

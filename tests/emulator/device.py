@@ -60,6 +60,8 @@ def _argument(kernel: Kernel, i: int, value: Any, parameter: _Parameter) -> Any:
     if parameter.kind == b"p":
         if value is None:
             return C.c_void_p(0)
+        if isinstance(value, np.uint64):  # an address, of a repeated call with torch tensors
+            return C.c_void_p(int(value))
         if not isinstance(value, np.ndarray) or not value.flags.c_contiguous:
             raise TypeError(f"{where}: an array without gaps is wanted")
         if parameter.pointee % value.itemsize and value.itemsize % parameter.pointee:

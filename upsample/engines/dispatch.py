@@ -18,10 +18,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from upsample import arrays
 from upsample.arrays import Array
 from upsample.caches import during_call
 from upsample.engines import lazy_compile
 from upsample.engines.cpu import support as cpu
+from upsample.engines.cuda import repeats
 from upsample.engines.cuda import support as cuda
 from upsample.engines.cuda.runtime.device import emulated
 from upsample.engines.dask import support as dask
@@ -66,11 +68,14 @@ class Engine:
         return run if layout is None else partial(_run_laid_out, run, layout, x.ndim)
 
     def bind(self, task: str, plan: object, given: tuple[Array | None, ...]) -> Callable[..., Any]:
-        """Return `run` for NumPy arrays like those given, without its first two arguments.
+        """Return `run` for arrays like those given, without its first two arguments.
 
-        A module that has a function `bind` works out what such calls have in common.
+        A module that has a function `bind` works out what calls with NumPy arrays have in common; launches on a GPU
+        are recorded (`upsample.engines.cuda.repeats`).
         """
         module = import_module(f"{self.package}.{task}")
+        if self.name == "cuda":
+            return repeats.Repeated(task, module.run, arrays.namespace(task, {"input": given[0]}), plan)
         make: Callable[..., Callable[..., Any]] | None = getattr(module, "bind", None)
         return partial(module.run, np, plan) if make is None else make(plan, *given)
 
@@ -201,13 +206,14 @@ def choose(op: str, task: str, plan: object, x: Array, engine: str | None) -> An
 
 
 @quiet
-def bind(op: str, task: str, plan: object, given: tuple[Any, ...], engine: str | None) -> Callable[..., Any]:
-    """Return the same `run` for many calls with NumPy arrays like those given, the one first that decides.
+def bind(op: str, task: str, plan: object, given: tuple[Any, ...], engine: str | None) -> Callable[..., Any] | None:
+    """Return the same `run` for many calls with arrays like those given, the one first that decides.
 
     It takes what `run` takes behind the namespace and the plan: arrays that are aligned, and as `out` what kernels can
-    write straight into.
+    write straight into. None where no engine repeats calls with such arrays.
     """
-    return _chosen(op, task, plan, given[0], engine).bind(task, plan, given)
+    chosen = _chosen(op, task, plan, given[0], engine)
+    return chosen.bind(task, plan, given) if chosen.name == "cuda" or type(given[0]) is np.ndarray else None
 
 
 def _chosen(op: str, task: str, plan: object, x: Array, engine: str | None) -> Engine:

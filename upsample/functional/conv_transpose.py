@@ -226,7 +226,8 @@ def _spread(
     engine: str | None,
 ) -> ArrayT:
     given = (x, weight) if bias is None else (x, weight, bias)
-    key, known = call_cache.lookup(op, (*window, groups, precision, engine), given, out)
+    chosen = precision_of(op, precision, x)  # torch's own setting may change between calls
+    key, known = call_cache.lookup(op, (*window, groups, chosen, engine), given, out)
     if known is not None:
         result: ArrayT = repeat_conv_transpose(known.run, x, weight, bias, out)
         return result
@@ -251,7 +252,7 @@ def _spread(
         integers(op, "output_padding", output_padding, spatial, least=0),
         integers(op, "dilation", dilation, spatial, least=1),
         integer(op, "groups", groups, least=1),
-        precision_of(op, precision, x),
+        chosen,
     )
     _check_channels(op, int(x.shape[-spatial - 1]), weight, bias, plan.groups)
     result = conv_transpose(

@@ -1,9 +1,9 @@
 """Calls that were made before: a repeated one pays a look-up and the kernel, not the checks of its arguments.
 
 All that a call's checks look at is in the key: its arguments with their types (2, 2.0 and True are equal, and not the
-same), and the shape and dtype of each array. Only NumPy's own arrays, in this machine's byte order, and arguments that
-are plain Python values are kept; every other call goes the long way, and so does one that is only explained, whose
-gradient is wanted, or of whose `out` it takes a closer look to see that it will do.
+same), and the shape and dtype of each array. Only NumPy's own arrays, in this machine's byte order, contiguous arrays
+on a GPU, and arguments that are plain Python values are kept; every other call goes the long way, and so does one that
+is only explained, whose gradient is wanted, or of whose `out` it takes a closer look to see that it will do.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ import numpy as np
 from upsample.autograd import tape
 from upsample.caches import Cache, capacity, during_call
 from upsample.engines import dispatch, lazy_compile
+from upsample.engines.cuda import repeats
 from upsample.overlap import is_plainly_apart
 
 __all__ = ["CachedCall", "lookup", "store"]
@@ -68,7 +69,7 @@ def lookup(
     owners = True
     for x in given:
         if type(x) is not np.ndarray:
-            return None, None
+            return _lookup_on_gpu(op, arguments, given, out)
         flags = x.flags
         if not flags.aligned:
             return None, None
@@ -94,6 +95,31 @@ def lookup(
             return None, None
         given += (made,)
         owners = owners and made.flags.owndata
+    return None, repeat
+
+
+def _lookup_on_gpu(
+    op: str, arguments: tuple[Any, ...], given: tuple[Any, ...], out: object
+) -> tuple[_Key | None, CachedCall | None]:
+    """Do the same for arrays of CuPy and torch on a GPU."""
+    parts = repeats.key_of(given)
+    if parts is None or tape.current() is not None or not dispatch.is_plain_call():
+        return None, None
+    try:
+        key = (op, marshal.dumps(arguments, _NO_REFERENCES), parts)
+    except ValueError:
+        return None, None
+    repeat = _known.get(key)
+    if repeat is None:
+        return (key if _are_plain(arguments) else None), None
+    if out is not None:
+        outs = (out,) if len(repeat.results) == 1 else out
+        if type(outs) is not tuple or len(outs) != len(repeat.results):
+            return None, None
+        for made, (shape, dtype) in zip(outs, repeat.results, strict=True):
+            if not repeats.is_apart(made, shape, dtype, given):
+                return None, None
+            given += (made,)
     return None, repeat
 
 
@@ -126,4 +152,6 @@ def store(
         return
     made = tuple((x.shape, x.dtype) for x in results if x is not None)
     with during_call():
-        _known.put(key, CachedCall(dispatch.bind(key[0], task, plan, given, engine), made))
+        run = dispatch.bind(key[0], task, plan, given, engine)
+        if run is not None:
+            _known.put(key, CachedCall(run, made))

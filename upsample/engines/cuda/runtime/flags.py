@@ -10,6 +10,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from queue import SimpleQueue
 from typing import Any, Protocol
 
 import numpy as np
@@ -43,31 +44,27 @@ class Flags:
     def __init__(self, host: np.ndarray[Any, Any], device: Any) -> None:
         self._host, self._device = host, device
         host[...] = 0
-        self._free = list(range(_WAITING))
-        self._condition = threading.Condition()
+        self._free: SimpleQueue[tuple[Any, np.ndarray[Any, Any]]] = SimpleQueue()
+        for begin in range(0, SLOT * _WAITING, SLOT):
+            self._free.put((device[begin : begin + SLOT], host[begin : begin + SLOT]))
+        self._lock = threading.Lock()
         self._later: dict[Finding, tuple[int, Any]] = {}
 
     @contextmanager
     def waiting(self) -> Iterator[tuple[Any, np.ndarray[Any, Any]]]:
         """Yield a slot that no other call has, all zeros: as kernels and as NumPy have it."""
-        with self._condition:
-            self._condition.wait_for(lambda: bool(self._free))
-            place = self._free.pop()
-        begin = SLOT * place
-        host = self._host[begin : begin + SLOT]
+        slot = self._free.get()
         try:
-            host[...] = 0
-            yield self._device[begin : begin + SLOT], host
+            slot[1][...] = 0
+            yield slot
         finally:
-            with self._condition:
-                self._free.append(place)
-                self._condition.notify()
+            self._free.put(slot)
 
     def later(self, finding: Finding) -> Any:
         """Return the slot of a description, as kernels have it; the last slot is for all that have no more room."""
         known = self._later.get(finding)
         if known is None:
-            with self._condition:
+            with self._lock:
                 place = min(len(self._later), _LATER - 1)
                 begin = SLOT * (_WAITING + place)
                 known = self._later.setdefault(finding, (begin, self._device[begin : begin + SLOT]))
@@ -78,7 +75,7 @@ class Flags:
         begin = SLOT * _WAITING
         if not self._host[begin:].any():
             return
-        with self._condition:
+        with self._lock:
             found = self._host[begin:].copy()
             self._host[begin:] = 0
             for finding, (place, _) in self._later.items():

@@ -1,0 +1,201 @@
+"""Repeated calls with CuPy arrays and torch tensors: what they have in common, and their launches as recorded.
+
+A call's checks, plan and launches depend on what `key_of` returns and on the other arguments. A repeated call makes its
+results, fills in the addresses and launches: 6 to 14 µs of the host's time, measured with launches and allocations
+stubbed (2.6 GHz Zen 4).
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from types import ModuleType
+from typing import Any
+
+from upsample import arrays
+from upsample.engines.cuda.runtime.device import CupyDevice, emulating, of
+from upsample.engines.cuda.runtime.replay import Program, Recorder, Slot
+
+__all__ = ["Repeated", "is_apart", "key_of"]
+
+_OUT = {"resize": 1, "pool": 1, "unpool": 2, "conv_transpose": 3}
+"""Which argument of an op's `run`, behind the namespace and the plan, receives the result."""
+
+
+def key_of(given: tuple[Any, ...]) -> tuple[Any, ...] | None:
+    """Return what launches depend on of contiguous arrays on a GPU: equal keys, equal launches. None for other arrays.
+
+    None also for a tensor that autograd, forward mode, a transform, a tracer or autocast has to do with.
+    """
+    kind: Any = type(given[0])
+    cupy = sys.modules.get("cupy")
+    if cupy is not None and kind is cupy.ndarray:
+        return _cupy_key(given, kind)
+    torch: Any = sys.modules.get("torch")
+    if torch is not None and kind in (torch.Tensor, torch.nn.Parameter):
+        return _torch_key(given, torch)
+    return None
+
+
+def _cupy_key(given: tuple[Any, ...], kind: Any) -> tuple[Any, ...] | None:
+    parts: list[Any] = [kind]
+
+    for array in given:
+        if type(array) is not kind or not array.flags.c_contiguous:
+            return None
+        data = array.data
+        parts += array.shape, array.dtype, data.ptr & 15, data.device_id
+    return tuple(parts)
+
+
+def _torch_key(given: tuple[Any, ...], torch: Any) -> tuple[Any, ...] | None:
+    if not given[0].is_cuda or torch.compiler.is_compiling() or torch.jit.is_tracing():
+        return None
+    if torch.is_autocast_enabled("cuda"):
+        return None
+    follows = torch.is_grad_enabled()
+    parts: list[Any] = [torch.Tensor]
+    for x in given:
+        if not arrays.is_plain_tensor(x) or not x.is_cuda or (follows and x.requires_grad):
+            return None
+        if not x.is_contiguous() or x.is_conj() or x.is_neg():
+            return None
+        pointer = x.data_ptr()
+        parts += x.shape, x.dtype, pointer & 15, x.device.index
+    return tuple(parts)
+
+
+def is_apart(out: Any, shape: tuple[int, ...], dtype: Any, given: tuple[Any, ...]) -> bool:
+    """Say whether kernels can write straight into `out`; False where a closer look is needed."""
+    found = key_of((out,))
+    if found is None or found[1:4] != (shape, dtype, 0) or getattr(out, "requires_grad", False):
+        return False
+    begin, end = _extent(out)
+    for x in given:
+        first, last = _extent(x)
+        if _device(x) != found[4] or (first < end and begin < last):
+            return False
+    return True
+
+
+def _address(x: Any) -> int:
+    return int(x.data_ptr() if hasattr(x, "data_ptr") else x.data.ptr)
+
+
+def _extent(x: Any) -> tuple[int, int]:
+    """Return where a contiguous array begins and ends."""
+    begin = _address(x)
+    return begin, begin + int(x.nbytes)
+
+
+def _device(x: Any) -> int:
+    return int(x.device.index if hasattr(x, "data_ptr") else x.data.device_id)
+
+
+class Repeated:
+    """An op's `run` without the namespace and the plan, for arrays of one key.
+
+    Parameters
+    ----------
+    task, run : str, callable
+        The op.
+    xp, plan : module, plan
+        Its first arguments.
+    """
+
+    def __init__(self, task: str, run: Callable[..., Any], xp: ModuleType, plan: object) -> None:
+        self._run, self._xp, self._plan, self.out_place = run, xp, plan, _OUT[task]
+        self._play: Callable[..., Any] | None = None
+
+    def __call__(self, *given: Any) -> Any:
+        """Run the op; the first call records its launches."""
+        if self._play is None:
+            self._play = self._recorded(given) or self.plainly
+        return self._play(*given)
+
+    def plainly(self, *given: Any) -> Any:
+        """Run the op without what was recorded."""
+        return self._run(self._xp, self._plan, *given)
+
+    def _recorded(self, given: tuple[Any, ...]) -> Callable[..., Any] | None:
+        """Return what repeats the launches of a call; None if it does more than launch."""
+        place = self.out_place
+        inputs = tuple(x for x in given[:place] if x is not None)
+        blank = (None, None) if type(given[place]) is tuple else None
+        with of(inputs[0]) as gpu:
+            assert isinstance(gpu, CupyDevice)
+            recorder = Recorder(gpu, inputs, lambda x: _address(x) & 15)
+            try:
+                with emulating(recorder):
+                    made = self._run(self._xp, self._plan, *given[:place], blank, *given[place + 1 :])
+            except Exception:  # the call that is made instead raises what is wrong with it
+                return None
+            returned = made if isinstance(made, tuple) else (made,)
+            if not all(x is None or isinstance(x, Slot) for x in returned):
+                return None
+            results = [x.place for x in returned if x is not None]
+            return _Replay(gpu, recorder.program, len(inputs), results, isinstance(made, tuple), self).play
+
+
+class _Replay:
+    """A recorded call on a device."""
+
+    def __init__(
+        self, gpu: CupyDevice, program: Program, inputs: int, results: list[int], pair: bool, call: Repeated
+    ) -> None:
+        self._gpu, self._program, self._call, self._pair = gpu, program, call, pair
+        self._results, self._place = results, call.out_place
+        self._made = [
+            (results.index(number) if number in results else -1, shape, dtype)
+            for number, (_, shape, dtype) in enumerate(program.made, inputs)
+        ]
+        launches = [(gpu.prepared(step.launch), step) for step in program.steps]
+        self._steps = [
+            (run, s.launch.grid, s.launch.block, s.launch.shared, [*s.arguments], s.holes) for run, s in launches
+        ]
+
+    def play(self, *given: Any) -> Any:
+        """Make the results and launch, on the arrays' device and stream."""
+        return self._gpu.within(self._play, given)
+
+    def _play(self, given: tuple[Any, ...]) -> Any:
+        gpu, place, program = self._gpu, self._place, self._program
+        if program.raises_found and program.flags is None:
+            gpu.flags.raise_found()
+        out = given[place]
+        outs = out if type(out) is tuple else (out, None)
+        memory = [x for x in given[:place] if x is not None]
+        for result, shape, dtype in self._made:
+            if len(memory) == program.flags:
+                memory.append(memory[0])  # `_is_checked` replaces it
+            elif result < 0:
+                memory.append(gpu.scratch(shape, dtype))
+            else:
+                own = outs[result]
+                memory.append(gpu.fresh(shape, dtype) if own is None else own)
+        if program.flags is None:
+            self._launch(self._steps, gpu.addresses(memory))
+        elif not self._is_checked(program.flags, gpu.addresses(memory)):
+            return self._call.plainly(*given)
+        made = [memory[number] for number in self._results]
+        return (made[0], made[1] if len(made) > 1 else None) if self._pair else made[0]
+
+    def _is_checked(self, flags: int, memory: list[Any]) -> bool:
+        """Launch what looks at values, wait, and launch the rest if nothing was found."""
+        waits = self._program.waits or 0
+        with self._gpu.flags.waiting() as (memory[flags], found):
+            self._launch(self._steps[:waits], memory)
+            self._gpu.wait()
+            if found.any():
+                return False
+        self._gpu.flags.raise_found()
+        self._launch(self._steps[waits:], memory)
+        return True
+
+    @staticmethod
+    def _launch(steps: list[Any], memory: list[Any]) -> None:
+        for run, grid, block, shared, arguments, holes in steps:
+            filled = arguments.copy()
+            for place, slot in holes:
+                filled[place] = memory[slot]
+            run(grid, block, tuple(filled), shared_mem=shared)
