@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import os
 import threading
-import warnings
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Iterator
 from contextlib import contextmanager, suppress
@@ -18,6 +17,8 @@ from types import BuiltinFunctionType, CellType, FunctionType
 from typing import Any, Generic, NamedTuple, ParamSpec, TypeVar
 
 import numpy as np
+
+from upsample import environment
 
 __all__ = ["Cache", "Cached", "Held", "cached", "capacity", "during_call", "held"]
 
@@ -35,7 +36,6 @@ _PLAN_BYTES = 512
 _ARRAY_BYTES = 128
 """Bytes of an array beside its memory."""
 
-_VARIABLE = "UPSAMPLE_CACHE_MIB"
 _PLAIN = frozenset({int, float, bool, complex, str, bytes, type(None), type, BuiltinFunctionType})
 
 
@@ -64,7 +64,6 @@ class _Store:
         self.queue: OrderedDict[_Entry, None] = OrderedDict()
         self.users: dict[int, int] = {}
         self.bytes = 0
-        self.warned: set[str] = set()
 
     def add(self, entry: _Entry, most: int) -> None:
         """Keep an entry, and drop the oldest ones beyond `most` bytes."""
@@ -254,17 +253,8 @@ def capacity() -> int:
     UserWarning
         Once for each value that is no whole number of MiB.
     """
-    text = os.environ.get(_VARIABLE)
-    if not text:
-        return _CAPACITY_MIB << 20
-    number = text.strip()
-    if number.isdecimal() and len(number) < 10:
-        return int(number) << 20
-    if text not in _store.warned:
-        _store.warned.add(text)
-        rule = f"it must be an integer of at least 0; the caches keep up to {_CAPACITY_MIB} MiB"
-        warnings.warn(f"{_VARIABLE}={text!r} is ignored: {rule}", stacklevel=2)
-    return _CAPACITY_MIB << 20
+    told = environment.number("UPSAMPLE_CACHE_MIB", 0)
+    return (_CAPACITY_MIB if told is None else told) << 20
 
 
 def held() -> Held:

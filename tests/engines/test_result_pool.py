@@ -81,6 +81,7 @@ def test_what_may_not_be_kept_is_left_to_numpy(told: str, monkeypatch: pytest.Mo
 
 
 @pytest.mark.parametrize("told", ["", "all", "-3"])
+@pytest.mark.filterwarnings("ignore:UPSAMPLE_KEEP_MIB=")
 def test_256_mib_are_kept_at_most(told: str, monkeypatch: pytest.MonkeyPatch, nothing_kept: list[mmap.mmap]) -> None:
     monkeypatch.setenv("UPSAMPLE_KEEP_MIB", told)
     made = [result_pool.empty((SHAPE[0], SHAPE[1] + more), np.float32) for more in (0, 1 << 18, 1 << 20)]

@@ -85,16 +85,6 @@ def test_what_is_asked_for(wish: str) -> None:
     )
 
 
-def test_a_wish_that_means_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("UPSAMPLE_COMPILE", "sometimes")
-    lazy_compile.wish.cache_clear()
-    try:
-        with pytest.warns(UserWarning, match="UPSAMPLE_COMPILE='sometimes' is ignored: it must be one of lazy, eager"):
-            assert lazy_compile.wish() == "lazy"
-    finally:
-        lazy_compile.wish.cache_clear()
-
-
 @pytest.fixture
 def at_the_start(monkeypatch: pytest.MonkeyPatch) -> None:
     """As if nothing were loaded, and all calls early that may be."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pickle
 import threading
-import warnings
 from dataclasses import dataclass
 from functools import partial
 
@@ -122,18 +121,6 @@ def test_nothing_is_kept_where_there_is_no_room(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setenv("UPSAMPLE_CACHE_MIB", "0")
     assert called(1, 1) == [1, 1]
     assert caches.held() == (0, 0)
-
-
-@pytest.mark.parametrize("text", ["-1", "lots", "1.5", "0x10", "9" * 12])
-def test_a_value_that_means_nothing_is_named_once(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("UPSAMPLE_CACHE_MIB", text)
-    with pytest.warns(UserWarning, match=f"UPSAMPLE_CACHE_MIB='{text}' is ignored: it must be an integer"):
-        assert caches.capacity() == 64 * MIB
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        assert caches.capacity() == 64 * MIB
-    monkeypatch.setenv("UPSAMPLE_CACHE_MIB", "3")
-    assert caches.capacity() == 3 * MIB
 
 
 def test_a_cached_function_is_pickled_by_its_name() -> None:

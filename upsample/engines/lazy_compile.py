@@ -11,10 +11,8 @@ load at once, "never" for no compiled engine.
 
 from __future__ import annotations
 
-import os
 import sys
 import time
-import warnings
 from collections.abc import Callable
 from functools import lru_cache
 from importlib.util import find_spec
@@ -22,7 +20,7 @@ from typing import Any
 
 import numpy as np
 
-from upsample import arrays
+from upsample import arrays, environment
 from upsample.plans.resize import ResizePlan
 from upsample.plans.window import UnpoolPlan
 
@@ -42,10 +40,7 @@ _spent = [0.0]
 @lru_cache(maxsize=1)
 def wish() -> str:
     """Return what UPSAMPLE_COMPILE asks for; a value that means nothing is named in a warning."""
-    text = os.environ.get("UPSAMPLE_COMPILE", "")
-    if text and text not in _WISHES:
-        warnings.warn(f"UPSAMPLE_COMPILE={text!r} is ignored: it must be one of {', '.join(_WISHES)}", stacklevel=2)
-    return text if text in _WISHES else "lazy"
+    return environment.word("UPSAMPLE_COMPILE", _WISHES) or "lazy"
 
 
 def is_early(task: str, plan: object, x: object) -> bool:

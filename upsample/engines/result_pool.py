@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import math
 import mmap
-import os
 import sys
 import tracemalloc
 from collections.abc import Iterator
@@ -20,6 +19,7 @@ from typing import Any
 
 import numpy as np
 
+from upsample import environment
 from upsample.arrays import NDArray
 
 __all__ = ["MIN_BYTES", "capacity", "empty", "is_recycled", "unused"]
@@ -53,8 +53,8 @@ class _PooledBuffer:
 
 def capacity() -> int:
     """Return the capacity of the pool in bytes."""
-    told = os.environ.get("UPSAMPLE_KEEP_MIB", "")
-    return (int(told) if told.isdecimal() else _KEPT_MIB) << 20 if _POSSIBLE else 0
+    told = environment.number("UPSAMPLE_KEEP_MIB", 0)
+    return (_KEPT_MIB if told is None else told) << 20 if _POSSIBLE else 0
 
 
 _unused: ContextVar[bool] = ContextVar("upsample_result_pool_unused", default=False)

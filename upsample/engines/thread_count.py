@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import os
 import sys
-import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any, NamedTuple
 
+from upsample import environment
 from upsample.arguments import integer
 from upsample.engines import cores
 
@@ -37,7 +37,6 @@ class _Process:
         self.limit: int | None = None
         self.default: int | None = None
         self.knows_threadpoolctl = False
-        self.warned: set[str] = set()
 
 
 _process = _Process()
@@ -145,7 +144,13 @@ def num_threads(count: int) -> Iterator[None]:
 
 
 def _unlimited() -> int:
-    return _set(_block.get()) or _set(_process.setting) or _environment() or torch_threads.get() or _default()
+    return (
+        _set(_block.get())
+        or _set(_process.setting)
+        or environment.number("UPSAMPLE_NUM_THREADS", 1)
+        or torch_threads.get()
+        or _default()
+    )
 
 
 def _set(setting: _Setting | None) -> int | None:
@@ -153,18 +158,6 @@ def _set(setting: _Setting | None) -> int | None:
     if setting is None or (setting.forks != _process.forks and _is_worker()):
         return None
     return setting.number
-
-
-def _environment() -> int | None:
-    """The number of UPSAMPLE_NUM_THREADS, which may change at any time."""
-    text = os.environ.get("UPSAMPLE_NUM_THREADS")
-    if not text:
-        return None
-    count = _positive(text)
-    if count is None and text not in _process.warned:
-        _process.warned.add(text)
-        warnings.warn(f"UPSAMPLE_NUM_THREADS={text!r} is ignored: it must be an integer of at least 1", stacklevel=4)
-    return count
 
 
 def _default() -> int:

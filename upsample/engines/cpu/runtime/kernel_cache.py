@@ -27,6 +27,7 @@ from numba.core.compiler import CompileResult
 from numba.core.serialize import dumps
 from numba.misc.appdirs import AppDirs
 
+from upsample import environment
 from upsample.engines import cpu
 
 __all__ = ["SUFFIX", "KernelCache", "compiled", "contents", "folders", "has_room", "problems"]
@@ -35,6 +36,7 @@ SUFFIX = ".kernel"
 _MAGIC = b"upsample kernel\n"
 _HEADER = len(_MAGIC) + 64
 """The magic text, the digest of the sources, the digest of the rest."""
+_VARIABLE = "UPSAMPLE_CACHE_DIR"
 _LARGE = 1 << 18
 """Bytes of a large kernel."""
 
@@ -62,9 +64,11 @@ def _note(problem: str) -> None:
 def _candidates() -> list[Path]:
     """The folders that may hold kernels, in the order of preference; relative ones are not taken."""
     user = str(AppDirs(appname="upsample", appauthor=False).user_cache_dir)
-    told = (os.environ.get("UPSAMPLE_CACHE_DIR", ""), str(numba.config.CACHE_DIR or ""), user)
+    told = (os.environ.get(_VARIABLE, ""), str(numba.config.CACHE_DIR or ""), user)
     own = _folder_name()
     paths = [Path(os.path.expanduser(path)) / own for path in told if path]
+    if told[0] and not paths[0].is_absolute():
+        environment.ignore(_VARIABLE, told[0], "it must be an absolute path of a folder")
     return [path for path in paths if path.is_absolute()]
 
 
