@@ -466,3 +466,17 @@ def test_one_compiled_signature() -> None:
     calls(np.frombuffer(b"\0" + x.tobytes(), dtype=np.float32, offset=1).reshape(13, 13))
     assert [len(k.signatures) for k in kernels] == before
     assert max(before) <= 6  # values of four sizes move; bytes are stored in 8 or more bits between axes
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "uint16", "float32", "complex64"])
+@pytest.mark.parametrize("channels", [2, 4, 8])
+def test_nearest_moves_a_pixel_as_one_value(dtype: str, channels: int) -> None:
+    """Samples of 2, 4 and 8 bytes: the first call, the cached one, and one whose array is not aligned for it."""
+    x = np.arange(30 * 40 * channels).reshape(30, 40, channels).astype(dtype)
+    size = x.dtype.itemsize
+    shifted = np.zeros(x.nbytes + size, np.uint8)[size:].view(dtype).reshape(x.shape)
+    shifted[...] = x
+    expected = x[np.arange(45) * 2 // 3][:, np.arange(60) * 2 // 3]
+    for array in (x, x, shifted, shifted):
+        result = upsample.resize(array, (45, 60), axes=(0, 1), mode="nearest", engine="cpu")
+        np.testing.assert_array_equal(result, expected)

@@ -104,9 +104,10 @@ def bind(plan: ResizePlan, x: _Array) -> Callable[..., _Array]:
     if fused is not None:
         return partial(Fused.run, fused)  # not a bound method, whose tables the caches would not count
     work, dtype = _work(plan, x), x.dtype
-    if not work.calls or work.view is None or work.view.itemsize != dtype.itemsize:
+    if not work.calls or work.view is None or work.view.itemsize < dtype.itemsize:
         return partial(run, np, plan)
     shape, between, empty = work.shape, work.between, np.empty(0, work.view)
+    wider = None if work.view.itemsize == dtype.itemsize else work.view
     calls = []
     source = empty
     for function, before, behind, size in work.calls:
@@ -117,6 +118,10 @@ def bind(plan: ResizePlan, x: _Array) -> Callable[..., _Array]:
     def resample(x: _Array, out: _Array | None) -> _Array:
         result = np.empty(shape, dtype) if out is None else out
         src, dst = x.ravel(), result.ravel()
+        if wider is not None:  # samples of several values are moved as one
+            src, dst = src.view(wider), dst.view(wider)
+            if not (src.flags.aligned and dst.flags.aligned):
+                return run(np, plan, x, out)
         for kernel, before, behind, size in calls:
             target = np.empty(size, between) if size else dst
             kernel(src, *before, target, *behind)

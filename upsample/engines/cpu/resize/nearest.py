@@ -24,6 +24,8 @@ _BLOCK_BYTES = (1 << 18, 1 << 22)
 """Bytes of output per block, min and max; in between, one eighth of the output."""
 _STRETCH_BYTES = 256
 """Bytes of a sample from which it is copied like a row."""
+_WORDS = (2, 4, 8)
+"""Bytes of a sample that is moved as one value, such as a pixel of RGBA."""
 _COLUMNS = 1 << 20
 """Most output samples of a row per block."""
 
@@ -190,6 +192,8 @@ def plan_move(shape: tuple[int, ...], active: list[tuple[int, AxisRule]], itemsi
     inner = math.prod(shape[last + 1 :])
     if itemsize == 16:
         inner, itemsize = inner * 2, 8
+    if inner > 1 and inner * itemsize in _WORDS:
+        inner, itemsize = 1, inner * itemsize
     if len(rules) == 1 and inner * itemsize >= _STRETCH_BYTES:
         rules.append(identity(inner))
         inner = 1
