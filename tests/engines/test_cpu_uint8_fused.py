@@ -17,6 +17,7 @@ from upsample.caches import Cache
 needs_numba()
 driver = import_module("upsample.engines.cpu.resize.driver")
 fused = import_module("upsample.engines.cpu.resize.uint8_fused")
+cells = import_module("upsample.engines.cpu.resize.uint8_cells")
 tables = import_module("upsample.engines.cpu.resize.uint8_fused_tables")
 call_cache = import_module("upsample.ops.call_cache")
 machine = import_module("upsample.engines.cpu.runtime.machine")
@@ -45,9 +46,11 @@ def random_bytes(shape: tuple[int, ...]) -> np.ndarray:
 def _forgotten(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Earlier calls do not decide; later ones do not see what a test changes."""
     monkeypatch.setattr(call_cache, "_known", Cache())
-    fused.plan_fused.cache_clear()
+    for cache in (fused.plan_fused, cells.plan_cells):
+        cache.cache_clear()
     yield
-    fused.plan_fused.cache_clear()
+    for cache in (fused.plan_fused, cells.plan_cells):
+        cache.cache_clear()
 
 
 @pytest.fixture
@@ -83,6 +86,23 @@ def test_pyramids_equal_the_portable_engine(function: Any, used: list[Any]) -> N
     x = random_bytes((41, 52, 3))
     np.testing.assert_array_equal(function(x, engine="cpu"), function(x, engine="portable"))
     assert None not in used
+
+
+@pytest.mark.parametrize("vectors", [True, False])
+@pytest.mark.parametrize("channels", [1, 2, 3, 4, 5])
+@pytest.mark.parametrize("factors", [(2, 2), (3, 3), (4, 4), (2, 5), (5, 2), (7, 3)])
+def test_cells_equal_the_portable_engine(
+    factors: tuple[int, int], channels: int, vectors: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if not vectors:
+        monkeypatch.setattr(cells, "SHUFFLES", False)
+    for height, width in ((7, 41), (13, 9), (5, 1), (3, 2)):
+        x = random_bytes((2, height * factors[0], width * factors[1], channels))
+        result = opencv.resize(x, (width, height), interpolation=opencv.INTER_AREA, engine="cpu")
+        expected = opencv.resize(x, (width, height), interpolation=opencv.INTER_AREA, engine="portable")
+        np.testing.assert_array_equal(result, expected)
+        used = [plan for plan in cells.plan_cells._cache.values() if plan is not None and plan.shape == result.shape]
+        assert bool(used) == (vectors or channels in (2, 5) or factors != (2, 2))
 
 
 @pytest.mark.parametrize("threads", [1, 3])

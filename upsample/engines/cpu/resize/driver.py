@@ -21,6 +21,7 @@ from upsample.copies import contiguous, copy
 from upsample.engines import result_pool, threads
 from upsample.engines.cpu.resize import nearest, strips
 from upsample.engines.cpu.resize.ordered import run_ordered
+from upsample.engines.cpu.resize.uint8_cells import Cells, plan_cells
 from upsample.engines.cpu.resize.uint8_fused import Fused, plan_fused
 from upsample.engines.cpu.runtime.compile import bound, frozen
 from upsample.engines.cpu.runtime.nontemporal import pays
@@ -75,7 +76,7 @@ def run(_xp: ModuleType, plan: ResizePlan, x: _Array, out: _Array | None) -> _Ar
     """Resample `x` as the plan says; fills and returns `out` where it is given."""
     if plan.arithmetic.ordered and not plan.only_moves:
         return run_ordered(plan, x, out)
-    fused = plan_fused(plan, x.shape) if x.dtype == np.uint8 else None
+    fused = _plan_bytes(plan, x.shape) if x.dtype == np.uint8 else None
     if fused is not None:
         return fused.run(x, out)
     work = _works.get((plan, x.shape, x.dtype))
@@ -100,9 +101,10 @@ def bind(plan: ResizePlan, x: _Array) -> Callable[..., _Array]:
     """Return `run` for arrays like `x`; where the work is one block, little more than the kernels' calls is left."""
     if plan.arithmetic.ordered and not plan.only_moves:
         return partial(run_ordered, plan)
-    fused = plan_fused(plan, x.shape) if x.dtype == np.uint8 else None
+    fused = _plan_bytes(plan, x.shape) if x.dtype == np.uint8 else None
     if fused is not None:
-        return partial(Fused.run, fused)  # not a bound method, whose tables the caches would not count
+        whole: Any = type(fused).run
+        return partial(whole, fused)  # not a bound method, whose tables the caches would not count
     work, dtype = _work(plan, x), x.dtype
     if not work.calls or work.view is None or work.view.itemsize < dtype.itemsize:
         return partial(run, np, plan)
@@ -129,6 +131,11 @@ def bind(plan: ResizePlan, x: _Array) -> Callable[..., _Array]:
         return result
 
     return resample
+
+
+def _plan_bytes(plan: ResizePlan, shape: tuple[int, ...]) -> Cells | Fused | None:
+    """Lay out a call on bytes for a kernel that filters both axes, or return None if there is none."""
+    return plan_cells(plan, shape) or plan_fused(plan, shape)
 
 
 def _work(plan: ResizePlan, x: _Array) -> _Work:

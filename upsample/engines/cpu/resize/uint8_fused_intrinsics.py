@@ -17,7 +17,7 @@ from numba.extending import intrinsic
 from upsample.engines.cpu.runtime.compile import pointers
 from upsample.engines.cpu.runtime.machine import HAS_AVX2
 
-__all__ = ["ACROSS", "DOWN", "SHUFFLES", "sum_down_high", "sum_down_whole", "weigh_across"]
+__all__ = ["ACROSS", "DOWN", "SHUFFLES", "halve", "sum_down_high", "sum_down_whole", "weigh_across"]
 
 ACROSS = 16
 """Values of a block of `weigh_across`."""
@@ -193,4 +193,38 @@ sum_down_whole = _inlined(_sum_down, _whole_block)
 """``sum_down_whole(data, numbers)`` makes a row of bytes: ``(half + sum(row * weight)) >> shift``.
 
 ``numbers`` has the places to drop, `shift`, as its fifth.
+"""
+
+
+def _halve(builder: Any, data: list[Any], numbers: list[Any], _literal: Any) -> None:
+    """Load 16 bytes of two rows, bring the bytes of pairs side by side, add, round: eight means, two times a block."""
+    src, dst, mask = data
+    row, distance, to, blocks, taken, made = numbers
+    ones, two, zero = _constant(_BYTES, 1), _constant(_HALVES, 2), ir.Constant(_HALVES, None)
+    order = _read(builder, mask, _COUNT(0), _BYTES)
+    whole = ir.Constant(ir.VectorType(_LANE, 32), list(range(32)))
+    with cgutils.for_range(builder, blocks) as loop:
+        twice = builder.shl(loop.index, _COUNT(1))
+        totals = []
+        for k in (0, 1):
+            begin = builder.add(builder.add(row, distance) if k else row, builder.mul(twice, taken))
+            halves = [
+                _read(builder, src, place, ir.VectorType(_BYTE, 16)) for place in (begin, builder.add(begin, taken))
+            ]
+            paired = _avx2(builder, "pshuf.b", _BYTES, builder.shuffle_vector(*halves, whole), order)
+            totals.append(_avx2(builder, "pmadd.ub.sw", _HALVES, paired, ones))
+        mean = builder.lshr(builder.add(builder.add(*totals), two), _constant(_HALVES, 2))
+        packed = builder.bitcast(_avx2(builder, "packuswb", _BYTES, mean, zero), ir.VectorType(_COUNT, 4))
+        place = builder.add(to, builder.mul(twice, made))
+        for k in (0, 2):
+            target = place if k == 0 else builder.add(place, made)
+            _write(builder, builder.extract_element(packed, _LANE(k)), dst, target)
+
+
+halve = _inlined(_halve, None)
+"""``halve(data, numbers)`` makes means of 2x2 cells, ties up: 2 times 8 bytes a block, the last of which may be excess.
+
+``data``: source, result, and a mask that brings the two bytes of each pair side by side in each 16 bytes.
+``numbers``: where the upper row begins, how far the lower one is from it, where the result begins, how many blocks, and
+the bytes of the source and of the result that the next half of a block is away.
 """
