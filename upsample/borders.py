@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from types import ModuleType
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -23,25 +23,72 @@ from upsample.plans.makers import native
 from upsample.plans.resize import AxisRule, ResizePlan, tabled
 from upsample.plans.taps import taps
 
-__all__ = ["BOUNDARIES", "Bordered", "Borders", "borders_of", "plan_bordered"]
+__all__ = ["BOUNDARIES", "Bordered", "Borders", "Request", "borders_of", "plan_bordered"]
 
 BOUNDARIES = ("edge", "reflect", "mirror", "wrap", "constant")
 
 
+class Request(NamedTuple):
+    """The checked arguments of a resize that determine its plan.
+
+    Attributes
+    ----------
+    op : str
+        What the dialect calls the operation, for errors.
+    in_sizes, axes : tuple of int
+        The size of each axis to resample, and its number.
+    sizes, scales : tuple, or None
+        The new sizes or the factors, whichever the caller passed.
+    modes : tuple of str
+        The mode of each axis.
+    antialias, corners : bool
+        `antialias` and `align_corners`.
+    cubic_coeff : float
+        The coefficient of the cubic mode.
+    """
+
+    op: str
+    in_sizes: tuple[int, ...]
+    axes: tuple[int, ...]
+    sizes: tuple[int, ...] | None
+    scales: tuple[float, ...] | None
+    modes: tuple[str, ...]
+    antialias: bool
+    corners: bool
+    cubic_coeff: float
+
+    def spacing(self, place: int, length: float) -> tuple[int, tuple[float, float]]:
+        """Return the size of a resampled axis of `length` samples, and the distance of its samples as a ratio."""
+        scale = None if self.scales is None else self.scales[place]
+        if scale is None:
+            assert self.sizes is not None
+            size = self.sizes[place]
+        else:
+            size = scaled_size(self.op, "scale", length, scale)
+        if self.corners:
+            return size, (length - 1.0, float(size - 1)) if size > 1 else (0.0, 1.0)
+        by_sizes = scale is None or self.modes[place] == "area"
+        return size, (float(length), float(size)) if by_sizes else (1.0, scale or 1.0)
+
+    def coefficient(self, place: int) -> float:
+        """Return the coefficient of the filter of an axis; 0 if the filter has none."""
+        return self.cubic_coeff if self.modes[place] == "cubic" else 0.0
+
+
 @dataclass(frozen=True, slots=True)
 class _Placed:
-    """Where the outputs of an axis lie.
+    """The positions of the outputs of an axis.
 
     Attributes
     ----------
     low : float
-        Where the part begins that is resampled, in samples.
+        Begin of the resampled part, in samples.
     step : tuple of float
         Input samples per output sample, as a ratio.
     corners, antialias : bool
-        As `resize` takes them.
+        `align_corners` and `antialias` of `resize`.
     coefficient : float
-        Of the cubic mode.
+        Coefficient of the cubic mode.
     """
 
     low: float
@@ -212,28 +259,13 @@ class Bordered:
 
 @cached
 @quiet
-def plan_bordered(
-    op: str,
-    in_sizes: tuple[int, ...],
-    axes: tuple[int, ...],
-    sizes: tuple[int, ...] | None,
-    scales: tuple[float, ...] | None,
-    modes: tuple[str, ...],
-    antialias: bool,
-    corners: bool,
-    cubic_coeff: float,
-    borders: Borders,
-) -> Bordered:
-    """Plan a resize of axes of `in_sizes` samples."""
+def plan_bordered(request: Request, borders: Borders) -> Bordered:
+    """Plan a resize with borders other than its usual ones."""
     made = {}
-    for place, (axis, n, mode) in enumerate(zip(axes, in_sizes, modes, strict=True)):
+    for place, (axis, n, mode) in enumerate(zip(request.axes, request.in_sizes, request.modes, strict=True)):
         low, length = borders.part(place, n)
-        scale = None if scales is None else scales[place]
-        o = scaled_size(op, "scale", length, scale) if scale is not None else sizes[place]  # type: ignore[index]
-        step = (length, float(o)) if scale is None or mode == "area" else (1.0, scale)
-        if corners:
-            step = (length - 1.0, float(o - 1)) if o > 1 else (0.0, 1.0)
-        at = _Placed(low, step, corners, antialias, cubic_coeff if mode == "cubic" else 0.0)
+        o, step = request.spacing(place, length)
+        at = _Placed(low, step, request.corners, request.antialias, request.coefficient(place))
         made[axis] = _axis(borders, n, o, mode, at)
     order = tuple(sorted(made))
     plan = ResizePlan(order, tuple(made[axis].rule for axis in order), arithmetic=NEAREST)

@@ -17,11 +17,11 @@ from upsample.arguments import (
     integers,
     number,
     numbers,
-    scaled_size,
+    one_of,
 )
 from upsample.arrays import Array, ArrayT
 from upsample.autograd.torch_compile import opaque
-from upsample.borders import borders_of, plan_bordered
+from upsample.borders import Request, borders_of, plan_bordered
 from upsample.caches import cached
 from upsample.copies import copy
 from upsample.errors import Raw, bad_type, bad_value
@@ -213,12 +213,12 @@ def resize(
     coefficient, in_sizes = _coefficient(op, cubic_coeff), tuple(x.shape[a] for a in places)
     for axis, n, name in zip(places, in_sizes, modes, strict=True):
         _check_options(op, axis, n, name, widens, corners)
+    request = Request(op, in_sizes, places, sizes, scales, modes, widens, corners, coefficient)
     borders = borders_of(op, *border_rules, count, widens)
     if borders is None:
-        integers_of = dtype if dtype in _INTEGERS else None
-        plan = _plan(op, in_sizes, places, sizes, scales, modes, widens, corners, coefficient, integers_of)
+        plan = _plan(request, dtype if dtype in _INTEGERS else None)
     else:
-        bordered = plan_bordered(op, in_sizes, places, sizes, scales, modes, widens, corners, coefficient, borders)
+        bordered = plan_bordered(request, borders)
         if not bordered.is_plan:
             _omits(op, nan, borders=True)
             return _delivered(op, cast(ArrayT, bordered.run(x, op, xp, engine)), x, out)
@@ -293,49 +293,31 @@ def _axes(op: str, axes: object, ndim: int) -> tuple[int, ...]:
 
 def _modes(op: str, mode: object, count: int) -> tuple[str, ...]:
     given = tuple(mode) if isinstance(mode, (list, tuple)) else (mode,) * count
-    known = ", ".join(FILTERS)
     if len(given) != count:
         raise bad_value(op, "mode", mode, f"there are {count} axes", f"pass one mode, or {count}")
     for name in given:
-        if not isinstance(name, str):
-            raise bad_type(op, "mode", mode, "it must be the name of a mode", f"pass one of {known}")
-        if name not in FILTERS:
-            remedy = f"pass {_ONE_AXIS[name]!r}" if name in _ONE_AXIS else f"pass one of {known}"
-            raise bad_value(op, "mode", name, "this mode of an axis is unknown", remedy)
+        if isinstance(name, str) and name in _ONE_AXIS:
+            raise bad_value(op, "mode", name, "this mode of an axis is unknown", f"pass {_ONE_AXIS[name]!r}")
+        one_of(op, "mode", name, FILTERS, "this mode of an axis is unknown")
     return given  # type: ignore[return-value]
 
 
 @cached
-def _plan(
-    op: str,
-    in_sizes: tuple[int, ...],
-    axes: tuple[int, ...],
-    sizes: tuple[int, ...] | None,
-    scales: tuple[float, ...] | None,
-    modes: tuple[str, ...],
-    antialias: bool,
-    corners: bool,
-    cubic_coeff: float,
-    dtype: str | None,
-) -> ResizePlan:
+def _plan(request: Request, dtype: str | None) -> ResizePlan:
     rules = {}
-    for place, (axis, n, mode) in enumerate(zip(axes, in_sizes, modes, strict=True)):
-        scale = None if scales is None else scales[place]
-        o = scaled_size(op, "scale", n, scale) if scale is not None else sizes[place]  # type: ignore[index]
-        step = (float(n), float(o)) if scale is None or mode == "area" else (1.0, scale)
-        if corners:
-            step = (float(n - 1), float(o - 1)) if o > 1 else (0.0, 1.0)
-        same = n == o and step[0] == step[1] and (scale is None or scale == 1.0)
-        coefficient = cubic_coeff if mode == "cubic" else 0.0
+    for place, (axis, n, mode) in enumerate(zip(request.axes, request.in_sizes, request.modes, strict=True)):
+        o, step = request.spacing(place, n)
+        is_same = n == o and step[0] == step[1] and (request.scales is None or request.scales[place] == 1.0)
+        coefficient = request.coefficient(place)
         rules[axis] = (
             identity(n)
-            if same and keeps_samples(FILTERS[mode], coefficient)
-            else AxisRule(n, o, mode, step, corners, antialias, coefficient, Rounding.FLOAT64)
+            if is_same and keeps_samples(FILTERS[mode], coefficient)
+            else AxisRule(n, o, mode, step, request.corners, request.antialias, coefficient, Rounding.FLOAT64)
         )
     order = tuple(sorted(rules))
     arithmetic = TORCH_BYTES if dtype in (None, "uint8") else NEAREST
     plan = ResizePlan(order, tuple(rules[axis] for axis in order), arithmetic=arithmetic)
-    return _of_bytes(plan, modes, cubic_coeff) if dtype == "uint8" and not plan.only_moves else plan
+    return _of_bytes(plan, request.modes, request.cubic_coeff) if dtype == "uint8" and not plan.only_moves else plan
 
 
 def _of_bytes(plan: ResizePlan, modes: tuple[str, ...], cubic_coeff: float) -> ResizePlan:

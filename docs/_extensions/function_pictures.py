@@ -95,12 +95,10 @@ def picture_of(name: str) -> tuple[str, list[tuple[str, np.ndarray]]]:
 def add_picture(app: Sphinx, what: str, name: str, obj: object, options: object, lines: list[str]) -> None:
     """Append the picture to a docstring (the event ``autodoc-process-docstring``)."""
     module = getattr(obj, "__module__", "") or ""
-    short = name.rpartition(".")[2]
     if what != "function" or not module.startswith("upsample") or name in WITHOUT:
         return
-    key = short if name.startswith(("upsample.functional.", "upsample.chainer.")) or name.count(".") == 1 else name
-    if key.startswith("upsample."):
-        key = key.removeprefix("upsample.")
+    is_short = name.startswith(("upsample.functional.", "upsample.chainer.")) or name.count(".") == 1
+    key = name.rpartition(".")[2] if is_short else name.removeprefix("upsample.")
     if key not in EXAMPLES:
         LOGGER.warning("no picture for %s: add an entry to docs/_extensions/examples.py", name)
         return

@@ -14,7 +14,7 @@ from upsample.errors import Raw, bad_value
 from upsample.literals import EngineName
 from upsample.ops import call_cache
 from upsample.ops.pool import pool
-from upsample.plans.window import PoolPlan, WindowAxis
+from upsample.plans.window import PoolPlan, WindowAxis, window_count
 
 __all__ = [
     "max_pool1d",
@@ -466,10 +466,7 @@ def _plan(
         reach = d * (k - 1) + 1
         if p > reach // 2:
             raise bad_value(op, "padding", padding, f"it is over half the window's reach of {reach}", "pass less")
-        free = n + 2 * p - reach
-        small = (-(-free // s) if ceil_mode else free // s) + 1
-        if ceil_mode and (small - 1) * s >= n + p:  # the last window would start in the padding behind
-            small -= 1
+        small = window_count(n, p, p, reach, s, ceil_mode)
         if small < 1:
             rule = f"a window reaches over {reach} positions and there are {n} and {p} of padding on both sides"
             raise bad_value(op, "kernel_size", kernel, rule, "pass a smaller window or a larger input")

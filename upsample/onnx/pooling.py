@@ -27,7 +27,7 @@ from upsample.onnx.attributes import (
 )
 from upsample.ops.pool import pool
 from upsample.ops.unpool import unpool
-from upsample.plans.window import PoolPlan, UnpoolPlan, WindowAxis
+from upsample.plans.window import PoolPlan, UnpoolPlan, WindowAxis, window_count
 
 __all__ = ["max_pool", "max_unpool"]
 
@@ -175,11 +175,7 @@ def _pool_plan(
             total = (small - 1) * s + reach - n
             begin = int((total if auto_pad == "SAME_UPPER" else total + 1) / 2)  # a negative one is cut towards zero
         else:
-            free = n + begin + end - reach
-            rounds_up = is_ceil and auto_pad == "NOTSET"
-            small = (-(-free // s) if rounds_up else free // s) + 1
-            if rounds_up and (small - 1) * s >= n + begin:
-                small -= 1
+            small = window_count(n, begin, end, reach, s, is_ceil and auto_pad == "NOTSET")
         if small < 1:
             rule = f"a window reaches over {reach} positions and there are {n} and the padding {begin} and {end}"
             raise bad_value(op, "kernel_shape", kernel, rule, "pass a smaller window or a larger input")

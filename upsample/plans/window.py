@@ -15,13 +15,22 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
 from upsample.plans.pieces import PIECE, in_pieces
 
-__all__ = ["ConvTransposePlan", "PlanePart", "PoolPlan", "Range", "SpanAxis", "UnpoolPlan", "WindowAxis"]
+__all__ = [
+    "ConvTransposePlan",
+    "PlanePart",
+    "PoolPlan",
+    "Range",
+    "SpanAxis",
+    "UnpoolPlan",
+    "WindowAxis",
+    "window_count",
+]
 
 Range: TypeAlias = tuple[int, int]
 """Numbers from and to, the latter not included."""
@@ -227,8 +236,39 @@ class PlanePart:
         return sum(place * weight for place, weight in zip(self.origin, self.weights, strict=True))
 
 
+def window_count(n: int, begin: int, end: int, reach: int, stride: int, rounds_up: bool) -> int:
+    """Return how many windows of `reach` positions fit into `n`, padded by `begin` and `end`.
+
+    Rounded up, the last window may reach past the padding at the end, but starts before it.
+    """
+    free = n + begin + end - reach
+    count = (-(-free // stride) if rounds_up else free // stride) + 1
+    return count - 1 if rounds_up and (count - 1) * stride >= n + begin else count
+
+
+class _Spatial:
+    """The spatial shapes of a plan of windows."""
+
+    __slots__ = ()
+
+    if TYPE_CHECKING:
+
+        @property
+        def axes(self) -> tuple[WindowAxis | SpanAxis, ...]: ...
+
+    @property
+    def large_shape(self) -> tuple[int, ...]:
+        """The spatial shape that the windows are cut from: the input of a pooling, the result of its inverse."""
+        return tuple(axis.large for axis in self.axes)
+
+    @property
+    def small_shape(self) -> tuple[int, ...]:
+        """The number of windows along each axis."""
+        return tuple(axis.small for axis in self.axes)
+
+
 @dataclass(frozen=True, slots=True)
-class PoolPlan:
+class PoolPlan(_Spatial):
     """A max-pooling of the trailing axes.
 
     Attributes
@@ -270,11 +310,6 @@ class PoolPlan:
         first = axis.kernel if isinstance(axis, WindowAxis) and self.local_indices else axis.large
         return first * self.weights[0]
 
-    @property
-    def small_shape(self) -> tuple[int, ...]:
-        """Spatial shape of the result."""
-        return tuple(axis.small for axis in self.axes)
-
     def transpose(self) -> UnpoolPlan:
         """Return the plan of the gradient: what cells of one maximum receive, adds."""
         return UnpoolPlan(
@@ -283,7 +318,7 @@ class PoolPlan:
 
 
 @dataclass(frozen=True, slots=True)
-class UnpoolPlan:
+class UnpoolPlan(_Spatial):
     """A max-unpooling of the trailing axes: one position of each cell's window receives the cell's value.
 
     Attributes
@@ -328,19 +363,9 @@ class UnpoolPlan:
         """The axes, none of which is adaptive."""
         return tuple(axis for axis in self.axes if isinstance(axis, WindowAxis))
 
-    @property
-    def large_shape(self) -> tuple[int, ...]:
-        """Spatial shape of the result."""
-        return tuple(axis.large for axis in self.axes)
-
-    @property
-    def small_shape(self) -> tuple[int, ...]:
-        """Spatial shape of the input."""
-        return tuple(axis.small for axis in self.axes)
-
 
 @dataclass(frozen=True, slots=True)
-class ConvTransposePlan:
+class ConvTransposePlan(_Spatial):
     """A transposed convolution: every tap of a cell's window receives its share, and shares add.
 
     Attributes
@@ -356,16 +381,6 @@ class ConvTransposePlan:
     axes: tuple[WindowAxis, ...]
     groups: int
     precision: str
-
-    @property
-    def large_shape(self) -> tuple[int, ...]:
-        """Spatial shape of the result."""
-        return tuple(axis.large for axis in self.axes)
-
-    @property
-    def small_shape(self) -> tuple[int, ...]:
-        """Spatial shape of the input."""
-        return tuple(axis.small for axis in self.axes)
 
     @property
     def kernel_shape(self) -> tuple[int, ...]:
