@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import nullcontext
+from functools import partial
 from typing import Any
 
 import backends
@@ -139,6 +140,39 @@ def test_a_check_that_does_not_wait_is_found(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.undo()
     with pytest.raises(IndexError):
         upsample.max_unpool2d(x, where, 2, engine="cuda")
+
+
+MODES = ("nearest", "bilinear", "bicubic", "antialiased", "trilinear")
+FLOATS = [(mode, dtype) for mode in MODES for dtype in ("float32", "float16")]
+
+
+@pytest.mark.parametrize(("mode", "dtype"), [*FLOATS, *((mode, "uint8") for mode in MODES[:-1])])
+def test_channels_last_tensors_are_read_in_place(mode: str, dtype: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing is copied, the result has its input's memory format, and the bits are those of the other one."""
+    x = tensors((VALUES * 20 + 100).astype(dtype))
+    last = torch.channels_last
+    options: dict[str, Any] = dict(scale_factor=2, mode=mode)
+    if mode == "antialiased":
+        options = dict(size=(3, 4), mode="bicubic", antialias=True)
+    if mode == "trilinear":
+        x, last = x[:, :, None].expand(2, 16, 3, 6, 8).contiguous(), torch.channels_last_3d
+    call = partial(upsample.interpolate, engine="cuda", **options)
+    want = call(x)
+    borrow = device.TorchDevice.borrow
+
+    def borrowed(self: Any, tensor: Any) -> Any:
+        assert tensor.is_contiguous()
+        return borrow(self, tensor)
+
+    monkeypatch.setattr(device.TorchDevice, "borrow", borrowed)
+    moved = x.contiguous(memory_format=last)
+    got = call(moved)
+    assert got.is_contiguous(memory_format=last)
+    assert torch.equal(got.contiguous(), want)
+    out = torch.zeros_like(got, memory_format=torch.preserve_format)
+    assert call(moved, out=out) is out
+    assert torch.equal(out.contiguous(), want)
+    assert call(moved, out=torch.zeros_like(want)).is_contiguous()
 
 
 def plant_wrong_stream(monkeypatch: pytest.MonkeyPatch) -> None:

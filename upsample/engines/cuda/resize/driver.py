@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from types import ModuleType
-from typing import Any
+from typing import Any, cast
 
 from upsample import arrays
 from upsample.arrays import Array
@@ -24,12 +25,34 @@ from upsample.engines.cuda.runtime import device
 from upsample.engines.cuda.runtime.device import Device
 from upsample.engines.cuda.runtime.output import Target
 from upsample.plans.resize import AxisRule, ResizePlan
+from upsample.tensors import layout_of
 
 __all__ = ["plan_resize", "run"]
 
 
 def run(xp: ModuleType, plan: ResizePlan, x: Array, out: Array | None) -> Array:
-    """Resample `x` as the plan says; fills and returns `out` where it is given."""
+    """Resample `x` as the plan says; fills and returns `out` where it is given.
+
+    A torch tensor whose channels come last in memory is read in place, and so is the result written.
+    """
+    if layout_of(x) is not None and 1 not in plan.axes:
+        tensor: Any = x
+        last = (0, *range(2, x.ndim), 1)
+        result: Any = out
+        target: Any = None if result is None else result.permute(last)
+        made: Any = _run(xp, _channels_last(plan), tensor.permute(last), target)
+        return out if out is not None else cast(Array, made.permute(0, x.ndim - 1, *range(1, x.ndim - 1)))
+    return _run(xp, plan, x, out)
+
+
+@cached
+def _channels_last(plan: ResizePlan) -> ResizePlan:
+    """Return the plan for an array whose axis 1 is moved behind the others; the values' sums stay what they are."""
+    axes = tuple(max(axis - 1, 0) for axis in plan.axes)
+    return replace(plan, axes=axes, order=tuple(max(axis - 1, 0) for axis in plan.order))
+
+
+def _run(xp: ModuleType, plan: ResizePlan, x: Array, out: Array | None) -> Array:
     shape = plan.out_shape(x.shape)
     with device.of(x) as gpu:
         target = Target(gpu, xp, shape, x, x.dtype, out)
