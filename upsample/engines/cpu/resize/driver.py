@@ -21,6 +21,7 @@ from upsample.copies import contiguous, copy
 from upsample.engines import result_pool, threads
 from upsample.engines.cpu.resize import nearest, strips
 from upsample.engines.cpu.resize.ordered import run_ordered
+from upsample.engines.cpu.resize.ordered_fused import OrderedFused, plan_ordered
 from upsample.engines.cpu.resize.uint8_cells import Cells, plan_cells
 from upsample.engines.cpu.resize.uint8_fused import Fused, plan_fused
 from upsample.engines.cpu.runtime.compile import bound, frozen
@@ -75,7 +76,8 @@ _works: Cache[_Work] = Cache()
 def run(_xp: ModuleType, plan: ResizePlan, x: _Array, out: _Array | None) -> _Array:
     """Resample `x` as the plan says; fills and returns `out` where it is given."""
     if plan.arithmetic.ordered and not plan.only_moves:
-        return run_ordered(plan, x, out)
+        fast = plan_ordered(plan, x.shape, x.dtype.name)
+        return run_ordered(plan, x, out) if fast is None else fast.run(x, out)
     fused = _plan_bytes(plan, x.shape) if x.dtype == np.uint8 else None
     if fused is not None:
         return fused.run(x, out)
@@ -100,7 +102,8 @@ def run(_xp: ModuleType, plan: ResizePlan, x: _Array, out: _Array | None) -> _Ar
 def bind(plan: ResizePlan, x: _Array) -> Callable[..., _Array]:
     """Return `run` for arrays like `x`; where the work is one block, little more than the kernels' calls is left."""
     if plan.arithmetic.ordered and not plan.only_moves:
-        return partial(run_ordered, plan)
+        fast = plan_ordered(plan, x.shape, x.dtype.name)
+        return partial(run_ordered, plan) if fast is None else partial(OrderedFused.run, fast)
     fused = _plan_bytes(plan, x.shape) if x.dtype == np.uint8 else None
     if fused is not None:
         whole: Any = type(fused).run

@@ -75,6 +75,8 @@ def _gathered(builder: Any, src: Any, row: Any, begins: Any, first: Any, pieces:
 
 def _weigh_across(builder: Any, data: list[Any], numbers: list[Any], pieces: int) -> None:
     """Make a whole row, block by block."""
+    if not SHUFFLES:  # the kernel does not come here, and LLVM aborts at an instruction that the processor lacks
+        return
     row, to, blocks, steps, shift = numbers
     with cgutils.for_range(builder, blocks) as loop:
         place = builder.add(to, builder.mul(loop.index, _COUNT(ACROSS)))
@@ -198,6 +200,8 @@ sum_down_whole = _inlined(_sum_down, _whole_block)
 
 def _halve(builder: Any, data: list[Any], numbers: list[Any], _literal: Any) -> None:
     """Load 16 bytes of two rows, bring the bytes of pairs side by side, add, round: eight means, two times a block."""
+    if not SHUFFLES:  # as above
+        return
     src, dst, mask = data
     row, distance, to, blocks, taken, made = numbers
     ones, two, zero = _constant(_BYTES, 1), _constant(_HALVES, 2), ir.Constant(_HALVES, None)

@@ -1,0 +1,98 @@
+"""The fused kernel of ordered sums against the loop that filters one axis at a time: bit for bit, NaN included."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from importlib import import_module
+from typing import Any
+
+import numpy as np
+import pytest
+from backends import needs_numba
+
+import upsample
+from upsample import opencv
+from upsample.caches import Cache
+
+needs_numba()
+driver = import_module("upsample.engines.cpu.resize.driver")
+fused = import_module("upsample.engines.cpu.resize.ordered_fused")
+call_cache = import_module("upsample.ops.call_cache")
+
+DTYPES = ["uint8", "int16", "uint16", "float32", "float64"]
+MODES = [opencv.INTER_LINEAR, opencv.INTER_CUBIC, opencv.INTER_AREA, opencv.INTER_LANCZOS4]
+SHAPES = [
+    ((9, 70), (200, 33)),
+    ((40, 33, 3), (20, 90)),
+    ((41, 90, 4), (29, 20)),
+    ((31, 200), (61, 20)),
+    ((30, 200, 2), (61, 20)),
+    ((20, 150, 6), (40, 14)),
+    ((3, 3), (50, 50)),
+    ((50, 50, 3), (3, 3)),
+    ((2, 30, 41, 1), (55, 17)),
+]
+
+
+@pytest.fixture(autouse=True)
+def _forgotten(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Earlier calls do not decide; later ones do not see what a test changes."""
+    monkeypatch.setattr(call_cache, "_known", Cache())
+    fused.plan_ordered.cache_clear()
+    yield
+    fused.plan_ordered.cache_clear()
+
+
+def image(shape: tuple[int, ...], dtype: str) -> np.ndarray:
+    rng = np.random.default_rng(shape)
+    if "int" in dtype:
+        return rng.integers(np.iinfo(dtype).min, np.iinfo(dtype).max + 1, shape, dtype)
+    x = rng.normal(0, 100, shape).astype(dtype)
+    for value in (np.inf, -np.inf, np.nan, -0.0):
+        x[rng.random(shape) < 0.01] = value
+    return x
+
+
+def bits(x: np.ndarray) -> np.ndarray:
+    """Return the bits of an array, of each NaN the same ones."""
+    return x if "int" in x.dtype.name else np.where(np.isnan(x), np.nan, x).view(f"u{x.itemsize}")
+
+
+@pytest.mark.parametrize("vectors", [True, False])
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("mode", MODES)
+def test_equals_one_axis_at_a_time(mode: int, dtype: str, vectors: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    if not vectors:
+        monkeypatch.setattr(fused, "PERMUTES", False)
+    found: list[Any] = []
+
+    def noted(*given: Any) -> Any:
+        found.append(fused.plan_ordered(*given))
+        return found[-1]
+
+    for shape, size in SHAPES:
+        x = image(shape, dtype)
+        call = {"dsize": size, "interpolation": mode, "engine": "cpu"}
+        with monkeypatch.context() as patch:
+            patch.setattr(driver, "plan_ordered", noted)
+            result = opencv.resize(x, **call)
+        with monkeypatch.context() as patch:
+            patch.setattr(driver, "plan_ordered", lambda *given: None)
+            patch.setattr(call_cache, "_known", Cache())
+            expected = opencv.resize(x, **call)
+        np.testing.assert_array_equal(bits(result), bits(expected))
+    assert None not in found
+    assert bool(found) == (dtype != "uint8" or mode == opencv.INTER_AREA)
+
+
+@pytest.mark.parametrize("threads", [1, 3])
+def test_jobs_do_not_show(threads: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fused, "_JOB", 1)
+    monkeypatch.setattr(fused, "_ROWS", 5)
+    x, before = image((47, 60, 3), "uint16"), upsample.get_num_threads()
+    upsample.set_num_threads(threads)
+    try:
+        result = opencv.resize(x, (90, 121), engine="cpu")
+    finally:
+        upsample.set_num_threads(before)
+    np.testing.assert_array_equal(result, opencv.resize(x, (90, 121), engine="portable"))

@@ -1,0 +1,227 @@
+"""Fused kernel of ordered sums: rows into a ring buffer, columns from it; the bits are those of `ordered`.
+
+Every lane of a vector is one output, whose products are added in the order of its taps. A row is first converted to the
+dtype of sums; zeros follow it, which outputs of fewer taps than others read instead.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+import numpy as np
+
+from upsample.caches import cached
+from upsample.copies import contiguous, copy
+from upsample.engines import threads
+from upsample.engines.cpu.resize.ordered_intrinsics import ACROSS, DOWN, PERMUTES, add_down, weigh_pixels, weigh_values
+from upsample.engines.cpu.resize.taps import Listed, listed
+from upsample.engines.cpu.runtime.compile import frozen, kernel
+from upsample.plans.arithmetic import Ties, bounds
+from upsample.plans.resize import ResizePlan
+
+__all__ = ["OrderedFused", "ordered_rows", "plan_ordered"]
+
+_Array: TypeAlias = np.ndarray[Any, np.dtype[Any]]
+_U: Any = np.uint64
+_values_1, _values_2, _values_8 = (weigh_values[pieces] for pieces in (1, 2, ACROSS))
+_pixels_3, _pixels_4 = weigh_pixels[3], weigh_pixels[4]
+
+_DTYPES = ("uint8", "int8", "uint16", "int16", "float32", "float64")
+_JOB = 1 << 16
+"""Products of a job, about: some ten microseconds."""
+_ROWS = 8
+"""Rows of a job at least, because neighboring jobs filter the rows between them twice."""
+_RING_BYTES = 1 << 21
+"""Largest ring of rows, in bytes."""
+_ZEROS = 16
+"""Zeros after a row; as many values may be loaded behind its last one."""
+
+
+@kernel
+def ordered_rows(
+    src: _Array,
+    dst: _Array,
+    begin: int,
+    end: int,
+    ring: _Array,
+    sizes: _Array,
+    begins: _Array,
+    order: _Array,
+    factors: _Array,
+    count: _Array,
+    index: _Array,
+    weight: _Array,
+    low: _Array,
+    high: _Array,
+    places: _Array,
+    taps: _Array,
+    down: _Array,
+    limits: _Array,
+) -> None:
+    """Make the rows ``[begin, end)`` of the result, counted through all planes."""
+    in_rows, out_rows, n_in, n, inner = sizes[0], sizes[1], sizes[2], sizes[3], sizes[4]
+    how, blocks, longest, stride, slots, most = sizes[5], sizes[6], sizes[7], sizes[8], sizes[9], sizes[10]
+    kind = down.dtype.type
+    row = np.zeros(n_in + _ZEROS, dtype=down.dtype)
+    along, across = (row, begins, order, factors), (ring, dst, places, down, limits)
+    plane, ready = -1, 0
+    for place in range(begin, end):
+        output = place % out_rows
+        if place // out_rows != plane:
+            plane, ready = place // out_rows, 0
+        for line in range(max(ready, low[output]), high[output] + 1):
+            s, to = _U((plane * in_rows + line) * n_in), line % slots * stride
+            for j in range(_U(n_in)):
+                row[j] = src[s + j]
+            if how == 1:
+                _values_1(along, ring, (0, to, blocks, longest))
+            elif how == 2:
+                _values_2(along, ring, (0, to, blocks, longest))
+            elif how == 8:
+                _values_8(along, ring, (0, to, blocks, longest))
+            elif how == 3:
+                _pixels_3(along, ring, (0, to, blocks, longest))
+            elif how == 4:
+                _pixels_4(along, ring, (0, to, blocks, longest))
+            else:
+                for o in range(len(count)):
+                    for c in range(inner):
+                        total = kind(0)
+                        for t in range(count[o]):
+                            total += row[_U(index[o, t] * inner + c)] * weight[o, t]
+                        ring[_U(to + o * inner + c)] = total
+        ready = max(ready, high[output] + 1)
+        first, d = output * most, place * n
+        if n >= DOWN:
+            add_down(across, (n, d, first, np.int64(taps[output])))
+            continue
+        for j in range(n):
+            total = kind(0)
+            for t in range(first, first + taps[output]):
+                total += kind(ring[_U(places[t] + j)]) * down[t]
+            if limits[3] != 0:
+                total = min(max(np.rint(total * limits[2]), limits[0]), limits[1])
+            dst[_U(d + j)] = dst.dtype.type(total)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class OrderedFused:
+    """Everything of a call but the arrays.
+
+    Attributes
+    ----------
+    shape : tuple of int
+        Of the result.
+    rows, step : int
+        Rows of the result in all planes, and rows of a job.
+    ring : tuple of int and str
+        Values of a ring, and their dtype.
+    tables : tuple
+        The kernel's arguments after the ring.
+    """
+
+    shape: tuple[int, ...]
+    rows: int
+    step: int
+    ring: tuple[int, str]
+    tables: tuple[Any, ...]
+
+    def run(self, x: _Array, out: _Array | None) -> _Array:
+        """Resample `x`; fills and returns `out` where it is given."""
+        direct = out is not None and out.flags.c_contiguous and out.flags.aligned and out.dtype == x.dtype
+        result = out if out is not None and direct else np.empty(self.shape, x.dtype)
+        flat = contiguous(x).reshape(-1)
+        src, dst = frozen(flat if flat.flags.aligned else flat.copy()), result.reshape(-1)
+
+        def job(number: int) -> None:
+            begin = number * self.step
+            end = min(begin + self.step, self.rows)
+            ordered_rows(src, dst, begin, end, np.empty(*self.ring), *self.tables)
+
+        threads.each_block(job, -(-self.rows // self.step))
+        if out is not None and out is not result:
+            copy(result, out)
+            return out
+        return result
+
+
+def _suits(plan: ResizePlan, dtype: str) -> bool:
+    """Whether rows are filtered before columns, and only the last sums of integers are rounded, ties to even."""
+    arithmetic, turns = plan.arithmetic, plan.turns()
+    if not arithmetic.ordered or dtype not in _DTYPES or len(turns) != 2 or turns[0][0] != turns[1][0] + 1:
+        return False
+    return "float" in dtype or (not arithmetic.each_axis and arithmetic.ties is Ties.EVEN)
+
+
+@cached
+def plan_ordered(plan: ResizePlan, shape: tuple[int, ...], dtype: str) -> OrderedFused | None:
+    """Lay out a call, or return None where `ordered` is for it."""
+    if not _suits(plan, dtype):
+        return None
+    result, arithmetic = plan.out_shape(shape), plan.arithmetic
+    (left, across), (top, down) = plan.turns()
+    inner = math.prod(shape[left + 1 :])
+    if 0 in result or across.transposed or down.transposed:
+        return None
+    rows, columns = listed(across, arithmetic.sums), listed(down, arithmetic.sums)
+    used = np.arange(columns.index.shape[1]) < columns.count[:, None]
+    low = np.where(used, columns.index, down.in_size).min(axis=1).astype(np.int64)
+    high = np.where(used, columns.index, -1).max(axis=1).astype(np.int64)
+    if not columns.count.all() or (np.diff(low) < 0).any() or (np.diff(high) < 0).any():
+        return None
+    n, n_in, slots = across.out_size * inner, across.in_size * inner, int((high - low).max()) + 1
+    stride = n + 2 * ACROSS
+    between = dtype if arithmetic.each_axis else arithmetic.sums
+    if slots * stride * np.dtype(between).itemsize > _RING_BYTES:
+        return None
+    how, blocks, *vectors = _vectors(rows, inner, n_in, arithmetic.sums, between)
+    is_integer = "int" in dtype
+    edges = (*bounds(dtype), arithmetic.scale, 1.0) if is_integer else (0.0, 0.0, 1.0, 0.0)
+    sizes = [down.in_size, down.out_size, n_in, n, inner, how, blocks, rows.index.shape[1], stride, slots]
+    places = np.where(used, columns.index.astype(np.int64) % slots * stride, 0).reshape(-1)
+    tables = (
+        np.asarray([*sizes, columns.index.shape[1]]),
+        *vectors,
+        *(rows.count, rows.index, rows.weight, low, high),
+        *(places, columns.count, columns.weight.reshape(-1), np.asarray(edges, arithmetic.sums)),
+    )
+    total = math.prod(shape[:top]) * down.out_size
+    products = rows.index.shape[1] * n * max(1, down.in_size // down.out_size) + columns.index.shape[1] * n
+    return OrderedFused(result, total, min(total, max(_ROWS, _JOB // products)), (slots * stride, between), tables)
+
+
+def _vectors(rows: Listed, inner: int, n_in: int, sums: str, between: str) -> tuple[Any, ...]:
+    """Choose how rows are filtered: 0 for value by value, and lay out begins, orders and weights of vectors."""
+    if sums != "float32" or between != "float32" or not PERMUTES or inner > 4:
+        return 0, 0, np.empty(0, np.uint32), np.empty(0, np.int32), np.empty(0, np.float32)
+    outputs, taps = rows.index.shape
+    has = np.arange(taps) < rows.count[:, None]
+    weight = np.where(has, rows.weight, 0).astype(np.float32)
+    if inner > 2:
+        pixel = np.minimum(np.arange(-(-outputs // 2) * 2), outputs - 1)
+        begin = np.where(has, rows.index * inner, n_in)[pixel].reshape(-1, 2, taps).transpose(0, 2, 1)
+        factors = weight[pixel].reshape(-1, 2, taps).transpose(0, 2, 1)
+        return inner, len(pixel) // 2, begin.reshape(-1).astype(np.uint32), np.empty(0, np.int32), _flat(factors)
+    blocks = -(-outputs * inner // ACROSS)
+    element = np.minimum(np.arange(blocks * ACROSS), outputs * inner - 1)
+    pixel, channel = element // inner, element % inner
+    at = (rows.index[pixel] * inner + channel[:, None]).reshape(blocks, ACROSS, taps).transpose(0, 2, 1)
+    has, factors = (a[pixel].reshape(blocks, ACROSS, taps).transpose(0, 2, 1) for a in (has, weight))
+    for pieces in (1, 2):
+        width = ACROSS // pieces
+        split = at.reshape(blocks, taps, pieces, width)
+        inside = has.reshape(split.shape)
+        begin = np.where(inside, split, n_in).min(axis=3)
+        offset = split - begin[..., None]
+        if np.where(inside, offset, 0).max() < width:
+            order = offset + np.arange(pieces)[:, None] * width
+            order = np.where(inside, order, -1).astype(np.int32)
+            return pieces, blocks, begin.reshape(-1).astype(np.uint32), order.reshape(-1), _flat(factors)
+    begin = np.where(has, at, n_in).reshape(-1).astype(np.uint32)
+    return ACROSS, blocks, begin, np.empty(0, np.int32), _flat(factors)
+
+
+def _flat(table: _Array) -> _Array:
+    return np.ascontiguousarray(table).reshape(-1)

@@ -1,0 +1,183 @@
+"""The insides of `ordered_fused`: ordered sums in vectors, one output a lane; products and sums are not fused."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from llvmlite import ir
+from numba import types
+from numba.core import cgutils
+from numba.extending import intrinsic
+
+from upsample.engines.cpu.resize.uint8_fused_intrinsics import SHUFFLES
+from upsample.engines.cpu.runtime.compile import pointers
+
+__all__ = ["ACROSS", "DOWN", "PERMUTES", "add_down", "weigh_pixels", "weigh_values"]
+
+ACROSS = 8
+"""Values of a vector of `weigh_values`; `weigh_pixels` makes two pixels of up to four values."""
+DOWN = 32
+"""Values of a block of `add_down`."""
+PERMUTES = SHUFFLES
+"""Whether the processor permutes the lanes of eight floats."""
+
+_COUNT, _LANE, _FLOAT = ir.IntType(64), ir.IntType(32), ir.FloatType()
+_LANES, _FLOATS = ir.VectorType(_LANE, ACROSS), ir.VectorType(_FLOAT, ACROSS)
+
+
+def _at(builder: Any, pointer: Any, place: Any, kind: Any) -> Any:
+    return builder.bitcast(builder.gep(pointer, [place]), kind.as_pointer())
+
+
+def _read(builder: Any, pointer: Any, place: Any, kind: Any) -> Any:
+    return builder.load(_at(builder, pointer, place, kind), align=1)
+
+
+def _write(builder: Any, value: Any, pointer: Any, place: Any) -> None:
+    builder.store(value, _at(builder, pointer, place, value.type), align=1)
+
+
+def _splat(builder: Any, value: Any, lanes: int) -> Any:
+    undefined = ir.Constant(ir.VectorType(value.type, lanes), ir.Undefined)
+    one = builder.insert_element(undefined, value, _LANE(0))
+    return builder.shuffle_vector(one, undefined, ir.Constant(ir.VectorType(_LANE, lanes), [0] * lanes))
+
+
+def _begin(builder: Any, begins: Any, place: Any, row: Any) -> Any:
+    return builder.add(row, builder.zext(builder.load(builder.gep(begins, [place])), _COUNT))
+
+
+def _values(builder: Any, data: list[Any], row: Any, step: Any, pieces: int) -> Any:
+    """Load the inputs of a tap of eight outputs; an output without the tap gets zero."""
+    src, begins, order, _ = data
+    first = builder.mul(step, _COUNT(pieces))
+    places = [_begin(builder, begins, builder.add(first, _COUNT(k)), row) for k in range(pieces)]
+    if pieces == ACROSS:
+        value = ir.Constant(_FLOATS, ir.Undefined)
+        for k, place in enumerate(places):
+            value = builder.insert_element(value, builder.load(builder.gep(src, [place])), _LANE(k))
+        return value  # a begin of an output without the tap is where the source has zeros
+    kind = ir.VectorType(_FLOAT, ACROSS // pieces)
+    parts = [_read(builder, src, place, kind) for place in places]
+    value = parts[0]
+    if pieces == 2:
+        value = builder.shuffle_vector(*parts, ir.Constant(_LANES, list(range(ACROSS))))
+    numbers = _read(builder, order, builder.mul(step, _COUNT(ACROSS)), _LANES)
+    kind = ir.FunctionType(_FLOATS, (_FLOATS, _LANES))
+    permute = cgutils.get_or_insert_function(builder.module, kind, "llvm.x86.avx2.permps")
+    has = builder.icmp_signed(">=", numbers, ir.Constant(_LANES, None))
+    return builder.select(has, builder.call(permute, (value, numbers)), ir.Constant(_FLOATS, None))
+
+
+def _weigh_values(builder: Any, data: list[Any], ring: Any, numbers: list[Any], pieces: int) -> None:
+    row, to, blocks, taps = numbers
+    with cgutils.for_range(builder, blocks) as block:
+        total = cgutils.alloca_once(builder, _FLOATS)
+        builder.store(ir.Constant(_FLOATS, None), total)
+        with cgutils.for_range(builder, taps) as tap:
+            step = builder.add(builder.mul(block.index, taps), tap.index)
+            value = _values(builder, data, row, step, pieces)
+            weight = _read(builder, data[3], builder.mul(step, _COUNT(ACROSS)), _FLOATS)
+            builder.store(builder.fadd(builder.load(total), builder.fmul(value, weight)), total)
+        _write(builder, builder.load(total), ring, builder.add(to, builder.mul(block.index, _COUNT(ACROSS))))
+
+
+def _weigh_pixels(builder: Any, data: list[Any], ring: Any, numbers: list[Any], inner: int) -> None:
+    """Make two pixels at once; of three values each, a fourth one is stored, which the next pixel overwrites."""
+    src, begins, _, weights = data
+    row, to, blocks, taps = numbers
+    four = ir.VectorType(_FLOAT, 4)
+    both = ir.Constant(_LANES, list(range(ACROSS)))
+    with cgutils.for_range(builder, blocks) as block:
+        total = cgutils.alloca_once(builder, _FLOATS)
+        builder.store(ir.Constant(_FLOATS, None), total)
+        with cgutils.for_range(builder, taps) as tap:
+            first = builder.shl(builder.add(builder.mul(block.index, taps), tap.index), _COUNT(1))
+            pair, factors = [], []
+            for k in (0, 1):
+                number = builder.add(first, _COUNT(k))
+                pair.append(_read(builder, src, _begin(builder, begins, number, row), four))
+                factors.append(_splat(builder, builder.load(builder.gep(weights, [number])), 4))
+            value, weight = (builder.shuffle_vector(*halves, both) for halves in (pair, factors))
+            builder.store(builder.fadd(builder.load(total), builder.fmul(value, weight)), total)
+        place = builder.add(to, builder.mul(block.index, _COUNT(2 * inner)))
+        for k in (0, 1):
+            half = ir.Constant(ir.VectorType(_LANE, 4), [4 * k + j for j in range(4)])
+            sums = builder.load(total)
+            _write(builder, builder.shuffle_vector(sums, sums, half), ring, builder.add(place, _COUNT(k * inner)))
+
+
+def _settled(builder: Any, sums: Any, limits: Any, target: Any) -> Any:
+    """Scale and round sums to the nearest integers, ties to even, and clamp them; floats are converted alone."""
+    lanes, kind = sums.type.count, sums.type.element
+    if not isinstance(target, ir.IntType):
+        narrower = isinstance(kind, ir.DoubleType) and isinstance(target, ir.FloatType)
+        return builder.fptrunc(sums, ir.VectorType(target, lanes)) if narrower else sums
+    low, high, scale = (_splat(builder, builder.load(builder.gep(limits, [_COUNT(k)])), lanes) for k in range(3))
+    name = f"llvm.rint.v{lanes}f{64 if isinstance(kind, ir.DoubleType) else 32}"
+    rint = cgutils.get_or_insert_function(builder.module, ir.FunctionType(sums.type, (sums.type,)), name)
+    whole = builder.call(rint, (builder.fmul(sums, scale),))
+    whole = builder.select(builder.fcmp_ordered("<", whole, low), low, whole)
+    whole = builder.select(builder.fcmp_ordered(">", whole, high), high, whole)
+    return builder.trunc(builder.fptosi(whole, ir.VectorType(_LANE, lanes)), ir.VectorType(target, lanes))
+
+
+def _add_down(builder: Any, data: list[Any], numbers: list[Any]) -> None:
+    ring, dst, places, weights, limits = data
+    n, to, first, taps = numbers
+    kind = weights.type.pointee
+    sums, rows = ir.VectorType(kind, DOWN), ir.VectorType(ring.type.pointee, DOWN)
+    count = builder.udiv(builder.add(n, _COUNT(DOWN - 1)), _COUNT(DOWN))
+    with cgutils.for_range(builder, count) as block:
+        column, last = builder.mul(block.index, _COUNT(DOWN)), builder.sub(n, _COUNT(DOWN))
+        column = builder.select(builder.icmp_signed("<", column, last), column, last)
+        total = cgutils.alloca_once(builder, sums)
+        builder.store(ir.Constant(sums, None), total)
+        with cgutils.for_range(builder, taps) as tap:
+            number = builder.add(first, tap.index)
+            begin = builder.load(builder.gep(places, [number]))
+            row = _read(builder, ring, builder.add(begin, column), rows)
+            row = row if rows.element == kind else builder.fpext(row, sums)
+            weight = _splat(builder, builder.load(builder.gep(weights, [number])), DOWN)
+            builder.store(builder.fadd(builder.load(total), builder.fmul(row, weight)), total)
+        made = _settled(builder, builder.load(total), limits, dst.type.pointee)
+        _write(builder, made, dst, builder.add(to, column))
+
+
+def _across(write: Any, literal: int) -> Any:
+    def across(_context: Any, data: Any, ring: Any, numbers: Any) -> Any:
+        def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+            target = context.make_array(ring)(context, builder, args[1]).data
+            source = pointers(context, builder, data, args[0])
+            if PERMUTES and source[0].type.pointee == target.type.pointee == _FLOAT:  # others never come here
+                write(builder, source, target, cgutils.unpack_tuple(builder, args[2]), literal)
+            return context.get_dummy_value()
+
+        return types.none(data, ring, types.UniTuple(types.int64, len(numbers))), generate
+
+    return intrinsic(across)
+
+
+@intrinsic  # type: ignore[untyped-decorator]
+def add_down(_context: Any, data: Any, numbers: Any) -> Any:
+    """Add the rows of the ring that an output row is made of.
+
+    `data` is the ring, the result, where rows begin in the ring, their weights, and ``[low, high, scale]`` of integers.
+    `numbers` is how many values, at least `DOWN`; the place of the result; the first tap; how many taps.
+    """
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        _add_down(builder, pointers(context, builder, data, args[0]), cgutils.unpack_tuple(builder, args[1]))
+        return context.get_dummy_value()
+
+    return types.none(data, types.UniTuple(types.int64, len(numbers))), generate
+
+
+weigh_values = {pieces: _across(_weigh_values, pieces) for pieces in (1, 2, ACROSS)}
+"""``weigh_values[pieces](data, ring, numbers)`` makes sums along a row of float32; `pieces` loads have the inputs.
+
+``data``: the row, where pieces begin, the order of their values (negative: no tap), weights.
+``numbers``: where the row begins, where the sums go, how many vectors, how many taps.
+"""
+weigh_pixels = {inner: _across(_weigh_pixels, inner) for inner in (3, 4)}
+"""``weigh_pixels[inner](data, ring, numbers)``: the same for pixels of three or four values, two a vector."""
