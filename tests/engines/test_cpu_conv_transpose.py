@@ -203,7 +203,7 @@ def test_one_signature() -> None:
         function(x, weight, bias, stride=2, engine="cpu")
         function(x, weight, stride=3, engine="cpu")
 
-    for channels, kernel in ((1, conv_transpose_kernels.gather), (8, gemm_kernels.multiply)):
+    for channels, kernel in ((1, conv_transpose_kernels.sum_products), (8, gemm_kernels.multiply)):
         call("numpy", channels, 4, 5)
         before = len(kernel.signatures)
         for kind in LAYOUTS:

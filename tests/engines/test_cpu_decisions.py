@@ -149,9 +149,9 @@ def test_unpool(kernel: str, rows: int, inside: bool, way: str, monkeypatch: pyt
 
 
 SPREADS = [
-    ("direct_small.gather_listed", (1, 1, 8, 8), (1, 1, 2, 2)),
+    ("direct_small.sum_listed", (1, 1, 8, 8), (1, 1, 2, 2)),
     ("gemm.products", (1, 8, 32, 32), (8, 8, 3, 3)),
-    ("direct.gather", (1, 1, 64, 64), (1, 8, 3, 3)),
+    ("direct.sum_products", (1, 1, 64, 64), (1, 8, 3, 3)),
 ]
 
 
@@ -170,7 +170,7 @@ def test_conv_transpose(
     def noted(name: str) -> Any:
         return lambda *given, **options: tried.append(name) or True
 
-    for name in ("gather_listed", "products", "gather"):
+    for name in ("sum_listed", "products", "sum_products"):
         monkeypatch.setattr(conv_transpose, name, noted(name))
     upsample.conv_transpose2d(np.ones(shape, np.float32), np.ones(weight, np.float32), stride=2, engine="cpu")
     assert set(tried) == {kernel.partition(".")[2]}

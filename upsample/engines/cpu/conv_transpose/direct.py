@@ -6,13 +6,13 @@ is that of the loops: channels, taps of the leading axes, taps of the last axis;
 
 ``grid`` is the geometry (`conv_transpose` makes it): `AXIS` numbers for each axis, the last one
 last, then their tables. For a leading axis: for each position where its pairs begin, then pairs of a tap and a cell;
-for the last axis the same for each phase, with the cell of the phase's position 0. ``piece`` is what one call makes
-(see `PIECE`).
+for the last axis the same for each phase, with the cell of the phase's position 0. A `Piece` is the part of the
+result that one call computes.
 """
 
 from __future__ import annotations
 
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 
@@ -20,31 +20,106 @@ from upsample.arrays import NDArray
 from upsample.engines.cpu.runtime.compile import kernel, part
 from upsample.engines.cpu.runtime.fma import CHANNELS, fma
 
-__all__ = ["AXIS", "PIECE", "Scratch", "gather", "interleave", "scratch", "sum_rows"]
+__all__ = ["AXIS", "AtOnce", "Piece", "Scratch", "interleave", "scratch", "sum_products", "sum_rows"]
 
 _U: Any = np.uint64
-Scratch: TypeAlias = tuple[tuple[int, int, int], tuple[NDArray, ...], tuple[NDArray, ...], NDArray]
-"""How much is made at once (see `PIECE`), and the arrays that pairs and sources are listed and rows summed in."""
+
+
+class AtOnce(NamedTuple):
+    """How much a kernel computes at once.
+
+    Attributes
+    ----------
+    rows : int
+        Rows of the result.
+    inputs : int
+        Input channels whose products are listed together.
+    positions : int
+        Positions of a phase.
+    """
+
+    rows: int
+    inputs: int
+    positions: int
+
+
+class Piece(NamedTuple):
+    """The part of a result that one call computes.
+
+    Attributes
+    ----------
+    row_begin, row_end : int
+        Rows, counted over planes of the piece with their rows.
+    first_plane : int
+        The first plane of images and groups.
+    outputs, inputs : int
+        Output and input channels of a group.
+    groups : int
+        Groups.
+    first_position, positions : int
+        The first position on the first axis, and how many.
+    first_cell : int
+        The first cell on the first axis that the source has.
+    phase_begin, phase_end : int
+        Positions of the phases of the last axis.
+    is_compact : int
+        1 if the result has the rows of this piece only.
+    rows : int
+        Rows of the result for each position on the first axis.
+    lines : int
+        Lines of the source in a channel.
+    taps : int
+        Taps of a window.
+    """
+
+    row_begin: int
+    row_end: int
+    first_plane: int
+    outputs: int
+    inputs: int
+    groups: int
+    first_position: int
+    positions: int
+    first_cell: int
+    phase_begin: int
+    phase_end: int
+    is_compact: int
+    rows: int
+    lines: int
+    taps: int
+
+
+class _Sources(NamedTuple):
+    """The source rows and weights of one plane and a block of input channels.
+
+    Attributes
+    ----------
+    lines, inputs : int
+        Lines of a channel, and input channels.
+    source_line, weight : int
+        The first line of the source, and the first weight.
+    of_input, cells : int
+        Weights of an input channel, and cells of a line.
+    """
+
+    lines: int
+    inputs: int
+    source_line: int
+    weight: int
+    of_input: int
+    cells: int
+
+
+Scratch: TypeAlias = tuple[AtOnce, tuple[NDArray, ...], tuple[NDArray, ...], NDArray]
+"""How much is computed at once, and the arrays in which pairs and sources are listed and rows are summed."""
 
 AXIS = 6
 """Positions, cells, kernel, stride, places of the beginnings and of the pairs."""
-PIECE = (
-    "from and to which row (planes of the piece, each with its rows)",
-    "first plane of images and groups",
-    "output channels and input channels of a group, groups",
-    "first position on the first axis, and how many",
-    "first cell on the first axis that the source has",
-    "positions of the phases of the last axis from and to",
-    "1 where the result holds the rows of this piece only",
-    "rows of the result for each position on the first axis, lines of the source in a channel, taps of a window",
-    "rows made together, input channels whose sources are listed together, positions summed at once",
-)
-"""What the numbers of ``piece`` mean, in order; the last three are those of `scratch`."""
 _TILE = 1 << 11
-"""Positions of a phase that are summed at once; they stay in the L1 cache."""
+"""Positions of a phase that are summed at once; their sums fit the L1 cache."""
 _TOGETHER = 1 << 12
-"""Sums that are made together. Rows are made some at a time: a call counts the references to each array that it is
-given, which costs more than a short row."""
+"""Sums computed in one call, which is for several short rows: a call counts references to each of its arrays, and that
+takes longer than a short row."""
 _LINE = 64
 """Bytes of a cache line."""
 _LISTED = 1 << 17
@@ -54,7 +129,7 @@ _LISTED = 1 << 17
 def scratch(
     rows: int, positions: int, inputs: int, stride: int, leads: int, taps: int, dtype: np.dtype[Any]
 ) -> Scratch:
-    """Return what `gather` lists and sums up to `rows` rows in, of up to `positions` a phase, and how many at once.
+    """Return the scratch arrays for up to `rows` rows of up to `positions` a phase, and how many rows are made at once.
 
     A row has at most `leads` taps of the leading axes, and a phase of it `taps` of the last one.
     """
@@ -64,22 +139,22 @@ def scratch(
     lines, listed = most * stride, most * stride * leads * taps * together
     pairs = np.empty(most, np.int64), np.empty(most * leads, np.int64), np.empty(most * leads, np.int64)
     lists = np.empty(listed, np.uint64), np.empty(listed, dtype), np.empty(listed, np.int64), np.empty(lines, np.int64)
-    return (most, together, tile), pairs, lists, _aligned(lines * tile, dtype)
+    return AtOnce(most, together, tile), pairs, lists, _aligned(lines * tile, dtype)
 
 
 def _aligned(size: int, dtype: np.dtype[Any]) -> NDArray:
-    """Return an array that begins with a cache line: no vector of it then lies in two, which took a third longer."""
+    """Return an array that begins with a cache line: a vector in two cache lines took a third longer."""
     room = np.empty(size + _LINE // dtype.itemsize, dtype)
     begin = -room.ctypes.data % _LINE // dtype.itemsize
     return room[begin : begin + size]
 
 
 @part
-def _pairs(grid: NDArray, axes: int, row0: int, low: int, some: int, pairs: tuple[NDArray, ...]) -> None:
-    """Lay out the taps and cells, flat over the leading axes, that `some` rows of positions from `row0` on gather."""
+def _pairs(grid: NDArray, axes: int, row0: int, low: int, rows: int, pairs: tuple[NDArray, ...]) -> None:
+    """Lay out the taps and cells, flat over the leading axes, of `rows` rows of positions from `row0` on."""
     found, taps, cells = pairs
     most = len(taps) // len(found)
-    for n in range(some):
+    for n in range(rows):
         row, tap_scale, cell_scale, here, begin = row0 + n, 1, 1, 1, n * most
         taps[begin], cells[begin] = 0, 0
         for axis in range(axes - 1, -1, -1):
@@ -172,15 +247,14 @@ def interleave(
 def _lay_out(
     grid: NDArray,
     last: int,
-    some: int,
-    shape: tuple[int, ...],
+    rows: int,
+    sources: _Sources,
     begin: int,
     pairs: tuple[NDArray, ...],
     weight: NDArray,
     lists: tuple[NDArray, ...],
 ) -> None:
-    """Lay out, for each phase of `some` rows, which source rows it gathers, from which cell on and by which factor."""
-    lines, inputs, source_line, weight_line, of_input, width = shape
+    """List, for each phase of `rows` rows, its source rows, their first cells and their factors."""
     found, taps, cells = pairs
     places, factors, shifts, counts = lists
     kernel_size, stride, leads, most = (
@@ -189,54 +263,60 @@ def _lay_out(
         len(taps) // len(found),
         len(places) // len(counts),
     )
-    for line in range(some * stride):
+    for line in range(rows * stride):
         row, phase, n = line // stride, line % stride, line * most
         ends = grid[last + 4] + phase
-        for block in range(0, inputs if phase < grid[last] else 0, CHANNELS):  # the stride may exceed the axis
+        for block in range(0, sources.inputs if phase < grid[last] else 0, CHANNELS):  # the stride may exceed the axis
             for p in range(row * leads, row * leads + found[row]):
                 for entry in range(grid[last + 5] + 2 * grid[ends], grid[last + 5] + 2 * grid[ends + 1], 2):
                     shift = grid[entry + 1] + begin
-                    for c in range(block, min(block + CHANNELS, inputs)):
-                        places[n] = _U((source_line + c * lines + cells[p]) * width + shift)
+                    for c in range(block, min(block + CHANNELS, sources.inputs)):
+                        line_of_c = sources.source_line + c * sources.lines + cells[p]
+                        places[n] = _U(line_of_c * sources.cells + shift)
                         shifts[n] = shift
-                        factors[n] = weight[weight_line + c * of_input + taps[p] * kernel_size + grid[entry]]
+                        tap = taps[p] * kernel_size + grid[entry]
+                        factors[n] = weight[sources.weight + c * sources.of_input + tap]
                         n += 1
         counts[line] = n - line * most
 
 
 @kernel
-def gather(
+def sum_products(
     source: NDArray,
     weight: NDArray,
     grid: NDArray,
     axes: int,
-    piece: tuple[int, ...],
+    piece: Piece,
+    at_once: AtOnce,
     bias: NDArray,
     pairs: tuple[NDArray, ...],
     lists: tuple[NDArray, ...],
     sums: NDArray,
     result: NDArray,
 ) -> None:
-    """Sum ``source [planes, inputs, *cells]``, weighed with ``weight [groups, inputs, each, kernel]``, in its rows.
+    """Sum ``source [planes, inputs, *cells]``, weighed with ``weight [groups, inputs, outputs, kernel]``, by rows.
 
     `pairs`, `lists` and `sums` are those of `scratch`.
     """
-    row0, row1, plane0, each, inputs, groups, y0, ys, low, j0, j1, own, rows, lines, taps, most, together, tile = piece
-    last = AXIS * axes
-    large, cells, stride, number = grid[last], grid[last + 1], grid[last + 3], row0
-    while number < row1:
-        outer = number // (ys * rows)
-        plane, first, m = outer // each, number - outer * ys * rows, outer % each
-        group, some = (plane0 + plane) % groups, min(most, min(row1 - number, ys * rows - first))
-        place = number - row0 if own else (((plane0 + plane) * each + m) * grid[0] + y0) * rows + first
-        _pairs(grid, axes, y0 * rows + first, low, some, pairs)
-        added = bias[group * each + m] + result.dtype.type(0) if bias.shape[0] else result.dtype.type(0)
-        for begin in range(j0, j1, tile):
-            count = min(tile, j1 - begin)
-            for c in range(0, max(inputs, 1), together):
-                at, of = (plane * inputs + c) * lines, ((group * inputs + c) * each + m) * taps
-                numbers = (lines, min(together, inputs - c), at, of, each * taps, cells)
-                _lay_out(grid, last, some, numbers, begin, pairs, weight, lists)
-                sum_rows(source, lists, some * stride, cells, count, c == 0, sums)
-            interleave(sums, some, stride, begin, count, added, result, place, large)
-        number += some
+    last, outputs, inputs, rows = AXIS * axes, piece.outputs, piece.inputs, piece.positions * piece.rows
+    large, cells, stride, number = grid[last], grid[last + 1], grid[last + 3], piece.row_begin
+    while number < piece.row_end:
+        outer = number // rows
+        plane, first, m = outer // outputs, number - outer * rows, outer % outputs
+        block = min(at_once.rows, min(piece.row_end - number, rows - first))
+        group, row = (piece.first_plane + plane) % piece.groups, piece.first_position * piece.rows + first
+        place = number - piece.row_begin
+        if not piece.is_compact:
+            place = ((piece.first_plane + plane) * outputs + m) * grid[0] * piece.rows + row
+        _pairs(grid, axes, row, piece.first_cell, block, pairs)
+        added = bias[group * outputs + m] + result.dtype.type(0) if bias.shape[0] else result.dtype.type(0)
+        for begin in range(piece.phase_begin, piece.phase_end, at_once.positions):
+            count = min(at_once.positions, piece.phase_end - begin)
+            for c in range(0, max(inputs, 1), at_once.inputs):
+                line, at = (plane * inputs + c) * piece.lines, ((group * inputs + c) * outputs + m) * piece.taps
+                some = min(at_once.inputs, inputs - c)
+                sources = _Sources(piece.lines, some, line, at, outputs * piece.taps, cells)
+                _lay_out(grid, last, block, sources, begin, pairs, weight, lists)
+                sum_rows(source, lists, block * stride, cells, count, c == 0, sums)
+            interleave(sums, block, stride, begin, count, added, result, place, large)
+        number += block

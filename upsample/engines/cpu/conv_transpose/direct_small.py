@@ -1,12 +1,13 @@
 """Direct transposed convolution of small arrays: the products of each row are listed once, for many calls.
 
-`gather` lists them in every call, which takes longer than the sums of a small array. The sums are the same loops.
+`direct.sum_products` lists them in every call, which takes longer than the sums of a small array.
 """
 
 from __future__ import annotations
 
 import itertools
 import math
+from typing import NamedTuple
 
 import numpy as np
 
@@ -15,20 +16,42 @@ from upsample.engines.cpu.conv_transpose.direct import AXIS, interleave, sum_row
 from upsample.engines.cpu.runtime.compile import kernel
 from upsample.engines.cpu.runtime.fma import CHANNELS
 
-__all__ = ["NUMBERS", "gather_listed", "products_of_rows"]
+__all__ = ["Sizes", "products_of_rows", "sum_listed"]
 
 
-NUMBERS = (
-    "planes of images and groups, groups",
-    "output channels of a group, and its weights",
-    "cells of a plane, of a row, weights of a channel",
-    "rows of the result for each of its channels",
-    "phases of the last axis, positions of a phase, of a row",
-)
-"""What the numbers of ``numbers`` mean, in order."""
+class Sizes(NamedTuple):
+    """The sizes of a small transposed convolution.
+
+    Attributes
+    ----------
+    planes, groups : int
+        Planes of images and groups, and groups.
+    outputs, of_group : int
+        Output channels of a group, and its weights.
+    of_plane, cells : int
+        Cells of a plane, and of a row.
+    of_channel : int
+        Weights of a channel.
+    rows : int
+        Rows of the result for each output channel.
+    stride, phase, large : int
+        Phases of the last axis, positions of a phase, and positions of a row.
+    """
+
+    planes: int
+    groups: int
+    outputs: int
+    of_group: int
+    of_plane: int
+    cells: int
+    of_channel: int
+    rows: int
+    stride: int
+    phase: int
+    large: int
 
 
-def products_of_rows(grid: NDArray, axes: int, inputs: int, each: int) -> tuple[NDArray, NDArray, NDArray, NDArray]:
+def products_of_rows(grid: NDArray, axes: int, inputs: int, outputs: int) -> tuple[NDArray, NDArray, NDArray, NDArray]:
     """List what the first channel of the first plane adds up, for each row and phase of the last axis.
 
     Returns
@@ -53,7 +76,7 @@ def products_of_rows(grid: NDArray, axes: int, inputs: int, each: int) -> tuple[
         for phase in phases:
             found.append(
                 [
-                    ((i * lines + c) * cells + shift, (i * each * leads + t) * kernel_size + tap, shift)
+                    ((i * lines + c) * cells + shift, (i * outputs * leads + t) * kernel_size + tap, shift)
                     for block in range(0, inputs, CHANNELS)
                     for t, c in pairs
                     for tap, shift in phase
@@ -78,26 +101,27 @@ def _entries(grid: NDArray, axis: NDArray, count: int) -> list[list[tuple[int, i
 
 
 @kernel
-def gather_listed(
+def sum_listed(
     source: NDArray,
     weight: NDArray,
     lists: tuple[NDArray, ...],
-    numbers: tuple[int, ...],
+    sizes: Sizes,
     bias: NDArray,
     result: NDArray,
 ) -> None:
-    """Sum ``source [planes, inputs, *cells]``, weighed with ``weight [groups, inputs, each, kernel]``, as listed."""
+    """Sum ``source [planes, inputs, *cells]``, weighed with ``weight [groups, inputs, outputs, kernel]``, as listed."""
     places, weights, shifts, counts = lists
-    planes, groups, each, of_group, of_plane, cells, of_channel, rows, stride, phase, large = numbers
-    factors, sums = np.empty(len(places), result.dtype), np.empty(len(counts) * phase, result.dtype)
-    most = len(places) // len(counts)
-    for plane in range(planes):
-        group, part = plane % groups, source[plane * of_plane : (plane + 1) * of_plane]
-        for m in range(each):
-            first = group * of_group + m * of_channel
-            for line in range(len(counts)):
-                for n in range(line * most, line * most + counts[line]):
+    outputs, lines = sizes.outputs, len(counts)
+    factors, sums = np.empty(len(places), result.dtype), np.empty(lines * sizes.phase, result.dtype)
+    longest = len(places) // lines
+    for plane in range(sizes.planes):
+        group, part = plane % sizes.groups, source[plane * sizes.of_plane : (plane + 1) * sizes.of_plane]
+        for m in range(outputs):
+            first = group * sizes.of_group + m * sizes.of_channel
+            for line in range(lines):
+                for n in range(line * longest, line * longest + counts[line]):
                     factors[n] = weight[first + weights[n]]
-            added = bias[group * each + m] + result.dtype.type(0) if bias.shape[0] else result.dtype.type(0)
-            sum_rows(part, (places, factors, shifts, counts), len(counts), cells, phase, True, sums)
-            interleave(sums, rows, stride, 0, phase, added, result, (plane * each + m) * rows, large)
+            added = bias[group * outputs + m] + result.dtype.type(0) if bias.shape[0] else result.dtype.type(0)
+            sum_rows(part, (places, factors, shifts, counts), lines, sizes.cells, sizes.phase, True, sums)
+            place = (plane * outputs + m) * sizes.rows
+            interleave(sums, sizes.rows, sizes.stride, 0, sizes.phase, added, result, place, sizes.large)

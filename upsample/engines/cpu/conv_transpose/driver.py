@@ -1,7 +1,7 @@
 """Run transposed convolution: as a GEMM if several channels are summed, otherwise row by row.
 
-Rows take every plan (`gather`; where there is little to do from lists that are kept, `gather_listed`); products lay
-cells out first (`gemm`).
+`direct` takes every plan, and `direct_small` those with few products, whose lists it keeps. `gemm` packs cells and
+weights first.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ from upsample.arrays import Array, NDArray
 from upsample.caches import cached
 from upsample.copies import contiguous, converted, copy, joined
 from upsample.engines import result_pool, threads
-from upsample.engines.cpu.conv_transpose.direct import AXIS, Scratch, gather, scratch
-from upsample.engines.cpu.conv_transpose.direct_small import gather_listed, products_of_rows
+from upsample.engines.cpu.conv_transpose.direct import AXIS, Piece, Scratch, scratch, sum_products
+from upsample.engines.cpu.conv_transpose.direct_small import Sizes, products_of_rows, sum_listed
 from upsample.engines.cpu.conv_transpose.gemm import products
 from upsample.engines.cpu.conv_transpose.gemm_index import spread_lists
 from upsample.engines.cpu.runtime.compile import bound, frozen
@@ -166,7 +166,7 @@ def bind(plan: ConvTransposePlan, x: Array, weight: Array, bias: Array | None = 
         return partial(run, np, plan)
     planes, nothing = fixed[1][0], _nothing(dtype)
     shape = (planes // plan.groups, plan.groups * weight.shape[1], *plan.large_shape)
-    kernel = bound(gather_listed, nothing, nothing, *fixed, nothing, np.empty(0, dtype))
+    kernel = bound(sum_listed, nothing, nothing, *fixed, nothing, np.empty(0, dtype))
 
     def spread(x: NDArray, weight: NDArray, bias: NDArray | None, out: NDArray | None) -> NDArray:
         added = nothing if bias is None else bias
@@ -180,8 +180,8 @@ def bind(plan: ConvTransposePlan, x: Array, weight: Array, bias: Array | None = 
 @cached
 def _little(
     plan: ConvTransposePlan, shape: tuple[int, ...], weight_shape: tuple[int, ...], dtype: str
-) -> tuple[tuple[NDArray, ...], tuple[int, ...]] | None:
-    """Return lists of products and numbers for `gather_listed`; None where there is much to do, or nothing."""
+) -> tuple[tuple[NDArray, ...], Sizes] | None:
+    """Return lists of products and sizes for `sum_listed`; None where there is much to do, or nothing."""
     g = _geometry(plan)
     inputs, each = weight_shape[0] // plan.groups, weight_shape[1]
     batch = math.prod(shape[: len(shape) - len(plan.axes) - 1])
@@ -191,8 +191,19 @@ def _little(
     if much or size * each == 0 or dtype in ("float16", "bfloat16"):
         return None
     lists = products_of_rows(g.grid, len(g.axes) - 1, inputs, each)
-    numbers = (batch * plan.groups, plan.groups, each, inputs * each * g.taps, cells, last.small, g.taps)
-    return lists, (*numbers, rows, last.stride, g.phase, last.large)
+    return lists, Sizes(
+        planes=batch * plan.groups,
+        groups=plan.groups,
+        outputs=each,
+        of_group=inputs * each * g.taps,
+        of_plane=cells,
+        cells=last.small,
+        of_channel=g.taps,
+        rows=rows,
+        stride=last.stride,
+        phase=g.phase,
+        large=last.large,
+    )
 
 
 def _convolve(plan: ConvTransposePlan, x: NDArray, weight: NDArray, bias: NDArray | None, result: NDArray) -> None:
@@ -202,7 +213,7 @@ def _convolve(plan: ConvTransposePlan, x: NDArray, weight: NDArray, bias: NDArra
     bias = _nothing(dtype) if bias is None else _ready(bias, dtype)
     little = _little(plan, x.shape, (groups * inputs, each), arrays.dtype_name(x))
     if little is not None:
-        gather_listed(_ready(x, dtype).reshape(-1), weight.reshape(-1), *little, bias, result.reshape(-1))
+        sum_listed(_ready(x, dtype).reshape(-1), weight.reshape(-1), *little, bias, result.reshape(-1))
         return
     g = _geometry(plan)
     if _is_much(g, x.size, inputs, each) and _by_products(plan, x, weight, bias, result):
@@ -281,9 +292,11 @@ class _Work:
         except IndexError:
             leads, of_channel = g.taps // last.kernel, len(region.y) * g.rows
             room = scratch(of_channel, g.phase, self.counts[1], last.stride, leads, g.of_phase, self.dtype)
-        numbers, pairs, lists, sums = room
-        piece = (*self._piece(region, rows, part, result is not self.result), *numbers)
-        gather(source, self.weight, g.grid, len(g.axes) - 1, piece, self.bias, pairs, lists, sums, result)
+        at_once, pairs, lists, sums = room
+        piece = self._piece(region, rows, part, result is not self.result)
+        sum_products(
+            source, self.weight, g.grid, len(g.axes) - 1, piece, at_once, self.bias, pairs, lists, sums, result
+        )
         spare.append(room)
 
     def _bounds(self, region: _Region) -> tuple[int, int]:
@@ -297,11 +310,25 @@ class _Work:
         part = self.x[region.planes.start : region.planes.stop, :, low:high]
         return np.asarray(part, dtype=self.dtype).reshape(part.shape[0], part.shape[1], -1)
 
-    def _piece(self, region: _Region, rows: range, part: range, own: bool) -> tuple[int, ...]:
-        (low, high), y = self._bounds(region), region.y
-        numbers = (rows.start, rows.stop, region.planes.start, *self.counts)
-        fixed = (self.g.rows, (high - low) * self.g.lines, self.g.taps)
-        return (*numbers, y.start, len(y), low, part.start, part.stop, int(own), *fixed)
+    def _piece(self, region: _Region, rows: range, part: range, is_compact: bool) -> Piece:
+        (low, high), y, (outputs, inputs, groups) = self._bounds(region), region.y, self.counts
+        return Piece(
+            row_begin=rows.start,
+            row_end=rows.stop,
+            first_plane=region.planes.start,
+            outputs=outputs,
+            inputs=inputs,
+            groups=groups,
+            first_position=y.start,
+            positions=len(y),
+            first_cell=low,
+            phase_begin=part.start,
+            phase_end=part.stop,
+            is_compact=int(is_compact),
+            rows=self.g.rows,
+            lines=(high - low) * self.g.lines,
+            taps=self.g.taps,
+        )
 
     def _each(self, make: Callable[[range, range, NDArray], None], region: _Region, inputs: int) -> None:
         """Let threads make the rows of a region, some at a time, or parts of one row that would take too long."""

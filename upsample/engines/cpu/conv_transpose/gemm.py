@@ -16,7 +16,7 @@ from upsample.arrays import NDArray
 from upsample.caches import cached
 from upsample.engines import threads
 from upsample.engines.cpu.conv_transpose.gemm_index import Lists, Side
-from upsample.engines.cpu.conv_transpose.gemm_kernels import SLAB, lay_out, multiply, pack
+from upsample.engines.cpu.conv_transpose.gemm_kernels import SLAB, Planes, Product, Strides, lay_out, multiply, pack
 from upsample.engines.cpu.runtime.compile import frozen
 from upsample.engines.cpu.runtime.gemm_tile import BITS, ROWS
 from upsample.engines.cpu.runtime.machine import L2_BYTES
@@ -165,8 +165,8 @@ def products(lists: Lists, x: NDArray, weight: NDArray, bias: NDArray | None, re
 
     def lay_out(number: int) -> None:
         group, tile = divmod(number, tiles)
-        numbers = (inputs, each, tile * ROWS, *strides)
-        if pack(frozen(weight[group].ravel(order="K")), lists.begins, lists.order, numbers, packed[group, tile]):
+        of = Strides(inputs, each, tile * ROWS, *strides)
+        if pack(frozen(weight[group].ravel(order="K")), lists.begins, lists.order, of, packed[group, tile]):
             odd.append(number)
 
     threads.each_block(lay_out, groups * tiles, None if packed.size > 1 << 15 else 1)
@@ -254,13 +254,28 @@ class _Work:
             origin, plane_pitch = -channels.start * pitch, box.shape[1] * pitch
         first = planes.start % groups * -(-each // ROWS) * ROWS
         turn = max(1, _WEIGHTS // max(1, taps * inputs * ROWS * dtype.itemsize))
-        numbers = (
-            *(tiles.start, tiles.stop, turn, each, first * taps * inputs, first),
-            *(box.shape[0], inputs, region.step, region.shape[-1], sides[-1].stride, box.shape[-1]),
-            *(region.most, region.line, origin, plane_pitch, pitch, row_pitch),
+        product = Product(
+            tile_begin=tiles.start,
+            tile_end=tiles.stop,
+            turn=turn,
+            outputs=each,
+            first_weight=first * taps * inputs,
+            first_bias=first,
+            planes=box.shape[0],
+            inputs=inputs,
+            step=region.step,
+            extent=region.shape[-1],
+            stride=sides[-1].stride,
+            width=box.shape[-1],
+            lines=region.most,
+            sums=region.line,
+            origin=origin,
+            of_plane=plane_pitch,
+            of_output=pitch,
+            of_row=row_pitch,
         )
         tables = (region.offsets, self.lists.begins, region.slabs)
-        multiply(cells, self.packed, *tables, self.bias, sums, made.reshape(-1), numbers)
+        multiply(cells, self.packed, *tables, self.bias, sums, made.reshape(-1), product)
         if not direct:
             box[...] = made
 
@@ -277,6 +292,6 @@ class _Work:
             begin, apart = -region.reads.start * line, inputs * size
         count = len(range(*planes.indices(len(self.x))))
         cells = np.empty(count * inputs * region.step + BITS // (8 * dtype.itemsize), dtype=dtype)
-        numbers = (count, inputs, begin, apart, size, self.lists.sides[-1].step, region.step)
-        lay_out(frozen(source).reshape(-1), region.rows, numbers, cells)
+        of = Planes(count, inputs, begin, apart, size, self.lists.sides[-1].step, region.step)
+        lay_out(frozen(source).reshape(-1), region.rows, of, cells)
         return frozen(cells)
