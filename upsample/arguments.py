@@ -198,8 +198,11 @@ def check_dtype(op: str, argument: str, x: Array, allowed: Collection[str], reme
 
 
 def check_addressable(op: str, argument: str, value: object, shape: tuple[int, ...], itemsize: int) -> None:
-    """Refuse a result whose bytes a 64-bit address cannot count, before anything is allocated."""
-    if math.prod(n for n in shape if n) * itemsize > _ADDRESSABLE:
+    """Refuse a result whose bytes a 64-bit address cannot count, before anything is allocated.
+
+    A symbolic size, of a graph that JAX exports, is not counted.
+    """
+    if math.prod(n for n in shape if isinstance(n, int) and n) * itemsize > _ADDRESSABLE:
         raise bad_value(
             op, argument, value, f"a result of shape {shape} is past what memory can address", "ask for less"
         )
@@ -207,5 +210,5 @@ def check_addressable(op: str, argument: str, value: object, shape: tuple[int, .
 
 def check_room(xp: ModuleType, x: Array, shape: tuple[int, ...]) -> None:
     """Let the library of `x` refuse a result that memory cannot hold, before tables as long as its axes are made."""
-    if math.prod(shape) * arrays.itemsize(x) > _ROOMY and arrays.can_assign(xp):
+    if arrays.can_assign(xp) and math.prod(shape) * arrays.itemsize(x) > _ROOMY:
         xp.empty(shape, dtype=x.dtype, device=arrays.device_of(x))

@@ -18,6 +18,7 @@ import numpy as np
 from upsample.copies import converted, copy, duplicate
 from upsample.dask_arrays import leading
 from upsample.errors import Raw, bad_type, bad_value, missing_package
+from upsample.jax_arrays import is_movable, is_spread, is_tracer
 from upsample.overlap import is_plainly_apart, may_overlap, overlaps_itself
 from upsample.tensors import has_tangent, is_traced, is_transformed
 
@@ -122,7 +123,7 @@ def namespace(op: str, arrays: dict[str, object]) -> ModuleType:
                 "convert one of them",
             )
         here, there = device_of(arrays[name]), device_of(arrays[first])
-        if None not in (here, there) and here != there:
+        if None not in (here, there) and here != there and not (is_movable(arrays[name]) or is_movable(arrays[first])):
             rule = f"{first} is on device {there} and all arrays must be on one device"
             raise bad_type(op, name, Raw(f"<array on device {here}>"), rule, "move one of them")
     return found[first]
@@ -168,13 +169,17 @@ def library(xp: ModuleType) -> str:
 
 
 def device_of(x: object) -> object:
-    """Return the array's device in its library's own terms; "cpu" for NumPy."""
+    """Return the array's device in its library's own terms; "cpu" for NumPy.
+
+    None for JAX arrays of no device or of several: JAX then places a new array where it is used.
+    """
     if type(x) is np.ndarray:
         return "cpu"
     try:
-        return cast(object, _compat("device").device(x))
+        device: object = _compat("device").device(x)
     except Exception:  # a traced JAX array has no device yet
         return None
+    return None if is_spread(device) else device
 
 
 @lru_cache(maxsize=256)
@@ -268,8 +273,7 @@ def itemsize(x: Array) -> int:
 
 def is_abstract(x: object) -> bool:
     """Say whether the values cannot be looked at, as inside ``jax.jit``; torch's meta tensors have none."""
-    jax = sys.modules.get("jax")
-    return bool(getattr(x, "is_meta", False)) or (jax is not None and isinstance(x, jax.core.Tracer))
+    return bool(getattr(x, "is_meta", False)) or is_tracer(x)
 
 
 def requires_grad(x: object) -> bool:

@@ -37,7 +37,7 @@ __all__ = [
     "ZeroPadding",
 ]
 
-EngineName: TypeAlias = Literal["cuda", "cpu", "dask", "portable"]
+EngineName: TypeAlias = Literal["cuda", "cpu", "dask", "jax", "portable"]
 
 UpsampleMode: TypeAlias = Literal["nearest", "nearest-exact", "area", "linear", "bilinear", "trilinear", "bicubic"]
 """Modes that need no option: lanczos needs ``antialias=True``, which only `interpolate` has."""

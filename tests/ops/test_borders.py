@@ -9,7 +9,7 @@ import pytest
 import upsample
 from upsample.engines.dispatch import ENGINES
 
-USABLE = [engine.name for engine in ENGINES if engine.name not in ("cuda", "dask") and engine.unusable() is None]
+USABLE = [engine.name for engine in ENGINES if engine.name not in ("cuda", "dask", "jax") and engine.unusable() is None]
 BOUNDARIES = ["edge", "reflect", "mirror", "wrap", "constant"]
 PADS = {"edge": "edge", "reflect": "symmetric", "mirror": "reflect", "wrap": "wrap", "constant": "constant"}
 SCIPY = {"edge": "nearest", "reflect": "reflect", "mirror": "mirror", "wrap": "grid-wrap", "constant": "grid-constant"}

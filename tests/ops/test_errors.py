@@ -276,7 +276,7 @@ class TestOut:
 
 def test_explain_runs_nothing() -> None:
     choice = upsample.explain(upsample.interpolate, np.zeros((1, 1, 2, 2), dtype=np.uint8), size=2**19)
-    assert {choice.engine, *choice.reasons} == {"cuda", "cpu", "dask", "portable"}
+    assert {choice.engine, *choice.reasons} == {"cuda", "cpu", "dask", "jax", "portable"}
     assert f"interpolate runs on the {choice.engine} engine" in str(choice)
 
 

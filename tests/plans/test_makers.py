@@ -17,7 +17,7 @@ from upsample.plans.resize import AxisRule, ResizePlan, tabled
 from upsample.plans.tap_table import Taps, folded
 from upsample.plans.taps import fixed_point, taps, taps_between
 
-USABLE = [engine.name for engine in ENGINES if engine.name not in ("cuda", "dask") and engine.unusable() is None]
+USABLE = [engine.name for engine in ENGINES if engine.name not in ("cuda", "dask", "jax") and engine.unusable() is None]
 BOUNDARIES = ["edge", "reflect", "mirror", "drop"]
 SIZES = [(1, 4), (2, 9), (9, 2), (11, 23), (23, 11), (40, 40)]
 

@@ -13,7 +13,7 @@ import upsample
 from upsample.engines.dispatch import ENGINES
 from upsample.plans import filters
 
-USABLE = [engine.name for engine in ENGINES if engine.name not in ("cuda", "dask") and engine.unusable() is None]
+USABLE = [engine.name for engine in ENGINES if engine.name not in ("cuda", "dask", "jax") and engine.unusable() is None]
 
 
 def mitchell(distance: np.ndarray, _: float) -> np.ndarray:

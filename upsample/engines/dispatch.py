@@ -27,6 +27,7 @@ from upsample.engines.cuda import repeats
 from upsample.engines.cuda import support as cuda
 from upsample.engines.cuda.runtime.device import emulated
 from upsample.engines.dask import support as dask
+from upsample.engines.jax import support as jax
 from upsample.errors import bad_type, bad_value
 from upsample.float_errors import quiet
 from upsample.tensors import layout_of
@@ -113,6 +114,7 @@ ENGINES: tuple[Engine, ...] = (
     Engine("cuda", "upsample.engines.cuda", cuda.supports, cuda.unusable, _as_it_is),
     Engine("cpu", "upsample.engines.cpu", cpu.supports, cpu.unusable, cpu.adapted),
     Engine("dask", "upsample.engines.dask", dask.supports, dask.unusable, _as_it_is),
+    Engine("jax", "upsample.engines.jax", jax.supports, jax.unusable, _as_it_is),
     Engine("portable", "upsample.engines.portable", _anything, _always, _as_it_is),
 )
 _BEFORE_LOADING = Engine("portable", "upsample.engines.portable", _anything, _always, lazy_compile.timed)
@@ -150,7 +152,7 @@ class Choice:
 
     def __str__(self) -> str:
         lines = [f"{self.op} runs on the {self.engine} engine"]
-        if self.engine == "portable":
+        if self.engine in ("jax", "portable"):
             lines.append("  its sums of floats agree with the cpu engine's within a few units in the last place")
         return "\n".join(lines + [f"  not {name}: {why}" for name, why in self.reasons.items()])
 

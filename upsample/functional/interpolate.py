@@ -100,7 +100,7 @@ def interpolate(
     out : array, optional
         Receives the result: its shape and dtype, no memory shared with `input`.
     engine : str, optional
-        Forces an engine: ``"cuda"``, ``"cpu"``, ``"dask"`` or ``"portable"``.
+        Forces an engine: ``"cuda"``, ``"cpu"``, ``"dask"``, ``"jax"`` or ``"portable"``.
 
     Returns
     -------

@@ -1,0 +1,1 @@
+"""What all ops of the engine use."""
