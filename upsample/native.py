@@ -142,9 +142,11 @@ def resize(
     ``[floor(i * n / o), ceil((i + 1) * n / o))``. Beyond the border the edge sample repeats; antialiased filters are
     cut off there and normalised.
 
-    A NaN reaches, along each axis, the outputs of nearest that copy it; of area, those whose interval it lies in; of
-    linear, cubic and lanczos those whose centre is less than 1, 2 or 3 samples away (with `antialias`, times the step
-    where that is over 1), and those for which the tap just at that distance counts with weight zero. With
+    A NaN or an infinity reaches, along each axis, the outputs of nearest that copy it; of area, those whose interval
+    contains it; of linear, cubic and lanczos those whose centre is less than 1, 2 or 3 samples away (with `antialias`,
+    times the step where that is over 1). A sample of weight zero does not count, so an output just at the place of a
+    sample is that sample; in `interpolate`, as in torch, it counts. Two kinds do count: a weight that is zero between
+    others, as some of an antialiased cubic, and weights of lanczos and splines at whole distances, about 1e-17. With
     ``nan="omit"`` an output is the weighted mean of what is there, and NaN where the weights of that sum to less than
     2**-16; weights of cubic and lanczos are negative in places, so their means may overshoot where much is missing.
 
@@ -309,10 +311,12 @@ def _plan(request: Request, dtype: str | None) -> ResizePlan:
         o, step = request.spacing(place, n)
         is_same = n == o and step[0] == step[1] and (request.scales is None or request.scales[place] == 1.0)
         coefficient = request.coefficient(place)
+        flags = (request.corners, request.antialias)
+        skips = dtype is None and mode not in _POINTS  # integers are never NaN
         rules[axis] = (
             identity(n)
             if is_same and keeps_samples(FILTERS[mode], coefficient)
-            else AxisRule(n, o, mode, step, request.corners, request.antialias, coefficient, Rounding.FLOAT64)
+            else AxisRule(n, o, mode, step, *flags, coefficient, Rounding.FLOAT64, skips_zeros=skips)
         )
     order = tuple(sorted(rules))
     arithmetic = TORCH_BYTES if dtype in (None, "uint8") else NEAREST

@@ -7,6 +7,7 @@ import math
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import backends
 import numpy as np
 import pytest
 from cases import noise
@@ -183,3 +184,67 @@ def test_area_and_nearest_reach() -> None:
 def test_refused(value: Any, error: type[Exception]) -> None:
     with pytest.raises(error, match=r"resize: nan=.*pass 'propagate' or 'omit'"):
         upsample.resize(np.zeros((4, 4)), (2, 2), nan=value)
+
+
+# ------------------------------------------------------------------------------------------ samples of weight zero
+
+LIBRARIES = ("numpy", "portable", "strict", "torch", "dask", "jax", "emulated")
+inf, nan = math.inf, math.nan
+EXACT_PLACES = [
+    ([0, nan], 4, {}, [0, nan, nan, nan]),
+    ([nan, 0], 4, {}, [nan, nan, nan, 0]),
+    ([0, inf], 3, {"align_corners": True}, [0, inf, inf]),
+    ([0, 1, nan, 3, 4], 9, {"align_corners": True}, [0, 0.5, 1, nan, nan, nan, 3, 3.5, 4]),
+    ([0, 1, nan, 3], 12, {}, [0, 0, 1 / 3, 2 / 3, 1, nan, nan, nan, nan, nan, 3, 3]),
+    ([-inf, 1, 0, 1], 12, {"mode": "cubic", "boundary": "edge"}, None),
+    ([0, 1, nan, 3, 4, 5], 18, {"mode": "cubic"}, None),
+    ([0, 1, nan, 3, 4, 5], 18, {"mode": "mitchell"}, None),
+    ([0, 1, nan, 3, 4, 5], 18, {"mode": "cubic", "boundary": "reflect"}, None),
+    ([0, 1, nan, 3, 4, 5], 3, {"mode": "linear", "antialias": True}, None),
+]
+
+
+@pytest.mark.parametrize("name", LIBRARIES)
+@pytest.mark.parametrize(("samples", "size", "options", "want"), EXACT_PLACES)
+def test_a_sample_of_weight_zero_does_not_count(
+    samples: list[float], size: int, options: dict[str, Any], want: list[float] | None, name: str
+) -> None:
+    """Its place is that of the weights' zeros: what the same call makes of a unit vector in its place."""
+    x = np.asarray(samples, dtype=float)
+    finite = np.isfinite(x)
+    unit = upsample.resize(np.where(finite, 0.0, 1.0), size, **options)
+    clean = upsample.resize(np.where(finite, x, 0.0), size, **options)
+    backend = backends.get(name)
+    with backend.active():
+        got = backend.back(upsample.resize(backend.make(x), size, **options, **backend.options))
+    np.testing.assert_array_equal(np.isfinite(got), unit == 0.0)
+    assert 0 < (unit == 0.0).sum() < size
+    np.testing.assert_allclose(got[unit == 0.0], clean[unit == 0.0], rtol=1e-12, atol=1e-12)
+    if want is not None:
+        np.testing.assert_allclose(got, want, rtol=1e-12)
+    if np.isinf(x).any():
+        np.testing.assert_array_equal(got[unit != 0.0], (x[~finite] * unit[unit != 0.0]))
+
+
+@pytest.mark.parametrize("shape", [(7, 9), (7, 9, 3), (3, 7, 9, 20)])
+@pytest.mark.parametrize("mode", ["linear", "cubic"])
+def test_every_kernel_says_the_same(engine: str, mode: str, shape: tuple[int, ...]) -> None:
+    axes = (0, 1) if len(shape) < 4 else (1, 2)
+    sizes = tuple(n * f for n, f in zip((7, 9), (3, 5), strict=True))
+    for dtype in ("float32", "float64"):
+        x = noise(*shape).astype(dtype)
+        place = tuple(n // 2 for n in shape)
+        bad = x.copy()
+        bad[place] = nan
+        got, clean = (upsample.resize(y, sizes, axes=axes, mode=mode, engine=engine) for y in (bad, x))
+        reached = np.isnan(got)
+        along = [f * 2 - 1 if mode == "linear" else f * 4 - 3 for f in (3, 5)]
+        assert reached.sum() == math.prod(along)
+        slack = 1e-5 if engine == "portable" else 0.0  # it sums in another order where NaN must not spread
+        np.testing.assert_allclose(got[~reached], clean[~reached], rtol=slack, atol=slack)
+
+
+def test_torchs_dialect_keeps_torchs_rule(engine: str) -> None:
+    x = np.asarray([[[0.0, inf]]])
+    got = upsample.interpolate(x, size=3, mode="linear", align_corners=True, engine=engine)
+    np.testing.assert_array_equal(got, [[[nan, inf, nan]]])

@@ -70,6 +70,9 @@ class AxisRule:
         Binary places of the 16-bit numbers that the axis' sums are made of, and of those that they become, in integer
         arithmetic that rounds once (`upsample.plans.arithmetic.BYTES`): 0 where those are bytes. None where each axis
         is rounded to bytes.
+    skips_zeros : bool
+        A sample of weight zero at an end of an output's taps does not count, even if it is NaN or infinite. In torch's
+        dialect it does, and so do merged taps whose signs differ.
     cut : Cut or None
         For a part of an axis: which one. Its table is a slice of the table of the whole axis, so that its weights have
         the same bits. See `upsample.plans.parts`.
@@ -87,6 +90,7 @@ class AxisRule:
     table: tuple[str | int | float, ...] = ()
     bits: int = 0
     places: tuple[int, int] | None = None
+    skips_zeros: bool = False
     cut: Cut | None = None
 
     def transpose(self) -> AxisRule:

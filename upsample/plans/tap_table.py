@@ -146,6 +146,8 @@ def folded(index: Ints, weight: Reals, size: int, boundary: str) -> Taps:
 def trimmed(table: Taps) -> Taps:
     """Drop the taps of weight zero at both ends of a run: they make runs longer, and NaN of an infinite sample."""
     used = table.weight != 0
+    if used[:, 0].all() and np.take_along_axis(used, table.count[:, None] - 1, axis=1).all():
+        return unmerged(table.first, table.count, table.weight)
     skipped = used.argmax(axis=1)
     count = np.where(used.any(axis=1), used.shape[1] - used[:, ::-1].argmax(axis=1) - skipped, 0)
     place = np.arange(int(count.max(initial=1)))

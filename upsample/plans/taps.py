@@ -1,6 +1,7 @@
 """Tap tables (`Taps`) of rules: which inputs an output is made of, and with what weights.
 
-A tap of weight zero inside the run counts: NaN times zero is NaN, there as in torch.
+A tap of weight zero counts, because NaN times zero is NaN in torch; but not at the ends of a run if the rule says
+`AxisRule.skips_zeros`, as the rules of `upsample.resize` do.
 
 A transposed rule's table says for each sample that the method takes which ones it fed (`first`, `count`), and with
 what weights. They are one run again, since both ends of the runs ascend; a sample that fed none has `count` 0. There
@@ -77,6 +78,8 @@ def _expanded(rule: AxisRule, begin: int, end: int) -> Taps:
     if rule.antialias and isinstance(method, Weighted) and not rule.transposed and not rule.table:
         for low in range(0, end - begin, step):
             _normalise(table.weight[low : low + step])
+    if rule.skips_zeros and not rule.transposed:
+        table = trimmed(table)
     for array in table.arrays:
         array.flags.writeable = False
     return table

@@ -1,8 +1,9 @@
 """Resizing by interpolation: torch's rules, Chainer's rules, and the library's own.
 
 Every axis is resized by itself, the last one first.  For each output position there is a list of taps, pairs
-of an input position and a weight, and the output is their weighted sum; a tap of weight 0 still takes part,
-so a NaN or an infinity under it gives NaN, as it does in torch.
+of an input position and a weight, and the output is their weighted sum.  By torch's and Chainer's rules a tap of
+weight 0 still takes part, so a NaN or an infinity under it gives NaN.  By the library's own, taps of one input are
+one, and those of weight 0 at either end of the list do not take part.
 """
 
 import math
@@ -113,6 +114,18 @@ def _antialias_taps(n: int, o: int, step: float, support: float, weight: Filter)
         total = sum(weights)
         taps.append([(j, w / total) for j, w in zip(range(first, end), weights, strict=True)])
     return taps
+
+
+def _without_zeros(taps: Taps) -> Taps:
+    """The taps with those of one input added up, and without those of weight 0 before the first other and behind."""
+    shorter = []
+    for row in taps:
+        weights: dict[int, float] = {}
+        for j, weight in row:
+            weights[j] = weights.get(j, 0.0) + weight
+        used = [place for place, weight in enumerate(weights.values()) if weight != 0.0]
+        shorter.append(list(weights.items())[used[0] : used[-1] + 1] if used else [])
+    return shorter
 
 
 def _area_windows(n: int, o: int) -> list[tuple[int, int]]:
@@ -385,14 +398,16 @@ def resize(
             y = y.take(_native_nearest(n, o, factor, kind == "nearest-exact"), axis)
         elif kind == "area":
             y = _average(y, axis, _area_windows(n, o))
-        elif antialias:
-            y = _weigh(y, axis, _antialias_taps(n, o, step, _SUPPORT[kind], _filter(kind, cubic_coeff)))
-        elif kind == "linear":
-            y = _weigh(y, axis, _linear_taps(n, coordinates))
-        elif kind == "cubic":
-            y = _weigh(y, axis, _cubic_taps(n, coordinates, cubic_coeff))
         else:
-            y = _weigh(y, axis, _lanczos_taps(n, coordinates))
+            if antialias:
+                taps = _antialias_taps(n, o, step, _SUPPORT[kind], _filter(kind, cubic_coeff))
+            elif kind == "linear":
+                taps = _linear_taps(n, coordinates)
+            elif kind == "cubic":
+                taps = _cubic_taps(n, coordinates, cubic_coeff)
+            else:
+                taps = _lanczos_taps(n, coordinates)
+            y = _weigh(y, axis, _without_zeros(taps))
     if once:
         info = np.iinfo(x.dtype)
         y = np.clip(np.rint(y), info.min, info.max).astype(x.dtype)

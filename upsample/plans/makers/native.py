@@ -11,7 +11,7 @@ import math
 import numpy as np
 
 from upsample.plans.filters import FILTERS, Mean, Point, Weighted
-from upsample.plans.tap_table import Ints, Reals, Taps, folded
+from upsample.plans.tap_table import Ints, Reals, Taps, folded, trimmed
 
 __all__ = ["point", "reach", "resampled"]
 
@@ -39,7 +39,7 @@ def resampled(
         total = weight.sum(axis=1, keepdims=True)
         weight = weight / np.where(total == 0.0, 1.0, total)
         boundary = "drop"
-    return folded(index, weight, in_size, boundary)
+    return trimmed(folded(index, weight, in_size, boundary))
 
 
 def point(

@@ -23,16 +23,15 @@ _MIXED_FIRST, _MIXED_LAST = 1 << 29, 1 << 30
 
 @cached
 def longest(rule: AxisRule) -> int:
-    """Return the most taps of an output, those counted that `Taps` merged and an infinity shows."""
+    """Return the most inputs of an output, from its base on; taps that `Taps` merged and an infinity shows count."""
     table = taps(rule)
-    return int((table.count + table.mixed_first + table.mixed_last).max())
+    return int((table.first - _base(table) + table.count + table.mixed_first + table.mixed_last).max())
 
 
 @cached
 def marches(rule: AxisRule) -> bool:
-    """Tell whether every output has a tap, and none a first one before those above; transposed tables may not."""
-    table = taps(rule)
-    return int(table.count.min()) > 0 and bool((np.diff(table.first) >= 0).all())
+    """Tell whether every output has a tap; transposed tables may not."""
+    return int(taps(rule).count.min()) > 0
 
 
 @cached
@@ -91,19 +90,21 @@ def place_tables(rule: AxisRule, dtype: str, width: int) -> tuple[_Array, ...]:
 
 
 def run_tables(rule: AxisRule, dtype: str, width: int) -> tuple[_Array, ...]:
-    """Make the tables of an axis along which a kernel moves a window of `width` inputs: (first, own), and the weights.
+    """Make the tables of an axis along which a kernel moves a window of `width` inputs: (base, own), and the weights.
 
     Input i is at place i modulo `width` of the window, and so is its weight. A bit of `own` says for each place
     whether it holds a tap, one 16 higher whether `Taps` flags that.
     """
     table, weight = scaled(rule, dtype)
-    tap = (np.arange(width) - table.first[:, None]) % width
-    own = tap < table.count[:, None]
+    base = _base(table)
+    tap = (np.arange(width) - base[:, None]) % width - (table.first - base)[:, None]
+    own = (tap >= 0) & (tap < table.count[:, None])
     flagged = (tap == 0) & table.mixed_first[:, None]
     flagged |= (tap == table.count[:, None] - 1) & table.mixed_last[:, None]
     bits = (own << np.arange(width)).sum(axis=1) + (flagged << np.arange(16, 16 + width)).sum(axis=1)
-    runs = np.stack([table.first, bits], axis=1).astype(np.int32)
-    return runs, np.ascontiguousarray(np.take_along_axis(_padded(weight, width), tap, axis=1).astype(dtype))
+    runs = np.stack([base, bits], axis=1).astype(np.int32)
+    weights = np.take_along_axis(_padded(weight, width), np.maximum(tap, 0), axis=1)
+    return runs, np.ascontiguousarray(np.where(own, weights, 0).astype(dtype))
 
 
 def _padded(weight: _Array, width: int) -> _Array:
