@@ -10,14 +10,37 @@ would leave the loops as they are.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from upsample.arrays import NDArray
+from upsample.engines.cpu.pool.piece import Piece
 from upsample.engines.cpu.runtime.compile import kernel, part
 
 __all__ = ["FIRST", "MORE", "pool_cells", "pool_rows"]
+
+
+class RowSizes(NamedTuple):
+    """The sizes of a plane, of which rows of cells are pooled.
+
+    Attributes
+    ----------
+    in_rows, rows : int
+        Rows of the input and of cells.
+    every, stride : int
+        Cells of a row, and positions from cell to cell.
+    inside_begin, inside_end : int
+        The cells of a row whose taps are all inside.
+    """
+
+    in_rows: int
+    rows: int
+    every: int
+    stride: int
+    inside_begin: int
+    inside_end: int
+
 
 _U: Any = np.uint64
 
@@ -161,21 +184,23 @@ def _border(
     starts: NDArray,
     shifts: NDArray,
     columns: NDArray,
-    piece: tuple[int, ...],
+    piece: Piece,
+    sizes: RowSizes,
+    rows: int,
     last_nan: bool,
     values: NDArray,
     v: int,
     step: int,
     indices: NDArray,
     c: int,
-    every: int,
 ) -> None:
-    """Pool cells that have taps in the padding, one by one; `columns` says where the taps of each lie."""
-    rows, begin, end, low, high, whole_from, whole_to = piece
+    """Pool cells that have taps in the padding, one by one; `columns` has the positions of their taps in a row."""
+    begin, end, every = piece.begin, piece.end, sizes.every
+    low, high = min(max(sizes.inside_begin, begin), end), min(max(sizes.inside_end, begin), end)
     inside = max(high - low, 0)
     for border in range(end - begin - inside):
         cell = begin + border if begin + border < low else begin + border + inside
-        entry = cell if cell < whole_from else cell - (whole_to - whole_from)
+        entry = cell if cell < sizes.inside_begin else cell - (sizes.inside_end - sizes.inside_begin)
         for r in range(rows):
             at = columns[entry, 0]
             best, o = x[_U(starts[r, 0] + at)], shifts[r, 0] + at
@@ -193,8 +218,9 @@ def pool_rows(
     place: NDArray,
     values: NDArray,
     indices: NDArray,
-    piece: tuple[int, ...],
-    sizes: tuple[int, ...],
+    piece: Piece,
+    first: int,
+    sizes: RowSizes,
     lead: NDArray,
     places: NDArray,
     across: NDArray,
@@ -204,15 +230,13 @@ def pool_rows(
 ) -> None:
     """Pool rows of cells: `values` begins at the piece, rows `step` apart; `indices`, if there are any, is whole.
 
-    ``piece``: rows of cells from and to; cells of the last axis from and to; the first row, position and width of the
-    input; the index of the first position. ``sizes``: rows of the input and of cells a plane, cells of a row, stride,
-    and which cells have all their taps inside. ``lead [rows of cells, taps]`` are rows of the input, `places` what they
-    add to an index; `across` is where the taps of the first cell lie in a row, ``columns [cells not inside, taps]``
-    where those of the others do.
+    `first` is the index of the first position. ``lead [rows of cells, taps]`` are rows of the input, and `places` their
+    shares of an index. `across` has the positions of the first cell's taps in a row, and ``columns [cells, taps]``
+    those of the cells with taps in the padding.
     """
-    row0, row1, begin, end, x_row, x_low, width, first = piece
-    in_rows, rows, every, stride, whole_from, whole_to = sizes
-    low, high = min(max(whole_from, begin), end), min(max(whole_to, begin), end)
+    row0, row1, begin, end = piece.row_begin, piece.row_end, piece.begin, piece.end
+    rows, every, stride = sizes.rows, sizes.every, sizes.stride
+    low, high = min(max(sizes.inside_begin, begin), end), min(max(sizes.inside_end, begin), end)
     n, taps = max(high - low, 0), across.shape[0]
     most = max(1, min(row1 - row0, place.shape[0] // max(n, 1)))
     lines, weights = np.empty((most, taps), np.int64), np.empty((most, taps), np.int64)
@@ -222,7 +246,8 @@ def pool_rows(
         for r in range(some):
             plane, line = (row + r) // rows, (row + r) % rows
             for t in range(taps):
-                lines[r, t] = (plane * in_rows + lead[line, t] - x_row) * width - x_low
+                row_of_tap = plane * sizes.in_rows + lead[line, t] - piece.first_row
+                lines[r, t] = row_of_tap * piece.width - piece.first_position
                 weights[r, t] = first + places[line, t]
                 starts[r, t] = lines[r, t] + low * stride + across[t]
                 shifts[r, t] = np.int32(weights[r, t] - weights[r, 0] + across[t] - across[0])
@@ -236,5 +261,4 @@ def pool_rows(
                 for j in range(_U(n)):
                     indices[d + j] = origin + np.int64(place[e + j]) + np.int64(stride) * np.int64(j)
         if n < end - begin:
-            part = (some, begin, end, low, high, whole_from, whole_to)
-            _border(x, lines, weights, columns, part, last_nan, values, v, step, indices, c, every)
+            _border(x, lines, weights, columns, piece, sizes, some, last_nan, values, v, step, indices, c)

@@ -18,6 +18,7 @@ from upsample.copies import contiguous, copy
 from upsample.engines import result_pool, threads
 from upsample.engines.cpu.pool.direct import pool_cells, pool_rows
 from upsample.engines.cpu.pool.direct_simd import pool_lanes
+from upsample.engines.cpu.pool.piece import Piece
 from upsample.engines.cpu.pool.separable import AXIS, pool_indices, pool_values
 from upsample.engines.cpu.pool.tables import Cells, Rows, few_taps
 from upsample.engines.cpu.runtime.compile import bound, frozen
@@ -220,7 +221,7 @@ def bind(plan: PoolPlan, x: Array) -> Callable[..., tuple[Array, Array | None]]:
     rows = math.prod(shape[:-1])
     if not 0 < rows <= g.alone or len(g.tiles) > 1 or arrays.dtype_name(x) in ("float16", "bfloat16", "bool"):
         return partial(run, np, plan)
-    piece, empty = (0, rows, 0, g.small[-1], 0, 0, g.large[-1]), np.empty(0, dtype)
+    piece, empty = Piece(0, rows, 0, g.small[-1], 0, 0, g.large[-1]), np.empty(0, dtype)
 
     @lru_cache(maxsize=2)
     def bound_kernel(indexed: bool) -> tuple[Callable[..., None], tuple[Any, ...]]:
@@ -251,21 +252,21 @@ def bind(plan: PoolPlan, x: Array) -> Callable[..., tuple[Array, Array | None]]:
 
 
 def _kernel(
-    plan: PoolPlan, g: _Geometry, lowest: NDArray, piece: tuple[int, ...], step: int, indexed: bool
+    plan: PoolPlan, g: _Geometry, lowest: NDArray, piece: Piece, step: int, indexed: bool
 ) -> tuple[Callable[..., None], tuple[Any, ...]]:
     """Return the kernel of a piece, and its arguments behind the arrays."""
     few, last_nan = g.few, not plan.first_nan
     if isinstance(few, Rows):
         tables = (few.lead, few.places, few.across, few.columns)
-        return pool_rows, ((*piece, plan.start), few.sizes, *tables, last_nan, step)
+        return pool_rows, (piece, plan.start, few.sizes, *tables, last_nan, step)
     if isinstance(few, Cells):
-        plane0, planes = piece[0] // g.rows, (piece[1] - piece[0]) // g.rows
-        first = plane0 * few.sizes[0] - piece[4] * g.large[-1]
+        plane0, planes = piece.row_begin // g.rows, (piece.row_end - piece.row_begin) // g.rows
+        first = plane0 * few.sizes[0] - piece.first_row * g.large[-1]
         if few.lanes is not None and plan.within is None and lowest.dtype == np.float32:
             return pool_lanes, ((first, plane0, planes), *few.lanes.arguments, last_nan)
         return pool_cells, ((first, plane0, planes, plan.start), few.sizes, few.taps, few.home, few.places, last_nan)
-    whole = (*piece, g.kept, int(plan.local_indices), plan.start)
-    return (pool_indices if indexed else pool_values), (g.grid, g.axes, whole, lowest, last_nan, step)
+    kernel = pool_indices if indexed else pool_values
+    return kernel, (g.grid, g.axes, piece, g.kept, plan.local_indices, plan.start, lowest, last_nan, step)
 
 
 def _place(g: _Geometry) -> NDArray:
@@ -320,7 +321,7 @@ class _Work:
     def direct(self, row0: int, row1: int, tile: tuple[int, int]) -> None:
         """Make cells of rows from the input itself, straight into the result."""
         every = self.g.small[-1]
-        piece = (row0, row1, *tile, 0, 0, self.g.large[-1])
+        piece = Piece(row0, row1, *tile, 0, 0, self.g.large[-1])
         self._call(self.x, piece, self.values[row0 * every + tile[0] :], every)
 
     def through_float32(self, row0: int, row1: int, tile: tuple[int, int]) -> None:
@@ -333,7 +334,7 @@ class _Work:
         slices = self.x.reshape(-1, rest, g.large[-1])[plane0 * size + low : plane1 * size + high, :, begin:end]
         wide = frozen(slices.astype(np.float32)).reshape(-1)
         made = np.empty((row1 - row0, tile[1] - tile[0]), dtype=np.float32)
-        piece = (row0, row1, *tile, (plane0 * size + low) * rest, begin, end - begin)
+        piece = Piece(row0, row1, *tile, (plane0 * size + low) * rest, begin, end - begin)
         self._call(wide, piece, made.reshape(-1), made.shape[1])
         self.values[row0:row1, tile[0] : tile[1]] = made
 
@@ -345,7 +346,7 @@ class _Work:
         low, high = self.g.windows[axis].reads(begin, end)
         return min(max(low, 0), size), min(max(high, 0), size)
 
-    def _call(self, x: NDArray, piece: tuple[int, ...], target: NDArray, step: int) -> None:
+    def _call(self, x: NDArray, piece: Piece, target: NDArray, step: int) -> None:
         indexed = self.indices is not None
         kernel, behind = _kernel(self.plan, self.g, self.lowest, piece, step, indexed)
         kernel(x, _place(self.g), target, self.indices if indexed else _NO_INDICES, *behind)

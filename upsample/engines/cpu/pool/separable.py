@@ -6,7 +6,7 @@ neighbouring cells.
 
 Arrays are flat. ``grid`` is the geometry (`pool` makes it): `AXIS` numbers for the last axis, then
 for each leading one, first to last, then their tables, three a axis: for each cell the first position inside, the
-number of taps inside, and the number of taps before those. ``piece`` is what one call makes (see `PIECE`).
+number of taps inside, and the number of taps before those. A `Piece` is what one call makes.
 """
 
 from __future__ import annotations
@@ -16,17 +16,15 @@ from typing import Any
 import numpy as np
 
 from upsample.arrays import NDArray
+from upsample.engines.cpu.pool.piece import Piece
 from upsample.engines.cpu.runtime.compile import kernel, part
 
-__all__ = ["AXIS", "PIECE", "pool_indices", "pool_values"]
+__all__ = ["AXIS", "pool_indices", "pool_values"]
 
 
 AXIS = 8
 """Positions, cells, kernel (0: adaptive), stride, padding, dilation; what a step adds to an index, of a position in the
 plane or of a tap in the window (on the last axis always of a tap); place of tables."""
-PIECE = 10
-"""Rows of cells from and to; cells of the last axis from and to; the first row, position and width of the input; rows
-reduced at once that are kept; 1 where indices count in the window; the index of the first position."""
 
 
 @part
@@ -146,7 +144,10 @@ def pool_indices(
     indices: NDArray,
     grid: NDArray,
     axes: int,
-    piece: tuple[int, ...],
+    piece: Piece,
+    kept: int,
+    is_local: bool,
+    origin: int,
     lowest: NDArray,
     last_nan: bool,
     step: int,
@@ -155,7 +156,8 @@ def pool_indices(
 
     One thread a piece; a row of cells is written by one piece only, and its taps are taken in row-major order.
     """
-    row0, row1, begin, end, x_row, x_low, width, kept, local, origin = piece
+    row0, row1, begin, end = piece.row_begin, piece.row_end, piece.begin, piece.end
+    x_row, x_low, width = piece.first_row, piece.first_position, piece.width
     cells, every, stride = end - begin, grid[1], max(grid[3], 1)
     low = lowest[0]
     reach = cells + (grid[2] - 1) * grid[5] // stride if grid[2] else 0
@@ -166,11 +168,11 @@ def pool_indices(
         v = values[(cell - row0) * step : (cell - row0) * step + cells]
         c = indices[cell * every + begin : cell * every + end]
         total = _taps(grid, axes, cell)
-        if total == 0 or (local and total > 0):
+        if total == 0 or (is_local and total > 0):
             for i in range(cells):
                 v[i], c[i] = low, 0
         for tap in range(total):
-            row, weight = _source(grid, axes, cell, tap, local != 0)
+            row, weight = _source(grid, axes, cell, tap, is_local)
             slot = row % kept
             bv, bc = best[slot], place[slot]
             if tags[slot] != row:
@@ -180,9 +182,9 @@ def pool_indices(
                     _reduce_spans(line, x_low, begin, grid, last_nan, bv, bc)
                 else:
                     _deal(line, begin * stride - grid[4], x_low, stride, phases)
-                    _reduce(phases, begin, grid, local != 0, low, last_nan, bv, bc)
+                    _reduce(phases, begin, grid, is_local, low, last_nan, bv, bc)
             base = origin + weight
-            if tap == 0 and not local:
+            if tap == 0 and not is_local:
                 for i in range(cells):
                     v[i] = bv[i]
                     c[i] = base + bc[i]
@@ -201,13 +203,17 @@ def pool_values(
     _indices: NDArray,
     grid: NDArray,
     axes: int,
-    piece: tuple[int, ...],
+    piece: Piece,
+    kept: int,
+    is_local: bool,
+    origin: int,
     lowest: NDArray,
     last_nan: bool,
     step: int,
 ) -> None:
     """Pool rows of cells as `pool_indices` does, without indices."""
-    row0, row1, begin, end, x_row, x_low, width, kept, _, _ = piece
+    row0, row1, begin, end = piece.row_begin, piece.row_end, piece.begin, piece.end
+    x_row, x_low, width = piece.first_row, piece.first_position, piece.width
     cells, stride, low = end - begin, max(grid[3], 1), lowest[0]
     reach = cells + (grid[2] - 1) * grid[5] // stride if grid[2] else 0
     phases = np.full((stride, max(reach, 0)), low, x.dtype)

@@ -10,7 +10,7 @@ from typing import TypeAlias
 import numpy as np
 
 from upsample.arrays import NDArray
-from upsample.engines.cpu.pool.direct import FIRST, MORE
+from upsample.engines.cpu.pool.direct import FIRST, MORE, RowSizes
 from upsample.engines.cpu.pool.direct_simd import Lanes, lanes_of
 from upsample.engines.cpu.runtime.compile import frozen
 from upsample.plans.window import SpanAxis, WindowAxis
@@ -63,9 +63,9 @@ class Cells:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Rows:
-    """Where rows of cells find their taps; see `pool_few.pool_rows`."""
+    """The tables of `direct.pool_rows`, by which rows of cells find their taps."""
 
-    sizes: tuple[int, ...]
+    sizes: RowSizes
     lead: NDArray
     places: NDArray
     across: NDArray
@@ -163,6 +163,6 @@ def _rows(last: WindowAxis, lead: NDArray, places: NDArray, in_rows: int) -> Row
     across = np.tile(np.arange(kernel) * last.dilation - last.padding, leads)
     border = np.concatenate([_positions(last.cells(0, low)), _positions(last.cells(high, last.small))])
     border = np.tile(border, (1, leads))
-    sizes = (in_rows, len(lead), last.small, last.stride, low, high)
+    sizes = RowSizes(in_rows, len(lead), last.small, last.stride, low, high)
     tables = (np.repeat(lead, kernel, axis=1), np.repeat(places, kernel, axis=1), across, border)
     return Rows(sizes, *(frozen(np.ascontiguousarray(_whole_turns(table))) for table in tables))
