@@ -96,3 +96,25 @@ def test_jobs_do_not_show(threads: int, monkeypatch: pytest.MonkeyPatch) -> None
     finally:
         upsample.set_num_threads(before)
     np.testing.assert_array_equal(result, opencv.resize(x, (90, 121), engine="portable"))
+
+
+@pytest.mark.parametrize("dtype", DTYPES[1:])
+@pytest.mark.parametrize("channels", [1, 2, 3, 4, 5])
+def test_halves_equal_the_portable_engine(channels: int, dtype: str) -> None:
+    cells = import_module("upsample.engines.cpu.resize.cells")
+    cells.plan_cells.cache_clear()
+    for height, width in ((7, 41), (13, 9), (5, 1), (3, 2)):
+        x = image((2, 2 * height, 2 * width, channels), dtype)
+        call = {"dsize": (width, height), "interpolation": opencv.INTER_AREA}
+        result = opencv.resize(x, **call, engine="cpu")
+        with np.errstate(all="ignore"):
+            expected = opencv.resize(x, **call, engine="portable")
+        np.testing.assert_array_equal(bits(result), bits(expected))
+    assert None not in cells.plan_cells._cache.values()
+
+
+@pytest.mark.parametrize("factor", [2, 3])
+def test_gradient_of_means_has_their_scale(factor: int) -> None:
+    x = np.arange(72.0).reshape(6, 12)
+    _, pullback = upsample.vjp(opencv.resize, x, (12 // factor, 6 // factor), interpolation=opencv.INTER_AREA)
+    np.testing.assert_allclose(pullback(np.ones((6 // factor, 12 // factor)))[0], 1 / factor**2, rtol=1e-7)

@@ -218,15 +218,17 @@ class _Cells:
         """What a sum is multiplied by."""
 
     def planned(self) -> ResizePlan | None:
-        """Return the plan of integers where no cell is cut; None where there is more to do."""
+        """Return the plan where no cell is cut; None where there is more to do."""
         dtype = self.of.dtype
-        if not self.of.is_integer or self.is_cut:
+        if self.is_cut:
             return None
-        if self.simple:
-            arithmetic = BYTES if dtype == "uint8" else INTEGERS
-            return self.call.plan("opencv area cells", [(2, 0.5)] * 2, arithmetic, 1)
+        if self.simple and dtype == "uint8":
+            return self.call.plan("opencv area cells", [(2, 0.5)] * 2, BYTES, 1)
         if dtype not in ("uint8", "int8"):
-            arithmetic = replace(self.call.sums, scale=self.part)
+            ties = Ties.UP if self.simple and self.of.is_integer else Ties.EVEN
+            arithmetic = replace(self.call.sums, scale=self.part, ties=ties)
+        elif self.simple:
+            arithmetic = Arithmetic("float32", Ties.UP, each_axis=False, scale=self.part)
         elif self.share <= _SHARES:
             arithmetic = Arithmetic("float32", Ties.EVEN, each_axis=False, scale=self.part)
         else:

@@ -55,7 +55,7 @@ class Arithmetic:
         in the plan's order. Floats are then summed in `sums`, too, and have their own dtype after each axis where
         `each_axis` says so.
     scale : float
-        Sums of integers are multiplied by this, in the dtype of sums, before they are rounded.
+        Sums of integers, and of floats if they are ordered, are multiplied by this in the dtype of sums, at the end.
     """
 
     sums: str

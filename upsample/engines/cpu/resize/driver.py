@@ -20,9 +20,9 @@ from upsample.caches import Cache
 from upsample.copies import contiguous, copy
 from upsample.engines import result_pool, threads
 from upsample.engines.cpu.resize import nearest, strips
+from upsample.engines.cpu.resize.cells import Cells, plan_cells
 from upsample.engines.cpu.resize.ordered import run_ordered
 from upsample.engines.cpu.resize.ordered_fused import OrderedFused, plan_ordered
-from upsample.engines.cpu.resize.uint8_cells import Cells, plan_cells
 from upsample.engines.cpu.resize.uint8_fused import Fused, plan_fused
 from upsample.engines.cpu.runtime.compile import bound, frozen
 from upsample.engines.cpu.runtime.nontemporal import pays
@@ -75,12 +75,11 @@ _works: Cache[_Work] = Cache()
 @quiet
 def run(_xp: ModuleType, plan: ResizePlan, x: _Array, out: _Array | None) -> _Array:
     """Resample `x` as the plan says; fills and returns `out` where it is given."""
-    if plan.arithmetic.ordered and not plan.only_moves:
-        fast = plan_ordered(plan, x.shape, x.dtype.name)
-        return run_ordered(plan, x, out) if fast is None else fast.run(x, out)
-    fused = _plan_bytes(plan, x.shape) if x.dtype == np.uint8 else None
+    fused = _plan_both(plan, x)
     if fused is not None:
         return fused.run(x, out)
+    if plan.arithmetic.ordered and not plan.only_moves:
+        return run_ordered(plan, x, out)
     work = _works.get((plan, x.shape, x.dtype))
     if work is None:
         work = _work(plan, x)
@@ -101,13 +100,12 @@ def run(_xp: ModuleType, plan: ResizePlan, x: _Array, out: _Array | None) -> _Ar
 
 def bind(plan: ResizePlan, x: _Array) -> Callable[..., _Array]:
     """Return `run` for arrays like `x`; where the work is one block, little more than the kernels' calls is left."""
-    if plan.arithmetic.ordered and not plan.only_moves:
-        fast = plan_ordered(plan, x.shape, x.dtype.name)
-        return partial(run_ordered, plan) if fast is None else partial(OrderedFused.run, fast)
-    fused = _plan_bytes(plan, x.shape) if x.dtype == np.uint8 else None
+    fused = _plan_both(plan, x)
     if fused is not None:
         whole: Any = type(fused).run
         return partial(whole, fused)  # not a bound method, whose tables the caches would not count
+    if plan.arithmetic.ordered and not plan.only_moves:
+        return partial(run_ordered, plan)
     work, dtype = _work(plan, x), x.dtype
     if not work.calls or work.view is None or work.view.itemsize < dtype.itemsize:
         return partial(run, np, plan)
@@ -136,9 +134,15 @@ def bind(plan: ResizePlan, x: _Array) -> Callable[..., _Array]:
     return resample
 
 
-def _plan_bytes(plan: ResizePlan, shape: tuple[int, ...]) -> Cells | Fused | None:
-    """Lay out a call on bytes for a kernel that filters both axes, or return None if there is none."""
-    return plan_cells(plan, shape) or plan_fused(plan, shape)
+def _plan_both(plan: ResizePlan, x: _Array) -> Cells | Fused | OrderedFused | None:
+    """Lay out a call for a kernel that filters both axes, or return None if there is none."""
+    if plan.only_moves or (x.dtype != np.uint8 and not plan.arithmetic.ordered):
+        return None
+    name = x.dtype.name
+    cells = plan_cells(plan, x.shape, name)
+    if cells is not None:
+        return cells
+    return plan_ordered(plan, x.shape, name) if plan.arithmetic.ordered else plan_fused(plan, x.shape)
 
 
 def _work(plan: ResizePlan, x: _Array) -> _Work:

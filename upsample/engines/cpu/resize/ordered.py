@@ -66,7 +66,7 @@ def _weighed(
             to = _U(d + chunk)
             if ties == _PLAIN:
                 for j in range(size):
-                    dst[to + _U(j)] = sums[_U(j)]
+                    dst[to + _U(j)] = sums[_U(j)] * scale
             else:
                 for j in range(size):
                     v = sums[_U(j)] * scale
@@ -102,7 +102,7 @@ def _pass(arithmetic: Arithmetic, x: _Array, axis: int, rule: AxisRule, dtype: n
     inner = math.prod(shape[axis + 1 :])
     whole = settled and dtype.kind in "iu"
     scale = arithmetic.scale if last else 1.0
-    limits = np.asarray((*bounds(dtype.name), scale) if whole else (0.0, 0.0, 1.0), arithmetic.sums)
+    limits = np.asarray((*bounds(dtype.name), scale) if whole else (0.0, 0.0, scale), arithmetic.sums)
     ties = _TIES[arithmetic.ties] if whole else _PLAIN
     sizes = np.asarray([rule.in_size, rule.out_size, inner])
     src, dst = frozen(x.reshape(-1)), result.reshape(-1)

@@ -29,6 +29,7 @@ _values_1, _values_2, _values_8 = (weigh_values[pieces] for pieces in (1, 2, ACR
 _pixels_3, _pixels_4 = weigh_pixels[3], weigh_pixels[4]
 
 _DTYPES = ("uint8", "int8", "uint16", "int16", "float32", "float64")
+_TIES = (Ties.EVEN, Ties.UP)
 _JOB = 1 << 16
 """Products of a job, about: some ten microseconds."""
 _ROWS = 8
@@ -101,8 +102,11 @@ def ordered_rows(
             total = kind(0)
             for t in range(first, first + taps[output]):
                 total += kind(ring[_U(places[t] + j)]) * down[t]
-            if limits[3] != 0:
-                total = min(max(np.rint(total * limits[2]), limits[0]), limits[1])
+            total *= limits[2]
+            if limits[3] == 2.0:
+                total = min(max(np.floor(total + kind(0.5)), limits[0]), limits[1])
+            elif limits[3] == 1.0:
+                total = min(max(np.rint(total), limits[0]), limits[1])
             dst[_U(d + j)] = dst.dtype.type(total)
 
 
@@ -152,7 +156,7 @@ def _suits(plan: ResizePlan, dtype: str) -> bool:
     arithmetic, turns = plan.arithmetic, plan.turns()
     if not arithmetic.ordered or dtype not in _DTYPES or len(turns) != 2 or turns[0][0] != turns[1][0] + 1:
         return False
-    return "float" in dtype or (not arithmetic.each_axis and arithmetic.ties is Ties.EVEN)
+    return "float" in dtype or (not arithmetic.each_axis and arithmetic.ties in _TIES)
 
 
 @cached
@@ -177,8 +181,9 @@ def plan_ordered(plan: ResizePlan, shape: tuple[int, ...], dtype: str) -> Ordere
     if slots * stride * np.dtype(between).itemsize > _RING_BYTES:
         return None
     how, blocks, *vectors = _vectors(rows, inner, n_in, arithmetic.sums, between)
-    is_integer = "int" in dtype
-    edges = (*bounds(dtype), arithmetic.scale, 1.0) if is_integer else (0.0, 0.0, 1.0, 0.0)
+    edges = (0.0, 0.0, arithmetic.scale, 0.0)
+    if "int" in dtype:
+        edges = (*bounds(dtype), arithmetic.scale, 1.0 + _TIES.index(arithmetic.ties))
     sizes = [down.in_size, down.out_size, n_in, n, inner, how, blocks, rows.index.shape[1], stride, slots]
     places = np.where(used, columns.index.astype(np.int64) % slots * stride, 0).reshape(-1)
     tables = (

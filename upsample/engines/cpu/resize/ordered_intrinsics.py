@@ -12,7 +12,7 @@ from numba.extending import intrinsic
 from upsample.engines.cpu.resize.uint8_fused_intrinsics import SHUFFLES
 from upsample.engines.cpu.runtime.compile import pointers
 
-__all__ = ["ACROSS", "DOWN", "PERMUTES", "add_down", "weigh_pixels", "weigh_values"]
+__all__ = ["ACROSS", "DOWN", "PERMUTES", "add_down", "halve_pixels", "weigh_pixels", "weigh_values"]
 
 ACROSS = 8
 """Values of a vector of `weigh_values`; `weigh_pixels` makes two pixels of up to four values."""
@@ -108,15 +108,23 @@ def _weigh_pixels(builder: Any, data: list[Any], ring: Any, numbers: list[Any], 
 
 
 def _settled(builder: Any, sums: Any, limits: Any, target: Any) -> Any:
-    """Scale and round sums to the nearest integers, ties to even, and clamp them; floats are converted alone."""
+    """Scale sums; round those of integers, ties to even or up, and clamp them."""
     lanes, kind = sums.type.count, sums.type.element
+    low, high, scale, ties = (_splat(builder, builder.load(builder.gep(limits, [_COUNT(k)])), lanes) for k in range(4))
+    sums = builder.fmul(sums, scale)
     if not isinstance(target, ir.IntType):
         narrower = isinstance(kind, ir.DoubleType) and isinstance(target, ir.FloatType)
         return builder.fptrunc(sums, ir.VectorType(target, lanes)) if narrower else sums
-    low, high, scale = (_splat(builder, builder.load(builder.gep(limits, [_COUNT(k)])), lanes) for k in range(3))
-    name = f"llvm.rint.v{lanes}f{64 if isinstance(kind, ir.DoubleType) else 32}"
-    rint = cgutils.get_or_insert_function(builder.module, ir.FunctionType(sums.type, (sums.type,)), name)
-    whole = builder.call(rint, (builder.fmul(sums, scale),))
+    name = f"v{lanes}f{64 if isinstance(kind, ir.DoubleType) else 32}"
+    rint, floor = (
+        cgutils.get_or_insert_function(
+            builder.module, ir.FunctionType(sums.type, (sums.type,)), f"llvm.{operation}.{name}"
+        )
+        for operation in ("rint", "floor")
+    )
+    half, up = ir.Constant(sums.type, [0.5] * lanes), ir.Constant(sums.type, [2.0] * lanes)
+    even, upward = builder.call(rint, (sums,)), builder.call(floor, (builder.fadd(sums, half),))
+    whole = builder.select(builder.fcmp_ordered("==", ties, up), upward, even)
     whole = builder.select(builder.fcmp_ordered("<", whole, low), low, whole)
     whole = builder.select(builder.fcmp_ordered(">", whole, high), high, whole)
     return builder.trunc(builder.fptosi(whole, ir.VectorType(_LANE, lanes)), ir.VectorType(target, lanes))
@@ -162,7 +170,8 @@ def _across(write: Any, literal: int) -> Any:
 def add_down(_context: Any, data: Any, numbers: Any) -> Any:
     """Add the rows of the ring that an output row is made of.
 
-    `data` is the ring, the result, where rows begin in the ring, their weights, and ``[low, high, scale]`` of integers.
+    `data` is the ring, the result, where rows begin in the ring, their weights, and
+    ``[low, high, scale, ties]``: 0 for floats, 1 to even, 2 up.
     `numbers` is how many values, at least `DOWN`; the place of the result; the first tap; how many taps.
     """
 
@@ -181,3 +190,44 @@ weigh_values = {pieces: _across(_weigh_values, pieces) for pieces in (1, 2, ACRO
 """
 weigh_pixels = {inner: _across(_weigh_pixels, inner) for inner in (3, 4)}
 """``weigh_pixels[inner](data, ring, numbers)``: the same for pixels of three or four values, two a vector."""
+
+
+@intrinsic  # type: ignore[untyped-decorator]
+def halve_pixels(_context: Any, data: Any, numbers: Any) -> Any:
+    """Average cells of 2x2 pixels of four values, or of three, of which a fourth value is stored in excess.
+
+    `data` is the source, the result, and the scale of floats. `numbers` is where the upper row begins, where the lower
+    one does, where the result begins, how many pixels, the values of a pixel, and the ties of integers.
+    """
+    unsigned = not getattr(data.types[0].dtype, "signed", True)
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        src, dst, scales = pointers(context, builder, data, args[0])
+        upper, lower, to, count, inner, ties = cgutils.unpack_tuple(builder, args[1])
+        value, lanes = ir.VectorType(src.type.pointee, 4), ir.VectorType(_LANE, 4)
+        is_integer = isinstance(value.element, ir.IntType)
+        scale = None if is_integer else _splat(builder, builder.load(scales), 4)
+        up = builder.icmp_signed("==", ties, _COUNT(2))
+        with cgutils.for_range(builder, count) as loop:
+            place = builder.mul(loop.index, inner)
+            twice = builder.shl(place, _COUNT(1))
+            rows = []
+            for row in (upper, lower):
+                begin = builder.add(row, twice)
+                pair = [_read(builder, src, begin, value), _read(builder, src, builder.add(begin, inner), value)]
+                if is_integer:
+                    pair = [(builder.zext if unsigned else builder.sext)(each, lanes) for each in pair]
+                rows.append((builder.add if is_integer else builder.fadd)(*pair))
+            if is_integer:
+                total, one = builder.add(*rows), ir.Constant(lanes, [1] * 4)
+                two = ir.Constant(lanes, [2] * 4)
+                even = builder.add(one, builder.and_(builder.ashr(total, two), one))
+                total = builder.ashr(builder.add(total, builder.select(up, two, even)), two)
+                made = builder.trunc(total, value)
+            else:
+                total = builder.fadd(builder.fadd(*rows), ir.Constant(value, [0.0] * 4))
+                made = builder.fmul(total, scale)
+            _write(builder, made, dst, builder.add(to, place))
+        return context.get_dummy_value()
+
+    return types.none(data, types.UniTuple(types.int64, len(numbers))), generate

@@ -267,6 +267,8 @@ class _Tile:
             return tile
         if not layout.integers:  # rounded to the array's dtype between two axes
             own = getattr(self.xp, layout.name)
+            if last and arithmetic.scale != 1.0:
+                return tile * scalar(self.xp, arithmetic.scale, tile)
             return tile if last else arrays.astype(self.xp, arrays.astype(self.xp, tile, own), self.accumulator)
         if self._is_whole:
             return self._settled(tile, settling(step.rule))
