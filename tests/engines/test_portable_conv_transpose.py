@@ -10,11 +10,12 @@ import tolerances
 from cases import CASES, Case
 
 import upsample
+from upsample.engines.portable import products
 from upsample.engines.portable.conv_transpose import driver as portable
 
 SPREADS = [case for case in CASES if "conv_transpose" in case.id]
-NUMBERS = [(3, 7), (5, 60), (64, 1 << 18)]
-"""Rows of a small product, and multiplications of one."""
+NUMBERS = [(3, 7), (5, 60), (128, 1 << 18)]
+"""Terms of a sum in a product, and multiplications of one."""
 
 
 @pytest.mark.parametrize("share_bytes", [1, 1 << 10, 1 << 22])
@@ -23,8 +24,9 @@ NUMBERS = [(3, 7), (5, 60), (64, 1 << 18)]
 def test_blocks_of_any_size_agree_with_the_reference(
     monkeypatch: pytest.MonkeyPatch, case: Case, numbers: tuple[int, int], share_bytes: int
 ) -> None:
-    for name, value in zip(("_SIDE", "_ONE_THREAD"), numbers, strict=True):
-        monkeypatch.setattr(portable, name, value)
+    for name, value in zip(("_DEPTH", "ONE_THREAD"), numbers, strict=True):
+        monkeypatch.setattr(products, name, value)
+    monkeypatch.setattr(products, "_VECTOR", numbers[1])
     monkeypatch.setattr(portable, "_SHARES_BYTES", share_bytes)
     monkeypatch.setattr(portable, "_FEW_CHANNELS", 2)
     monkeypatch.setattr(portable, "_SMALL", 0)

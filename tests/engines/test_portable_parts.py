@@ -14,9 +14,10 @@ from cases import noise
 import upsample
 from upsample.engines.portable.blocks import cut_planes
 from upsample.engines.portable.conv_transpose import driver as conv_transpose
-from upsample.engines.portable.conv_transpose import im2col
+from upsample.engines.portable.conv_transpose import im2col, weight_grad
 from upsample.engines.portable.pool import driver as pool
 from upsample.engines.portable.unpool import numpy_scatter
+from upsample.plans import cell_blocks
 from upsample.plans.window import ConvTransposePlan, SpanAxis, WindowAxis
 
 MOST = 1 << 22
@@ -173,6 +174,8 @@ def test_gradients_of_transposed_convolution_in_parts(
     wanted, cut = results(), spied(monkeypatch, im2col, "cut_cells")
     monkeypatch.setattr(im2col, "_LAID_BYTES", most)
     monkeypatch.setattr(im2col, "_FEW_CELLS", 1)
+    monkeypatch.setattr(weight_grad, "_LAID_BYTES", most)
+    monkeypatch.setattr(cell_blocks, "_CELLS", 50)
     assert results() == wanted
     assert min(map(len, cut)) > 1
 

@@ -13,7 +13,6 @@ from upsample import arrays
 from upsample.arrays import Array
 from upsample.copies import copy
 from upsample.engines import result_pool, threads
-from upsample.engines.thread_count import get_num_threads
 
 __all__ = [
     "WORTH_SHARING",
@@ -28,13 +27,11 @@ __all__ = [
 ]
 
 _TILE_BYTES = 1 << 19
-"""Of a tile where one thread makes them: with what it is made of, it stays in a core's second-level cache."""
-_SHARED_TILE_BYTES = 1 << 22
-"""Of a tile where several threads make them: between calls of NumPy threads queue for the interpreter, and one that had
-to wait sleeps some 50 µs, so calls must be long; tiles that fit the second-level cache took up to twice as long. These
-fit a third-level one only."""
-_ALL_TILES_BYTES = 1 << 23
-"""Of the tiles that all threads make together, beside which there are temporaries of about that size."""
+"""Bytes of a tile of other libraries: with its temporaries it stays in a core's second-level cache."""
+_NUMPY_TILE_BYTES = 1 << 21
+"""Bytes of a tile of NumPy arrays, on any number of threads, because a cut changes the order of sums. Threads queue for
+the interpreter between calls of NumPy, and one that waits sleeps some 50 µs, so calls must be long; with eight threads
+tiles and their temporaries still take under 32 MiB."""
 WORTH_SHARING = 1 << 19
 """Elements from which on it pays to ask other threads."""
 
@@ -86,14 +83,12 @@ def each_tile(xp: ModuleType, fill: Callable[[int], object], count: int) -> None
 
 
 def tile_bytes(xp: ModuleType) -> int:
-    """Return how large a tile should be."""
-    if xp is not np:
-        return _TILE_BYTES
-    return max(_TILE_BYTES, min(_SHARED_TILE_BYTES, _ALL_TILES_BYTES // get_num_threads()))
+    """Return how large a tile should be: the number of threads does not matter."""
+    return _NUMPY_TILE_BYTES if xp is np else _TILE_BYTES
 
 
 def plane_cuts(xp: ModuleType, planes: Any) -> list[slice]:
-    """Cut ``[planes, ...]`` into a few planes at a time, though into as many parts as there are threads."""
+    """Cut ``[planes, ...]`` into a few planes at a time, though into two parts at least if it is large."""
     count = planes.shape[0]
     if math.prod(planes.shape) * arrays.itemsize(planes) <= _TILE_BYTES:
         return [slice(0, count)]

@@ -21,6 +21,7 @@ from upsample.arrays import Array
 from upsample.engines.portable.blocks import Part, cut_positions
 from upsample.engines.portable.output import WORTH_SHARING, Target, deliver, each_tile, empty, scalar, write
 from upsample.engines.portable.phases import interleave, shifted
+from upsample.engines.portable.products import matmul
 from upsample.float_errors import quiet
 from upsample.plans.phases import Phase, phases
 from upsample.plans.window import ConvTransposePlan, WindowAxis
@@ -37,12 +38,6 @@ _MULTIPLICATIONS = 1 << 31
 """That one call makes, for the same reason."""
 _SMALL = 1 << 12
 """Values up to which a result is made by as few calls as can be."""
-_OWN_THREADS = 64
-"""Input channels of a group up to which products small enough for one thread are fast: tiles are made on threads."""
-_SIDE = 64
-"""Rows of such a product."""
-_ONE_THREAD = 1 << 18
-"""Multiplications up to which OpenBLAS asks no other thread."""
 _FEW_CHANNELS = 8
 """Output channels of a group that are made at once at least, if there are as many and planes can be cut."""
 _FEW_CELLS = 1 << 14
@@ -87,11 +82,7 @@ def run(
         large = target.array[(n, g, m, *plane.positions)]
         _fill(xp, replace(plan, axes=plane.axes), shares, None if added is None else added[g, m], large)
 
-    if channels <= _OWN_THREADS:
-        each_tile(xp, make, len(parts))
-    else:  # BLAS has threads of its own
-        for number in range(len(parts)):
-            make(number)
+    each_tile(xp, make, len(parts))
     return target.finished(shape)
 
 
@@ -108,7 +99,7 @@ def _tiled(
     small, kernel = x.shape[2:], weight.shape[2:]
     cells = xp.reshape(arrays.astype(xp, x, accumulator), (shape[0], groups, weight.shape[0] // groups, -1))
     taps = xp.reshape(arrays.astype(xp, weight, accumulator), (groups, weight.shape[0] // groups, -1))
-    shares = xp.reshape(xp.matmul(xp.permute_dims(taps, (0, 2, 1)), cells), (*shape[:2], *kernel, *small))
+    shares = xp.reshape(matmul(xp, xp.permute_dims(taps, (0, 2, 1)), cells), (*shape[:2], *kernel, *small))
     axes = len(small)
     woven = [place for axis in range(axes) for place in (2 + axes + axis, 2 + axis)]
     result = xp.reshape(xp.permute_dims(shares, (0, 1, *woven)), shape)
@@ -140,12 +131,7 @@ def _shares(xp: ModuleType, cells: Any, taps: Any, small: tuple[int, ...]) -> An
     """Give ``cells [n, g, c, L]`` times ``taps [g, m, K, c]``: the shares ``[n, g, m, K, *small]``."""
     groups, each, kernel, channels = taps.shape
     rows = xp.reshape(taps, (groups, each * kernel, channels))  # the weight as it lies, transposed
-    if channels == 1:
-        shares = rows * cells
-    elif xp is np and channels <= _OWN_THREADS:
-        shares = _product(rows, cells)
-    else:
-        shares = xp.matmul(rows, cells)
+    shares = rows * cells if channels == 1 else matmul(xp, rows, cells)
     return xp.reshape(shares, (cells.shape[0], groups, each, kernel, *small))
 
 
@@ -173,27 +159,6 @@ class _Shares:
         xp, cells, taps, _ = self._given
         lead = (cells.shape[0], *taps.shape[:2])
         return xp.zeros((*lead, *counts), dtype=cells.dtype, device=arrays.device_of(cells))
-
-
-def _product(rows: Any, cells: Any) -> Any:
-    """Multiply ``[g, R, c]`` by ``[n, g, c, L]`` in products so small that BLAS makes each in the thread that asks."""
-    rows = np.ascontiguousarray(rows)
-    result = np.empty((*cells.shape[:2], rows.shape[1], cells.shape[3]), dtype=cells.dtype)
-    for down in _squares(rows.shape[1], _SIDE):
-        left = rows[:, down].reshape(len(rows), -1, 1, min(_SIDE, down.stop - down.start), rows.shape[2])
-        wide = max(1, _ONE_THREAD // (left.shape[3] * left.shape[4]))
-        for across in _squares(cells.shape[3], wide):
-            width = min(wide, across.stop - across.start)
-            right = cells[..., across].reshape(*cells.shape[:3], -1, width)
-            made = result[:, :, down, across].reshape(*cells.shape[:2], left.shape[1], left.shape[3], -1, width)
-            np.matmul(left, right.transpose(0, 1, 3, 2, 4)[:, :, None], out=made.swapaxes(3, 4))
-    return result
-
-
-def _squares(size: int, step: int) -> list[slice]:
-    """Cut a range into what `step` divides, and the rest."""
-    whole = size // step * step
-    return [cut for cut in (slice(0, whole), slice(whole, size)) if cut.start < cut.stop]
 
 
 def _fill(xp: ModuleType, plan: ConvTransposePlan, shares: _Shares, added: Any, target: Any) -> None:

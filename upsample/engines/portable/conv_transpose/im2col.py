@@ -51,15 +51,20 @@ class Columns:
         useful = tuple(axis.useful_taps() for axis in plan.axes)
         return cls(plan, useful) if all(useful) else None
 
+    @property
+    def copies(self) -> int:
+        """How many times a position is laid out, at most."""
+        first, others = self.plan.axes[0], math.prod(map(len, self.useful[1:]))
+        remainders = min(len(self.useful[0]), first.stride // math.gcd(first.stride, first.dilation))
+        return max(others * remainders, math.prod(axis.stride for axis in self.plan.axes))
+
     def blocks(self, batch: int, channels: int, outputs: int) -> Iterator[tuple[_Key, _Key, Columns]]:
         """Cut images of `channels` on the small side and `outputs` on the large one, which bounds the temporaries.
 
         Each block has its cells of the small side, the positions of the large side that they read, and their layout.
         All keep the same useful taps, so that they meet the same factors.
         """
-        first, others = self.plan.axes[0], math.prod(map(len, self.useful[1:]))
-        remainders = min(len(self.useful[0]), first.stride // math.gcd(first.stride, first.dilation))
-        laid = outputs * max(others * remainders, math.prod(axis.stride for axis in self.plan.axes))
+        laid, others = outputs * self.copies, math.prod(map(len, self.useful[1:]))
         product = channels * others * outputs // self.plan.groups
         most = max(min(_LAID_BYTES // max(1, 4 * laid), _MULTIPLICATIONS // max(1, product)), _FEW_CELLS)
         parts = [

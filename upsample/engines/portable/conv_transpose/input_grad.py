@@ -13,7 +13,8 @@ from typing import Any
 from upsample import arrays
 from upsample.arrays import Array
 from upsample.engines.portable.conv_transpose.im2col import Columns
-from upsample.engines.portable.output import empty, scalar, write
+from upsample.engines.portable.output import each_tile, empty, scalar, write
+from upsample.engines.portable.products import matmul
 from upsample.float_errors import quiet
 from upsample.plans.window import ConvTransposePlan
 
@@ -41,9 +42,14 @@ def run(xp: ModuleType, plan: ConvTransposePlan, y: Array, weight: Array) -> Arr
         return result
     target = empty(xp, shape, y)
     convolved = _convolved if _is_finite(xp, weight, factors) else _tap_by_tap
-    for cells, positions, block in columns.blocks(y.shape[0], weight.shape[0], y.shape[1]):
+    blocks = list(columns.blocks(y.shape[0], weight.shape[0], y.shape[1]))
+
+    def fill(number: int) -> None:
+        cells, positions, block = blocks[number]
         made = convolved(xp, block, arrays.astype(xp, y[positions], accumulator), factors)
         write(xp, xp.reshape(made, target[cells].shape), target[cells])
+
+    each_tile(xp, fill, len(blocks))
     whole: Array = target
     return whole
 
@@ -59,7 +65,7 @@ def _convolved(xp: ModuleType, columns: Columns, y: Any, factors: Any) -> Any:
     """Return ``[N, groups, C / groups, cells]``."""
     total = None
     for place, (_, met) in enumerate(columns.taps(xp, y)):
-        share = xp.matmul(factors[place, ...], met)
+        share = matmul(xp, factors[place, ...], met)
         total = share if total is None else total + share
     return total
 
@@ -73,7 +79,7 @@ def _tap_by_tap(xp: ModuleType, columns: Columns, y: Any, factors: Any) -> Any:
     for place, ((_, met), (_, inside)) in enumerate(rows):
         for tap in range(inside.shape[2]):
             some = slice(tap * each, (tap + 1) * each)
-            share = xp.matmul(factors[place, :, :, some], met[:, :, some, :])
+            share = matmul(xp, factors[place, :, :, some], met[:, :, some, :])
             share = xp.where(inside[:, :, tap : tap + 1, :] != 0, share, scalar(xp, 0, share))
             total = share if total is None else total + share
     return total

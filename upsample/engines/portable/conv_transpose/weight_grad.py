@@ -1,48 +1,129 @@
-"""The transpose of transposed convolution by its weight: products of cells and what each tap of the first axis meets.
+"""Weight gradient of transposed convolution: products of cells and the output gradient at each tap of the first axis.
 
-The images add in order, and so do the parts of a large plane.
+The cells of the batch are cut into blocks (`plans.cell_blocks`). Each block has a sum of products, over its cells and
+then its images, and the blocks' sums are added in order. A library whose arrays cannot be written has one block.
 """
 
 from __future__ import annotations
 
+import math
+from collections.abc import Iterator
+from dataclasses import replace
 from types import ModuleType
 from typing import Any
 
 from upsample import arrays
 from upsample.arrays import Array
 from upsample.engines.portable.conv_transpose.im2col import Columns
+from upsample.engines.portable.output import each_tile
 from upsample.engines.portable.phases import shifted
+from upsample.engines.portable.products import matmul
 from upsample.float_errors import quiet
+from upsample.plans.cell_blocks import CellBlocks, sum_blocks
 from upsample.plans.window import ConvTransposePlan
 
-__all__ = ["run"]
+__all__ = ["run", "run_blocks"]
+
+_LAID_BYTES = 1 << 23
+"""Bytes of the output gradient that are laid out at once: a block has as many of the groups and channels."""
+_ROUND = 8
+"""Blocks whose sums are in memory at once, so that eight threads have work."""
 
 
 @quiet
 def run(xp: ModuleType, plan: ConvTransposePlan, x: Array, y: Array) -> Array:
     """Return the correlation of ``x [N, C, *small]`` and ``y [N, M, *large]``: ``[C, M / groups, *kernel]``."""
-    groups = plan.groups
-    channels, each = x.shape[1], y.shape[1] // groups
-    shape = (channels, each, *plan.kernel_shape)
-    columns = None if 0 in x.shape or 0 in shape else Columns.of(plan)
-    if columns is None:
-        nothing: Array = xp.zeros(shape, dtype=x.dtype, device=arrays.device_of(x))
-        return nothing
-    accumulator = getattr(xp, arrays.accumulator(arrays.dtype_name(x)))
-    blocks: Any = [((...,), (...,), columns)]  # all together where a result cannot be written in parts
-    if arrays.can_assign(xp, x, y):
-        blocks = columns.blocks(x.shape[0], channels, y.shape[1])
     total: Any = None
-    for at, positions, block in blocks:
-        some = arrays.astype(xp, x[at], accumulator)
-        cells = xp.reshape(some, (some.shape[0], groups, channels // groups, -1))
-        met = (part for _, part in block.taps(xp, arrays.astype(xp, y[positions], accumulator)))
-        made = [xp.sum(xp.matmul(cells, xp.permute_dims(part, (0, 1, 3, 2))), axis=0) for part in met]
-        total = made if total is None else [before + now for before, now in zip(total, made, strict=True)]
-    lengths = tuple(map(len, columns.useful))
-    stacked = xp.reshape(xp.stack(total, axis=0), (lengths[0], channels, *lengths[1:], each))
-    order = (1, stacked.ndim - 1, 0, *range(2, stacked.ndim - 1))
-    small = arrays.astype(xp, xp.permute_dims(stacked, order), x.dtype)
-    moves = [(-useful.start, axis.kernel) for useful, axis in zip(columns.useful, plan.axes, strict=True)]
-    result: Array = xp.reshape(shifted(xp, small, moves), shape)
+    sums = _sums(xp, plan, sum_blocks(plan), x, y) if arrays.can_assign(xp, x, y) else [_sum(xp, plan, x, y)]
+    for one in sums:
+        total = one if total is None else total + one
+    if total is None:
+        total = _nothing(xp, plan, x, y)
+    result: Array = arrays.astype(xp, total, x.dtype)
     return result
+
+
+@quiet
+def run_blocks(xp: ModuleType, plan: ConvTransposePlan, blocks: CellBlocks, x: Array, y: Array) -> Array:
+    """Return the sum of each block of a part of the cells, in the dtype of sums: ``[blocks, C, M / groups, *kernel]``.
+
+    `blocks` are those of the whole plan, and the part begins where a block begins.
+    """
+    result: Array = xp.stack(list(_sums(xp, plan, blocks, x, y)), axis=0)
+    return result
+
+
+def _sums(xp: ModuleType, plan: ConvTransposePlan, blocks: CellBlocks, x: Any, y: Any) -> Iterator[Any]:
+    """Yield the sum of each block, in order; threads make several."""
+    shape = (x.shape[0], *plan.small_shape)
+    count = blocks.count(shape)
+    for first in range(0, count, _ROUND):
+        made: list[Any] = [None] * min(_ROUND, count - first)
+
+        def make(number: int, first: int = first, made: list[Any] = made) -> None:
+            images, *cells = blocks.box(shape, first + number)
+            positions = [axis.needs(*c) for axis, c in zip(plan.axes, cells, strict=True)]
+            axes = tuple(axis.part(c, p) for axis, c, p in zip(plan.axes, cells, positions, strict=True))
+            small, large = ((slice(*images), slice(None), *(slice(*r) for r in some)) for some in (cells, positions))
+            made[number] = _sum(xp, replace(plan, axes=axes), x[small], y[large])
+
+        each_tile(xp, make, len(made))
+        yield from made
+
+
+def _nothing(xp: ModuleType, plan: ConvTransposePlan, x: Any, y: Any) -> Any:
+    shape = (x.shape[1], y.shape[1] // plan.groups, *plan.kernel_shape)
+    return xp.zeros(shape, dtype=_accumulator(xp, x), device=arrays.device_of(x))
+
+
+def _accumulator(xp: ModuleType, x: Any) -> Any:
+    return getattr(xp, arrays.accumulator(arrays.dtype_name(x)))
+
+
+def _sum(xp: ModuleType, plan: ConvTransposePlan, x: Any, y: Any) -> Any:
+    """Return the sum of all cells, in the dtype of sums: ``[C, M / groups, *kernel]``."""
+    groups, images = plan.groups, x.shape[0]
+    columns = None if 0 in x.shape or 0 in y.shape else Columns.of(plan)
+    if columns is None:
+        return _nothing(xp, plan, x, y)
+    cells = xp.reshape(arrays.astype(xp, x, _accumulator(xp, x)), (images, groups, x.shape[1] // groups, -1))
+    planes = xp.reshape(y, (images, groups, y.shape[1] // groups, *y.shape[2:]))
+    every = [slice(None)]
+    some, parts = _cuts(columns, planes) if arrays.can_assign(xp, x, y) else (every, every)
+    rows = [
+        _joined(xp, [_correlated(xp, columns, cells[:, g, ...], planes[:, g, part, ...]) for part in parts], -1)
+        for g in some
+    ]
+    whole = _joined(xp, rows, 1)  # [first taps, C, *other taps, M / groups]
+    small = xp.permute_dims(whole, (1, whole.ndim - 1, 0, *range(2, whole.ndim - 1)))
+    moves = [(-useful.start, axis.kernel) for useful, axis in zip(columns.useful, plan.axes, strict=True)]
+    return xp.reshape(shifted(xp, small, moves), (x.shape[1], planes.shape[2], *plan.kernel_shape))
+
+
+def _joined(xp: ModuleType, made: list[Any], axis: int) -> Any:
+    return made[0] if len(made) == 1 else xp.concat(made, axis=axis)
+
+
+def _cuts(columns: Columns, planes: Any) -> tuple[list[slice], list[slice]]:
+    """Cut the groups, or the output channels of each, so that what is laid out of them is bounded."""
+    images, groups, each = planes.shape[:3]
+    laid = arrays.itemsize(planes) * images * columns.copies * math.prod(axis.small for axis in columns.plan.axes)
+    most = max(1, _LAID_BYTES // max(1, laid))
+    return _slices(groups, max(1, most // each)), _slices(each, most)
+
+
+def _slices(size: int, step: int) -> list[slice]:
+    return [slice(begin, min(begin + step, size)) for begin in range(0, size, step)]
+
+
+def _correlated(xp: ModuleType, columns: Columns, cells: Any, planes: Any) -> Any:
+    """Return the sums for some output channels: ``[useful first taps, C, *other useful taps, channels]``."""
+    images, groups, each = planes.shape[:3]
+    source = xp.reshape(planes, (images, groups * each, *planes.shape[3:]))
+    columns = replace(columns, plan=replace(columns.plan, groups=groups))
+    made = [
+        xp.sum(matmul(xp, cells, xp.permute_dims(met, (0, 1, 3, 2))), axis=0)
+        for _, met in columns.taps(xp, arrays.astype(xp, source, cells.dtype))
+    ]
+    first, *others = map(len, columns.useful)
+    return xp.reshape(xp.stack(made, axis=0), (first, groups * cells.shape[2], *others, each))

@@ -19,6 +19,7 @@ from numpy.lib.stride_tricks import as_strided
 from upsample import arrays
 from upsample.arrays import Table
 from upsample.caches import cached
+from upsample.engines.portable.products import ONE_THREAD, fits, matmul
 from upsample.plans.resize import AxisRule
 from upsample.plans.taps import Taps, fixed_point, taps_between
 
@@ -31,8 +32,6 @@ _DENSE = 32
 """Up to this many samples, in and out, an axis is one dense matrix."""
 _SLACK = 4
 """Inputs that a block may have too many, so that it lies where others have it."""
-_ONE_THREAD = 1 << 18
-"""Products up to which OpenBLAS stays on one thread: waking others for a block costs more than they save."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -147,6 +146,10 @@ def multiply_rows(xp: ModuleType, source: Any, blocks: tuple[Band, ...], target:
     for b in blocks:
         matrices = arrays.from_table(xp, b.matrix, source)
         for cut, count, rows in _parts(source.shape[0], b):
+            if xp is np and not fits(rows, b.size, b.width, source.dtype):
+                for i, inputs, outputs in _cuts(b):
+                    target[cut, outputs] = matmul(xp, source[cut, inputs], matrices[i])
+                continue
             if xp is np and b.count * count > 1:
                 read = _windows(source[cut, b.low :], (count, rows, rows), (b.count, b.step, b.size))
                 made = _windows(target[cut, b.begin :], (count, rows, rows), (b.count, b.width, b.width))
@@ -161,6 +164,10 @@ def multiply_columns(xp: ModuleType, source: Any, blocks: tuple[Band, ...], targ
     for b in blocks:
         matrices = arrays.from_table(xp, b.matrix, source)
         for cut, count, columns in _parts(source.shape[2], b):
+            if xp is np and not fits(b.width, b.size, columns, source.dtype):
+                for i, inputs, outputs in _cuts(b):
+                    target[:, outputs, cut] = matmul(xp, matrices[i], source[:, inputs, cut])
+                continue
             if xp is np and b.count * count > 1:
                 read = _windows(source[:, b.low :, cut], (b.count, b.step, b.size), (count, columns, columns))
                 made = _windows(target[:, b.begin :, cut], (b.count, b.width, b.width), (count, columns, columns))
@@ -172,7 +179,7 @@ def multiply_columns(xp: ModuleType, source: Any, blocks: tuple[Band, ...], targ
 
 def _parts(size: int, b: Band) -> Iterator[tuple[slice, int, int]]:
     """Cut rows or columns so that no product is too large: a range, and in how many parts of how many it is cut."""
-    most = max(1, _ONE_THREAD // (b.size * b.width))
+    most = max(1, ONE_THREAD // (b.size * b.width))
     parts = -(-size // most)
     each = size // parts
     yield slice(0, parts * each), parts, each

@@ -19,6 +19,7 @@ from upsample import arrays
 from upsample.arrays import Array
 from upsample.caches import Cache
 from upsample.engines.portable.output import Target, deliver, each_tile, empty, scalar, tile_bytes, write
+from upsample.engines.portable.products import matmul
 from upsample.engines.portable.resize.banded_matrix import table_of
 from upsample.engines.portable.resize.high_halves import run_high
 from upsample.engines.portable.resize.tiles import Layout, Step, Strip
@@ -111,7 +112,7 @@ def _by_whole_matrices(layout: Layout, x: Any) -> Array | None:
     """Resample a small NumPy array by one product an axis; None where that is not finite."""
     for shape, matrix, from_left in layout.matrices:
         x = x.reshape(shape)
-        x = np.matmul(matrix, x) if from_left else np.matmul(x, matrix)
+        x = matmul(np, matrix, x) if from_left else matmul(np, x, matrix)
     if not math.isfinite(np.add.reduce(x, axis=None)):
         return None
     return cast(Array, x.reshape(layout.result))
