@@ -49,6 +49,7 @@ RESIZES: list[tuple[str, str, dict[str, Any], bool]] = [
     ("uint8_kernels.rows_double4", "uint8 40 50", dict(shape=100, axes=1, mode="cubic"), False),
     ("uint8_kernels.rows", "uint8 40 50", dict(shape=70, axes=1), False),
     ("float_2x_fused.doubled", "float32 40 50", dict(shape=(80, 100), axes=(0, 1)), True),
+    ("float_formula.rows_by_formula", "float32 5000", dict(shape=9000, axes=0), True),
     ("float_kernels.columns", "float32 40 50", dict(shape=70, axes=0), True),
     ("float_simd.rows", "float32 40 14", dict(shape=28, axes=1), True),
     ("float_kernels.rows_double2", "float32 40 50", dict(shape=100, axes=1), True),

@@ -130,7 +130,7 @@ def test_any_call(call: tuple[np.ndarray, dict[str, Any]], job: int, ring: tuple
         forget_calls(patch)
         for name, value in dict(_JOB_BYTES=job, _MOST_BYTES=job, _STRIP=4).items():
             patch.setattr(strips, name, value)
-        for name, value in zip(("_GROUP_BYTES", "_RING_BYTES"), ring, strict=True):
+        for name, value in zip(("_GROUP_BYTES", "RING_BYTES"), ring, strict=True):
             patch.setattr(float_2x_fused, name, value)
         same_as_portable(x, exact=options["mode"] in POINTS, **options)
 
@@ -222,7 +222,7 @@ def test_a_ring_that_is_too_large_for_some_strips(monkeypatch: pytest.MonkeyPatc
         monkeypatch.setattr(strips, name, value)
     x, passes = values("float32", 40, 20), set()
     for rows in range(3, 9):
-        monkeypatch.setattr(float_2x_fused, "_RING_BYTES", rows * 40 * 4)
+        monkeypatch.setattr(float_2x_fused, "RING_BYTES", rows * 40 * 4)
         resize._works.clear()
         same_as_portable(x, (57, 40), axes=(0, 1), mode="cubic", exact=False)
         (work,) = resize._works.values()

@@ -18,6 +18,7 @@ RGB with channels last. `packed` samples are contiguous. Every kernel gives the 
     uint8   row doubled by 4 equal taps       inner 1, whole rows                 uint8_kernels.rows_double4
     uint8   row                                                                   uint8_kernels.rows
     float   last two axes, last doubled       inner 1, rows fit the ring buffer   float_2x_fused.doubled
+    float   row of 8192, linear or cubic      inner 15 or less, packed            float_formula.rows_by_formula
     float   any                               inner 16 or more, or not packed     float_kernels.columns
     float   row of fewer than 16 samples      AVX2, inputs fit a vector           float_simd.rows
     float   row doubled by 2 equal taps       inner 1, whole rows                 float_kernels.rows_double2

@@ -6,15 +6,23 @@ from collections.abc import Callable
 from typing import Any
 
 from upsample.engines.cpu.resize import float_kernels, float_rgb, float_simd, uint8_kernels, uint8_simd
-from upsample.engines.cpu.resize.taps import listed, runs, steady, sums_of
+from upsample.engines.cpu.resize.float_formula import rows_by_formula
+from upsample.engines.cpu.resize.formulas import has_formula, numbers
+from upsample.engines.cpu.resize.taps import LONG, listed, runs, steady, sums_of
 from upsample.plans.resize import AxisRule
 from upsample.plans.taps import settling
 
-__all__ = ["choose_kernel"]
+__all__ = ["choose_by_tables", "choose_kernel"]
 
 _COLUMN = 16
 """Values of a sample from which the kernels for columns run: they load vectors of neighboring values."""
 _Range = tuple[int, int]
+
+
+def _is_by_formula(rule: AxisRule, dtype: str, inner: int, packed: bool) -> bool:
+    """Return whether rows are so long that the kernel computes taps instead of reading tables."""
+    long = rule.out_size >= LONG and packed and inner < _COLUMN and dtype.startswith("float")
+    return long and has_formula(rule)
 
 
 def choose_kernel(
@@ -37,6 +45,15 @@ def choose_kernel(
     whole : bool
         Whether the ranges are the whole axis, and rows follow each other without a gap.
     """
+    if _is_by_formula(rule, dtype, inner, packed):
+        return rows_by_formula, (numbers(rule), *span)
+    return choose_by_tables(rule, span, dtype, inner, packed, source, whole)
+
+
+def choose_by_tables(
+    rule: AxisRule, span: _Range, dtype: str, inner: int, packed: bool, source: _Range, whole: bool
+) -> tuple[Callable[..., None], tuple[Any, ...]]:
+    """Return the kernel that reads the taps from tables; see `choose_kernel`."""
     saturate = dtype == "uint8"
     kernels: Any = uint8_kernels if saturate else float_kernels
     dtype = sums_of(rule) if saturate else dtype

@@ -187,7 +187,7 @@ def _calls(
 ) -> tuple[tuple[Callable[..., None], tuple[Any, ...], tuple[Any, ...], int], ...]:
     """Work out the kernels' calls where one block or job is all."""
     if isinstance(task, nearest.Move):
-        whole = (0, task.rows, task.pieces[0], task.row, task.column)
+        whole = (0, task.rows, task.pieces[0], task.axes, task.table)
         return ((task.function, (), whole, 0),) if task.blocks == 1 else ()
     if task.jobs != 1:
         return ()

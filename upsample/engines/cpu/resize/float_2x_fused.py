@@ -18,14 +18,14 @@ from upsample.engines.cpu.runtime.fma import fma
 from upsample.engines.cpu.runtime.machine import L1_BYTES, L2_BYTES
 from upsample.engines.cpu.runtime.nontemporal import fence, put
 
-__all__ = ["Ring", "doubled", "plan_ends", "plan_ring", "twins"]
+__all__ = ["RING_BYTES", "Ring", "doubled", "plan_ends", "plan_ring", "twins"]
 
 _Array: TypeAlias = np.ndarray[Any, np.dtype[Any]]
 _U: Any = np.uint64
 
 _GROUP_BYTES = L1_BYTES // 4
 """Rows that are filtered together, in bytes; they stay in the L1 cache beside their inputs."""
-_RING_BYTES = L2_BYTES // 4
+RING_BYTES = L2_BYTES // 4
 """Largest ring buffer of rows, in bytes; it stays in the L2 cache beside inputs and outputs."""
 
 
@@ -57,7 +57,7 @@ def plan_ring(table: Listed, low: int, high: int, row_bytes: int) -> Ring | None
     group = max(1, min(high - low, _GROUP_BYTES // row_bytes))
     filtered = low - (low - need) // group * group
     slots = max(1, -(-int((filtered - least).max()) // group)) * group
-    if slots * row_bytes > _RING_BYTES:
+    if slots * row_bytes > RING_BYTES:
         return None
     return Ring(group, slots, need, np.where(used, (table.index - low) % slots, 0))
 

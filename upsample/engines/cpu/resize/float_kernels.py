@@ -16,7 +16,19 @@ from upsample.engines.cpu.runtime.compile import kernel, part
 from upsample.engines.cpu.runtime.fma import fma
 from upsample.engines.cpu.runtime.nontemporal import fence, put
 
-__all__ = ["columns", "edges", "rows", "rows_double2", "rows_double4", "rows_halved", "rows_quartered"]
+__all__ = [
+    "columns",
+    "double2",
+    "double4",
+    "edges",
+    "is_finite",
+    "rows",
+    "rows_double2",
+    "rows_double4",
+    "rows_halved",
+    "rows_quartered",
+    "some",
+]
 
 _Array: TypeAlias = np.ndarray[Any, np.dtype[Any]]
 _U: Any = np.uint64
@@ -105,7 +117,7 @@ def columns(
 
 
 @part
-def _finite(x: _Array, s: int, n: int) -> bool:
+def is_finite(x: _Array, s: int, n: int) -> bool:
     """Say whether there is no NaN and no infinity among `n` values."""
     bad = np.int32(0)  # as wide as a float, or the loop does not vectorise as well
     for j in range(n):
@@ -170,7 +182,7 @@ def edges(
 
 
 @part
-def _some(
+def some(
     src: _Array, s: int, dst: _Array, d: int, low: int, high: int, inner: int, first: _Array, weight: _Array
 ) -> None:
     """Filter the elements ``[low, high)`` of a row by runs."""
@@ -221,10 +233,34 @@ def rows(
         for mid in range(size_b):
             s = _U(s0 + top * sa + mid * sb)
             d = _U(d0 + top * da + mid * db)
-            if _finite(src, s + _U(low * inner), in_size * inner):
-                _some(src, s, dst, d, 0, len(first), inner, first, weight)
+            if is_finite(src, s + _U(low * inner), in_size * inner):
+                some(src, s, dst, d, 0, len(first), inner, first, weight)
             else:
                 _careful(src, s, dst, d, inner, count, index, exact)
+
+
+@part
+def double2(src: _Array, s: int, dst: _Array, d: int, pairs: int, weight: _Array) -> None:
+    """Make pairs of outputs, two taps each; `weight` has a row for each tap and a column for each of two outputs."""
+    p, q, r, z = weight[0, 0], weight[1, 0], weight[0, 1], weight[1, 1]
+    zero = src.dtype.type(0)
+    for j in range(pairs):
+        x, y = s + _U(j), d + _U(2 * j)
+        dst[y] = fma(src[x + _U(1)], q, src[x] * p) + zero
+        dst[y + _U(1)] = fma(src[x + _U(2)], z, src[x + _U(1)] * r) + zero
+
+
+@part
+def double4(src: _Array, s: int, dst: _Array, d: int, pairs: int, weight: _Array) -> None:
+    """Make pairs of outputs, four taps each; see `double2`."""
+    a0, a1, a2, a3 = weight[0, 0], weight[1, 0], weight[2, 0], weight[3, 0]
+    b0, b1, b2, b3 = weight[0, 1], weight[1, 1], weight[2, 1], weight[3, 1]
+    zero = src.dtype.type(0)
+    for j in range(pairs):
+        x, y = s + _U(j), d + _U(2 * j)
+        k, m, n = src[x + _U(1)], src[x + _U(2)], src[x + _U(3)]
+        dst[y] = fma(n, a3, fma(m, a2, fma(k, a1, src[x] * a0))) + zero
+        dst[y + _U(1)] = fma(src[x + _U(4)], b3, fma(n, b2, fma(m, b1, k * b0))) + zero
 
 
 @kernel
@@ -246,17 +282,11 @@ def rows_double2(
     """Filter rows to twice as many samples, two taps each: no tables but at the borders."""
     sa, sb, _, da, db, _, size_b, _ = steps
     edges(src, s0, dst, d0, outer, steps, 2 * low, 2 * high, count, index, exact)
-    p, q, r, z = phases[0, 0], phases[0, 1], phases[1, 0], phases[1, 1]
-    zero = src.dtype.type(0)
     for top in range(outer):
         for mid in range(size_b):
             s = _U(s0 + top * sa + mid * sb)
             d = _U(d0 + top * da + mid * db)
-            f, g = s + _U(low + start), d + _U(2 * low)
-            for j in range(high - low):
-                x, y = f + _U(j), g + _U(2 * j)
-                dst[y] = fma(src[x + _U(1)], q, src[x] * p) + zero
-                dst[y + _U(1)] = fma(src[x + _U(2)], z, src[x + _U(1)] * r) + zero
+            double2(src, s + _U(low + start), dst, d + _U(2 * low), high - low, phases.T)
 
 
 @kernel
@@ -278,19 +308,11 @@ def rows_double4(
     """Filter rows to twice as many samples, four taps each."""
     sa, sb, _, da, db, _, size_b, _ = steps
     edges(src, s0, dst, d0, outer, steps, 2 * low, 2 * high, count, index, exact)
-    a0, a1, a2, a3 = phases[0, 0], phases[0, 1], phases[0, 2], phases[0, 3]
-    b0, b1, b2, b3 = phases[1, 0], phases[1, 1], phases[1, 2], phases[1, 3]
-    zero = src.dtype.type(0)
     for top in range(outer):
         for mid in range(size_b):
             s = _U(s0 + top * sa + mid * sb)
             d = _U(d0 + top * da + mid * db)
-            f, g = s + _U(low + start), d + _U(2 * low)
-            for j in range(high - low):
-                x, y = f + _U(j), g + _U(2 * j)
-                k, m, n = src[x + _U(1)], src[x + _U(2)], src[x + _U(3)]
-                dst[y] = fma(n, a3, fma(m, a2, fma(k, a1, src[x] * a0))) + zero
-                dst[y + _U(1)] = fma(src[x + _U(4)], b3, fma(n, b2, fma(m, b1, k * b0))) + zero
+            double4(src, s + _U(low + start), dst, d + _U(2 * low), high - low, phases.T)
 
 
 @kernel

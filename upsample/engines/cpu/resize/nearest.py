@@ -5,14 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
 from typing import Any, TypeAlias
 
 import numpy as np
 
+from upsample.engines.cpu.resize.formulas import fused
 from upsample.engines.cpu.runtime.compile import kernel, part
-from upsample.plans.pieces import PIECE, in_pieces
-from upsample.plans.resize import AxisRule, identity
+from upsample.plans.filters import FILTERS, Point
+from upsample.plans.resize import AxisRule, Rounding, identity
 from upsample.plans.taps import taps
 
 __all__ = ["Move", "plan_move"]
@@ -26,6 +26,14 @@ _STRETCH_BYTES = 256
 """Bytes of a sample from which it is copied like a row."""
 _WORDS = (2, 4, 8)
 """Bytes of a sample that is moved as one value, such as a pixel of RGBA."""
+_CHUNK = 1 << 11
+"""Samples of a row whose inputs are found together; they stay in the L1 cache while rows are copied."""
+_ROUNDINGS = (Rounding.FLOAT64, Rounding.FLOAT32, Rounding.FLOAT64_FLOORF)
+_KIND, _ANCHOR, _STEP, _DIVISOR, _LAST, _BEGIN, _LOW, _OUTPUTS, _DISTANCE = range(9)
+"""Places in what describes an axis: of `_ROUNDINGS` or -1 for a table, the place in a sample that counts, the step, the
+last input, the first output (or where the table begins), the first input, the outputs, how far inputs are apart."""
+_EXACT = 1 << 22
+"""Outputs of an axis whose coordinates float32 represents, if its step is 1/2."""
 _COLUMNS = 1 << 20
 """Most output samples of a row per block."""
 
@@ -38,26 +46,110 @@ def _again(dst: _Array, d: int, back: int, n: int) -> None:
         dst[d + _U(j)] = dst[s + _U(j)]
 
 
+@part
+def _place(kind: int, anchor: float, step: float, divisor: float, last: float, output: float) -> Any:
+    """Return the input of an output, as a float; see `upsample.plans.taps`."""
+    if kind == 0:
+        return min(np.floor((output + anchor) * step / divisor), last)
+    if anchor == 0.0:
+        position = np.float64(np.float32(output)) if kind == 1 else output
+        return min(np.floor(np.float64(np.float32(position * step))), last)
+    if kind == 1:
+        position = np.float64(np.float32(output) + np.float32(anchor))
+        centre = np.float64(np.float32(position * step - anchor))
+    else:
+        centre = fused(output + anchor, step, -anchor)
+    return min(np.floor(np.float64(np.float32(max(centre, 0.0) + anchor))), last)
+
+
+@part
+def _places(axis: _Array, table: _Array, begin: int, end: int, scale: int, result: _Array, at: int) -> None:
+    """Add where the inputs of outputs ``[begin, end)`` of an axis begin, `scale` apart, to `result` from `at` on."""
+    kind, anchor, step, divisor, last = int(axis[_KIND]), axis[_ANCHOR], axis[_STEP], axis[_DIVISOR], axis[_LAST]
+    offset, low, d = int(axis[_BEGIN]) + begin, axis[_LOW], _U(at)
+    if kind < 0:
+        for j in range(end - begin):
+            result[d + _U(j)] += table[offset + j] * scale
+    elif kind == 0:
+        for j in range(end - begin):
+            result[d + _U(j)] += int(_place(0, anchor, step, divisor, last, np.float64(j + offset)) - low) * scale
+    elif kind == 1 and anchor == 0.0:
+        for j in range(end - begin):
+            result[d + _U(j)] += int(_place(1, 0.0, step, divisor, last, np.float64(j + offset)) - low) * scale
+    elif kind == 1:
+        for j in range(end - begin):
+            result[d + _U(j)] += int(_place(1, 0.5, step, divisor, last, np.float64(j + offset)) - low) * scale
+    else:
+        for j in range(end - begin):
+            result[d + _U(j)] += int(_place(2, anchor, step, divisor, last, np.float64(j + offset)) - low) * scale
+
+
+@part
+def _rows(axes: _Array, table: _Array, begin: int, end: int, rows: int) -> tuple[_Array, int]:
+    """Return where the sources of rows begin: of all rows of a plane, or from `begin` on, which is returned too."""
+    count = min(rows, end - begin)
+    start = 0 if count == rows else begin
+    row, around = np.zeros(count, dtype=np.int64), 1
+    for k in range(len(axes) - 1):
+        size, distance = int(axes[k, _OUTPUTS]), int(axes[k, _DISTANCE])
+        if around == 1:
+            i = 0
+            while i < count:
+                o = (start + i) % size
+                some = min(count - i, size - o)
+                _places(axes[k], table, o, o + some, distance, row, i)
+                i += some
+        else:
+            one, before = np.zeros(1, dtype=np.int64), -1
+            for i in range(count):
+                o = (start + i) // around % size
+                if o != before:
+                    one[0] = 0
+                    _places(axes[k], table, o, o + 1, distance, one, 0)
+                    before = o
+                row[i] += one[0]
+        around *= size
+    return row, start
+
+
+@part
+def _next(plane: int, row: int, place: int, in_plane: int, rows: int, count: int) -> tuple[int, int, int]:
+    """Return where the plane of the next row begins, its number, and its place in the table of `_rows`."""
+    row, place = row + 1, place + 1
+    if place == count:
+        place = 0
+    if row == rows:
+        return plane + in_plane, 0, place
+    return plane, row, place
+
+
 @kernel
-def _copy_rows(src: _Array, dst: _Array, begin: int, end: int, sizes: _Array, row: _Array, column: _Array) -> None:
+def _copy_rows(src: _Array, dst: _Array, begin: int, end: int, sizes: _Array, axes: _Array, table: _Array) -> None:
     """Copy rows as they are."""
-    rows, in_plane, n, low, high = sizes[0], sizes[1], sizes[2], sizes[4], sizes[5]
+    rows, in_plane, n, _, low, high = sizes
+    row, start = _rows(axes, table, begin, end, rows)
+    plane, r, t = begin // rows * in_plane, begin % rows, (begin - start) % rows
     for place in range(begin, end):
-        s, d = _U(place // rows * in_plane + row[place % rows] + low), _U(place * n + low)
+        s, d = _U(plane + row[_U(t)] + low), _U(place * n + low)
+        plane, r, t = _next(plane, r, t, in_plane, rows, len(row))
         for j in range(high - low):
             dst[d + _U(j)] = src[s + _U(j)]
 
 
 @kernel
-def _double(src: _Array, dst: _Array, begin: int, end: int, sizes: _Array, row: _Array, column: _Array) -> None:
+def _double(src: _Array, dst: _Array, begin: int, end: int, sizes: _Array, axes: _Array, table: _Array) -> None:
     """Store each value of a row twice."""
-    rows, in_plane, n, low, high = sizes[0], sizes[1], sizes[2], sizes[4], sizes[5]
+    rows, in_plane, n, _, low, high = sizes
+    table_of_rows, start = _rows(axes, table, begin, end, rows)
+    before = np.int64(-1)
+    plane, r, t = begin // rows * in_plane, begin % rows, (begin - start) % rows
     for place in range(begin, end):
-        r, d = place % rows, _U(place * n + low)
-        if place > begin and r > 0 and row[r] == row[r - 1]:
+        row, d = plane + table_of_rows[_U(t)], _U(place * n + low)
+        plane, r, t = _next(plane, r, t, in_plane, rows, len(table_of_rows))
+        if row == before:
             _again(dst, d, _U(n), high - low)
             continue
-        s = _U(place // rows * in_plane + row[r] + low // 2)
+        s, before = _U(row + low // 2), row
         for j in range((high - low) // 2):
             value = src[s + _U(j)]
             dst[d + _U(2 * j)] = value
@@ -65,15 +157,19 @@ def _double(src: _Array, dst: _Array, begin: int, end: int, sizes: _Array, row: 
 
 
 @kernel
-def _double_rgb(src: _Array, dst: _Array, begin: int, end: int, sizes: _Array, row: _Array, column: _Array) -> None:
+def _double_rgb(src: _Array, dst: _Array, begin: int, end: int, sizes: _Array, axes: _Array, table: _Array) -> None:
     """Store each pixel of three values twice."""
-    rows, in_plane, n, low, high = sizes[0], sizes[1], sizes[2], sizes[4], sizes[5]
+    rows, in_plane, n, _, low, high = sizes
+    table_of_rows, start = _rows(axes, table, begin, end, rows)
+    before = np.int64(-1)
+    plane, r, t = begin // rows * in_plane, begin % rows, (begin - start) % rows
     for place in range(begin, end):
-        r, d = place % rows, _U(place * n + 3 * low)
-        if place > begin and r > 0 and row[r] == row[r - 1]:
+        row, d = plane + table_of_rows[_U(t)], _U(place * n + 3 * low)
+        plane, r, t = _next(plane, r, t, in_plane, rows, len(table_of_rows))
+        if row == before:
             _again(dst, d, _U(n), 3 * (high - low))
             continue
-        s = _U(place // rows * in_plane + row[r] + 3 * (low // 2))
+        s, before = _U(row + 3 * (low // 2)), row
         for j in range((high - low) // 2):
             f, g = s + _U(3 * j), d + _U(6 * j)
             a, b, c = src[f], src[f + _U(1)], src[f + _U(2)]
@@ -86,45 +182,62 @@ def _double_rgb(src: _Array, dst: _Array, begin: int, end: int, sizes: _Array, r
 
 
 @kernel
-def _gather_values(src: _Array, dst: _Array, begin: int, end: int, sizes: _Array, row: _Array, column: _Array) -> None:
+def _gather_values(src: _Array, dst: _Array, begin: int, end: int, sizes: _Array, axes: _Array, table: _Array) -> None:
     """Gather single values."""
-    rows, in_plane, n, low, high = sizes[0], sizes[1], sizes[2], sizes[4], sizes[5]
-    for place in range(begin, end):
-        r, d = place % rows, _U(place * n)
-        if place > begin and r > 0 and row[r] == row[r - 1]:
-            _again(dst, d + _U(low), _U(n), high - low)
-            continue
-        s = _U(place // rows * in_plane + row[r])
-        for j in range(low, high):
-            dst[d + _U(j)] = src[s + _U(column[_U(j)])]
+    rows, in_plane, n, _, low, high = sizes
+    table_of_rows, start = _rows(axes, table, begin, end, rows)
+    column = np.empty(min(_CHUNK, high - low), dtype=np.int64)
+    for c in range(low, high, _CHUNK):
+        many = min(_CHUNK, high - c)
+        column[:] = 0
+        _places(axes[-1], table, c, c + many, 1, column, 0)
+        before = np.int64(-1)
+        plane, r, t = begin // rows * in_plane, begin % rows, (begin - start) % rows
+        for place in range(begin, end):
+            row, d = plane + table_of_rows[_U(t)], _U(place * n + c)
+            plane, r, t = _next(plane, r, t, in_plane, rows, len(table_of_rows))
+            if row == before:
+                _again(dst, d, _U(n), many)
+                continue
+            s, before = _U(row), row
+            for j in range(many):
+                dst[d + _U(j)] = src[s + _U(column[_U(j)])]
 
 
 @kernel
-def _gather_samples(src: _Array, dst: _Array, begin: int, end: int, sizes: _Array, row: _Array, column: _Array) -> None:
+def _gather_samples(src: _Array, dst: _Array, begin: int, end: int, sizes: _Array, axes: _Array, table: _Array) -> None:
     """Gather samples of several values; three as four that overlap, one store instead of three."""
     rows, in_plane, n, inner, low, high = sizes
-    for place in range(begin, end):
-        r, d = place % rows, _U(place * n)
-        if place > begin and r > 0 and row[r] == row[r - 1]:
-            _again(dst, d + _U(low * inner), _U(n), (high - low) * inner)
-            continue
-        s = _U(place // rows * in_plane + row[r])
-        whole = high
-        if inner == 3:
-            whole = low
-            last = column[_U(high - 1)]
-            while whole < high and column[_U(whole)] < last:
-                f, g = s + _U(column[_U(whole)]), d + _U(3 * whole)
-                a, b, c, e = src[f], src[f + _U(1)], src[f + _U(2)], src[f + _U(3)]
-                dst[g] = a
-                dst[g + _U(1)] = b
-                dst[g + _U(2)] = c
-                dst[g + _U(3)] = e
-                whole += 1
-        for j in range(whole if inner == 3 else low, high):
-            f, g = s + _U(column[_U(j)]), d + _U(j * inner)
-            for i in range(inner):
-                dst[g + _U(i)] = src[f + _U(i)]
+    table_of_rows, start = _rows(axes, table, begin, end, rows)
+    column = np.empty(min(_CHUNK, high - low), dtype=np.int64)
+    for c in range(low, high, _CHUNK):
+        many = min(_CHUNK, high - c)
+        column[:] = 0
+        _places(axes[-1], table, c, c + many, inner, column, 0)
+        before = np.int64(-1)
+        plane, r, t = begin // rows * in_plane, begin % rows, (begin - start) % rows
+        for place in range(begin, end):
+            row, d = plane + table_of_rows[_U(t)], _U(place * n + c * inner)
+            plane, r, t = _next(plane, r, t, in_plane, rows, len(table_of_rows))
+            if row == before:
+                _again(dst, d, _U(n), many * inner)
+                continue
+            s, before = _U(row), row
+            whole = 0
+            if inner == 3:
+                last = column[_U(many - 1)]
+                while whole < many and column[_U(whole)] < last:
+                    f, g = s + _U(column[_U(whole)]), d + _U(3 * whole)
+                    x, y, z, e = src[f], src[f + _U(1)], src[f + _U(2)], src[f + _U(3)]
+                    dst[g] = x
+                    dst[g + _U(1)] = y
+                    dst[g + _U(2)] = z
+                    dst[g + _U(3)] = e
+                    whole += 1
+            for j in range(whole, many):
+                f, g = s + _U(column[_U(j)]), d + _U(j * inner)
+                for i in range(inner):
+                    dst[g + _U(i)] = src[f + _U(i)]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -141,8 +254,10 @@ class Move:
         Rows of the result, and how many a block.
     pieces : tuple of ndarray
         For each piece of a row, the kernel's sizes.
-    row, column : ndarray
-        Where the rows of a plane, and the samples of a row, begin in the source.
+    axes : ndarray
+        How the input of an output is found on each axis, the outer ones from the innermost on, the last one last.
+    table : ndarray
+        The inputs of axes that have no formula.
     """
 
     dtype: np.dtype[Any]
@@ -150,8 +265,8 @@ class Move:
     rows: int
     step: int
     pieces: tuple[_Array, ...]
-    row: _Array
-    column: _Array
+    axes: _Array
+    table: _Array
 
     @property
     def blocks(self) -> int:
@@ -162,25 +277,33 @@ class Move:
         """Fill one block of `dst`, both flat."""
         begin = block // len(self.pieces) * self.step
         end = min(begin + self.step, self.rows)
-        self.function(src, dst, begin, end, self.pieces[block % len(self.pieces)], self.row, self.column)
+        self.function(src, dst, begin, end, self.pieces[block % len(self.pieces)], self.axes, self.table)
 
 
-def _column(across: AxisRule, inner: int, begin: int, end: int) -> tuple[_Array, _Array]:
-    """Where the sample of each output begins in a row, and whether it is that of a doubled row."""
-    first = taps(across).first[begin:end]
-    place = (first * inner).astype(np.uint32 if across.in_size * inner < 2**32 else np.int64)
-    return place, first == np.arange(begin, end) // 2
+def _described(rule: AxisRule, outputs: int, distance: int, begin: int) -> tuple[tuple[float, ...], _Array | None]:
+    """Describe an axis for kernels; its table, which begins at `begin` among those of all axes, if it needs one.
+
+    `distance` is how far apart its inputs are.
+    """
+    whole, offset, low = (rule, 0, 0) if rule.cut is None else (rule.cut.whole, rule.cut.begin, rule.cut.low)
+    method = FILTERS[whole.method]
+    if whole.table or not isinstance(method, Point):
+        table = taps(rule).first
+        return (-1.0, 0.0, 0.0, 0.0, 0.0, begin, 0.0, outputs, distance), table
+    kind = _ROUNDINGS.index(whole.rounding)
+    how = (kind, method.anchor, *whole.step, whole.in_size - 1, offset, low, outputs, distance)
+    return tuple(map(float, how)), None
 
 
-def _rows_of(rule: AxisRule, scale: int, row: _Array) -> _Array:
-    """Where rows begin after one more axis, whose samples lie `scale` apart: for each of its outputs those of `row`."""
-    first, count = taps(rule).first, len(row)
-
-    def make(begin: int, end: int) -> tuple[_Array]:
-        place = np.arange(begin, end)
-        return (first[place // count] * scale + row[place % count],)
-
-    return in_pieces(make, 0, rule.out_size * count, PIECE)[0]
+def _doubles(rule: AxisRule, table: _Array | None) -> bool:
+    """Say whether each input of an axis is that of two outputs that follow each other."""
+    if 2 * rule.in_size != rule.out_size:
+        return False
+    if table is not None:
+        return bool((table == np.arange(rule.out_size) // 2).all())
+    whole, offset, low = (rule, 0, 0) if rule.cut is None else (rule.cut.whole, rule.cut.begin, rule.cut.low)
+    is_half = 2.0 * whole.step[0] == whole.step[1] and offset == 2 * low
+    return is_half and whole.out_size <= _EXACT and whole.in_size <= _EXACT
 
 
 def plan_move(shape: tuple[int, ...], active: list[tuple[int, AxisRule]], itemsize: int) -> Move:
@@ -198,22 +321,31 @@ def plan_move(shape: tuple[int, ...], active: list[tuple[int, AxisRule]], itemsi
         rules.append(identity(inner))
         inner = 1
     across = rules.pop()
-    row, in_plane = np.zeros(1, dtype=np.int64), across.in_size * inner
+    in_plane, rows = across.in_size * inner, 1
+    axes, tables, begin = [], [np.zeros(0, np.int64)], 0
     for rule in reversed(rules):
-        row = _rows_of(rule, in_plane, row)
-        in_plane *= rule.in_size
-    column, same = in_pieces(partial(_column, across, inner), 0, across.out_size, PIECE)
+        how, table = _described(rule, rule.out_size, in_plane, begin)
+        axes.append(how)
+        in_plane, rows = in_plane * rule.in_size, rows * rule.out_size
+        if table is not None:
+            tables.append(table)
+            begin += len(table)
+    how, table = _described(across, across.out_size, inner, begin) if not across.is_identity else ((0.0,) * 9, None)
+    axes.append(how)
+    if table is not None:
+        tables.append(table)
     wide = across.out_size * inner
-    double = 2 * across.in_size == across.out_size and bool(same.all())
+    double = not across.is_identity and _doubles(across, table)
     if across.is_identity:
         function, wide, samples = _copy_rows, across.in_size * inner, across.in_size * inner
     elif double and inner in (1, 3):
         function, samples = _double if inner == 1 else _double_rgb, across.out_size
     else:
         function, samples = _gather_values if inner == 1 else _gather_samples, across.out_size
-    sizes = [len(row), in_plane, wide, inner]
+    sizes = [rows, in_plane, wide, inner]
     pieces = tuple(np.asarray([*sizes, c, min(c + _COLUMNS, samples)]) for c in range(0, samples, _COLUMNS))
-    rows = math.prod(shape[:first]) * len(row)
+    places = math.prod(shape[:first]) * rows
     least, most = _BLOCK_BYTES
-    step = max(1, min(max(rows * wide * itemsize // 8, least), most) // (wide * itemsize))
-    return Move(np.dtype(f"u{itemsize}"), function, rows, step, pieces, row, column)
+    step = max(1, min(max(places * wide * itemsize // 8, least), most) // (wide * itemsize))
+    taken = np.concatenate(tables) if len(tables) > 1 else tables[0]
+    return Move(np.dtype(f"u{itemsize}"), function, places, step, pieces, np.asarray(axes), taken)

@@ -17,8 +17,8 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from upsample.engines.cpu.resize import float_kernels
-from upsample.engines.cpu.resize.choose import choose_kernel
-from upsample.engines.cpu.resize.float_2x_fused import doubled, plan_ends, plan_ring, twins
+from upsample.engines.cpu.resize.choose import choose_by_tables, choose_kernel
+from upsample.engines.cpu.resize.float_2x_fused import RING_BYTES, doubled, plan_ends, plan_ring, twins
 from upsample.engines.cpu.resize.taps import Listed, listed, reach
 from upsample.engines.cpu.runtime.compile import frozen
 from upsample.engines.cpu.runtime.machine import L2_BYTES
@@ -247,7 +247,9 @@ class _Geometry:
         across, down = self.rules[k], self.rules[k - 1]
         if across.out_size != 2 * across.in_size or (k == 1 and target[1] != (0, across.out_size)):
             return None
-        function, rows = choose_kernel(across, (0, across.out_size), self.dtype, 1, True, (0, across.in_size), True)
+        if 2 * across.out_size * np.dtype(self.dtype).itemsize > RING_BYTES:
+            return None
+        function, rows = choose_by_tables(across, (0, across.out_size), self.dtype, 1, True, (0, across.in_size), True)
         if function not in (float_kernels.rows_double2, float_kernels.rows_double4):
             return None
         cut = slice(*(target[k - 1] if k < 3 else (0, down.out_size)))

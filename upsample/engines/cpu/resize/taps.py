@@ -17,15 +17,18 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from upsample.caches import cached
+from upsample.engines.cpu.resize.formulas import has_formula, span_of
 from upsample.plans import pieces
 from upsample.plans.pieces import in_pieces
 from upsample.plans.resize import AxisRule
 from upsample.plans.taps import Taps, fixed_point, scaled, taps
 
-__all__ = ["Listed", "Runs", "Steady", "listed", "pairs", "reach", "runs", "steady", "sums_of"]
+__all__ = ["LONG", "Listed", "Runs", "Steady", "listed", "pairs", "reach", "runs", "steady", "sums_of"]
 
 _Array: TypeAlias = np.ndarray[Any, np.dtype[Any]]
 
+LONG = 1 << 13
+"""Outputs of a row from which its tables are larger than the scratch memory of a formula's kernel."""
 LOW_BITS = 11
 """Bits of a weight of more than 16 that are multiplied apart, such as half of Pillow's 22."""
 
@@ -97,7 +100,9 @@ _scaled = cached(scaled)
 
 
 def reach(rule: AxisRule, begin: int, end: int) -> tuple[int, int]:
-    """Return the inputs ``[low, high)`` that outputs ``[begin, end)`` are made of."""
+    """Return inputs ``[low, high)`` that contain those of the outputs ``[begin, end)``."""
+    if rule.out_size >= LONG and has_formula(rule):
+        return span_of(rule, begin, end)
     table, low, high = taps(rule), rule.in_size, 0
     for at in range(begin, end, pieces.PIECE):
         piece = slice(at, min(at + pieces.PIECE, end))
