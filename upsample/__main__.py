@@ -23,7 +23,7 @@ _EXTRA = {
     "dask": ("Dask", "zarr"),
     "zarr": ("Zarr", "zarr"),
 }
-"""What only some commands need: for each module its package, and the extra that installs it."""
+"""Modules of single commands, each with its package and the extra that installs the package."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -32,25 +32,24 @@ def main(argv: Sequence[str] | None = None) -> int:
     Parameters
     ----------
     argv : sequence of str, optional
-        The arguments; None is the process's own.
+        The arguments; None is those of the process.
 
     Returns
     -------
     int
-        The exit status: 0; 1 where a result is not what it should be; 2 for arguments at fault or a package that is
-        missing; 130 for an interrupt.
+        The exit status: 0; 1 if a result is wrong; 2 for a wrong argument or a missing package; 130 for an interrupt.
     """
     parser = _parser()
     try:
         given = parser.parse_args(argv)
-    except SystemExit as stop:  # argparse's own: 0 after --help and --version, 2 after an error
+    except SystemExit as stop:  # from argparse: 0 after --help and --version, 2 after an error
         return stop.code if isinstance(stop.code, int) else 2
     if given.command is None:
         parser.print_help(sys.stderr)
         return 2
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
-            stream.reconfigure(errors="replace")  # a terminal that knows no multiplication sign
+            stream.reconfigure(errors="replace")  # a terminal whose encoding lacks the multiplication sign
     if given.command == "info":
         from upsample.command_line.info import info
 
@@ -142,14 +141,14 @@ def _add_resize(commands: Any) -> None:
 
 
 def _count(text: str) -> int:
-    """A number of threads."""
+    """Parse a number of threads."""
     if not text.isdecimal() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"{text!r} is no number of threads: pass 1 or more")
     return int(text)
 
 
 def _size(text: str) -> tuple[int, int]:
-    """A width and a height."""
+    """Parse a width and a height."""
     width, _, height = text.partition("x")
     if not (width.isdecimal() and height.isdecimal() and int(width) and int(height)):
         raise argparse.ArgumentTypeError(f"{text!r} is no size: pass width and height, such as 224x224")
@@ -157,7 +156,7 @@ def _size(text: str) -> tuple[int, int]:
 
 
 def _target(text: str) -> tuple[int | None, int | None]:
-    """A width and a height, one of which may be left to the proportions."""
+    """Parse a width and a height, one of which may follow from the proportions."""
     width, cross, height = text.partition("x")
     if not cross or not all(side == "" or (side.isdecimal() and int(side)) for side in (width, height)) or text == "x":
         raise argparse.ArgumentTypeError(f"{text!r} is no size: pass width and height, such as 800x600, 800x or x600")
@@ -165,7 +164,7 @@ def _target(text: str) -> tuple[int | None, int | None]:
 
 
 def _factor(text: str) -> float:
-    """A positive number."""
+    """Parse a positive number."""
     try:
         value = float(text)
     except ValueError:
@@ -218,7 +217,7 @@ def _demo(given: argparse.Namespace) -> int:
 
 
 def _missing(command: str, error: ModuleNotFoundError, extra: str = "") -> int:
-    """Say which package a command lacks; another module that is missing is an error of ours."""
+    """Name the package that a command lacks; any other missing module is an error of this package."""
     name = (error.name or "").partition(".")[0]
     if name not in _EXTRA:
         raise error

@@ -1,4 +1,4 @@
-"""``upsample compare``: the same resize as two libraries do it, and a picture of the difference."""
+"""``upsample compare``: resize a picture by the rules of two libraries, and draw the difference."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ __all__ = ["run"]
 
 
 def run(a: str, b: str, image: str | None, size: tuple[int, int], output: str | None) -> int:
-    """Compare two ways, print what differs, and draw it.
+    """Compare two ways, print the differences, and draw them.
 
     Parameters
     ----------
     a, b : str
         Names of `upsample.comparison.ways`.
     image : str or None
-        An image file; None for the photograph that comes with it.
+        An image file; None is the photograph of this package.
     size : tuple of int
         Width and height of the results.
     output : str or None
-        Where the picture goes: both results, and their difference, the largest in white.
+        The file to write: both results, and their difference, white at its largest.
 
     Returns
     -------

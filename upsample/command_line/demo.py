@@ -35,7 +35,7 @@ LEGEND = (
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """One call, and what it should give.
+    """One call, and its expected result.
 
     Attributes
     ----------
@@ -44,9 +44,9 @@ class Case:
     label : str
         Its options, for people.
     arrays, options : tuple of array, dict
-        What is passed by position, and by name.
+        The arguments by position, and by name.
     reference, theirs : callable, dict
-        The reference of the operation, and what that is passed by name, after the same arrays.
+        The reference of the operation, and its arguments by name; the arrays are those of the call.
     allowed : callable
         ``allowed(x, want)``: the tolerance, from the first input and the reference's first result.
     """
@@ -64,13 +64,13 @@ class Case:
 
     @property
     def name(self) -> str:
-        """The operation, with its dialect where that is Chainer's."""
+        """The name of the operation, with the dialect if it is Chainer."""
         dialect = "chainer." if self.function.__module__.startswith("upsample.chainer") else ""
         return dialect + self.function.__name__
 
 
 def exact(_x: Pixels, _want: Pixels) -> float:
-    """Allow nothing: values and indices only move."""
+    """Allow no deviation, because values and indices only move."""
     return 0.0
 
 
@@ -107,7 +107,7 @@ def cases(image: Pixels) -> list[Case]:
     Returns
     -------
     list of Case
-        In the order of the table.
+        The calls, in the order of the table.
     """
     x = np.ascontiguousarray(image.transpose(2, 0, 1)[None].astype(np.float32) / np.float32(255))  # [1, 3, H, W]
     signals = np.ascontiguousarray(x[0, :, ::16])  # [3, H / 16, W]: every sixteenth row of the photograph
@@ -244,13 +244,13 @@ class Row:
     Attributes
     ----------
     case, engine : Case, str
-        What ran, and where.
+        The call, and the engine that ran it.
     shape : tuple of int
-        Of the first output.
+        Shape of the first output.
     seconds, moved : float, int
         The best of a few warm runs; the bytes of all inputs and outputs.
     deviation, tolerance : float
-        The largest deviation from the reference, over all outputs, and what is allowed.
+        The largest deviation from the reference over all outputs, and the largest allowed one.
     """
 
     case: Case
@@ -273,7 +273,7 @@ def measure(case: Case, engine: str | None, cupy: ModuleType | None) -> Row | No
     Parameters
     ----------
     case : Case
-        What to run.
+        The call to run.
     engine : str, optional
         Forces an engine.
     cupy : module, optional
@@ -282,7 +282,7 @@ def measure(case: Case, engine: str | None, cupy: ModuleType | None) -> Row | No
     Returns
     -------
     Row, optional
-        None where the engine asked for cannot run this case.
+        None if the forced engine cannot run this case.
     """
     inputs = case.arrays if cupy is None else tuple(cupy.asarray(a) for a in case.arrays)
     x, options, best, spent = case.arrays[0], {**case.options, "engine": engine}, float("inf"), 0.0
@@ -312,7 +312,7 @@ def measure(case: Case, engine: str | None, cupy: ModuleType | None) -> Row | No
 
 
 def _deviation(got: Pixels, want: Pixels) -> float:
-    """The largest difference; infinite between shapes."""
+    """Return the largest difference; infinite if the shapes differ."""
     if got.shape != want.shape:
         return float("inf")
     return float(np.abs(got.astype(np.float64) - want.astype(np.float64)).max())
@@ -324,7 +324,7 @@ def table(rows: list[Row], lines: int) -> Table:
     Parameters
     ----------
     rows : list of Row
-        What ran.
+        The results.
     lines : {1, 2}
         How many lines a row takes; with two, every column holds two values, and 80 columns are enough.
 
@@ -350,21 +350,21 @@ def table(rows: list[Row], lines: int) -> Table:
 
 
 def demo(path: str | None, output: str, engine: str | None) -> int:
-    """Run every operation on an image, print what came out, and draw the gallery.
+    """Run every operation on an image, print the results, and draw the gallery.
 
     Parameters
     ----------
     path : str, optional
-        The image; None is the photograph that comes with it.
+        The image; None is the photograph of this package.
     output : str
-        Where the gallery's PNG goes.
+        Path of the PNG that the gallery is written to.
     engine : str, optional
         Forces an engine.
 
     Returns
     -------
     int
-        0; 1 if a result deviates by more than its tolerance; 2 if an argument is at fault.
+        0; 1 if a result deviates by more than its tolerance; 2 if an argument is wrong.
     """
     with shown(None) as steps:
         steps.begin("asking the engines")
@@ -377,7 +377,7 @@ def demo(path: str | None, output: str, engine: str | None) -> int:
             if engine is not None and why[engine] is not None:
                 raise gallery.ImageError(f"the {engine} engine cannot run here: {why[engine]}")
             image, detail = gallery.load(path)
-            gallery.draw(image, detail, output)  # first, so that a path that cannot be written is known at once
+            gallery.draw(image, detail, output)  # first, because the path may be not writable
         except (gallery.ImageError, OSError) as error:
             print(f"upsample demo: {error}", file=sys.stderr)
             return 2

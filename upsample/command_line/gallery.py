@@ -22,12 +22,12 @@ __all__ = ["ImageError", "draw", "load"]
 Pixels = NDArray[Any]
 
 LARGEST = 512
-"""Side of the crop that the demo works on, so that the reference's loops take seconds."""
+"""Side of the crop for the demo, in pixels; the reference loops take seconds on it."""
 SMALLEST = 32
 
 # Of the gallery, in its pixels.
 PANEL = 288
-"""Side of a panel: 24, 36 and 48 divide it, so that every enlarged pixel is equally large."""
+"""Side of a panel in pixels; 24, 36 and 48 divide it, so all enlarged pixels have one size."""
 GAP, MARGIN = 20, 40
 TITLE, HEADING, LABEL = 84, 50, 30
 COLUMNS = 5
@@ -38,11 +38,11 @@ DPI = 100
 
 
 class ImageError(Exception):
-    """An image that cannot be worked on; the message is one line."""
+    """An image that cannot be used; the message is one line."""
 
 
 def load(path: str | Path | None) -> tuple[Pixels, tuple[int, int]]:
-    """Return the image to work on, cut to its centre, and where its most telling detail is.
+    """Return an image, cropped to its centre, and the position of its most detailed part.
 
     Parameters
     ----------
@@ -54,7 +54,7 @@ def load(path: str | Path | None) -> tuple[Pixels, tuple[int, int]]:
     image : array
         ``[H, W, 3]``, uint8; sides that 4 divides, from 32 to 512.
     detail : (int, int)
-        Top and left of 24 by 24 pixels: an eye of the photograph, else where the image changes most.
+        Top and left of 24 by 24 pixels: an eye of the photograph, or the part that changes most.
 
     Raises
     ------
@@ -112,14 +112,14 @@ def draw(image: Pixels, detail: tuple[int, int], path: str | Path) -> None:
     detail : (int, int)
         Top and left of the crop to enlarge.
     path : str or Path
-        Where the PNG goes.
+        The PNG file to write.
 
     Raises
     ------
     ImageError
-        Its name says that it is no PNG.
+        The suffix of the path is not .png.
     OSError
-        It cannot be written there.
+        The file cannot be written.
     """
     if Path(path).suffix.lower() != ".png":
         raise ImageError(f"--output {path}: the name must end in .png")

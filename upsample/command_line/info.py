@@ -37,19 +37,19 @@ _OPTIONAL = ("torch", "jax", "dask", "array-api-strict", "ml_dtypes", "numba")
 _CUPY = ("cupy-cuda13x", "cupy-cuda12x", "cupy-cuda11x", "cupy-rocm-7-0", "cupy-rocm-5-0", "cupy")
 """CuPy's wheels, and its source distribution."""
 SPOILERS = ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE")
-"""What halves NumPy's matrix product when it is set wrongly."""
+"""Environment variables that can halve the speed of NumPy's matrix product."""
 _AVX512 = frozenset({"SKYLAKEX", "COOPERLAKE", "SAPPHIRERAPIDS"})
 _AVX2 = frozenset({"HASWELL", "ZEN"})
 """OpenBLAS's names for its kernels on x86-64; the others are older."""
 
 
 def versions() -> list[tuple[str, str]]:
-    """Return what is installed, from the packages' metadata: nothing is imported for it.
+    """Return the versions of installed packages from their metadata, without importing them.
 
     Returns
     -------
     list of (str, str)
-        Name and version; of what this package only works with, those that are there.
+        Name and version; optional packages only if they are installed.
     """
     found = [(name, version_of(name)) for name in (*_NEEDED, *_CUPY, *_OPTIONAL)]
     rows = [("upsample", upsample.__version__), ("Python", f"{platform.python_version()}, {platform.platform()}")]
@@ -57,7 +57,7 @@ def versions() -> list[tuple[str, str]]:
 
 
 def version_of(name: str) -> str | None:
-    """Return the version of an installed package, None of one that is not."""
+    """Return the version of a package, or None if it is not installed."""
     try:
         return metadata.version(name)
     except metadata.PackageNotFoundError:
@@ -65,7 +65,7 @@ def version_of(name: str) -> str | None:
 
 
 def cpu() -> str:
-    """Return the processor's model, and how many of its cores this process may use.
+    """Return the model of the processor, and how many of its cores this process may use.
 
     Returns
     -------
@@ -79,13 +79,13 @@ def cpu() -> str:
 
 
 def _model() -> str:
-    """The name that Linux has for the processor; elsewhere that of its architecture."""
+    """Return the processor name that Linux reports; on other systems the architecture."""
     named = _cpuinfo("model name", "Model", "cpu")
     return named or platform.processor() or platform.machine() or "unknown"
 
 
 def _cpuinfo(*keys: str) -> str:
-    """The first value that Linux has for one of these keys, the first of them first; elsewhere nothing."""
+    """Return the first value in /proc/cpuinfo for one of the keys, in their order; None on other systems."""
     try:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines()
     except OSError:
@@ -99,12 +99,12 @@ def _cpuinfo(*keys: str) -> str:
 
 
 def blas() -> list[str]:
-    """Return NumPy's BLAS, and in words what makes it slower than the processor allows.
+    """Return NumPy's BLAS, and warnings about settings that slow it down.
 
     Returns
     -------
     list of str
-        Library, version, kernels and threads, which threadpoolctl tells where it is installed; then the warnings.
+        Library, version, kernels and threads, if threadpoolctl is installed; then the warnings.
     """
     warnings = [
         f"warning: {name}={os.environ[name]} is set, which can halve the speed of matrix products: unset it"
@@ -140,7 +140,7 @@ def numpy_pool(pools: Iterable[dict[str, Any]]) -> dict[str, Any] | None:
 
 
 def _below(kernel: str) -> str | None:
-    """None, or in words that OpenBLAS's kernels are older than the processor."""
+    """Return a warning if the kernels of OpenBLAS are older than the processor, otherwise None."""
     flags = frozenset(_cpuinfo("flags").split())
     if {"avx512f", "avx512bw", "avx512dq", "avx512vl"} <= flags and kernel.upper() not in _AVX512:
         has = "AVX-512"
@@ -152,12 +152,12 @@ def _below(kernel: str) -> str | None:
 
 
 def kernels() -> list[str]:
-    """Return how many of the compiled engine's kernels are on disk and where, and what is wrong with that.
+    """Return how many kernels of the cpu engine are on disk, their folder, and any problem with it.
 
     Returns
     -------
     list of str
-        A line each; none where there is no compiled engine.
+        One line each; no lines without a compiled engine.
     """
     if support.unusable() is not None:
         return []
@@ -169,7 +169,7 @@ def kernels() -> list[str]:
         if usable:
             lines.append(f"{usable} on disk, in {folder}")
     if not lines:
-        lines = ["none on disk: the first call of each op compiles for 1 to 3 s, later processes load what it made"]
+        lines = ["none on disk: the first call of each op compiles for 1 to 3 s, later processes load them from disk"]
     if damaged:
         lines.append(f"{damaged} damaged on disk: they are compiled anew when they are needed")
     if not cache.has_room():
@@ -178,12 +178,12 @@ def kernels() -> list[str]:
 
 
 def cuda() -> list[str]:
-    """Return the CUDA devices that CuPy sees, or in words why there is none.
+    """Return the CUDA devices that CuPy finds, or the reason why there is none.
 
     Returns
     -------
     list of str
-        A line each; CuPy is imported only where it is installed.
+        One line each; CuPy is imported only if it is installed.
     """
     if not any(version_of(name) for name in _CUPY):
         return ["none: CuPy is not installed"]
@@ -195,30 +195,30 @@ def cuda() -> list[str]:
             memory, compute = about["totalGlobalMem"] / 2**30, f"{about['major']}.{about['minor']}"
             devices.append(f"{about['name'].decode()}, {memory:.0f} GiB, compute capability {compute}")
         return devices or ["none: CuPy finds no device"]
-    except Exception as error:  # whatever a driver that is absent or too old makes of it
+    except Exception as error:  # an absent or old driver raises several types of errors
         text = str(error).strip() or type(error).__name__
         return [f"none: CuPy does not answer ({text.splitlines()[0]})"]
 
 
 def engines() -> list[tuple[str, str]]:
-    """Return every engine, in the order in which they are asked, and whether it can be used.
+    """Return every engine in order of preference, and whether it can be used.
 
     Returns
     -------
     list of (str, str)
-        Its name, and "usable" or the reason why it is not.
+        The name, and "usable" or the reason against it.
     """
     reasons = ((engine.name, engine.unusable()) for engine in ENGINES)
     return [(name, "usable" if why is None else f"not usable: {why}") for name, why in reasons]
 
 
 def sums() -> str:
-    """Return whether sums of floats have the bits of other processors.
+    """Return whether sums of floats have the same bits as on other processors.
 
     Returns
     -------
     str
-        They have, if the processor has fused multiply-adds.
+        One line; they have if the processor has fused multiply-adds.
     """
     machine: Any = import_module("upsample.engines.cpu.runtime.machine")
     if machine.HAS_FMA:
@@ -227,7 +227,7 @@ def sums() -> str:
 
 
 def info() -> int:
-    """Print all of it.
+    """Print versions, devices and engines.
 
     Returns
     -------

@@ -1,4 +1,4 @@
-"""What the demo and the gallery work on: a photograph, and the weight of a transposed convolution.
+"""Inputs of the demo and the gallery: a photograph, and the weight of a transposed convolution.
 
 The photograph ``astronaut.jpg`` is NASA's portrait of Eileen Collins (S93-43839, 1993, https://flic.kr/p/r9qvLn), which
 is in the public domain: no copyright restrictions are known.

@@ -15,12 +15,12 @@ _T = TypeVar("_T")
 
 
 class Steps:
-    """What is being done, and how much of it is done.
+    """The step in progress, and how many steps are done.
 
     Parameters
     ----------
     total : int or None
-        How many steps there are; None where that is not known yet.
+        The number of steps; None if it is not known yet.
     """
 
     def __init__(self, total: int | None) -> None:
@@ -28,7 +28,7 @@ class Steps:
         self.done = -1
 
     def begin(self, name: str) -> None:
-        """Say that the next step begins."""
+        """Show that the next step begins."""
         self.done += 1
 
     def each(self, items: Sequence[_T]) -> Iterator[_T]:
@@ -62,7 +62,7 @@ class _Bar(Steps):
 
 @contextmanager
 def shown(total: int | None) -> Iterator[Steps]:
-    """Show steps while the block runs; nothing where stderr is no terminal."""
+    """Show steps while the block runs; show nothing if stderr is no terminal."""
     if not sys.stderr.isatty():
         yield Steps(total)
     elif find_spec("rich") is None:

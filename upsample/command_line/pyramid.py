@@ -1,4 +1,4 @@
-"""``upsample pyramid IN OUT``: an image and ever smaller versions of it, as OME-Zarr."""
+"""``upsample pyramid IN OUT``: write an image at several resolutions as OME-Zarr."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 
 
 def pyramid(given: argparse.Namespace) -> int:
-    """Write the pyramid; 2 for arguments at fault."""
+    """Write the pyramid; return 0, or 2 if an argument is wrong."""
     from upsample.pyramid import write_pyramid
 
     try:

@@ -1,4 +1,4 @@
-"""``upsample resize``: a picture file to another size."""
+"""``upsample resize``: resize a picture file."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ __all__ = ["PictureError", "Wish", "resize", "resized"]
 Pixels = NDArray[Any]
 
 _KEPT = ("L", "LA", "RGB", "RGBA", "CMYK", "I;16", "I", "F")
-"""Pillow's modes that are resized as they are; others become one of them."""
+"""Pillow modes that are resized without conversion; other modes are converted to one of them."""
 
 
 class PictureError(Exception):
@@ -30,18 +30,18 @@ class PictureError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Wish:
-    """What is asked for.
+    """The options of the command.
 
     Attributes
     ----------
     width, height : int or None
-        The new size; of one that is None, what keeps the proportions.
+        The new size; None follows from the other one and the proportions.
     scale : float or None
-        Instead of a size.
+        The factor of both sides, instead of a size.
     mode : str
-        As in `upsample.resize`.
+        A mode of `upsample.resize`.
     antialias : bool
-        Whether modes that have it widen their filter where the picture shrinks.
+        Whether shrinking widens the filter, in the modes that have the option.
     """
 
     width: int | None
@@ -59,19 +59,19 @@ class Wish:
 
 
 def resize(source: str, target: str, wish: Wish) -> int:
-    """Resize a picture file, and say what was done.
+    """Resize a picture file, and print the old and the new size.
 
     Parameters
     ----------
     source, target : str
-        The files; the suffix of `target` says its format.
+        The files; the suffix of `target` determines its format.
     wish : Wish
         Size and method.
 
     Returns
     -------
     int
-        0; 2 where a file or an argument is at fault.
+        0; 2 if a file or an argument is wrong.
     """
     try:
         kind = _format(target)
@@ -87,19 +87,19 @@ def resize(source: str, target: str, wish: Wish) -> int:
 
 
 def resized(picture: Image.Image, wish: Wish) -> Image.Image:
-    """Return a picture of the size that is asked for; colours count by their opacity.
+    """Return a resized picture; colours are weighted by their opacity.
 
     Parameters
     ----------
     picture : PIL.Image.Image
-        Of mode L, LA, RGB, RGBA, CMYK, I;16, I or F.
+        A picture of mode L, LA, RGB, RGBA, CMYK, I;16, I or F.
     wish : Wish
         Size and method.
 
     Returns
     -------
     PIL.Image.Image
-        Of the same mode.
+        A picture of the mode of `picture`.
 
     Examples
     --------
@@ -121,7 +121,7 @@ def resized(picture: Image.Image, wish: Wish) -> Image.Image:
 
 
 def _by_opacity(x: Pixels, shape: tuple[int, int], options: dict[str, Any]) -> Pixels:
-    """Resize colours times opacity, and divide by it, so that what is invisible colours nothing."""
+    """Resize colours times opacity, and divide by the opacity: invisible pixels have no influence."""
     wide = x.astype(np.float32)
     wide[..., :-1] *= wide[..., -1:]
     made = upsample.resize(wide, shape, **options)
@@ -131,7 +131,7 @@ def _by_opacity(x: Pixels, shape: tuple[int, int], options: dict[str, Any]) -> P
 
 
 def _format(target: str) -> str:
-    """Return Pillow's name of the format that the suffix of a file says."""
+    """Return Pillow's name for the format of a file's suffix."""
     folder, suffix = Path(target).resolve().parent, Path(target).suffix.lower()
     if not folder.is_dir():
         raise PictureError(f"cannot write {target!r}: there is no folder {str(folder)!r}")
@@ -142,7 +142,7 @@ def _format(target: str) -> str:
 
 
 def _read(source: str) -> Image.Image:
-    """Return the picture upright, in one of the modes that are resized."""
+    """Return the picture upright, in a mode that can be resized."""
     try:
         with Image.open(source) as opened:
             deep = any(";16" in str(tile[3]) for tile in getattr(opened, "tile", ()))
@@ -166,7 +166,7 @@ def _read(source: str) -> Image.Image:
 
 
 def _plain(picture: Image.Image) -> Image.Image:
-    """Return the picture in one of the modes that are resized, without a loss."""
+    """Convert the picture without loss to a mode that can be resized."""
     if picture.mode in _KEPT:
         return picture
     if picture.mode.startswith("I;16"):
@@ -180,7 +180,7 @@ def _plain(picture: Image.Image) -> Image.Image:
 
 
 def _write(made: Image.Image, like: Image.Image, target: str, kind: str) -> None:
-    """Write the file in one go, so that nothing half done is left; colour profile and camera's notes are kept."""
+    """Write the file atomically, with the colour profile and the EXIF data of the original."""
     keep: dict[str, Any] = {name: like.info[name] for name in ("icc_profile", "dpi") if like.info.get(name)}
     notes = like.getexif()
     if notes and kind in ("JPEG", "PNG", "TIFF", "WEBP"):
@@ -201,7 +201,7 @@ def _write(made: Image.Image, like: Image.Image, target: str, kind: str) -> None
 
 
 def _umask() -> int:
-    """Return the permissions that new files do without."""
+    """Return the umask: permissions that new files lack."""
     mask = os.umask(0)
     os.umask(mask)
     return mask

@@ -1,4 +1,4 @@
-"""``upsample warmup``: compile kernels ahead, and say how many, for what, and where they are."""
+"""``upsample warmup``: compile kernels ahead of use, and print their number, ops and folder."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ def warmup(ops: Sequence[str], dtypes: Sequence[str] | None, gradients: bool) ->
     dtypes : sequence of str, optional
         Names.
     gradients : bool
-        Whether kernels of gradients are wanted, too.
+        Whether to compile the kernels of gradients, too.
 
     Returns
     -------
     int
-        0; 1 where kernels cannot be kept; 2 where there is no compiled engine.
+        0; 1 if kernels cannot be stored; 2 without a compiled engine.
     """
     try:
         wanted = pairs(ops or None, dtypes)

@@ -1,6 +1,6 @@
-"""``upsample bench``: the operations measured on this machine, beside whatever rivals are installed.
+"""``upsample bench``: time the operations on this machine beside the installed rivals.
 
-The cases (`cases`), the other libraries' calls (`rivals`), where it runs and with which clock (`devices`), checking and
-rounds (`measure`), threads that must sleep and others that must not work (`calm`), the table, the JSON and the chart
-(`show`), the command (`command`). It needs nothing but NumPy; rich draws its bar, matplotlib its chart.
+`cases` has the calls, `rivals` and `pictures` those of other libraries, `devices` the clocks. `measure` checks results
+(`difference`) and times calls in alternation (`rounds`), while `calm` watches for disturbances. `show` makes the table,
+the JSON and the chart, and `command` runs all. It needs NumPy only; rich draws its bar, matplotlib its chart.
 """

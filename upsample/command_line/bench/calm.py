@@ -1,4 +1,4 @@
-"""What would spoil a measurement: threads of this process that still spin, and other processes at work."""
+"""Disturbances of a measurement: spinning threads of this process, and other processes."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ __all__ = ["Others", "quiet", "thread_count"]
 
 
 LONGEST = 1.0
-"""Seconds that threads are waited for."""
+"""Longest wait for threads, in seconds."""
 
 
 def quiet() -> None:
     """Wait until this process's other threads sleep, but no longer than a second.
 
-    Pools of threads disturb each other: after a matrix product OpenBLAS's workers spin for a tenth of a second, and
-    would slow whatever another library does meanwhile.
+    Thread pools disturb each other: after a matrix product, OpenBLAS workers spin for a tenth of a second and slow
+    down another library's call.
     """
     end, calm = time.perf_counter() + LONGEST, 0
     while calm < 2 and time.perf_counter() < end:
@@ -34,16 +34,16 @@ def quiet() -> None:
 
 
 def _others_run() -> bool:
-    """Whether another thread of this process is at work; False where Linux does not tell.
+    """Return whether another thread of this process runs; False on systems other than Linux.
 
-    Its state says so at once. Its processor time does not: that grows by the clock tick, 4 ms and more, while it runs.
+    The state of a thread shows that at once. Its processor time grows by clock ticks of 4 ms or more.
     """
     own = str(threading.get_native_id())
     for path in glob.iglob("/proc/self/task/*/stat"):
         try:
             with open(path, encoding="ascii", errors="replace") as file:
                 state = file.read().rpartition(") ")[2][:1]
-        except OSError:  # it has ended
+        except OSError:  # the thread has ended
             continue
         if state == "R" and path.split("/")[-2] != own:
             return True
@@ -52,7 +52,7 @@ def _others_run() -> bool:
 
 @contextmanager
 def thread_count(count: int | None) -> Iterator[int]:
-    """Let every library of this process use `count` threads; None is as many as we would."""
+    """Let every library of this process use `count` threads; None is the number that upsample uses."""
     with ExitStack() as stack:
         if count is not None:
             stack.enter_context(num_threads(count))
@@ -70,13 +70,13 @@ def thread_count(count: int | None) -> Iterator[int]:
 
 
 class Others:
-    """What other processes, and other guests of the same host, take of the processor."""
+    """The processor time of other processes, and of other guests of the host."""
 
     def __init__(self) -> None:
         self.begin = self._now()
 
     def share(self) -> float:
-        """Of all cores, from 0 to 1, since this object was made; 0 where Linux does not tell."""
+        """Return their share of all cores, 0 to 1, since this object was created; 0 on systems other than Linux."""
         busy, own, wall = (now - then for now, then in zip(self._now(), self.begin, strict=True))
         return min(1.0, max(0.0, (busy - own) / (wall * (os.cpu_count() or 1))))
 

@@ -1,4 +1,4 @@
-"""What is measured: each op as people use it, on arrays that are no longer in a cache."""
+"""The measured calls: each op in typical use, on arrays that are larger than the caches."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ SIZES: Mapping[str, Mapping[str, tuple[int, ...]]] = {
     },
     "quick": {"features": (2, 4, 12, 10), "photo": (24, 40, 3), "volume": (1, 2, 6, 6, 8), "deep": (1, 4, 8, 6)},
 }
-"""Shapes of the inputs, on a CPU, on a GPU, and to see that all works."""
+"""Shapes of the inputs for a CPU, for a GPU, and for a quick test."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,19 +40,19 @@ class Case:
     Attributes
     ----------
     name : str
-        As the table shows it.
+        The name in the table.
     function : str
-        A name of this package.
+        The name of a function of this package.
     input : str
-        Which of `SIZES` the first input has.
+        The key of the first input in `SIZES`.
     dtype : str
-        Of the input.
+        The dtype of the input.
     options : mapping
-        Passed by name.
+        Arguments by name.
     weight : tuple of int
-        Of a transposed convolution: output channels (0 is as many as input channels, each its own group), then kernel.
+        Output channels of a transposed convolution, then its kernel. 0 channels is depthwise: one group a channel.
     gradient : bool
-        Whether the gradients of the call are measured, instead of the call.
+        Whether to measure the gradients instead of the call.
     """
 
     name: str
@@ -69,15 +69,15 @@ class Case:
         return getattr(upsample, self.function)  # type: ignore[no-any-return]
 
     def group(self, size: str) -> str:
-        """Return what its neighbours in the table share: function, shape and dtype."""
+        """Return the heading of a group of the table: function, shape and dtype."""
         shape = "×".join(map(str, SIZES[size][self.input]))
         return f"{'gradients' if self.gradient else self.function}, {self.input} {shape}, {self.dtype}"
 
     def arrays(self, size: str) -> Arrays:
-        """Make its inputs: the same random numbers every time."""
+        """Create the inputs, from one seed."""
         shape, rng = SIZES[size][self.input], np.random.default_rng(0)
         if self.dtype == "uint8":
-            return (rng.integers(96, 160, shape, dtype=np.uint8),)  # libraries clamp at other points: here nothing is
+            return (rng.integers(96, 160, shape, dtype=np.uint8),)  # libraries differ in where they clamp
         x: NDArray[Any] = rng.random(shape, dtype=np.float32).astype(self.dtype, copy=False)
         if self.function == "max_unpool2d":
             pooled: Arrays = upsample.max_pool2d_with_indices(x, self.options["kernel_size"], engine="portable")
@@ -89,7 +89,7 @@ class Case:
         return x - np.float32(0.5), made
 
     def given(self, size: str) -> dict[str, Any]:
-        """Return what is passed by name; only the groups depend on the size."""
+        """Return the arguments by name; only the groups depend on the size."""
         depthwise = self.weight[:1] == (0,)
         return {**self.options, **({"groups": SIZES[size][self.input][1]} if depthwise else {})}
 

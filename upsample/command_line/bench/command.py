@@ -1,4 +1,4 @@
-"""The command: what is asked for, measured and shown."""
+"""The command: check its options, measure, and show the results."""
 
 from __future__ import annotations
 
@@ -21,23 +21,23 @@ from upsample.engines.dispatch import ENGINES
 __all__ = ["Wish", "bench"]
 
 DISTURBED = 0.1
-"""Where other processes have more of the processor than this, the figures are called rough."""
+"""Share of the processor; if other processes use more, the output calls its figures rough."""
 
 
 @dataclass(frozen=True, slots=True)
 class Wish:
-    """What the command line asks for.
+    """The options of the command.
 
     Attributes
     ----------
     words : str or None
-        Which cases.
+        Words that choose cases.
     device, engine : str or None
-        Where; None is the best there is.
+        The device and the engine; None is the fastest.
     threads : int or None
-        How many on the CPU.
+        Number of threads on the CPU.
     quick : bool
-        One round of next to no data.
+        One round on tiny arrays.
     json, plot : str or None
         Files to write.
     """
@@ -52,7 +52,7 @@ class Wish:
 
 
 class Refused(Exception):
-    """Why nothing was measured: one line."""
+    """The reason why nothing was measured, in one line."""
 
 
 def bench(wish: Wish) -> int:
@@ -61,13 +61,13 @@ def bench(wish: Wish) -> int:
     Parameters
     ----------
     wish : Wish
-        What is asked for.
+        The options.
 
     Returns
     -------
     int
-        0; 1 if a result differs, or memory does not suffice; 2 if an argument is at fault or a package is missing; 130
-        if interrupted. Where it stops early, the table of what was measured until then is printed.
+        0; 1 if a result differs, or memory does not suffice; 2 if an argument is wrong or a package is missing; 130 if
+        interrupted. If it stops early, it prints the table of the cases measured so far.
     """
     try:
         cases, device = _cases(wish), _device(wish)
@@ -112,7 +112,7 @@ def _device(wish: Wish) -> Device:
 
 
 def _check_files(wish: Wish) -> None:
-    """Raise before anything is measured where the results could not be kept."""
+    """Raise before the measurement if the results could not be written."""
     if wish.plot is not None and find_spec("matplotlib") is None:
         raise Refused('--plot needs matplotlib: pip install "upsample[demo]"')
     if wish.plot is not None and Path(wish.plot).suffix.lower() not in (".png", ".svg", ".pdf"):
@@ -121,7 +121,7 @@ def _check_files(wish: Wish) -> None:
         was_there = path.exists()
         with path.open("a", encoding="utf-8"):
             pass
-        if not was_there:  # nothing may come to be written
+        if not was_there:  # the measurement may fail
             path.unlink()
 
 
@@ -146,7 +146,7 @@ def _heading(about: dict[str, Any]) -> str:
 
 
 def _run(cases: tuple[Case, ...], device: Device, size: str, engine: str | None, rows: list[Row]) -> int:
-    """Measure the cases; 0, or the exit status with which it stopped early."""
+    """Measure the cases; return 0, or the exit status if it stopped early."""
     try:
         with show.bar(len(cases)) as begin:
             for case in cases:
@@ -155,7 +155,7 @@ def _run(cases: tuple[Case, ...], device: Device, size: str, engine: str | None,
                 rows += [] if row is None else [row]
     except KeyboardInterrupt:
         return 130
-    except MemoryError as error:  # a GPU's, too: the cases grow with what is measured, and the next would fail as well
+    except MemoryError as error:  # of the host or a GPU; the next case would fail, too
         print(f"upsample bench: out of memory: {error}", file=sys.stderr)
         return 1
     return 0

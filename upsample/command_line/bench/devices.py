@@ -1,4 +1,4 @@
-"""Where it runs, and by which clock: NumPy and the wall's, or CuPy and that of CUDA events."""
+"""The measured devices and their clocks: NumPy and wall time, or CuPy and CUDA events."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ __all__ = ["Cpu", "Cuda", "Device"]
 
 
 class Device(Protocol):
-    """What is measured."""
+    """A device with its arrays, its clock and its copy."""
 
     name: str
 
@@ -27,19 +27,19 @@ class Device(Protocol):
         """Return the processor's name."""
 
     def array(self, x: NDArray[Any]) -> Any:
-        """Bring an array there."""
+        """Copy a NumPy array to the device."""
 
     def numpy(self, x: Any) -> NDArray[Any]:
-        """Bring one back, a tensor of torch too."""
+        """Copy an array or a torch tensor to NumPy."""
 
     def tensor(self, x: Any) -> Any:
-        """Return a tensor of torch, of the same memory."""
+        """Return a torch tensor that shares the memory of an array."""
 
     def settle(self) -> None:
-        """Wait until nothing runs there."""
+        """Wait until the device is idle."""
 
     def seconds(self, call: Callable[[], object], calls: int) -> float:
-        """Time so many calls, the freeing of results included; per call."""
+        """Return the seconds of one of `calls` calls, including the release of results."""
 
     def copying(self, volume: int) -> Callable[[], object]:
         """Return a call that copies, and so reads and writes `volume` bytes together."""
@@ -74,15 +74,15 @@ class Cpu:
     def copying(self, volume: int) -> Callable[[], object]:
         number = get_num_threads()
         source, target = np.ones((2, max(volume // 2, 1)), dtype=np.uint8)
-        step = -(-source.size // number) if volume > 2**17 else source.size  # as little as this, one thread is faster
+        step = -(-source.size // number) if volume > 2**17 else source.size  # one thread is faster for less
         parts = [(target[i : i + step], source[i : i + step]) for i in range(0, source.size, step)]
         return lambda: threads.each_block(lambda block: np.copyto(*parts[block]), len(parts))
 
 
 class Cuda:
-    """CuPy arrays on the current device and its current stream, by events before and behind the calls.
+    """CuPy arrays on the current device and its current stream, timed by events before and after the calls.
 
-    The calls follow each other without waiting: where the host is slower than the GPU, its time is what is measured.
+    The host does not wait between calls. If it is slower than the GPU, its own time is measured.
     """
 
     name = "cuda"

@@ -33,7 +33,7 @@ ROUNDINGS = 256
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A case that was measured.
+    """The measurements of a case.
 
     Attributes
     ----------
@@ -56,7 +56,7 @@ class Row:
 
     @property
     def wrong(self) -> dict[str, str]:
-        """Whose result differs, and how."""
+        """The rivals whose results differ, and how."""
         found = {name: t.off for name, t in self.rivals.items() if t.off is not None}
         return found if self.off is None else {"the portable engine": self.off, **found}
 
@@ -67,24 +67,24 @@ def measure(case: Case, device: Device, size: str, engine: str | None) -> Row | 
     Parameters
     ----------
     case : Case
-        What to run.
+        The case to run.
     device : Device
-        Where.
+        The device.
     size : str
-        Which of `upsample.command_line.bench.cases.SIZES`; with "quick" there is one round.
+        A key of `upsample.command_line.bench.cases.SIZES`; "quick" is one round.
     engine : str or None
         Forces an engine.
 
     Returns
     -------
     Row or None
-        None where the engine asked for cannot run this case.
+        None if the forced engine cannot run this case.
     """
     host, options = case.arrays(size), case.given(size)
     inputs = tuple(map(device.array, host))
     try:
         chosen = upsample.explain(case.ours, *inputs, **options, engine=engine).engine
-    except ValueError:  # only the engine can be at fault
+    except ValueError:  # only the engine can be wrong
         return None
     call = _ours(case, inputs, options, engine)
     results = [device.numpy(y) for y in _arrays(call())]

@@ -1,4 +1,4 @@
-"""What was measured, as a table, as JSON and as a chart; and a bar while it is being measured."""
+"""The results as a table, as JSON and as a chart, and a progress bar."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def time(seconds: float) -> str:
 
 
 def table(rows: Sequence[Row], size: str) -> str:
-    """Lay the rows out as plain text: our time, and for each rival how many times as long it takes."""
+    """Return the rows as plain text: our time, and the time of each rival as a multiple of ours."""
     names = [name for name in LIBRARIES if any(name in row.rivals for row in rows)]
     heads = ["", "engine", "upsample", "copy", *names]
     lines: list[list[str]] = []
@@ -66,7 +66,7 @@ def _cell(row: Row, name: str) -> str:
 
 
 def summary(rows: Sequence[Row], size: str) -> list[str]:
-    """Return how to read the table, and what it comes to, which is nothing in a quick run."""
+    """Return a legend of the table and a summary; a quick run has no summary."""
     lines = [
         "upsample: the time of a call that makes a new result. copy: speed as a share of a copy of as many bytes.",
         "A rival's column: its time over ours; above 1, upsample is faster. ~: another kernel of the same name.",
@@ -85,7 +85,7 @@ def summary(rows: Sequence[Row], size: str) -> list[str]:
 
 
 def document(rows: Sequence[Row], about: Mapping[str, Any], size: str) -> str:
-    """Return all of it as JSON: seconds and ratios, with the machine."""
+    """Return seconds, ratios and the machine as JSON."""
 
     def timing(t: Timing, ours: Timing) -> dict[str, Any]:
         if not t.is_timed:
@@ -115,7 +115,7 @@ def _rounded(value: float) -> float:
 def chart(rows: Sequence[Row], title: str, size: str, path: Path) -> None:
     """Draw a bar for each rival of each case that has one: to the right of 1, upsample is faster.
 
-    Where nobody took part, the copy of as many bytes is the rival.
+    Without any rival, the chart shows the copy of as many bytes.
     """
     figures = import_module("matplotlib.figure")
     import_module("matplotlib.backends.backend_agg")
@@ -168,9 +168,9 @@ def _label(row: Row, size: str) -> str:
 
 @contextmanager
 def bar(total: int) -> Iterator[Callable[[str], None]]:
-    """Show on a terminal's stderr how far it is.
+    """Show the progress on a terminal's stderr.
 
-    The function to call takes the name of the case that begins.
+    The yielded function takes the name of the case that begins.
     """
     with shown(total) as steps:
         yield steps.begin
