@@ -11,6 +11,7 @@ import numpy as np
 
 from upsample import arrays
 from upsample.arguments import as_tuple, integers, number
+from upsample.array_api import clip
 from upsample.arrays import ArrayT
 from upsample.autograd.torch_compile import opaque
 from upsample.caches import cached
@@ -256,7 +257,7 @@ class _Cells:
             by = arrays.from_table(xp, count.reshape(shape), sums, sums.dtype)
             made = xp.where(arrays.from_table(xp, cut.reshape(shape), sums), sums / by, made)
         info = np.iinfo(of.dtype)
-        return arrays.astype(xp, xp.clip(xp.round(made), float(info.min), float(info.max)), x.dtype)
+        return arrays.astype(xp, clip(xp, xp.round(made), float(info.min), float(info.max)), x.dtype)
 
 
 @cached

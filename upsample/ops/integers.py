@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from upsample import arrays
+from upsample.array_api import clip
 from upsample.arrays import Array
 from upsample.float_errors import quiet
 
@@ -42,7 +43,7 @@ def to_integers(xp: ModuleType, x: Array, dtype: Any, name: str, rounding: str) 
     low, high = real(limits.min), real(limits.max)
     if float(high) > limits.max:  # the next float up, which the integer dtype does not have
         high = np.nextafter(high, real(0.0))
-    inside = arrays.astype(xp, xp.clip(whole, float(low), float(high)), dtype)
+    inside = arrays.astype(xp, clip(xp, whole, float(low), float(high)), dtype)
     if float(high) == limits.max:
         return inside
     top = arrays.from_table(xp, np.asarray(limits.max, dtype=name), inside, dtype)

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from upsample import arrays
+from upsample.array_api import maximum, minimum
 from upsample.arrays import Array
 from upsample.autograd.step import Arrays
 from upsample.autograd.tape import record, taped
@@ -56,7 +57,7 @@ def clip(xp: ModuleType, x: Array, low: Array, high: Array) -> Any:
     """Return `x` between two constants; what is clipped has no gradient, and the constants have none."""
     if taped(x):
         return record(_Clip(xp, low, high), x)[0]
-    return xp.minimum(xp.maximum(x, low), high)
+    return minimum(xp, maximum(xp, x, low), high)
 
 
 @quiet
@@ -162,7 +163,7 @@ class _Clip(_Move):
     high: Any
 
     def run(self, x: Any) -> Arrays:
-        return (self.xp.minimum(self.xp.maximum(x, self.low), self.high),)
+        return (minimum(self.xp, maximum(self.xp, x, self.low), self.high),)
 
     def keep(self, inputs: Arrays, outputs: Arrays, wanted: tuple[bool, ...]) -> Arrays:
         return ((inputs[0] >= self.low) & (inputs[0] <= self.high),)

@@ -18,6 +18,8 @@ from typing import Any
 
 import numpy as np
 
+from upsample.array_api import clip
+
 __all__ = ["BYTES", "HIGH_HALVES", "NEAREST", "TORCH_BYTES", "Arithmetic", "Ties", "bounds"]
 
 
@@ -85,7 +87,7 @@ class Arithmetic:
             whole = xp.trunc(sums)
         else:
             whole = xp.sign(sums) * xp.floor(xp.abs(sums) + 0.5)
-        return xp.clip(whole, low, high)
+        return clip(xp, whole, low, high)
 
     def _rounded_in_place(self, sums: Any, low: float, high: float) -> Any:
         if self.scale != 1.0:

@@ -10,6 +10,7 @@ import numpy as np
 
 from upsample import arrays
 from upsample.arguments import flag, integer, number, one_of
+from upsample.array_api import maximum
 from upsample.errors import bad_value
 from upsample.ops.integers import to_integers
 from upsample.ops.resize import resize
@@ -72,7 +73,7 @@ def as_float(xp: ModuleType, image: Any, preserves: bool) -> Any:
         return real
     one = arrays.from_table(xp, np.full((1,) * image.ndim, 1.0 / np.iinfo(name).max), real)
     scaled = multiply(xp, real, arrays.astype(xp, one, real.dtype))
-    return scaled if name in arrays.UNSIGNED else xp.maximum(scaled, xp.full_like(scaled, -1.0))
+    return scaled if name in arrays.UNSIGNED else maximum(xp, scaled, xp.full_like(scaled, -1.0))
 
 
 def resized(xp: ModuleType, image: Any, sizes: tuple[int, ...], sigmas: tuple[float, ...], options: Options) -> Any:

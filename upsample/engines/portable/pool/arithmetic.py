@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from upsample import arrays
+from upsample.array_api import has_order
 from upsample.engines.portable.output import empty, scalar
 from upsample.plans.window import PoolPlan, WindowAxis
 
@@ -50,11 +51,7 @@ def pool_plain(
     indexed : bool
         Whether places are wanted.
     """
-    if (
-        not all(isinstance(axis, WindowAxis) for axis in axes)
-        or not hasattr(xp, "maximum")
-        or not hasattr(xp, "signbit")
-    ):
+    if not all(isinstance(axis, WindowAxis) for axis in axes) or not has_order(xp) or not hasattr(xp, "signbit"):
         return None
     margins = [(a.padding, max(0, (a.small - 1) * a.stride + a.reach - a.padding - a.large)) for a in axes]
     if any(before < 0 or before + after > axis.large for (before, after), axis in zip(margins, axes, strict=True)):

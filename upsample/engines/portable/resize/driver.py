@@ -16,6 +16,7 @@ from typing import Any, cast
 import numpy as np
 
 from upsample import arrays
+from upsample.array_api import clip
 from upsample.arrays import Array
 from upsample.caches import Cache
 from upsample.engines.portable.output import Target, deliver, each_tile, empty, scalar, tile_bytes, write
@@ -100,7 +101,7 @@ def _in_16_bits(xp: ModuleType, tile: Any, one: float) -> Any:
     """Round to multiples of ``1 / one``, ties up, that fit 16 bits; NumPy arrays in place."""
     low, high = -32768.0 / one, 32767.0 / one
     if xp is not np:
-        return xp.clip(xp.floor(tile * one + 0.5) * (1.0 / one), low, high)
+        return clip(xp, xp.floor(tile * one + 0.5) * (1.0 / one), low, high)
     tile *= one
     tile += 0.5
     np.floor(tile, out=tile)
@@ -258,7 +259,7 @@ class _Tile:
         half = 1 << shift >> 1
         if kind == 2:
             half = half - 1 + ((sums >> shift) & 1)
-        return self.xp.clip((sums + half) >> shift, *((-32768, 32767) if kind == 1 else (0, 255)))
+        return clip(self.xp, (sums + half) >> shift, *((-32768, 32767) if kind == 1 else (0, 255)))
 
     def _rounded(self, tile: Any, step: Step, last: bool) -> Any:
         """Round and clamp the sums of integers after an axis, where the plan says so; NumPy arrays in place."""

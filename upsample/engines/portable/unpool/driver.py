@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from upsample import arrays
+from upsample.array_api import not_above
 from upsample.arrays import Array
 from upsample.engines.index_checks import check_duplicates, check_range, signed
 from upsample.engines.part_indices import localised
@@ -218,7 +219,7 @@ def _sorted_block(xp: ModuleType, plan: UnpoolPlan, values: Any, where: Any, pos
     if plan.duplicates == "sum":
         value = _sums_of_runs(xp, key, value)
     target = arrays.from_table(xp, np.arange(everywhere), where, integer)
-    last = arrays.astype(xp, xp.searchsorted(key, target, side="right"), integer) - 1
+    last = arrays.astype(xp, not_above(xp, key, target), integer) - 1
     found = xp.where(last < 0, scalar(xp, 0, last), last)
     named = xp.logical_and(last >= 0, xp.take(key, found, axis=0) == target)
     result = xp.where(named, xp.take(value, found, axis=0), scalar(xp, 0, value))
