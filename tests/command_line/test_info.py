@@ -124,7 +124,7 @@ import upsample
 from upsample.command_line import info
 from upsample.engines.cpu.runtime import kernel_cache
 assert info.kernels() == [
-    "none on disk: the first call of each op compiles for 1 to 3 s, later processes load what it made"
+    "none on disk: the first call of each op compiles for 1 to 3 s, later processes load them from disk"
 ]
 upsample.interpolate(np.ones((1, 1, 4, 4), dtype=np.float32), scale_factor=2, engine="cpu")
 upsample.max_pool2d(np.ones((1, 1, 4, 4), dtype=np.float32), 2, engine="cpu")
