@@ -20,6 +20,7 @@ from upsample.caches import Cache
 from upsample.copies import contiguous, copy
 from upsample.engines import result_pool, threads
 from upsample.engines.cpu.resize import nearest, strips
+from upsample.engines.cpu.resize.blocks import is_copied, is_large, run_blocks
 from upsample.engines.cpu.resize.cells import Cells, plan_cells
 from upsample.engines.cpu.resize.ordered import run_ordered
 from upsample.engines.cpu.resize.ordered_fused import OrderedFused, plan_ordered
@@ -75,6 +76,8 @@ _works: Cache[_Work] = Cache()
 @quiet
 def run(_xp: ModuleType, plan: ResizePlan, x: _Array, out: _Array | None) -> _Array:
     """Resample `x` as the plan says; fills and returns `out` where it is given."""
+    if is_copied(x):
+        return run_blocks(plan, x, out, lambda part, source, target: run(_xp, part, source, target))
     fused = _plan_both(plan, x)
     if fused is not None:
         return fused.run(x, out)
@@ -100,6 +103,8 @@ def run(_xp: ModuleType, plan: ResizePlan, x: _Array, out: _Array | None) -> _Ar
 
 def bind(plan: ResizePlan, x: _Array) -> Callable[..., _Array]:
     """Return `run` for arrays like `x`; where the work is one block, little more than the kernels' calls is left."""
+    if is_large(x):  # the next such array may not be contiguous
+        return partial(run, np, plan)
     fused = _plan_both(plan, x)
     if fused is not None:
         whole: Any = type(fused).run

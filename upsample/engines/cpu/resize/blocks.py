@@ -1,0 +1,86 @@
+"""Resize a large array that is not contiguous without a copy of the whole: some outputs at a time.
+
+Kernels read contiguous samples. A block of outputs along the first axis depends on a range of inputs, which is copied
+alone; a part of a plan has the bits of the whole. Where samples only move to a much smaller result, just the samples
+that the result contains are read.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+
+from upsample import arrays
+from upsample.arrays import NDArray
+from upsample.engines import result_pool
+from upsample.plans.parts import needs, part_of_plan
+from upsample.plans.resize import ResizePlan, identity
+from upsample.plans.taps import taps
+from upsample.plans.window import Range
+
+__all__ = ["is_copied", "is_large", "run_blocks"]
+
+MIN_BYTES = 1 << 26
+"""Bytes of an array from which it is not copied whole; a copy of less takes no more than this package's pool."""
+_BLOCK_BYTES = 1 << 25
+"""Bytes of input of a block, about; several rows of a large image, so that all threads have work."""
+_FEW = 4
+"""How many times smaller a result is whose samples are read one by one."""
+
+_Run = Callable[[ResizePlan, NDArray, NDArray], object]
+
+
+def is_large(x: NDArray) -> bool:
+    """Tell whether an array is not copied whole."""
+    return x.nbytes >= MIN_BYTES
+
+
+def is_copied(x: NDArray) -> bool:
+    """Tell whether kernels would need a large copy of an array."""
+    return is_large(x) and not x.flags.c_contiguous
+
+
+def run_blocks(plan: ResizePlan, x: NDArray, out: NDArray | None, run: _Run) -> NDArray:
+    """Resample `x` by `run`, which resamples a part of it into a part of the result."""
+    shape = plan.out_shape(x.shape)
+    result = result_pool.empty(shape, x.dtype) if out is None else out
+    if plan.only_moves and math.prod(shape) * _FEW <= x.size:
+        plan, x = _picked(plan, x)
+    axis = next((axis for axis, size in enumerate(shape) if size > 1), None)
+    if axis is None or not is_copied(x):
+        run(plan, np.ascontiguousarray(x), result)
+        return result
+    order = plan.order
+    if not plan.only_moves and not order:
+        arithmetic, is_integer = plan.arithmetic, x.dtype.name in arrays.INTEGER
+        order = plan.filtered((is_integer or arithmetic.ordered) and arithmetic.each_axis)
+    blocks = min(shape[axis], -(-x.nbytes // _BLOCK_BYTES))
+    for number in range(blocks):
+        begin, end = shape[axis] * number // blocks, shape[axis] * (number + 1) // blocks
+        part, low, high = _part(plan, axis, (begin, end), order)
+        before = (slice(None),) * axis
+        run(part, np.ascontiguousarray(x[(*before, slice(low, high))]), result[(*before, slice(begin, end))])
+    return result
+
+
+def _part(plan: ResizePlan, axis: int, outputs: Range, order: tuple[int, ...]) -> tuple[ResizePlan, int, int]:
+    """Return the plan of some outputs of an axis, and the range of inputs that they depend on."""
+    if axis not in plan.axes:
+        return plan, *outputs
+    ranges = {a: outputs if a == axis else (0, rule.out_size) for a, rule in zip(plan.axes, plan.rules, strict=True)}
+    low, high = needs(plan.rules[plan.axes.index(axis)], *outputs)
+    return part_of_plan(plan, ranges, order), low, high
+
+
+def _picked(plan: ResizePlan, x: NDArray) -> tuple[ResizePlan, NDArray]:
+    """Read the samples of the axes that shrink; return the plan of the others."""
+    index, rules = [np.arange(size) for size in x.shape], []
+    for axis, rule in zip(plan.axes, plan.rules, strict=True):
+        if rule.out_size < rule.in_size:
+            index[axis] = taps(rule).first
+            rule = identity(rule.out_size)
+        rules.append(rule)
+    return replace(plan, rules=tuple(rules)), x[np.ix_(*index)]
