@@ -19,6 +19,7 @@ from upsample.autograd.torch_compile import opaque
 from upsample.caches import cached
 from upsample.errors import bad_type, bad_value
 from upsample.literals import EngineName, JaxMethod
+from upsample.ops.once import once
 from upsample.ops.resize import resize as _run
 from upsample.ops.taped_casts import convert
 from upsample.plans.resize import ResizePlan, tabled
@@ -90,6 +91,10 @@ def resize(
     >>> upsample.jax.resize(np.asarray([0.0, 10.0]), (4,), "linear")
     array([ 0. ,  2.5,  7.5, 10. ])
     """
+    return once(_resize, image, shape, method, antialias, engine)
+
+
+def _resize(image: Any, shape: Sequence[int], method: JaxMethod, antialias: bool, engine: EngineName | None) -> Any:
     op = "resize"
     xp = arrays.namespace(op, {"image": image})
     if not isinstance(as_tuple(shape), tuple):
@@ -173,6 +178,19 @@ def scale_and_translate(
     >>> upsample.jax.scale_and_translate(np.asarray([1.0, 2.0, 3.0]), (4,), (0,), (1.0,), (1.0,), "linear")
     array([0., 1., 2., 3.])
     """
+    return once(_scale_and_translate, image, shape, spatial_dims, scale, translation, method, antialias, engine)
+
+
+def _scale_and_translate(
+    image: Any,
+    shape: Sequence[int],
+    spatial_dims: Sequence[int],
+    scale: Sequence[float],
+    translation: Sequence[float],
+    method: JaxMethod,
+    antialias: bool,
+    engine: EngineName | None,
+) -> Any:
     op = "scale_and_translate"
     xp = arrays.namespace(op, {"image": image})
     for argument, value in (("shape", shape), ("spatial_dims", spatial_dims), ("scale", scale)):

@@ -16,6 +16,7 @@ from upsample.errors import Raw, bad_value
 from upsample.keras.layout import choice, is_channels_last
 from upsample.literals import DataFormat, EngineName, KerasBackend, KerasMethod
 from upsample.ops.integers import to_integers
+from upsample.ops.once import once
 from upsample.ops.resize import resize as _run
 from upsample.ops.taped_casts import convert
 from upsample.plans.resize import AxisRule, ResizePlan, Rounding, tabled
@@ -58,6 +59,11 @@ def up_sampling_1d(inputs: ArrayT, size: int = 2, *, engine: EngineName | None =
     >>> upsample.keras.up_sampling_1d(np.asarray([[[1], [2]]])).ravel()
     array([1, 1, 2, 2])
     """
+    result: ArrayT = once(_up_sampling_1d, inputs, size, engine)
+    return result
+
+
+def _up_sampling_1d(inputs: ArrayT, size: int, engine: EngineName | None) -> ArrayT:
     return _repeated("up_sampling_1d", inputs, size, 1, "channels_last", engine)
 
 
@@ -107,6 +113,16 @@ def up_sampling_2d(
     >>> upsample.keras.up_sampling_2d(x, (1, 2), "bilinear").ravel()
     array([ 0. ,  2.5,  7.5, 10. ])
     """
+    return once(_up_sampling_2d, inputs, size, interpolation, data_format, engine)
+
+
+def _up_sampling_2d(
+    inputs: ArrayT,
+    size: int | Sequence[int],
+    interpolation: KerasMethod,
+    data_format: DataFormat | None,
+    engine: EngineName | None,
+) -> Any:
     op = "up_sampling_2d"
     kind = choice(op, "interpolation", interpolation, _METHODS)
     if kind == "nearest":
@@ -154,6 +170,13 @@ def up_sampling_3d(
     >>> upsample.keras.up_sampling_3d(np.ones((1, 2, 3, 4, 1)), (1, 2, 3)).shape
     (1, 2, 6, 12, 1)
     """
+    result: ArrayT = once(_up_sampling_3d, inputs, size, data_format, engine)
+    return result
+
+
+def _up_sampling_3d(
+    inputs: ArrayT, size: int | Sequence[int], data_format: DataFormat | None, engine: EngineName | None
+) -> ArrayT:
     return _repeated("up_sampling_3d", inputs, size, 3, data_format, engine)
 
 
@@ -212,6 +235,18 @@ def resize(
     >>> upsample.keras.resize(np.asarray([0.0, 10.0]).reshape(1, 2, 1), (1, 4)).ravel()
     array([ 0. ,  2.5,  7.5, 10. ])
     """
+    return once(_resize, images, size, interpolation, antialias, data_format, backend, engine)
+
+
+def _resize(
+    images: Any,
+    size: Sequence[int],
+    interpolation: KerasMethod,
+    antialias: bool,
+    data_format: DataFormat | None,
+    backend: KerasBackend,
+    engine: EngineName | None,
+) -> Any:
     op = "resize"
     arrays.namespace(op, {"images": images})
     axes = _axes(op, images, 2, data_format, (3, 4))

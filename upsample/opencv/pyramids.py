@@ -12,6 +12,7 @@ from upsample.autograd.torch_compile import opaque
 from upsample.errors import bad_value
 from upsample.literals import EngineName
 from upsample.opencv.modes import BYTES, INTEGERS, Border, Image, image_of
+from upsample.ops.once import once
 from upsample.ops.resize import resize as run
 from upsample.plans.resize import ResizePlan, tabled
 
@@ -63,6 +64,11 @@ def pyrDown(
     >>> opencv.pyrDown(np.full((6, 9), 7, dtype=np.uint8)).shape
     (3, 5)
     """
+    result: ArrayT = once(_pyrDown, src, dstsize, borderType, engine)
+    return result
+
+
+def _pyrDown(src: ArrayT, dstsize: Sequence[int] | None, borderType: int, engine: EngineName | None) -> ArrayT:
     op = "pyrDown"
     xp = arrays.namespace(op, {"src": src})
     of = image_of(op, src)
@@ -119,6 +125,11 @@ def pyrUp(
     array([[2, 4, 7, 8],
            [2, 4, 7, 8]], dtype=uint8)
     """
+    result: ArrayT = once(_pyrUp, src, dstsize, borderType, engine)
+    return result
+
+
+def _pyrUp(src: ArrayT, dstsize: Sequence[int] | None, borderType: int, engine: EngineName | None) -> ArrayT:
     op = "pyrUp"
     xp = arrays.namespace(op, {"src": src})
     of = image_of(op, src)

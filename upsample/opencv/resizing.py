@@ -18,7 +18,8 @@ from upsample.caches import cached
 from upsample.errors import bad_type, bad_value
 from upsample.literals import EngineName
 from upsample.opencv.modes import BYTES, DOUBLES, FLOATS, INTEGERS, Image, Interpolation, image_of, interpolation_of
-from upsample.ops import call_cache, taped_casts
+from upsample.ops import taped_casts
+from upsample.ops.once import once
 from upsample.ops.resize import resize as run
 from upsample.plans.arithmetic import HIGH_HALVES, Arithmetic, Ties
 from upsample.plans.resize import AxisRule, ResizePlan, identity, tabled
@@ -97,12 +98,20 @@ def resize(
     >>> opencv.resize(np.asarray([[0, 100]], dtype=np.uint8), None, fx=2, fy=1)
     array([[  0,  25,  75, 100]], dtype=uint8)
     """
+    result: ArrayT = once(_resize, src, dsize, fx, fy, interpolation, version, engine)
+    return result
+
+
+def _resize(
+    src: ArrayT,
+    dsize: Sequence[int] | None,
+    fx: float,
+    fy: float,
+    interpolation: int,
+    version: str,
+    engine: EngineName | None,
+) -> ArrayT:
     op = "resize"
-    arguments = ("opencv", _plain(dsize), fx, fy, _plain(interpolation), version, engine)
-    key, known = call_cache.lookup(op, arguments, (src,), None)
-    if known is not None:
-        result: ArrayT = known.run(src, None)
-        return result
     xp = arrays.namespace(op, {"src": src})
     of = image_of(op, src)
     size, factors = _sizes(op, of, dsize, fx, fy)
@@ -119,16 +128,7 @@ def resize(
 
     if plan is None:
         return cast(ArrayT, _Cells(call).averaged(xp, src, filtered))
-    result = filtered(src, plan)
-    call_cache.store(key, "resize", plan, (src,), (result,), engine)
-    return result
-
-
-def _plain(value: object) -> object:
-    """Return lists and enumerations as what `call_cache` remembers."""
-    if type(value) is list:
-        return tuple(value)
-    return value.value if type(value) is Interpolation else value
+    return cast(ArrayT, filtered(src, plan))
 
 
 def _sizes(

@@ -10,6 +10,7 @@ from upsample.arguments import check_addressable
 from upsample.arrays import Array, ArrayT
 from upsample.autograd.tape import follow, followed
 from upsample.errors import Raw, bad_type
+from upsample.ops.once import note
 from upsample.ops.steps import Resize
 from upsample.plans.resize import ResizePlan
 
@@ -56,7 +57,9 @@ def resize(
         arrays.check_out(op, out, shape, x.dtype, {arguments[0]: x})
     _check_sums(op, arguments[0], xp, plan, x)
     step = Resize(op, xp, engine, plan)
-    return cast(ArrayT, follow(step, x)[0] if followed(x) else step.into(x, out))
+    result = cast(ArrayT, follow(step, x)[0] if followed(x) else step.into(x, out))
+    note(plan, x, result)
+    return result
 
 
 def _check_sums(op: str, argument: str, xp: ModuleType, plan: ResizePlan, x: Array) -> None:

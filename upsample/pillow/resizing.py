@@ -16,6 +16,7 @@ from upsample.autograd.torch_compile import opaque
 from upsample.caches import cached
 from upsample.errors import bad_value
 from upsample.literals import EngineName
+from upsample.ops.once import once
 from upsample.ops.resize import resize as run
 from upsample.pillow.alpha import divided, multiplied
 from upsample.pillow.modes import Image, Resampling, edges_of, filter_of, image_of, major
@@ -104,6 +105,20 @@ def resize(
     >>> pillow.resize(np.asarray([[0, 100]], dtype="uint8"), (4, 1), pillow.BILINEAR)
     array([[  0,  25,  75, 100]], dtype=uint8)
     """
+    result: ArrayT = once(_resize, image, size, resample, box, reducing_gap, mode, version, engine)
+    return result
+
+
+def _resize(
+    image: ArrayT,
+    size: Sequence[int],
+    resample: int | None,
+    box: Sequence[float] | None,
+    reducing_gap: float | None,
+    mode: str | None,
+    version: str,
+    engine: EngineName | None,
+) -> ArrayT:
     op = "resize"
     xp = arrays.namespace(op, {"image": image})
     of = image_of(op, image, mode)

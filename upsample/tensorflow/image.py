@@ -13,6 +13,7 @@ from upsample.arrays import ArrayT
 from upsample.docstrings import documented_like
 from upsample.errors import bad_value
 from upsample.literals import EngineName, TensorflowMethod, TensorflowV1Method
+from upsample.ops.once import once
 from upsample.tensorflow.calls import (
     REAL,
     centres_of,
@@ -95,6 +96,18 @@ def resize(
     >>> upsample.tensorflow.resize(image, (1, 4))[0, :, 0]
     array([ 0. ,  2.5,  7.5, 10. ], dtype=float32)
     """
+    return once(_resize, images, size, method, preserve_aspect_ratio, antialias, exact, engine)
+
+
+def _resize(
+    images: ArrayT,
+    size: Sequence[int],
+    method: TensorflowMethod,
+    preserve_aspect_ratio: bool,
+    antialias: bool,
+    exact: bool,
+    engine: EngineName | None,
+) -> Any:
     op = "resize"
     xp, axes = checked(op, images)
     kind = known(op, "method", method, _METHODS)
@@ -149,6 +162,18 @@ def resize_v1(
     >>> upsample.tensorflow.resize_v1(image, (1, 4))[0, :, 0]
     array([ 0.,  5., 10., 10.], dtype=float32)
     """
+    return once(_resize_v1, images, size, method, align_corners, preserve_aspect_ratio, exact, engine)
+
+
+def _resize_v1(
+    images: ArrayT,
+    size: Sequence[int],
+    method: TensorflowV1Method | int,
+    align_corners: bool,
+    preserve_aspect_ratio: bool,
+    exact: bool,
+    engine: EngineName | None,
+) -> Any:
     op = "resize_v1"
     xp, axes = checked(op, images)
     is_number = type(method) is int and 0 <= method < len(_METHODS_V1)

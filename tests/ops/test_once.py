@@ -1,0 +1,94 @@
+"""Calls of dialects that come to one run of one plan are remembered; all others are made anew."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from importlib import import_module
+from typing import Any
+
+import numpy as np
+import pytest
+
+import upsample
+import upsample.jax
+import upsample.keras
+import upsample.tensorflow
+from upsample import opencv, pillow
+from upsample.caches import Cache
+
+call_cache = import_module("upsample.ops.call_cache")
+once = import_module("upsample.ops.once")
+
+BYTES = np.arange(8 * 9 * 3, dtype=np.uint8).reshape(8, 9, 3)
+REALS = BYTES.astype(np.float32)
+CALLS: dict[str, tuple[Callable[..., Any], Any]] = {
+    "opencv": (lambda x: opencv.resize(x, (5, 6)), BYTES),
+    "opencv, list": (lambda x: opencv.resize(x, [5, 6], interpolation=opencv.INTER_AREA), BYTES),
+    "opencv, floats": (lambda x: opencv.resize(x, (5, 6), interpolation=opencv.INTER_CUBIC), REALS),
+    "pyrDown": (opencv.pyrDown, BYTES),
+    "pyrUp": (opencv.pyrUp, BYTES),
+    "pillow": (lambda x: pillow.resize(x, (5, 6)), BYTES),
+    "pillow, nearest": (lambda x: pillow.resize(x, (5, 6), pillow.Resampling.NEAREST), BYTES),
+    "jax": (lambda x: upsample.jax.resize(x, (6, 5, 3), "linear"), REALS),
+    "jax, moved": (
+        lambda x: upsample.jax.scale_and_translate(x, (6, 5, 3), (0, 1), (0.7, 0.5), (0.0, 1.0), "cubic"),
+        REALS,
+    ),
+    "tensorflow": (lambda x: upsample.tensorflow.image.resize(x, (6, 5)), REALS),
+    "keras": (lambda x: upsample.keras.resize(x, (6, 5)), REALS[None]),
+    "keras, repeated": (lambda x: upsample.keras.up_sampling_2d(x, 2), REALS[None]),
+}
+
+
+@pytest.fixture(autouse=True)
+def _forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(call_cache, "_known", Cache())
+
+
+@pytest.mark.parametrize("name", CALLS)
+def test_a_repeated_call_is_known_and_equal(name: str) -> None:
+    call, x = CALLS[name]
+    first = call(x)
+    assert len(call_cache._known) == 1
+    again = call(x + 0)
+    assert len(call_cache._known) == 1
+    np.testing.assert_array_equal(first, again)
+    assert not np.shares_memory(first, again)
+    other = call(x[..., ::-1, :].copy())
+    assert not np.array_equal(first, other)
+
+
+def test_equal_numbers_of_other_types_are_other_calls() -> None:
+    opencv.resize(BYTES, (5, 6), 0, 0, 1)
+    opencv.resize(BYTES, (5, 6), 0.0, 0, 1)
+    opencv.resize(BYTES, (5, 6), 0, 0, True)
+    assert len(call_cache._known) == 3
+
+
+def test_calls_of_several_runs_are_made_anew() -> None:
+    alpha = np.zeros((8, 9, 4), np.uint8)
+    pillow.resize(alpha, (5, 6))  # multiplied by alpha, and divided
+    opencv.resize(BYTES, None, 0.5, 0.5, opencv.INTER_AREA)  # a column of cells is cut
+    upsample.tensorflow.image.resize(BYTES, (6, 5))  # converted
+    assert len(call_cache._known) == 0
+
+
+def test_gradients_see_known_calls() -> None:
+    opencv.resize(REALS, (5, 6))
+    result, pullback = upsample.vjp(opencv.resize, REALS, (5, 6))
+    assert pullback(np.ones_like(result))[0].sum() == pytest.approx(result.size, rel=1e-5)
+
+
+def test_a_call_within_a_call_is_no_run_of_its_own() -> None:
+    def _outer(x: Any, size: Any, engine: Any) -> Any:
+        return opencv.resize(x, size, engine=engine)
+
+    for _ in range(2):
+        once.once(_outer, BYTES, (5, 6), None)
+    assert len(call_cache._known) == 1
+
+
+def test_an_error_leaves_no_trace() -> None:
+    with pytest.raises(ValueError, match="interpolation"):
+        opencv.resize(BYTES, (5, 6), interpolation=99)
+    assert once._here.runs is None
