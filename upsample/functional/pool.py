@@ -81,7 +81,7 @@ def max_pool2d(
     ceil_mode : bool
         Round the number of windows up, so that the last may reach past the padding, if it starts before it.
     return_indices : bool
-        Also return where in the input plane each maximum lies.
+        Also return the index of each maximum in its input plane.
     out : array or tuple of two arrays, optional
         Receives the maxima, or with indices the maxima and the indices.
     engine : str, optional
@@ -104,7 +104,7 @@ def max_pool2d(
 
     Notes
     -----
-    On one axis of five, ``kernel_size=3, stride=2, padding=1``; what is padded never wins::
+    On one axis of five, ``kernel_size=3, stride=2, padding=1``; padding never wins::
 
         -  0  1  2  3  4  -
         [-----]                  window 0
@@ -147,7 +147,7 @@ def max_pool2d_with_indices(
     Parameters
     ----------
     return_indices : bool
-        For the signature's sake only.
+        Ignored; the parameter exists in torch.
 
     Returns
     -------
@@ -258,7 +258,7 @@ def max_pool1d_with_indices(
     input : array
         ``[N, C, L]`` or ``[C, L]``; only N may be 0. Real floating, integer or bool.
     return_indices : bool
-        For the signature's sake only.
+        Ignored; the parameter exists in torch.
 
     Returns
     -------
@@ -367,7 +367,7 @@ def max_pool3d_with_indices(
     input : array
         ``[N, C, D, H, W]`` or ``[C, D, H, W]``; only N may be 0. Real floating, integer or bool.
     return_indices : bool
-        For the signature's sake only.
+        Ignored; the parameter exists in torch.
 
     Returns
     -------
@@ -428,20 +428,20 @@ def _pooled(
 
 
 def one_or_both(pair: tuple[ArrayT, ArrayT | None]) -> ArrayT | tuple[ArrayT, Any]:
-    """Return the maxima alone where no indices were made."""
+    """Return the maxima, with the indices if there are any."""
     values, indices = pair
     return values if indices is None else (values, indices)
 
 
 def both(pair: tuple[ArrayT, ArrayT | None]) -> tuple[ArrayT, Any]:
-    """Return the maxima and the indices, which were made."""
+    """Return the maxima and the indices."""
     values, indices = pair
     assert indices is not None
     return values, indices
 
 
 def checked(op: str, spatial: int, x: Array) -> ModuleType:
-    """Check what every pooling wants of its input, and return its namespace."""
+    """Check the input of a pooling, and return its namespace."""
     xp = arrays.namespace(op, {"input": x})
     check_rank(op, "input", x, (spatial + 1, spatial + 2), "[N, C, *spatial] or [C, *spatial]")
     check_dtype(op, "input", x, arrays.MOVABLE - arrays.COMPLEX, "pass real numbers, integers or bools")

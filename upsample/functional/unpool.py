@@ -49,7 +49,8 @@ def max_unpool2d(
         Of the pooling that made `input`; `stride` None is `kernel_size`.
     output_size : sequence of int, optional
         Spatial size of the result (or the whole shape, of which only that counts), less than one stride from the
-        default, ``(n - 1) * stride - 2 * padding + dilation * (kernel_size - 1) + 1``: the size of what was pooled.
+        default, ``(n - 1) * stride - 2 * padding + dilation * (kernel_size - 1) + 1``: the size of the input of the
+        pooling.
     dilation : int or sequence of int
         Of the pooling that made `input`.
     duplicates : {"last", "sum", "error"}
@@ -317,7 +318,7 @@ def check_looking(op: str, check_indices: object, duplicates: object) -> CheckIn
         return "later"
     looks = flag(op, "check_indices", check_indices)
     if duplicates == "error" and not looks:
-        rule = "duplicates='error' has to look at every index"
+        rule = "duplicates='error' must check every index"
         raise bad_value(op, "check_indices", False, rule, "pass check_indices=True, or duplicates='last' or 'sum'")
     return looks
 
@@ -347,7 +348,7 @@ def _plan(
             large = output_size[place]
             if not default - s < large < default + s:
                 rule = f"on spatial axis {place} it must lie between {default - s} and {default + s}, both excluded"
-                raise bad_value(op, "output_size", output_size, rule, "pass the size of what was pooled")
+                raise bad_value(op, "output_size", output_size, rule, "pass the size of the input of the pooling")
         if large < 1:
             rule = f"with these windows the result would have size {large} on spatial axis {place}"
             raise bad_value(op, "padding", padding, rule, "pass less padding, or output_size=")
