@@ -17,7 +17,7 @@ __all__ = ["AdaptiveMaxPool1d", "AdaptiveMaxPool2d", "AdaptiveMaxPool3d"]
 
 
 class _AdaptiveMaxPool(Layer):
-    """What the adaptive max-poolings over one, two and three axes share."""
+    """The base of adaptive max-poolings over one, two and three axes."""
 
     _spatial: ClassVar[int]
     _function: ClassVar[Callable[..., Any]]

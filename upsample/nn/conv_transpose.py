@@ -25,7 +25,7 @@ _DTYPES = arrays.FLOATING | arrays.COMPLEX
 
 
 class _ConvTranspose(Layer):
-    """What the transposed convolutions over one, two and three axes share."""
+    """The base of transposed convolutions over one, two and three axes."""
 
     _kept = ("weight", "bias")
     _spatial: ClassVar[int]
@@ -85,8 +85,8 @@ class _ConvTranspose(Layer):
         input : array
             Of the library, device and dtype of the weights.
         output_size : sequence of int, optional
-            Spatial size of the result (or its whole shape, of which only that counts), which then stands in for
-            `output_padding`: from the default without it to one stride more, excluded.
+            Spatial size of the result, or its whole shape, instead of `output_padding`. It is at least the size without
+            output padding, and less than one stride larger.
 
         Returns
         -------

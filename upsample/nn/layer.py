@@ -1,4 +1,4 @@
-"""What every layer is: a function with its arguments, and the arrays it keeps."""
+"""The base of every layer: a function with its arguments, and the arrays of the layer."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _REAL = arrays.FLOATING | arrays.INTEGER
 
 
 class IncompatibleKeys(NamedTuple):
-    """What ``load_state_dict(strict=False)`` passed over, as torch returns it.
+    """The names that ``load_state_dict(strict=False)`` ignored, in the form of torch.
 
     Attributes
     ----------
@@ -38,7 +38,7 @@ class IncompatibleKeys(NamedTuple):
 
 
 class Layer(ABC):
-    """A function with its arguments, and the arrays it keeps; calling it calls `forward`.
+    """A function with its arguments and its arrays; a call of the layer calls `forward`.
 
     Parameters
     ----------
@@ -65,10 +65,10 @@ class Layer(ABC):
 
     @abstractmethod
     def forward(self, *args: Any, **kwargs: Any) -> Any:
-        """Run the layer; each layer says what it takes."""
+        """Run the layer on its inputs."""
 
     def extra_repr(self) -> str:
-        """Return what `repr` shows between the brackets."""
+        """Return the text between the brackets of `repr`."""
         return ""
 
     def __repr__(self) -> str:
@@ -76,12 +76,12 @@ class Layer(ABC):
         return f"{type(self).__name__}({', '.join(filter(None, [self.extra_repr(), forced]))})"
 
     def state_dict(self) -> dict[str, Any]:
-        """Return the arrays that the layer keeps, not copied, under torch's names.
+        """Return the arrays of the layer, not copied, by the names of torch.
 
         Returns
         -------
         dict of str to array
-            ``weight`` and ``bias`` of a transposed convolution, where it has them; else empty.
+            ``weight`` and ``bias`` of a transposed convolution; empty for other layers.
 
         Examples
         --------
@@ -94,26 +94,26 @@ class Layer(ABC):
     def load_state_dict(self, state_dict: Mapping[str, Any], strict: bool = True) -> IncompatibleKeys:
         """Replace the layer's arrays by copies of others, of any library, dtype and device.
 
-        The layer's own library, dtype and device stay. Nothing changes where anything is wrong.
+        The layer keeps its own library, dtype and device. If anything is wrong, nothing changes.
 
         Parameters
         ----------
         state_dict : mapping of str to array
-            As `state_dict` returns it, or torch's of the layer of the same name.
+            The result of `state_dict`, or of the torch layer of the same name.
         strict : bool
-            Whether every name must be there, and no other.
+            Whether the names must be exactly those of the layer.
 
         Returns
         -------
         IncompatibleKeys
-            The names passed over; both lists are empty when `strict`.
+            The ignored names; both lists are empty if `strict`.
 
         Raises
         ------
         ValueError
             Missing or unexpected names (when `strict`) or shapes that differ; names all of them.
         TypeError
-            No mapping, something in it that is no array, or complex numbers for a real layer.
+            No mapping, a value that is no array, or complex numbers for a real layer.
 
         Examples
         --------
@@ -133,7 +133,7 @@ class Layer(ABC):
         missing = [name for name in own if name not in given]
         unexpected = [str(name) for name in state_dict if name not in own]
         for name, value in given.items():
-            arrays.namespace(op, {name: value})  # refuses what is no array
+            arrays.namespace(op, {name: value})  # raises TypeError for other objects
         wrong = [
             f"{name} has shape {tuple(value.shape)} and not {tuple(own[name].shape)}"
             for name, value in given.items()

@@ -17,7 +17,7 @@ __all__ = ["MaxPool1d", "MaxPool2d", "MaxPool3d"]
 
 
 class _MaxPool(Layer):
-    """What the max-poolings over one, two and three axes share."""
+    """The base of max-poolings over one, two and three axes."""
 
     _spatial: ClassVar[int]
     _function: ClassVar[Callable[..., Any]]

@@ -23,7 +23,7 @@ __all__ = ["MaxUnpool1d", "MaxUnpool2d", "MaxUnpool3d"]
 
 
 class _MaxUnpool(Layer):
-    """What the max-unpoolings over one, two and three axes share."""
+    """The base of max-unpoolings over one, two and three axes."""
 
     _spatial: ClassVar[int]
     _function: ClassVar[Callable[..., Any]]
