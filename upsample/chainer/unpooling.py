@@ -1,4 +1,4 @@
-"""chainer.functions' inverses of pooling: values spread over their windows, or put back where they came from."""
+"""chainer.functions' inverses of pooling: copy values over their windows, or to the positions of their indices."""
 
 from __future__ import annotations
 
@@ -247,11 +247,11 @@ def upsampling_2d(
         The shape of `x`: ``ky * kw + kx``, the place of each value in its own window, as `max_pooling_2d` gives it
         (not torch's flat position in the plane). Negative ones count from the window's end.
     ksize, stride, pad : int or pair of int
-        Of the pooling that made `x`; `stride` None is `ksize`.
+        The arguments of the pooling that returned `x`; None for `stride` is `ksize`.
     outsize : pair of int or None, optional
-        Height and width of the result, the size of what was pooled; None, for both or for one, is the default.
+        Height and width of the result, the size of the input of the pooling; None, for both or for one, is the default.
     cover_all : bool
-        Of the pooling that made `x`.
+        The argument of the pooling that returned `x`.
     out : array, optional
         Receives the result.
     engine : str, optional
@@ -284,8 +284,8 @@ def upsampling_2d(
                                4 at index 0      . . . . .
                                                  . . . . .
 
-    Default and legal sizes are those of `unpooling_2d`. Under ``jax.jit`` values cannot raise, so that indices are not
-    checked there: one outside its window is dropped.
+    Default and legal sizes are those of `unpooling_2d`. Under ``jax.jit`` a value cannot raise an error, so
+    an index outside its window is dropped.
 
     References
     ----------
@@ -314,7 +314,7 @@ def upsampling_2d(
         raise bad_value(op, "ksize", ksize, "its places do not fit a 64-bit index", "pass a smaller window")
     plan = UnpoolPlan(axes, local_indices=True, duplicates="sum", check_indices=True, deterministic=True)
     if bools:
-        if out is not None:  # before a copy hides what shares memory with it
+        if out is not None:  # first, because the copy below no longer shares memory
             arrays.check_out(op, out, (*x.shape[:2], *plan.large_shape), x.dtype, {"x": x, "indexes": indexes})
         indexes = arrays.astype(xp, indexes, arrays.index_dtype(xp))
     return unpool(

@@ -1,7 +1,7 @@
-"""What Chainer's pooling, its inverses and its transposed convolution say alike: axes, windows, sizes.
+"""Axes, windows and sizes that Chainer's pooling, its inverses and its transposed convolution share.
 
-A window of `ksize` taps, `dilate` apart, reaches over ``dilate * (ksize - 1) + 1`` positions. Of ``n`` positions, that
-many windows are made, and of ``h`` windows that many positions (``chainer.utils.conv``)::
+A window of `ksize` taps, `dilate` apart, reaches over ``dilate * (ksize - 1) + 1`` positions. The formulas give
+the windows ``h`` of ``n`` positions, and the positions ``n`` of ``h`` windows (``chainer.utils.conv``)::
 
                          n to h                                  h to n
     cover_all=False      (n + 2 pad - reach) // stride + 1       stride * (h - 1) + reach - 2 pad
@@ -82,12 +82,12 @@ def outsize_of(op: str, spatial: int, outsize: object, *, may_skip: bool) -> Hol
 
 
 def pooled_size(large: int, ksize: int, stride: int, pad: int, cover_all: bool) -> int:
-    """Return how many windows are made of `large` positions; not positive where none fits."""
+    """Return how many windows fit into `large` positions; not positive if none fits."""
     return (large + 2 * pad - ksize + (stride - 1 if cover_all else 0)) // stride + 1
 
 
 def default_size(small: int, reach: int, stride: int, pad: int, cover_all: bool) -> int:
-    """Return the positions that `small` windows give back; not positive where the padding takes them all."""
+    """Return the positions of `small` windows; not positive if the padding covers all of them."""
     return stride * (small - 1) + reach - 2 * pad - (stride - 1 if cover_all else 0)
 
 
