@@ -1,1 +1,1 @@
-"""One file an op: it checks what every dialect's call has in common, picks the engine and runs the plan."""
+"""One file for each op: it checks the arrays of a call, chooses the engine and runs the plan."""

@@ -1,9 +1,9 @@
-"""Calls that were made before: a repeated one pays a look-up and the kernel, not the checks of its arguments.
+"""Cache checked calls: a repeated call pays for a lookup and the kernel, not for the checks of its arguments.
 
-All that a call's checks look at is in the key: its arguments with their types (2, 2.0 and True are equal, and not the
-same), and the shape and dtype of each array. Only NumPy's own arrays, in this machine's byte order, contiguous arrays
-on a GPU, and arguments that are plain Python values are kept; every other call goes the long way, and so does one that
-is only explained, whose gradient is wanted, or of whose `out` it takes a closer look to see that it will do.
+The key contains everything that the checks depend on: the arguments with their types (2, 2.0 and True are equal but
+differ), and the shape and dtype of each array. The cache takes NumPy arrays in native byte order, contiguous arrays on
+a GPU, and plain Python values. Every other call is checked, and so is a call that is only explained, needs a gradient,
+or has an `out` whose check takes more than its shape and dtype.
 """
 
 from __future__ import annotations
@@ -27,17 +27,17 @@ _Key: TypeAlias = tuple[Any, ...]
 
 _PLAIN = frozenset({int, float, bool, str, type(None)})
 _NO_REFERENCES = 2
-"""The version of marshal's bytes that are the same for the same values, however often an object occurs."""
+"""Version of marshal whose bytes depend on values only, not on how often an object occurs."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class CachedCall:
-    """What a call came to.
+    """A call that was checked.
 
     Attributes
     ----------
     run : callable
-        The engine's, which takes the arrays and what else is not in the key.
+        The engine's function; its arguments are the arrays and the values that are not in the key.
     results : tuple of (tuple of int, dtype)
         Shape and dtype of each result.
     """
@@ -52,18 +52,18 @@ _known: Cache[CachedCall] = Cache()
 def lookup(
     op: str, arguments: tuple[Any, ...], given: tuple[Any, ...], out: object
 ) -> tuple[_Key | None, CachedCall | None]:
-    """Return the key to keep a call under, None where it is not to be kept, and what is known of it, None for nothing.
+    """Return the key of a call, or None if it cannot be cached, and the cached call, or None.
 
     Parameters
     ----------
     op : str
-        The operation, which says how `arguments` are checked.
+        The operation, by which `arguments` are checked.
     arguments : tuple
-        As they were given, `engine` included and `out` not.
+        The arguments of the caller, with `engine` and without `out`.
     given : tuple
-        What should be arrays.
+        The arrays, not checked yet.
     out : object
-        What should receive the result, or is a tuple of what should receive several; None where there is none.
+        The array for the result, or a tuple of arrays for several; None without any.
     """
     parts: list[Any] = []
     owners = True
@@ -77,9 +77,9 @@ def lookup(
         parts += x.shape, x.dtype
     if tape.current() is not None or not dispatch.is_plain_call():
         return None, None
-    try:  # no two plain values of different types, in tuples or not, have the same bytes
+    try:  # plain values of different types have different bytes, in tuples too
         key = (op, marshal.dumps(arguments, _NO_REFERENCES), *parts)
-    except ValueError:  # what is not plain, or not always
+    except ValueError:  # a value that marshal does not take
         return None, None
     repeat = _known.get(key)
     if repeat is None:
@@ -101,7 +101,7 @@ def lookup(
 def _lookup_on_gpu(
     op: str, arguments: tuple[Any, ...], given: tuple[Any, ...], out: object
 ) -> tuple[_Key | None, CachedCall | None]:
-    """Do the same for arrays of CuPy and torch on a GPU."""
+    """Look up a call on arrays of CuPy or torch on a GPU."""
     parts = repeats.key_of(given)
     if parts is None or tape.current() is not None or not dispatch.is_plain_call():
         return None, None
@@ -124,29 +124,29 @@ def _lookup_on_gpu(
 
 
 def _are_plain(values: Iterable[object]) -> bool:
-    """Whether all are plain values or tuples of such."""
+    """Return whether all are plain values or tuples of plain values."""
     return all(_are_plain(v) if type(v) is tuple else type(v) in _PLAIN for v in values)
 
 
 def store(
     key: _Key | None, task: str, plan: Any, given: tuple[Any, ...], results: tuple[Any, ...], engine: str | None
 ) -> None:
-    """Remember a call that went well; nothing happens where there is no key.
+    """Cache a call that succeeded; without a key, do nothing.
 
     Parameters
     ----------
     key : tuple or None
-        Of `lookup`.
+        The key that `lookup` returned.
     task : str
-        The module of an engine that ran it.
+        The task of the engine, such as "resize".
     plan : plan
-        What ran.
+        The plan of the call.
     given : tuple of array
-        The arrays, the one first that the engine was chosen for.
+        The arrays; the engine was chosen for the first one.
     results : tuple of array
-        What it made; None for what it did not.
+        The results; None for an omitted one.
     engine : str or None
-        The engine that was asked for.
+        The forced engine, if any.
     """
     if key is None or not capacity() or (engine is None and lazy_compile.is_undecided(task, plan, given[0])):
         return

@@ -28,7 +28,7 @@ def conv_transpose(
     out: Array | None,
     engine: str | None,
 ) -> ArrayT:
-    """Run a spreading plan.
+    """Run a transposed convolution.
 
     Parameters
     ----------
@@ -39,9 +39,9 @@ def conv_transpose(
     bias : array or None
         ``[M]``.
     op : str
-        What the dialect calls the operation, for errors.
+        The dialect's name of the operation, for errors.
     arguments : tuple of three str
-        What it calls `x`, `weight` and `bias`.
+        The dialect's names of `x`, `weight` and `bias`.
     xp : module
         Namespace of all.
     plan : ConvTransposePlan
@@ -69,7 +69,7 @@ def conv_transpose(
 
 
 def repeat_conv_transpose(run: Callable[..., Any], x: Array, weight: Array, bias: Array | None, out: Any) -> Any:
-    """Run a call that was made before on other arrays of its shapes and dtypes."""
+    """Run a cached call on other arrays of the same shapes and dtypes."""
     if x.ndim == weight.ndim:
         return run(x, weight, bias, out)
     result = run(x[None, ...], weight, bias, None if out is None else out[None, ...])

@@ -1,4 +1,4 @@
-"""Resampling of what is there: NaN samples are left out, and the weights of the others are made to sum to one."""
+"""Resize without NaN samples: the weights of the other samples are normalised to sum to one."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from upsample.plans.resize import ResizePlan
 __all__ = ["ResizePresent", "resize_present"]
 
 _LEAST_WEIGHT = 2.0**-16
-"""Sum of the weights of what is there below which an output is missing: float32 sums of nothing leave about so much."""
+"""Smallest sum of the weights of present samples; below it an output is NaN. Float32 sums of no samples reach this."""
 
 
 @quiet
@@ -33,15 +33,15 @@ def resize_present(
     out: Array | None,
     engine: str | None,
 ) -> ArrayT:
-    """Do as `upsample.ops.resize.resize` does, without the samples that are NaN.
+    """Run a resize plan without the samples that are NaN.
 
-    An output is the weighted sum of the samples that are there over the sum of their weights; NaN where that is less
-    than ``2**-16``. Sums without a missing sample are not divided. Half precisions are divided in float32.
+    An output is the weighted sum of the present samples divided by the sum of their weights; it is NaN if that sum is
+    below ``2**-16``. Sums without a missing sample are not divided. Half precisions are divided in float32.
     """
     if out is not None:
         arrays.check_out(op, out, plan.out_shape(x.shape), x.dtype, {arguments[0]: x})
     step = ResizePresent(op, xp, engine, plan, arguments)
-    # Without a tape, torch and JAX themselves differentiate what the step consists of.
+    # Without a tape, torch and JAX differentiate the operations of the step.
     made = (tape.record(step, x) if tape.current() is not None else step.run(x))[0]
     if out is None:
         return cast(ArrayT, made)
@@ -100,7 +100,7 @@ class ResizePresent(StepBase):
         return arrays.astype(self.xp, gone, self.xp.float64 if double else self.xp.float32)
 
     def _there(self, lost: Any) -> tuple[Any, Any]:
-        """Return the weights of what is there, 1 instead of next to nothing, and where they are more than that."""
+        """Return the weights of present samples, 1 for those below the limit, and a mask of the others."""
         there = 1.0 - lost
         valid = self.xp.abs(there) >= _LEAST_WEIGHT
         return self.xp.where(valid, there, self._number(1.0, there)), valid

@@ -34,7 +34,7 @@ def pool(
     x : array
         ``[..., *large]``.
     op, argument : str
-        What the dialect calls the operation and `x`, for errors.
+        The dialect's names of the operation and of `x`, for errors.
     xp : module
         Namespace of `x`.
     plan : PoolPlan
@@ -51,7 +51,7 @@ def pool(
     maxima : array
         ``[..., *small]``, of the namespace, dtype and device of `x`.
     indices : array of the library's index dtype, or None
-        The same shape.
+        An array of the shape of `x`.
     """
     shape = (*x.shape[: x.ndim - len(plan.axes)], *plan.small_shape)
     check_addressable(op, argument, tuple(x.shape), shape, 8)  # the indices are the larger result

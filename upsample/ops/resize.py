@@ -34,9 +34,9 @@ def resize(
     x : array
         Any shape that the plan was made for.
     op : str
-        What the dialect calls the operation, for errors.
+        The dialect's name of the operation, for errors.
     arguments : tuple of two str
-        What it calls `x` and the size of the result.
+        The dialect's names of `x` and of the size of the result.
     xp : module
         Namespace of `x`.
     plan : ResizePlan

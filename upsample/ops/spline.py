@@ -40,17 +40,17 @@ def zoom(
     Parameters
     ----------
     x : array
-        Floating or complex; any dtype of order 0.
+        A floating or complex array; any dtype for order 0.
     op : str
-        What the dialect calls the operation, for errors.
+        The dialect's name of the operation, for errors.
     arguments : tuple of two str
-        What it calls `x` and the size of the result.
+        The dialect's names of `x` and of the size of the result.
     xp : module
         Namespace of `x`.
     sizes : tuple of int
         Shape of the result.
     order : int
-        Of the spline, 0 to 5.
+        Order of the spline, 0 to 5.
     mode : str
         One of `upsample.plans.splines.MODES`.
     cval : float
@@ -58,7 +58,7 @@ def zoom(
     is_grid : bool
         Whether outer edges are aligned, not the centers of the corner samples.
     filters : bool
-        Whether samples are made into coefficients first; otherwise `x` holds coefficients.
+        Whether to filter samples into coefficients first; otherwise `x` contains coefficients.
     engine : str or None
         Forces an engine.
     """
@@ -109,7 +109,7 @@ def _along(vector: Any, axis: int, ndim: int) -> Any:
 
 
 def _with_value(xp: ModuleType, x: Any, shape: tuple[int, ...], rules: list[tuple[AxisRule, ...]], value: float) -> Any:
-    """Add what taps outside contribute: the value, times what the weights inside lack of 1."""
+    """Add the share of taps outside: the value times 1 minus the sum of the weights inside."""
     inside: Any = np.ones((1,) * x.ndim)
     for axis, (n, own) in enumerate(zip(shape, rules, strict=True)):
         inside = inside * _along(applied(own, np.ones(n)), axis, x.ndim)
@@ -117,7 +117,7 @@ def _with_value(xp: ModuleType, x: Any, shape: tuple[int, ...], rules: list[tupl
 
 
 def _filled(xp: ModuleType, x: Any, masks: list[Any], value: float) -> Any:
-    """Put the value where any axis is outside."""
+    """Return the value at positions that are outside on any axis."""
     whole: Any = np.zeros((1,) * x.ndim, dtype=bool)
     for axis, mask in enumerate(masks):
         if mask.any():

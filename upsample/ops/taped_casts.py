@@ -1,6 +1,6 @@
-"""Steps between a dialect's arguments and its op that only a tape has to be told of: shapes, dtypes and borders.
+"""Steps between a dialect's arguments and its op that a tape must record: shapes, dtypes and borders.
 
-torch's autograd and JAX follow them by themselves.
+torch's autograd and JAX trace these operations on their own.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ def reshape(xp: ModuleType, x: Array, shape: tuple[int, ...]) -> Any:
 
 @quiet
 def convert(xp: ModuleType, x: Array, dtype: Any) -> Any:
-    """Return `x` in another dtype; `x` itself where it has that."""
+    """Return `x` in another dtype; `x` itself if it has that dtype."""
     if taped(x) and x.dtype != dtype:
         return record(_Convert(xp, x.dtype, dtype), x)[0]
     return arrays.astype(xp, x, dtype)
@@ -54,7 +54,7 @@ def multiply(xp: ModuleType, x: Array, constant: Array) -> Any:
 
 @quiet
 def clip(xp: ModuleType, x: Array, low: Array, high: Array) -> Any:
-    """Return `x` between two constants; what is clipped has no gradient, and the constants have none."""
+    """Return `x` clipped to two constants; clipped values and the constants have no gradient."""
     if taped(x):
         return record(_Clip(xp, low, high), x)[0]
     return minimum(xp, maximum(xp, x, low), high)
@@ -80,7 +80,7 @@ def _permuted(xp: ModuleType, x: Any, order: tuple[int, ...]) -> Any:
 
 
 def repeat(xp: ModuleType, x: Array, count: int) -> Any:
-    """Return a vector of `count` elements of one of so many, or of one."""
+    """Return a vector of `count` elements from a vector of as many, or of one."""
     if x.shape[0] == count:
         return x
     if taped(x):
@@ -89,7 +89,7 @@ def repeat(xp: ModuleType, x: Array, count: int) -> Any:
 
 
 def wrap(xp: ModuleType, x: Array, axis: int, before: int, after: int) -> Any:
-    """Return `x` continued along an axis by so many samples of its other end, round and round."""
+    """Return `x` continued along an axis periodically."""
     if taped(x):
         return record(_Wrap(xp, axis, x.shape[axis], before, after), x)[0]
     return _wrapped(xp, x, axis, before, after)
@@ -100,7 +100,7 @@ def _wrapped(xp: ModuleType, x: Any, axis: int, before: int, after: int) -> Any:
 
 
 def _rounds(size: int, before: int, after: int) -> list[tuple[int, int]]:
-    """Return which samples follow each other, from and to, where an axis is continued."""
+    """Return the ranges of samples that make up a periodically continued axis."""
     rounds = range((-before) // size, -(-after // size) + 1)
     return [(max(0, -before - n * size), min(size, size + after - n * size)) for n in rounds]
 
@@ -111,7 +111,7 @@ def _cut(x: Any, axis: int, begin: int, end: int) -> Any:
 
 @dataclass(frozen=True, slots=True)
 class _Move:
-    """What all have in common: one input, nothing kept."""
+    """Base of steps with one input that keep no array for their gradient."""
 
     xp: ModuleType
 

@@ -37,9 +37,9 @@ def unpool(
     indices : array of an integer dtype
         The shape of `x`.
     op : str
-        What the dialect calls the operation, for errors.
+        The dialect's name of the operation, for errors.
     arguments : tuple of three str
-        What it calls `x`, `indices` and the size of the result.
+        The dialect's names of `x`, `indices` and the size of the result.
     xp : module
         Namespace of both.
     plan : UnpoolPlan
