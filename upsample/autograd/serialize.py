@@ -1,4 +1,4 @@
-"""Steps as text: what a graph of torch's holds of them, in this process or in a file."""
+"""Write steps as text, which a torch graph contains, in this process or in a file."""
 
 from __future__ import annotations
 
@@ -15,22 +15,22 @@ from upsample.caches import cached
 __all__ = ["read", "written"]
 
 _OWN, _COMPAT = "upsample.", "array_api_compat."
-"""Where all classes, and namespaces, of a step come from; a file may say something else."""
+"""Packages whose classes and namespaces a step may have; a file may name others, which are refused."""
 
 
 def written(step: ShapedStep) -> str:
-    """Return a text that says all of a step."""
+    """Return a step as text."""
     return repr(_plain(step))
 
 
 @cached
 def read(text: str) -> ShapedStep:
-    """Return the step that a text says; ValueError where it says something else."""
+    """Return the step of a text; ValueError if the text is no step."""
     return cast(ShapedStep, _made(literal_eval(text)))
 
 
 def _plain(value: Any) -> Any:
-    """Write objects as the name of their class and what they hold."""
+    """Write an object as the name of its class and its fields."""
     if isinstance(value, tuple):
         return tuple(map(_plain, value))
     if isinstance(value, ModuleType):
@@ -44,7 +44,7 @@ def _plain(value: Any) -> Any:
 
 
 def _made(value: Any) -> Any:
-    """Make of what was written what it was."""
+    """Return the object that was written."""
     if isinstance(value, tuple):
         return tuple(map(_made, value))
     if not isinstance(value, dict):

@@ -1,4 +1,4 @@
-"""What a step is to the tape and to torch: an op with its gradient, and all its arguments except the arrays."""
+"""The protocol of a step: an op with its gradient, and all its arguments except the arrays."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from typing import Any, Protocol, TypeAlias
 __all__ = ["Arrays", "ShapedStep", "Step"]
 
 Arrays: TypeAlias = tuple[Any, ...]
-"""Arrays, or None in the place of an array that is absent."""
+"""Arrays; None stands for an omitted array."""
 
 
 class Step(Protocol):
-    """One op with all its arguments but the arrays.
+    """One op with all its arguments except the arrays.
 
-    Of the inputs the first `differentiable` have gradients; the others are indices. Of the outputs the first has one.
+    The first `differentiable` inputs have gradients; the others are indices. Only the first output has a gradient.
     """
 
     @property

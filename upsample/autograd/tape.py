@@ -1,7 +1,7 @@
-"""What a call did, step by step, so that gradients can go back.
+"""The tape of reverse-mode differentiation: it records the steps of a call, and runs their gradients backward.
 
-An op hands itself over as a `Step` where somebody wants its gradient: `upsample.vjp`, which records steps on a `Tape`,
-or torch's autograd, which follows tensors by itself. In any other call nothing of this runs.
+An op creates a `Step` if its gradient is needed: by `upsample.vjp`, which records steps on a `Tape`, or by torch's
+autograd. Any other call runs without a tape.
 """
 
 from __future__ import annotations
@@ -44,28 +44,30 @@ class Tape:
     Parameters
     ----------
     op : str
-        For errors.
+        The operation, for errors.
     sources : mapping of str to array
-        The arguments by name; no array is there twice.
+        The arguments by name; each array occurs once.
     wanted : set of str
-        The arguments whose gradients will be asked for.
+        The arguments whose gradients are needed.
     """
 
     def __init__(self, op: str, sources: Mapping[str, Any], wanted: set[str]) -> None:
         self._op = op
         self._names = {id(x): name for name, x in sources.items()}
-        self._alive: dict[int, Any] = {id(x): x for x in sources.values()}  # a number is an array's while it lives
+        self._alive: dict[int, Any] = {
+            id(x): x for x in sources.values()
+        }  # an id belongs to an array while the array exists
         self._active = {id(x) for name, x in sources.items() if name in wanted}
         self._entries: list[_Entry] = []
         self._used: set[int] = set()
 
     def knows(self, x: Any) -> bool:
-        """Whether `x` is an argument, or was made of one that is wanted."""
+        """Return whether `x` is a wanted argument, or depends on one."""
         return id(x) in self._active or id(x) in self._names
 
     @quiet
     def follow(self, step: Step, inputs: Arrays) -> Arrays:
-        """Run a step and write it down."""
+        """Run a step and record it."""
         for x in inputs[: step.differentiable]:
             if id(x) in self._names and arrays.dtype_name(x) not in DIFFERENTIABLE:
                 name = self._names[id(x)]
@@ -83,17 +85,17 @@ class Tape:
         return outputs
 
     def made(self, result: Any) -> bool:
-        """Whether `result` is the tape's, and everything else on the tape went into it."""
+        """Return whether `result` is on the tape and depends on everything else on it."""
         left = {entry.output for entry in self._entries} - self._used
         return left == {id(result)}
 
     def uses(self, x: Any) -> bool:
-        """Whether a step took `x`."""
+        """Return whether `x` is an input of a step."""
         return id(x) in self._used
 
     @quiet
     def gradients(self, result: Any, grad: Any) -> dict[int, Any]:
-        """Return the gradient of each array, by number, that `result` is made of, given that of `result`."""
+        """Return the gradient of each array that `result` depends on, by id, from the gradient of `result`."""
         found = {id(result): grad}
         for entry in reversed(self._entries):
             given = found.pop(entry.output, None)
@@ -107,12 +109,12 @@ class Tape:
 
 _tape: ContextVar[Tape | None] = ContextVar("upsample_tape", default=None)
 current: Callable[[], Tape | None] = _tape.get
-"""Return the tape that steps are written on here, or None."""
+"""Return the tape that records steps now, or None."""
 
 
 @contextmanager
 def recording(tape: Tape | None) -> Iterator[None]:
-    """Within this block, steps are written on `tape`, or on none."""
+    """Record the steps of a block on `tape`, or on none."""
     token = _tape.set(tape)
     try:
         yield
@@ -121,13 +123,13 @@ def recording(tape: Tape | None) -> Iterator[None]:
 
 
 def taped(x: Any) -> bool:
-    """Say whether what is made of `x` is being written down."""
+    """Return whether steps with the input `x` are recorded."""
     tape = _tape.get()
     return tape is not None and tape.knows(x)
 
 
 def followed(*inputs: Any) -> bool:
-    """Say whether anybody wants gradients by one of the inputs."""
+    """Return whether the gradient by one of the inputs is needed."""
     tape = _tape.get()
     if tape is not None and any(tape.knows(x) for x in inputs):
         return True
@@ -137,7 +139,7 @@ def followed(*inputs: Any) -> bool:
 
 
 def record(step: Step, *inputs: Any) -> Arrays:
-    """Run a step, and write it down: one of the inputs is `taped`."""
+    """Run a step and record it; one of its inputs is `taped`."""
     tape = _tape.get()
     assert tape is not None
     with recording(None):
@@ -145,12 +147,12 @@ def record(step: Step, *inputs: Any) -> Arrays:
 
 
 def apply(step: ShapedStep, *inputs: Any) -> Arrays:
-    """Run a step, and follow it if the gradient by one of its inputs may be asked for."""
+    """Run a step, and record it if the gradient by one of its inputs may be needed."""
     return follow(step, *inputs) if followed(*inputs) else step.run(*inputs)
 
 
 def follow(step: ShapedStep, *inputs: Any) -> Arrays:
-    """Run a step for those who want its gradient."""
+    """Run a step whose gradient is needed."""
     if current() is not None:
         return record(step, *inputs)
     if "torch" in sys.modules and followed(*inputs):
