@@ -21,7 +21,7 @@ __all__ = ["check_duplicates", "check_range", "legal", "named_twice", "outside",
 _LARGEST = 2**63 - 1
 """Largest int64; no plane has so many positions."""
 _SORTED = 1 << 20
-"""Indices that one call of NumPy sorts or looks at: nobody looks for Ctrl-C meanwhile."""
+"""Indices that one NumPy call sorts or compares: few enough to keep Ctrl-C responsive."""
 
 
 def legal(plan: UnpoolPlan) -> range:

@@ -21,6 +21,7 @@ from upsample.plans.window import WindowAxis
 __all__ = ["adapted", "supports", "unusable"]
 
 _LARGEST_WINDOW = 1 << 14
+"""Positions of the largest window; the row buffers of the kernels grow with the window."""
 _REAL = arrays.FLOATING | arrays.INTEGER | {"bool"}
 _DTYPES: Mapping[str, frozenset[str]] = MappingProxyType(
     {

@@ -36,6 +36,7 @@ _DTYPES: Mapping[str, frozenset[str]] = MappingProxyType(
 )
 """By op, what it computes with; what only moves is moved whatever it is."""
 _MOST_ROWS = 1 << 31
+"""Rows from which a kernel cannot count them in 32 bits."""
 
 
 @lru_cache(maxsize=1)

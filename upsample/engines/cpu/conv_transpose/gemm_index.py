@@ -24,7 +24,7 @@ __all__ = ["Lists", "Side", "meet_lists", "spread_lists"]
 
 
 _GRIDS = 4
-"""Grids along a short axis, up to which each of its shifts has one of its own."""
+"""Most grids of cells along a short axis; with as many shifts or fewer, each shift has a grid of its own."""
 
 
 @dataclass(frozen=True, slots=True)

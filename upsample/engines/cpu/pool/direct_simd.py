@@ -24,6 +24,7 @@ __all__ = ["Lanes", "lanes_of", "pool_lanes"]
 
 
 _LANES = 16
+"""Lanes of float32 in a vector of AVX-512."""
 _HALF = _LANES // 2
 _LEAST = 0.6
 """Share of the lanes that have cells: with as many as half of them gathering was quicker."""

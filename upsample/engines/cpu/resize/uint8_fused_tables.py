@@ -19,7 +19,7 @@ _PIECES = (1, 2, 4)
 _ORDERS = {"int16": (0, 2, 1, 3), "int32": (0, 1, 2, 3)}
 """Groups of 16 outputs in the order of the vectors' halves: packing two vectors of int32 interleaves them."""
 _ZERO = 0x80
-"""What a shuffle makes a zero of."""
+"""Index, in a byte shuffle of AVX2, that yields a zero."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -35,7 +35,7 @@ __all__ = ["SUFFIX", "KernelCache", "compiled", "contents", "folders", "has_room
 SUFFIX = ".kernel"
 _MAGIC = b"upsample kernel\n"
 _HEADER = len(_MAGIC) + 64
-"""The magic text, the digest of the sources, the digest of the rest."""
+"""Bytes before the index: the magic text, the digest of the sources, and the digest of the index."""
 _VARIABLE = "UPSAMPLE_CACHE_DIR"
 _LARGE = 1 << 18
 """Bytes of a large kernel."""

@@ -14,7 +14,9 @@ from upsample.engines.cuda.runtime.launch import BITS, Kernel, Launch, ceil_div,
 __all__ = ["arranged", "kernels"]
 
 _THREADS = 128
+"""Threads of a block; as in the .cu file."""
 _MOST = 65535
+"""Most blocks along the second and third axis of a grid, a limit of CUDA."""
 
 
 def _kernel(itemsize: int, channels: int) -> Kernel:

@@ -33,10 +33,11 @@ __all__ = ["kernels", "run"]
 _THREADS_AT_ONCE = 256 * 264
 """About what a large GPU holds of these kernels' threads; shares are chosen to fill whole rounds of them."""
 _MOST_SHARES = 512
+"""Most parts of a sum, whose partial sums a second kernel adds."""
 _OVERHEAD = 12
 """What a block does besides its slices, in the time of one: the first fetch, its sums to memory, and adding them."""
 _TENSOR_RATE = 8
-"""How much faster tensor cores are, as the choice of the kernel has it."""
+"""Products of a tensor core in the time of one other product, for the cost model."""
 
 
 class _Tile(NamedTuple):

@@ -21,11 +21,11 @@ __all__ = ["cost", "kernels", "run"]
 
 
 _TAPS = 16
-"""Of a launch."""
+"""Taps that one launch computes, with a sum for each in registers."""
 _BLOCKS = 2048
 """Blocks that fill a large GPU several times."""
 _CELLS = 16
-"""Of a thread, at least, where there are so many: adding the threads' sums takes as long as some cells do."""
+"""Least cells of a thread, if there are as many: adding the sums of threads takes as long as some cells."""
 _CELL_COST, _TAP_COST = 60, 4
 """Instructions for a cell, and for each of its taps."""
 

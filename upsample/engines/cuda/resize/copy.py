@@ -27,7 +27,7 @@ _WANTED = 4 * 1280
 _LEAST_ROWS, _MOST_ROWS = 4, 64
 """Rows of a strip."""
 _MOST_THREADS = (1 << 32) - 1
-"""As the kernel counts them."""
+"""Most threads of a launch: the kernel counts them in 32 bits."""
 
 _Table: TypeAlias = np.ndarray[Any, np.dtype[Any]]
 

@@ -25,7 +25,7 @@ _MOST_TAPS = 8
 _WANTED = 4 * 768
 """Threads a multiprocessor: about four times as many as it holds, so that few stand idle when the last ones run."""
 _MOST_TAPS_DOWN = 4
-"""The same where the first axis is filtered first: threads then keep the cells of all taps of both axes."""
+"""Most taps of an axis if the first axis is filtered first: a thread then keeps the cells of all taps of both axes."""
 _LEAST_ROWS, _MOST_ROWS = 16, 128
 """Rows of a strip: each strip filters the rows above its first again, and a long one starts late."""
 

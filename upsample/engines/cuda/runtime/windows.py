@@ -16,8 +16,9 @@ AXES = 3
 """Spatial axes that the kernels have."""
 _ONE = WindowAxis(1, 1, 1, 1, 0, 1)
 THREADS = 256
-"""Of a block."""
+"""Threads of a block; as in the .cu files."""
 _MOST_ROWS = 65535
+"""Most blocks along the second axis of a grid, a limit of CUDA."""
 
 
 def three(axes: tuple[_Axis, ...]) -> tuple[_Axis, ...]:

@@ -29,19 +29,19 @@ from upsample.plans.window import ConvTransposePlan, WindowAxis
 __all__ = ["run"]
 
 _SHARES_BYTES = 1 << 22
-"""Bytes of shares made at once, where the result can be written piece by piece."""
+"""Bytes of products computed at once, if the result can be written piece by piece."""
 _PART_BYTES = 1 << 23
-"""Bytes of shares from which on planes are cut: nobody looks for Ctrl-C within a call."""
+"""Bytes of products from which planes are cut: Python handles Ctrl-C between NumPy calls, not during one."""
 _TAPS_BYTES = 1 << 23
-"""Bytes of shares made at once where windows are large."""
+"""Bytes of products computed at once for large windows."""
 _MULTIPLICATIONS = 1 << 31
-"""That one call makes, for the same reason."""
+"""Most multiplications of one NumPy call, to keep Ctrl-C responsive."""
 _SMALL = 1 << 12
-"""Values up to which a result is made by as few calls as can be."""
+"""Values of a result up to which it takes as few NumPy calls as possible, because each costs some microseconds."""
 _FEW_CHANNELS = 8
-"""Output channels of a group that are made at once at least, if there are as many and planes can be cut."""
+"""Least output channels of a group computed at once, if there are as many and planes can be cut."""
 _FEW_CELLS = 1 << 14
-"""Values of a part that each tap has at least, that there are not too many calls for them."""
+"""Least values of a part for each tap, because each tap costs a NumPy call."""
 _NARROW = 16
 """Cells below which a product lasts as long as for as many: it waits for the weight."""
 

@@ -21,9 +21,9 @@ from upsample.plans.window import ConvTransposePlan
 __all__ = ["Columns"]
 
 _LAID_BYTES = 1 << 24
-"""Bytes laid out from which on planes are cut: nobody looks for Ctrl-C within a call."""
+"""Bytes of gathered cells (im2col) from which planes are cut, to keep Ctrl-C responsive."""
 _MULTIPLICATIONS = 1 << 31
-"""That one call makes, for the same reason."""
+"""Most multiplications of one NumPy call, to keep Ctrl-C responsive."""
 _FEW_CELLS = 64
 """Cells of a part at least: fewer wait for the weight."""
 

@@ -36,9 +36,9 @@ __all__ = ["run"]
 Axis: TypeAlias = WindowAxis | SpanAxis | Spans
 
 _KEYS_BYTES = 1 << 20
-"""Of a part that is pooled by keys, which take twice as much, and as much again what is made of them."""
+"""Bytes of a part pooled by packed keys; the keys take twice as much, and their maxima as much again."""
 _ALONE_BYTES = 1 << 18
-"""Of the same where one thread makes all parts: what they take stays in its second-level cache."""
+"""Bytes of a part if one thread pools all parts: its keys then fit the L2 cache."""
 
 
 @quiet

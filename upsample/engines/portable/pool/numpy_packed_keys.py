@@ -24,11 +24,11 @@ _DTYPES = ("float32", "float16", "int32", "int16", "int8", "uint16", "uint8")
 _VALUE, _PLACE = (1, 0) if sys.byteorder == "little" else (0, 1)
 """Which half of a key is which."""
 _LAST = (1 << 32) - 1
-"""From which places are counted down."""
+"""Largest index in the low half of a key; indices are counted down from it, so that the first of equal values wins."""
 _LOWEST = -(1 << 63)
 """The key of padding: below every value's."""
 _ROOMS = 3
-"""Kinds of parts whose keys are kept: with padding in front, with none, and with some behind."""
+"""Kinds of parts whose keys are kept: with padding in front, without padding, and with padding behind."""
 
 
 class PoolKeys:

@@ -28,8 +28,9 @@ __all__ = ["Band", "bands", "multiply_columns", "multiply_rows", "table_of"]
 _BAND = 32
 """Outputs a block: wide enough for the matrix product, narrow enough that few zeros are multiplied."""
 _LEAST_BAND = 8
+"""Least outputs of a block: a smaller matrix product takes as long as its call."""
 _DENSE = 32
-"""Up to this many samples, in and out, an axis is one dense matrix."""
+"""Most samples of an axis, in and out, that one dense matrix resizes."""
 _SLACK = 4
 """Inputs that a block may have too many, so that it lies where others have it."""
 

@@ -25,23 +25,23 @@ from upsample.plans.taps import fixed_point, taps_between
 __all__ = ["Layout", "Step", "Strip"]
 
 _ROWS = 32
-"""Rows of a tile are a multiple of this, where it has so many."""
+"""Rows of which the rows of a tile are a multiple, if a tile has as many."""
 _FEW_ROWS = 4
-"""Below so many rows a matrix product has too little to do a block, and gathering is faster."""
+"""Rows below which gathering is faster than a matrix product."""
 _LONG = 1 << 16
-"""Outputs of an axis past which it is filtered by gathering: its dense blocks would outweigh the image."""
+"""Outputs of an axis above which gathering is used, because dense blocks would need more memory than the image."""
 _GATHERED_BYTES = 1 << 19
-"""Bytes of a tile that is made by gathering, which takes several times as much."""
+"""Bytes of a gathered tile; its temporary arrays take several times as much."""
 _WIDENED_BYTES = 1 << 20
 """Bytes of a tile of bytes that are summed in float32 and then in float64: larger ones are new memory in every call."""
 _DENSE = 64
-"""Up to so many outputs an axis is multiplied whatever the rows."""
+"""Most outputs of an axis that a matrix product resizes whatever the number of rows."""
 _FEW_VALUES = 16
 """Samples of fewer values are multiplied as rows of values."""
 _SMALL = 1 << 12
-"""Values up to which a result is made by as few calls as can be."""
+"""Values of a result up to which it takes as few NumPy calls as possible, because each costs some microseconds."""
 _FEW_COPIES = 4
-"""Up to this factor, samples are repeated by as many copies."""
+"""Largest factor by which samples are repeated with one strided copy for each repetition."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -22,9 +22,9 @@ from upsample.plans.window import UnpoolPlan, WindowAxis
 __all__ = ["Places", "all_legal", "scatter", "take"]
 
 _PIECE = 1 << 17
-"""Cells at once."""
+"""Cells scattered by one NumPy call."""
 _ALONE = 1 << 14
-"""The same where one thread makes all: what they take stays in its second-level cache."""
+"""Cells scattered by one NumPy call if one thread scatters all: their arrays then fit the L2 cache."""
 _BAND = 1 << 22
 """Positions of which something is kept at once (who stands there, or a sum in another dtype), or that are cleared."""
 
