@@ -11,6 +11,7 @@ import pytest
 from drawn_calls import KINDS, Drawn, chunks_of, draw
 
 import upsample
+from upsample.plans import cell_blocks
 
 da = pytest.importorskip("dask.array", reason="dask is not installed")
 
@@ -68,7 +69,10 @@ FLOATS = ("float32", "float64", "float16", "complex64")
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_gradients(kind: str) -> None:
+def test_gradients(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of weights and biases, too, whose sums have many blocks here."""
+    monkeypatch.setattr(cell_blocks, "_CELLS", 20)
+    monkeypatch.setattr(cell_blocks, "_POSITIONS", 50)
     compared = 0
     for seed in range(1000, 1000 + EACH // 5):
         call, rng = draw(kind, seed)
@@ -92,13 +96,6 @@ def test_gradients(kind: str) -> None:
             made = np.asarray(one.compute(scheduler="synchronous") if hasattr(one, "compute") else one)
             said = (seed, str(call), name, {key: x.chunks for key, x in given.items()})
             assert (made.dtype, made.shape) == (other.dtype, other.shape), said
-            if name in ("weight", "bias"):
-                with np.errstate(all="ignore"):
-                    slack = 1e-2 if first.dtype == np.float16 else 1e-4
-                    np.testing.assert_allclose(
-                        made, other, rtol=slack, atol=slack * max(1, grad.size), err_msg=str(said)
-                    )
-            else:
-                assert np.ascontiguousarray(made).tobytes() == np.ascontiguousarray(other).tobytes(), said
+            assert np.ascontiguousarray(made).tobytes() == np.ascontiguousarray(other).tobytes(), said
         compared += 1
     assert compared or kind == "shuffle"

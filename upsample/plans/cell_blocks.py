@@ -1,20 +1,23 @@
 """Blocks of cells: parts of a batch whose products are summed by themselves, so that a sum over cells has one order.
 
-A gradient by a weight is a sum over the cells of all images. Each block has a sum, and the blocks' sums are added in
-row-major order. Blocks depend on the plan alone, not on threads, channels, or the chunks of an array.
+A gradient by a weight or a bias is a sum over the cells of all images. Each block has a sum, and the blocks' sums are
+added in row-major order. Blocks depend on the plan alone, not on threads, channels, or the chunks of an array.
 """
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import TypeAlias
 
-from upsample.plans.window import ConvTransposePlan, Range
+__all__ = ["CellBlocks", "sums_of_bias", "sums_of_weights"]
 
-__all__ = ["CellBlocks", "sum_blocks"]
+_Range: TypeAlias = tuple[int, int]
 
 _CELLS = 1 << 13
-"""Most cells per block."""
+"""Most cells per block of a gradient by a weight."""
+_POSITIONS = 1 << 16
+"""Most positions per block of a gradient by a bias; NumPy sums them pairwise."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,17 +57,22 @@ class CellBlocks:
         """Return how many boxes cells of this shape are cut into."""
         return math.prod(shape[: self.axis]) * self.pieces(shape)
 
-    def box(self, shape: tuple[int, ...], number: int) -> tuple[Range, ...]:
+    def box(self, shape: tuple[int, ...], number: int) -> tuple[_Range, ...]:
         """Return the ranges of a box, by its number in row-major order."""
         before, piece = divmod(number, self.pieces(shape))
         begin = piece * self.step
-        ranges: list[Range] = [(begin, min(begin + self.step, shape[self.axis]))]
+        ranges: list[_Range] = [(begin, min(begin + self.step, shape[self.axis]))]
         for n in reversed(shape[: self.axis]):
             before, place = divmod(before, n)
             ranges.insert(0, (place, place + 1))
         return (*ranges, *((0, n) for n in shape[self.axis + 1 :]))
 
 
-def sum_blocks(plan: ConvTransposePlan) -> CellBlocks:
-    """Return the blocks of the gradient by the weight."""
-    return CellBlocks.of(plan.small_shape, _CELLS)
+def sums_of_weights(small: tuple[int, ...]) -> CellBlocks:
+    """Return the blocks of cells of a gradient by the weight."""
+    return CellBlocks.of(small, _CELLS)
+
+
+def sums_of_bias(large: tuple[int, ...]) -> CellBlocks:
+    """Return the blocks of positions of a gradient by the bias."""
+    return CellBlocks.of(large, _POSITIONS)

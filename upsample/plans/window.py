@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
+from upsample.plans.cell_blocks import CellBlocks
 from upsample.plans.pieces import PIECE, in_pieces
 
 __all__ = [
@@ -376,11 +377,15 @@ class ConvTransposePlan(_Spatial):
         Blocks of channels that do not mix.
     precision : {"float32", "tf32x3", "tf32"}
         How a GPU multiplies float32 factors: exactly, as three products of TF32, or rounded to TF32.
+    blocks : CellBlocks or None
+        For a gradient by weight or bias on a part of an array: the blocks of the whole array. The part begins where a
+        block begins, and the result has the sum of each block, ``[blocks, ...]``, in the dtype of sums.
     """
 
     axes: tuple[WindowAxis, ...]
     groups: int
     precision: str
+    blocks: CellBlocks | None = None
 
     @property
     def kernel_shape(self) -> tuple[int, ...]:

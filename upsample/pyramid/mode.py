@@ -57,7 +57,8 @@ def downsample_mode(labels: Any, shape: tuple[int, ...]) -> Any:
 
 def _lazily(axes: tuple[SpanAxis, ...], labels: Any, size: tuple[int, ...]) -> Any:
     """Vote in tasks, one for each chunk of the result."""
-    from upsample.engines.dask.graph import Ranges, chunked, out_chunks
+    from upsample.engines.dask.chunks import out_chunks
+    from upsample.engines.dask.graph import Ranges, chunked
 
     changed = {axis for axis, n in enumerate(size) if n != labels.shape[axis]}
 

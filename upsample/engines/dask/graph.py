@@ -9,82 +9,30 @@ from collections.abc import Callable, Hashable, Sequence
 from contextlib import ExitStack
 from typing import Any, TypeAlias
 
-import dask
 import dask.array as da
 import numpy as np
 from dask._task_spec import Task, TaskRef
 from dask.array.utils import meta_from_array
 from dask.base import tokenize
 from dask.highlevelgraph import HighLevelGraph
-from dask.utils import parse_bytes
 
 from upsample import arrays
 from upsample.engines import dispatch, result_pool
+from upsample.engines.dask.chunks import Chunks, bounds
 from upsample.engines.dask.slabs import Layout, Source, assemble
 from upsample.engines.thread_count import num_threads
 from upsample.plans.window import Range
 
 __all__ = [
     "Ranges",
-    "as_dask",
-    "bounds",
     "chunked",
-    "even",
     "everything",
     "lazily",
-    "one_chunk",
-    "out_chunks",
     "run_op",
 ]
 
 Ranges: TypeAlias = tuple[Range, ...]
-_Chunks: TypeAlias = tuple[tuple[int, ...], ...]
 _PlanChunk: TypeAlias = Callable[[Ranges], tuple[tuple[Any, ...], tuple[Ranges, ...] | None]]
-
-_SHRUNK = 8
-"""Blocks of the input that a chunk of a result which shrinks is made of, about, at most."""
-
-
-def bounds(chunks: Sequence[int]) -> list[Range]:
-    """Return where each chunk of an axis begins and ends."""
-    return list(itertools.pairwise([0, *itertools.accumulate(chunks)]))
-
-
-def even(size: int, chunk: float) -> tuple[int, ...]:
-    """Cut an axis into chunks of one size, the last one the rest."""
-    each = max(1, min(int(chunk), size))
-    rest = size % each
-    return (each,) * (size // each) + ((rest,) if rest else ()) or (0,)
-
-
-def out_chunks(x: Any, shape: tuple[int, ...], changed: set[int]) -> _Chunks:
-    """Return the chunks of a result: along `changed` axes even and as large as the largest of `x`, elsewhere its own.
-
-    Smaller if one would be made of many chunks of `x`, or be larger than Dask's ``array.chunk-size``.
-    """
-    shrunk = [axis for axis in changed if shape[axis] < x.shape[axis] and len(x.chunks[axis]) > 1]
-    most = _SHRUNK ** (1 / max(len(shrunk), 1))
-    sizes = {}
-    for axis in changed:
-        chunks, n = x.chunks[axis], shape[axis]
-        ratio = min(1.0, most * n / max(x.shape[axis], 1))
-        sizes[axis] = n if len(chunks) == 1 else max(1, int(max(chunks) * ratio))
-    limit = parse_bytes(dask.config.get("array.chunk-size"))
-    others = math.prod(max(c, default=1) for axis, c in enumerate(x.chunks) if axis not in changed)
-    while others * math.prod(sizes.values()) * x.dtype.itemsize > limit and max(sizes.values(), default=1) > 1:
-        largest = max(sizes, key=lambda axis: sizes[axis])
-        sizes[largest] = -(-sizes[largest] // 2)
-    return tuple(even(shape[a], sizes[a]) if a in changed else c for a, c in enumerate(x.chunks))
-
-
-def as_dask(x: Any, chunks: Any) -> Any:
-    """Return an array in these chunks, as Dask arrays take NumPy arrays along."""
-    return x.rechunk(chunks) if isinstance(x, da.Array) else da.from_array(x, chunks=chunks)
-
-
-def one_chunk(x: Any) -> Any:
-    """Return a weight as a Dask array of one chunk, which all tasks share."""
-    return as_dask(x, -1)
 
 
 def everything(x: Any) -> Ranges:
@@ -93,7 +41,7 @@ def everything(x: Any) -> Ranges:
 
 
 def chunked(
-    op: str, inputs: Sequence[Any], chunks: _Chunks, dtype: Any, plan_chunk: _PlanChunk, token: object, outputs: int
+    op: str, inputs: Sequence[Any], chunks: Chunks, dtype: Any, plan_chunk: _PlanChunk, token: object, outputs: int
 ) -> Any:
     """Return the array whose chunks are made by one task each; several such arrays for several `outputs`.
 
@@ -141,7 +89,7 @@ def chunked(
     return tuple(_picked(made, name, number, chunks, kind) for number, kind in enumerate(kinds))
 
 
-def _picked(made: Any, of: str, number: int, chunks: _Chunks, like: Any) -> Any:
+def _picked(made: Any, of: str, number: int, chunks: Chunks, like: Any) -> Any:
     """Return one of several results that the same tasks make."""
     name = f"{of}-{number}"
     places = itertools.product(*(range(len(c)) for c in chunks))
@@ -149,7 +97,7 @@ def _picked(made: Any, of: str, number: int, chunks: _Chunks, like: Any) -> Any:
     return lazily(graph, name, chunks, like, [made])
 
 
-def lazily(graph: dict[Hashable, Any], name: str, chunks: _Chunks, like: Any, inputs: Sequence[Any]) -> Any:
+def lazily(graph: dict[Hashable, Any], name: str, chunks: Chunks, like: Any, inputs: Sequence[Any]) -> Any:
     """Return the array of a graph, in either system of Dask's.
 
     Under ``array.query-planning`` the graphs of all inputs become part of one expression.

@@ -5,7 +5,8 @@ from __future__ import annotations
 from types import ModuleType
 from typing import Any
 
-from upsample.engines.dask.graph import Ranges, chunked, even, run_op
+from upsample.engines.dask.chunks import even
+from upsample.engines.dask.graph import Ranges, chunked, run_op
 from upsample.plans.shuffle import ShufflePlan, shuffle, unshuffle
 
 __all__ = ["run"]

@@ -6,7 +6,8 @@ from dataclasses import replace
 from types import ModuleType
 from typing import Any
 
-from upsample.engines.dask.graph import Ranges, chunked, out_chunks, run_op
+from upsample.engines.dask.chunks import out_chunks
+from upsample.engines.dask.graph import Ranges, chunked, run_op
 from upsample.plans.window import PlanePart, PoolPlan
 
 __all__ = ["run"]

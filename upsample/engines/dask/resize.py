@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 
 from upsample import arrays
-from upsample.engines.dask.graph import Ranges, chunked, out_chunks, run_op
+from upsample.engines.dask.chunks import out_chunks
+from upsample.engines.dask.graph import Ranges, chunked, run_op
 from upsample.plans.parts import needs, part_of_plan
 from upsample.plans.resize import ResizePlan
 

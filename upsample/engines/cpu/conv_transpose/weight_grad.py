@@ -26,34 +26,28 @@ from upsample.engines.cpu.conv_transpose.weight_grad_dots import Dots
 from upsample.engines.cpu.conv_transpose.weight_grad_gemm import Gemm
 from upsample.engines.cpu.runtime.compile import frozen
 from upsample.float_errors import quiet
-from upsample.plans.cell_blocks import CellBlocks, sum_blocks
+from upsample.plans.cell_blocks import CellBlocks, sums_of_weights
 from upsample.plans.window import ConvTransposePlan
 
-__all__ = ["run", "run_blocks"]
+__all__ = ["run"]
 
 
 @quiet
 def run(xp: ModuleType, plan: ConvTransposePlan, x: Array, y: Array) -> Array:
     """Return the correlation of ``x [N, C, *small]`` and ``y [N, M, *large]``: ``[C, M / groups, *kernel]``."""
     cells: Any = x
-    blocks = sum_blocks(plan)
-    (total,) = _sums(plan, blocks, cells, y, [range(blocks.count((len(cells), *plan.small_shape)))])
+    shape = (len(cells), *plan.small_shape)
+    if plan.blocks is not None:
+        count = plan.blocks.count(shape)
+        stack: Array = _sums(plan, plan.blocks, cells, y, [range(number, number + 1) for number in range(count)])
+        return stack
+    blocks = sums_of_weights(plan.small_shape)
+    (total,) = _sums(plan, blocks, cells, y, [range(blocks.count(shape))])
     result: Array = total.astype(cells.dtype, copy=False)
     return result
 
 
-@quiet
-def run_blocks(xp: ModuleType, plan: ConvTransposePlan, blocks: CellBlocks, x: Array, y: Array) -> Array:
-    """Return the sum of each block of a part of the cells, in the dtype of sums: ``[blocks, C, M / groups, *kernel]``.
-
-    `blocks` are those of the whole plan, and the part begins where a block begins.
-    """
-    cells: Any = x
-    count = blocks.count((len(cells), *plan.small_shape))
-    return _sums(plan, blocks, cells, y, [range(number, number + 1) for number in range(count)])
-
-
-def _sums(plan: ConvTransposePlan, blocks: CellBlocks, x: NDArray, y: Any, numbers: list[range]) -> NDArray:
+def _sums(plan: ConvTransposePlan, blocks: CellBlocks, x: NDArray, y: Any, numbers: list[range]) -> Any:
     """Return for each range of blocks their sum."""
     rows, groups = rows_of(plan), plan.groups
     inputs, each = x.shape[1] // groups, y.shape[1] // groups

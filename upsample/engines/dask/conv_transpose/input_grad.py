@@ -6,7 +6,8 @@ from dataclasses import replace
 from types import ModuleType
 from typing import Any
 
-from upsample.engines.dask.graph import Ranges, chunked, everything, one_chunk, out_chunks, run_op
+from upsample.engines.dask.chunks import one_chunk, out_chunks
+from upsample.engines.dask.graph import Ranges, chunked, everything, run_op
 from upsample.plans.window import ConvTransposePlan
 
 __all__ = ["run"]

@@ -1,24 +1,18 @@
-"""The gradient of transposed convolution by its weight, on Dask arrays.
-
-It is a sum over all cells: each block of cells makes a partial sum, and pairs of these are added, in the order of the
-blocks. Equal chunks give equal bits; NumPy's array in memory has the same sum in another order.
-"""
+"""The gradient of transposed convolution by its weight, on Dask arrays: a sum over all cells."""
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Hashable
 from dataclasses import replace
 from types import ModuleType
 from typing import Any
 
 import numpy as np
-from dask._task_spec import Task, TaskRef
-from dask.array.utils import meta_from_array
 
 from upsample import arrays
-from upsample.engines.dask.graph import Ranges, as_dask, chunked, lazily, run_op
-from upsample.float_errors import quiet
+from upsample.engines.dask.block_sums import of_blocks, summed
+from upsample.engines.dask.chunks import as_dask
+from upsample.engines.dask.graph import Ranges, chunked, run_op
+from upsample.plans.cell_blocks import sums_of_weights
 from upsample.plans.window import ConvTransposePlan
 
 __all__ = ["run"]
@@ -32,53 +26,22 @@ def run(_xp: ModuleType, plan: ConvTransposePlan, x: Any, y: Any) -> Any:
     y = y.rechunk({1: -1})
     wide = np.dtype(arrays.accumulator(arrays.dtype_name(x)))
     shape = (x.shape[1], y.shape[1] // plan.groups, *plan.kernel_shape)
+    blocks = sums_of_weights(plan.small_shape)
 
     def chunk(ranges: Ranges) -> tuple[tuple[Any, ...], tuple[Ranges, ...]]:
         cells = ranges[2:]
         positions = tuple(axis.needs(*c) for axis, c in zip(plan.axes, cells, strict=True))
         axes = tuple(axis.part(c, p) for axis, c, p in zip(plan.axes, cells, positions, strict=True))
         slabs = (ranges[0], (0, x.shape[1]), *cells), (ranges[0], (0, y.shape[1]), *positions)
-        return (_weight_grad, replace(plan, axes=axes), wide), slabs
+        return (_weight_grad, replace(plan, axes=axes, blocks=blocks), wide), slabs
 
-    made = chunked("conv_transpose_weight_grad", [x, y], x.chunks, wide, chunk, plan, 1)
-    return _summed(made, x.chunks, shape, x)
+    made = chunked("conv_transpose_weight_grad", [x, y], of_blocks(x, blocks), wide, chunk, plan, 1)
+    return summed(made, shape, x.dtype, x)
 
 
 def _weight_grad(plan: ConvTransposePlan, wide: np.dtype[Any], x: Any, y: Any) -> Any:
-    """The partial sum of a block, in the dtype of sums."""
-    return run_op("conv_transpose.weight_grad", plan, x.astype(wide, copy=False), y.astype(wide, copy=False))
-
-
-def _summed(made: Any, chunks: tuple[tuple[int, ...], ...], shape: tuple[int, ...], x: Any) -> Any:
-    """Add the partial sums up, two neighbours at a time."""
-    name = f"sum-{made.name}"
-    graph: dict[Hashable, Any] = {}
-    keys: list[tuple[Any, ...]] = [(made.name, *at) for at in itertools.product(*(range(len(c)) for c in chunks))]
-    level = 0
-    while len(keys) > 1:
-        pairs = [keys[i : i + 2] for i in range(0, len(keys), 2)]
-        keys = []
-        for number, pair in enumerate(pairs):
-            one = (f"{name}-{level}", number)
-            graph[one] = Task(one, _add, shape, *map(TaskRef, pair))
-            keys.append(one)
-        level += 1
-    key = (name, *(0,) * len(shape))
-    graph[key] = Task(key, _finished, shape, x.dtype, *map(TaskRef, keys))
-    like = meta_from_array(x, ndim=len(shape), dtype=x.dtype)
-    return lazily(graph, name, tuple((n,) for n in shape), like, [made])
-
-
-@quiet
-def _add(shape: tuple[int, ...], *parts: Any) -> Any:
-    """The sum of partial sums; a block without cells made none."""
-    whole = [part for part in parts if part.shape == shape]
-    return sum(whole[1:], start=whole[0]) if whole else parts[0]
-
-
-@quiet
-def _finished(shape: tuple[int, ...], dtype: np.dtype[Any], *parts: Any) -> Any:
-    total = _add(shape, *parts) if parts else None
-    if total is None or total.shape != shape:
-        return np.zeros(shape, dtype)
-    return total.astype(dtype, copy=False)
+    """Return the sum of each block of a part, in the dtype of sums; CuPy blocks have one sum of another order."""
+    x, y = x.astype(wide, copy=False), y.astype(wide, copy=False)
+    if isinstance(x, np.ndarray):
+        return run_op("conv_transpose.weight_grad", plan, x, y)
+    return run_op("conv_transpose.weight_grad", replace(plan, blocks=None), x, y)[None]

@@ -5,7 +5,8 @@ from __future__ import annotations
 from types import ModuleType
 from typing import Any
 
-from upsample.engines.dask.graph import Ranges, as_dask, chunked, run_op
+from upsample.engines.dask.chunks import as_dask
+from upsample.engines.dask.graph import Ranges, chunked, run_op
 from upsample.engines.dask.unpool.driver import cut_plan
 from upsample.plans.window import UnpoolPlan
 

@@ -10,7 +10,8 @@ from dataclasses import replace
 from types import ModuleType
 from typing import Any
 
-from upsample.engines.dask.graph import Ranges, as_dask, chunked, out_chunks, run_op
+from upsample.engines.dask.chunks import as_dask, out_chunks
+from upsample.engines.dask.graph import Ranges, chunked, run_op
 from upsample.plans.window import PlanePart, UnpoolPlan
 
 __all__ = ["cut_plan", "run"]

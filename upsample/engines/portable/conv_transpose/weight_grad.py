@@ -19,10 +19,10 @@ from upsample.engines.portable.output import each_tile
 from upsample.engines.portable.phases import shifted
 from upsample.engines.portable.products import matmul
 from upsample.float_errors import quiet
-from upsample.plans.cell_blocks import CellBlocks, sum_blocks
+from upsample.plans.cell_blocks import CellBlocks, sums_of_weights
 from upsample.plans.window import ConvTransposePlan
 
-__all__ = ["run", "run_blocks"]
+__all__ = ["run"]
 
 _LAID_BYTES = 1 << 23
 """Bytes of the output gradient that are laid out at once: a block has as many of the groups and channels."""
@@ -33,23 +33,13 @@ _ROUND = 8
 @quiet
 def run(xp: ModuleType, plan: ConvTransposePlan, x: Array, y: Array) -> Array:
     """Return the correlation of ``x [N, C, *small]`` and ``y [N, M, *large]``: ``[C, M / groups, *kernel]``."""
-    total: Any = None
-    sums = _sums(xp, plan, sum_blocks(plan), x, y) if arrays.can_assign(xp, x, y) else [_sum(xp, plan, x, y)]
-    for one in sums:
+    if plan.blocks is not None:
+        stack: Array = xp.stack(list(_sums(xp, replace(plan, blocks=None), plan.blocks, x, y)), axis=0)
+        return stack
+    blocks, total = sums_of_weights(plan.small_shape), None
+    for one in _sums(xp, plan, blocks, x, y) if arrays.can_assign(xp, x, y) else [_sum(xp, plan, x, y)]:
         total = one if total is None else total + one
-    if total is None:
-        total = _nothing(xp, plan, x, y)
-    result: Array = arrays.astype(xp, total, x.dtype)
-    return result
-
-
-@quiet
-def run_blocks(xp: ModuleType, plan: ConvTransposePlan, blocks: CellBlocks, x: Array, y: Array) -> Array:
-    """Return the sum of each block of a part of the cells, in the dtype of sums: ``[blocks, C, M / groups, *kernel]``.
-
-    `blocks` are those of the whole plan, and the part begins where a block begins.
-    """
-    result: Array = xp.stack(list(_sums(xp, plan, blocks, x, y)), axis=0)
+    result: Array = arrays.astype(xp, _nothing(xp, plan, x, y) if total is None else total, x.dtype)
     return result
 
 
