@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -23,9 +24,9 @@ import numpy as np
 from numpy.typing import NDArray
 import upsample
 from upsample import chainer, keras, nn, onnx, scipy, skimage, tensorflow
-x: NDArray[np.float64]
-i: NDArray[np.int64]
-y: NDArray[np.float64]
+x: NDArray[np.float64] = np.zeros((1, 1, 2, 2))
+i: NDArray[np.int64] = np.zeros((1, 1, 2, 2), np.int64)
+y: NDArray[np.float64] = x
 """
 RIGHT = """
 y = upsample.interpolate(x, scale_factor=2, mode="nearest-exact", engine="portable")
@@ -100,3 +101,23 @@ def test_mypy_sees_every_typo_and_nothing_else(tmp_path: Path) -> None:
     first = (HEAD + RIGHT).count("\n") + 2  # WRONG begins with an empty line
     errors = {int(line.split(":")[1]) for line in made.stdout.splitlines() if ": error: " in line}
     assert errors == set(range(first, first + len(WRONG.split("\n")) - 2)), made.stdout + made.stderr
+
+
+def test_pyright_sees_every_typo_and_nothing_else(tmp_path: Path) -> None:
+    """Unlike mypy, it takes an attribute's type from the class above, if a class below only assigns it."""
+    pytest.importorskip("pyright", reason="pyright is not installed, and this test runs it")
+    (tmp_path / "calls.py").write_text(HEAD + RIGHT + WRONG)
+    (tmp_path / "pyrightconfig.json").write_text(json.dumps({"extraPaths": [str(ROOT)]}))
+    made = subprocess.run(
+        [sys.executable, "-m", "pyright", "--outputjson", "--pythonpath", sys.executable],
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+        timeout=200,
+    )
+    if not made.stdout.startswith("{"):
+        pytest.skip(f"pyright does not start, which downloads its program: {made.stderr[-200:]}")
+    found = [said for said in json.loads(made.stdout)["generalDiagnostics"] if said["severity"] == "error"]
+    first = (HEAD + RIGHT).count("\n") + 2
+    errors = {said["range"]["start"]["line"] + 1 for said in found}
+    assert errors == set(range(first, first + len(WRONG.split("\n")) - 2)), [said["message"] for said in found]

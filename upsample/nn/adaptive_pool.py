@@ -38,7 +38,8 @@ class _AdaptiveMaxPool(Layer):
         return self._function(input, self.output_size, return_indices=self.return_indices, engine=self.engine)
 
     if TYPE_CHECKING:
-        __call__ = forward
+
+        def __call__(self, input: ArrayT) -> ArrayT | Any: ...
 
     def extra_repr(self) -> str:
         return f"output_size={self.output_size}"

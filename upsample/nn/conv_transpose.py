@@ -108,7 +108,8 @@ class _ConvTranspose(Layer):
         return result
 
     if TYPE_CHECKING:
-        __call__ = forward
+
+        def __call__(self, input: ArrayT, output_size: Sequence[int] | None = None) -> ArrayT: ...
 
     def _padding_for(self, x: Array, output_size: object) -> tuple[int, ...]:
         """The output padding with which the result has this size."""

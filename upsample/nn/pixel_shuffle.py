@@ -66,7 +66,8 @@ class PixelShuffle(Layer):
         return pixel_shuffle(input, self.upscale_factor, engine=self.engine)
 
     if TYPE_CHECKING:
-        __call__ = forward
+
+        def __call__(self, input: ArrayT) -> ArrayT: ...
 
     def extra_repr(self) -> str:
         return f"upscale_factor={self.upscale_factor}"
@@ -112,7 +113,8 @@ class PixelUnshuffle(Layer):
         return pixel_unshuffle(input, self.downscale_factor, engine=self.engine)
 
     if TYPE_CHECKING:
-        __call__ = forward
+
+        def __call__(self, input: ArrayT) -> ArrayT: ...
 
     def extra_repr(self) -> str:
         return f"downscale_factor={self.downscale_factor}"

@@ -58,7 +58,8 @@ class _MaxPool(Layer):
         )
 
     if TYPE_CHECKING:
-        __call__ = forward
+
+        def __call__(self, input: ArrayT) -> ArrayT | Any: ...
 
     def extra_repr(self) -> str:
         shown = ("kernel_size", "stride", "padding", "dilation", "ceil_mode")

@@ -71,7 +71,8 @@ class _MaxUnpool(Layer):
         return result
 
     if TYPE_CHECKING:
-        __call__ = forward
+
+        def __call__(self, input: ArrayT, indices: Array, output_size: Sequence[int] | None = None) -> ArrayT: ...
 
     def extra_repr(self) -> str:
         shown = f"kernel_size={self.kernel_size}, stride={self.stride}, padding={self.padding}"
