@@ -26,7 +26,7 @@ GradT = TypeVar("GradT", bound=Array, covariant=True)
 class Pullback(Protocol[GradT]):
     """Takes the gradient of a result back to the arguments; see `vjp`.
 
-    A gradient that is not there is None, which is Any here, so that nobody has to ask for what is known to be there.
+    A missing gradient is None; its type is Any, so that callers need no check of a gradient that exists.
     """
 
     def __call__(self, grad_output: Any, /) -> tuple[GradT | Any, ...]: ...
@@ -59,7 +59,7 @@ def vjp(
     wrt : str or iterable of str, optional
         Names of the arguments whose gradients are wanted; None is all of them.
     **kwargs : object
-        What it is called with by name; but for ``out=``, which a gradient cannot follow.
+        Arguments by name, except ``out=``, which has no gradient.
 
     Returns
     -------

@@ -237,7 +237,7 @@ def resize(
 
 
 def _warn_of_channels(op: str, shape: tuple[int, ...], plan: ResizePlan) -> None:
-    """Warn where an axis that looks like an image's channels is resampled, and nobody named the axes."""
+    """Warn if the caller named no axes and an axis that looks like channels is resampled."""
     for place, others in ((-1, (-3, -2)), (-3, (-2, -1))):
         if len(shape) > 2 and 1 < shape[place] <= _MOST_CHANNELS and plan.out_shape(shape)[place] != shape[place]:
             meant = tuple(axis + len(shape) for axis in others)
@@ -259,7 +259,7 @@ def _omits(op: str, nan: object, *, borders: bool) -> bool:
     """Return whether NaN is to be left out, which `borders` that are no plan do not allow."""
     if not isinstance(nan, str) or nan not in ("propagate", "omit"):
         error = bad_value if isinstance(nan, str) else bad_type
-        raise error(op, "nan", nan, "it says what to do about NaN", "pass 'propagate' or 'omit'")
+        raise error(op, "nan", nan, "it is the rule for NaN", "pass 'propagate' or 'omit'")
     if borders and nan == "omit":
         rule = "it cannot be combined with what lies beyond the border here"
         raise bad_value(op, "nan", nan, rule, "pass no boundary, cval, box or offset")

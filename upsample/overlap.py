@@ -1,4 +1,4 @@
-"""Whether arrays share memory, asked of NumPy's, torch's and CuPy's arrays and of what DLPack shows."""
+"""Whether arrays share memory: NumPy, torch and CuPy arrays, and others by DLPack."""
 
 from __future__ import annotations
 

@@ -18,7 +18,7 @@ def layout_of(x: object) -> Any:
 
 
 def has_tangent(tensor: Any) -> bool:
-    """Return whether a tensor of torch has a tangent, of torch's forward mode."""
+    """Return whether a torch tensor has a tangent of forward mode."""
     return sys.modules["torch"].autograd.forward_ad.unpack_dual(tensor).tangent is not None
 
 

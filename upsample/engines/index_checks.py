@@ -128,7 +128,7 @@ def _first_twice(xp: ModuleType, flat: Any) -> tuple[int, int] | None:
 
 
 def _first_of_many(flat: Any) -> tuple[int, int] | None:
-    """Do the same for one plane of NumPy's, of legal indices, of which a piece at a time is sorted."""
+    """Check one plane of a NumPy array of legal indices; sort a piece at a time."""
     least, most = int(flat.min()), int(flat.max())
     seen = np.zeros(most - least + 1, dtype=bool)
     for begin in range(0, flat.shape[1], _SORTED):

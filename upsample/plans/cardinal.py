@@ -46,7 +46,7 @@ def cardinal_spline(x: _Reals, order: int) -> _Reals:
 
 @lru_cache(maxsize=4)
 def _coefficients(order: int) -> _Reals:
-    """Return the B-spline coefficients of samples that are 0 but for one: a middle column of the inverse filter."""
+    """Return the B-spline coefficients of one sample of 1 among zeros: a middle column of the inverse filter."""
     size = SUPPORT[order] + _MARGIN
     place = np.arange(-size, size + 1)
     matrix = b_spline((place[:, None] - place).astype(np.float64), order)

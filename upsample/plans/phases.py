@@ -17,7 +17,7 @@ class Phase:
     """The positions of the large side that leave one rest when divided by the stride.
 
     Position ``start + stride * j`` of the output, for ``j`` in ``[0, count)``, receives tap ``taps[t]`` of cell
-    ``j + cells[t]``, for each ``t``; there is no such cell where that is outside ``[0, small)``. Cells ascend, so
+    ``j + cells[t]``, for each ``t``; outside ``[0, small)``, the cell does not exist. Cells ascend, so
     that the last one that fits is the last in row-major order.
     """
 

@@ -114,7 +114,7 @@ class AxisRule:
 
     @property
     def copies(self) -> bool:
-        """The same but for infinities, which torch's linear turns into NaN even where nothing is resampled."""
+        """Whether only infinities change: torch's linear mode makes them NaN even on an axis that keeps its size."""
         if self.cut is not None:
             return self.cut.whole.copies
         same = self.in_size == self.out_size and self.step == (1.0, 1.0)

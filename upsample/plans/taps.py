@@ -207,7 +207,7 @@ def fixed_point(rule: AxisRule) -> FixedPoint:
 
 
 def _precision(largest: float, most: int) -> int:
-    """Return the binary places of torch's weights, of which one is the `largest`."""
+    """Return the number of binary places that torch uses for integer weights up to `largest`."""
     return max(p for p in range(most + 1) if int(0.5 + largest * 2.0**p) < 2**15)
 
 

@@ -1,7 +1,7 @@
 """Cutting planes into parts whose size is bounded: some cells of each axis, and the positions that they read.
 
 How a plane is cut follows from sizes alone, so that results do not hang on the machine. Between two calls of NumPy
-somebody looks for Ctrl-C; within one nobody does.
+Python handles Ctrl-C; it does not during one.
 """
 
 from __future__ import annotations

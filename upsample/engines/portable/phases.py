@@ -15,7 +15,7 @@ __all__ = ["interleave", "shifted"]
 
 
 def shifted(xp: ModuleType, x: Any, moves: Sequence[tuple[int, int]]) -> Any:
-    """Cut ``count`` cells from ``begin`` on out of each trailing axis, zeros where there is no such cell.
+    """Cut ``count`` cells from ``begin`` on out of each trailing axis, zeros outside the array.
 
     Parameters
     ----------

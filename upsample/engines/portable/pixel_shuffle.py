@@ -31,7 +31,7 @@ def run(xp: ModuleType, plan: ShufflePlan, x: Array, out: Array | None) -> Array
 
 
 def _copied(plan: ShufflePlan, x: Any, out: Array | None) -> Array:
-    """Copy an array of NumPy's into its new order."""
+    """Copy a NumPy array into its new order."""
     target = Target(np, tuple(plan.split[axis] for axis in plan.order), x, out)
     copy(np.reshape(x, plan.split).transpose(plan.order), target.array)
     return target.finished(plan.shape)

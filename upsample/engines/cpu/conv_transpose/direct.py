@@ -180,9 +180,8 @@ def sum_rows(
 ) -> None:
     """Sum weighted rows of cells into `size` positions each; source n has cell ``j + shifts[n]``, if any, for j.
 
-    `lists` are places, factors and shifts of `lines` lines, flat, and how many sources each has. Position 0 of a source
-    lies at its place, which may be before the array where there is no such cell. Where `sums` is `fresh`, it begins
-    with zero.
+    `lists` are places, factors and shifts of `lines` lines, flat, and how many sources each has. A place is the index
+    of a source's position 0; it may be before the array if that cell does not exist. If `fresh`, `sums` starts at zero.
     """
     places, factors, shifts, counts = lists
     width = len(places) // len(counts)

@@ -1,6 +1,6 @@
 """Max-pooling of small windows: compare all taps of a window, three or four at a time, in registers.
 
-A tap in the padding is read as the nearest one inside: that one stands beside it in the order of taps, and a value
+A tap in the padding is read as the nearest one inside, which is its neighbour in the order of taps, and a value
 wins only against others, so neither maximum nor index changes. Tables say where taps are; they end with the last tap
 once more, until turns are full. Places are counted in 32 bits until they are stored.
 

@@ -26,9 +26,9 @@ _F = TypeVar("_F", bound=Callable[..., Any])
 
 
 class _Apart(Compiler):  # type: ignore[misc]
-    """Compiles in the belief that no array that is written shares memory with another.
+    """Compile with `noalias`: no written array may overlap another array.
 
-    Without it LLVM compares addresses before each loop, and leaves loops that look addresses up in a table as they are.
+    Otherwise LLVM compares addresses before each loop, and does not vectorize loops with a table of addresses.
     """
 
     def define_pipelines(self) -> Any:
@@ -37,7 +37,7 @@ class _Apart(Compiler):  # type: ignore[misc]
 
 
 class _Linked(JITCodeLibrary):  # type: ignore[misc]
-    """Code that only others link in: it is optimised, and never becomes machine code by itself."""
+    """Code that other kernels link: it is optimised, but not compiled to machine code on its own."""
 
     def _finalize_final_module(self) -> None:
         self._finalize_dynamic_globals()
@@ -47,7 +47,7 @@ class _Linked(JITCodeLibrary):  # type: ignore[misc]
 
 
 class _Part(_Apart):
-    """Compiles what only others link in."""
+    """Compile a function that only kernels call."""
 
     def define_pipelines(self) -> Any:
         state = self.state
@@ -63,7 +63,7 @@ _ended: list[None] = []
 
 
 def _finish() -> None:
-    """Wait for kernels that nobody waits for any more: nothing of LLVM's may be half done at an exit or in a fork."""
+    """Wait for abandoned compilations, because LLVM must not be interrupted by an exit or a fork."""
     while len(_ended) < len(_begun):
         time.sleep(0.01)
 
@@ -76,14 +76,14 @@ if hasattr(os, "register_at_fork"):
 def _in_a_thread(dispatcher: Any) -> Callable[[Any], Any]:
     """Return a dispatcher's `compile` that Ctrl-C ends at once: a thread of its own finishes, and the kernel is kept.
 
-    It takes seconds, and no part of it may be cut short: an exception in a callback of LLVM's is lost, and with it the
-    machine code. Nothing here is locked that an interrupt might leave so: `threading.Thread` would be.
+    Compilation takes seconds and must not be interrupted: an exception in an LLVM callback is lost, and the machine
+    code with it. No lock is used, because an interrupt could leave it locked; `threading.Thread` uses one.
     """
     compile_here: Callable[[Any], Any] = dispatcher.compile
 
     def compile_there(signature: Any) -> Any:
         if signature in dispatcher.overloads or threading.current_thread() is not threading.main_thread():
-            return compile_here(signature)  # in other threads nobody looks at signals
+            return compile_here(signature)  # Python handles signals in the main thread only
         news: queue.SimpleQueue[tuple[Any, BaseException | None]] = queue.SimpleQueue()
 
         def work() -> None:
@@ -107,7 +107,7 @@ def _in_a_thread(dispatcher: Any) -> Callable[[Any], Any]:
 def kernel(function: _F) -> _F:
     """Compile a serial kernel that releases the GIL; its machine code is cached on disk while no file here changes.
 
-    The arrays that it writes must lie apart from all others. Products and sums are fused only by `fma`
+    A written array must not overlap any other array. Products and sums are fused only by `fma`
     (`runtime.fma`), so that results have the same bits on every processor.
     """
     compiled: Any = numba.njit(nogil=True, pipeline_class=_Apart, **_OPTIONS)(function)
@@ -117,20 +117,20 @@ def kernel(function: _F) -> _F:
 
 
 def part(function: _F) -> _F:
-    """Compile a function that only kernels call: it becomes a part of them, with no way in of its own for Python.
+    """Compile a function that only kernels call, without an entry point for Python.
 
-    Compiling that as well, and storing it, took a quarter of a kernel's time.
+    Compiling and storing the entry point took a quarter of the time of a kernel.
     """
     return cast(_F, numba.njit(**_LINKED)(function))
 
 
 def inlined(function: _F) -> _F:
-    """Compile a part that is short: a call, which hands over seven words for each array, would take longer."""
+    """Compile a short part inline: a call would pass seven words for each array."""
     return cast(_F, numba.njit(forceinline=True, **_LINKED)(function))
 
 
 def pointers(context: Any, builder: Any, arrays: Any, values: Any) -> list[Any]:
-    """Return, while code is written, where the data of a tuple of arrays begin: its type, and its value."""
+    """Return the data pointers of a tuple of arrays, from its type and its value, while code is generated."""
     pairs = zip(arrays.types, cgutils.unpack_tuple(builder, values), strict=True)
     return [context.make_array(kind)(context, builder, value).data for kind, value in pairs]
 
@@ -143,11 +143,11 @@ def frozen(x: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
 
 
 def bound(kernel: Callable[..., Any], *example: object) -> Callable[..., Any]:
-    """Return what a kernel is compiled to for arguments of these types.
+    """Return the compiled function of a kernel for arguments of these types.
 
-    A call of it skips Numba's look at each argument, which takes longer than a small kernel, and all checks: whoever
-    calls it sees that arrays are of the same number of axes and contiguous. One of another dtype, of elements of the
-    same size, is taken as it lies in memory, as if it were viewed so.
+    A call skips Numba's type dispatch, which takes longer than a small kernel, and all checks. The caller must pass
+    contiguous arrays with as many axes as the examples. An array of another dtype with elements of the same size is
+    reinterpreted, as by `view`.
     """
     dispatcher: Any = kernel
     types = tuple(map(numba.typeof, example))

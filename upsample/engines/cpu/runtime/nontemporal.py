@@ -58,7 +58,7 @@ def fence(_: Any) -> Any:
 
 @part
 def put(source: NDArray, target: NDArray, begin: Any, size: Any) -> None:
-    """Copy the first `size` values past the caches to `target`, from `begin` on, but for the first and the last line.
+    """Copy the first `size` values to `target[begin:]` by non-temporal stores, except for the first and the last line.
 
     Both numbers are uint64; `fence` must follow the last of several calls.
     """
@@ -79,6 +79,6 @@ def put(source: NDArray, target: NDArray, begin: Any, size: Any) -> None:
 
 @kernel
 def stream(source: NDArray, target: NDArray) -> None:
-    """Copy `source` to `target`, of its size and dtype, past the caches but for the first and the last line."""
+    """Copy `source` to `target` by non-temporal stores, except for the first and the last cache line."""
     put(source, target, np.uint64(0), np.uint64(source.shape[0]))
     fence()

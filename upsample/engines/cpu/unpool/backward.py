@@ -1,6 +1,6 @@
 """Gradient of max-unpooling: each cell reads its position, band by band if only the last cell counts.
 
-Two cells that name one position stand in one band of a plane, unless their indices lie outside of their windows: then
+Two cells that name one position are in one band of a plane, unless their indices lie outside of their windows: then
 planes are asked as a whole, one range of positions after the other.
 """
 

@@ -247,7 +247,7 @@ class TorchDevice(CupyDevice):
         return self._seen(_plain(x))
 
     def allocate(self, size: int) -> Any:
-        """Return memory of torch's as CuPy's allocators do: so many bytes or a few more, for the current stream."""
+        """Return memory from torch's allocator in CuPy's form: at least `size` bytes, for the current stream."""
         import torch
 
         made = torch.empty(max(size, 1), dtype=torch.uint8, device=torch.device("cuda", self._number))
@@ -350,7 +350,7 @@ def _torch() -> Any:
 
 
 def _current_stream(number: int) -> int:
-    """Return the handle of torch's current stream on a device; the object that has it takes 2 µs to make."""
+    """Return the handle of torch's current stream on a device; creating the stream object would take 2 µs."""
     raw = getattr(_torch()._C, "_cuda_getCurrentRawStream", None)
     return int(raw(number) if raw is not None else _torch().cuda.current_stream(number).cuda_stream)
 

@@ -66,7 +66,7 @@ def kernel(file: str, entry: str, **macros: str | int) -> Kernel:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Launch:
-    """One launch but for its arrays.
+    """One launch, without its arrays.
 
     Attributes
     ----------

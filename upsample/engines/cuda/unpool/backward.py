@@ -91,7 +91,7 @@ def _gather(
 
 
 def _looks(plan: UnpoolPlan) -> bool:
-    """Whether cells anywhere could win over a cell, and nobody knows that there are none outside their windows."""
+    """Return whether a cell outside its window could win over another cell."""
     known = plan.trusted or plan.local_indices or plan.checks_later
     return plan.duplicates == "last" and plan.check_indices and not known
 

@@ -1,7 +1,7 @@
 """The transpose of transposed convolution by its input: a matrix product for each tap of the first axis.
 
-The taps add in one fixed order. The padding is zeros, but for a weight that is not finite, which is multiplied by what
-there is alone; where arrays cannot be written, so that values cannot be asked either, it spreads into the padding.
+The taps add in one fixed order. The padding is zeros, except for a weight that is not finite, which is multiplied by
+what there is alone; where arrays cannot be written, so that values cannot be asked either, it spreads into the padding.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Max-pooling with indices of NumPy's numbers of up to 32 bits: a value and its place are one number of 64 bits, a key.
+"""Max-pooling with indices of NumPy arrays of up to 32 bits: a 64-bit key packs a value and its index.
 
 The value stands above the place, which counts downwards: the largest key is the maximum's and, of equal ones, the first
 one's. So a tap is one `maximum`, where values and places apart take some six passes.

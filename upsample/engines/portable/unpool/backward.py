@@ -1,4 +1,5 @@
-"""The transpose of max-unpooling by the Array API alone: one take by flat positions; of NumPy's, one every few planes.
+"""The gradient of max-unpooling by the Array API alone: one take by flat positions; on NumPy, one take for every few
+planes.
 
 Where the last of several cells won, each cell asks who stands at its position: the cells' numbers are unpooled by the
 same rule as their values were.

@@ -1,8 +1,8 @@
 """Max-unpooling of NumPy arrays by assignment, and back by `take`: places are flat positions of some planes.
 
-Cells go in pieces, in order, between which somebody looks for Ctrl-C. Of several values assigned to one place the last
-one stays: so says NumPy's quickstart, and so its loops do, though its reference promises no order in general. Therefore
-each process tries it once (`_in_order`); were it otherwise, the last cell of each place would be looked up.
+Pieces of cells are scattered in order; Python handles Ctrl-C between them. Of several values assigned to one place the
+last one stays: so says NumPy's quickstart, and so its loops do, though its reference promises no order in general.
+Therefore each process tries it once (`_in_order`); were it otherwise, the last cell of each place would be looked up.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _PIECE = 1 << 17
 _ALONE = 1 << 14
 """Cells scattered by one NumPy call if one thread scatters all: their arrays then fit the L2 cache."""
 _BAND = 1 << 22
-"""Positions of which something is kept at once (who stands there, or a sum in another dtype), or that are cleared."""
+"""Positions cleared at once, or kept in a temporary array (the index of the winner, or a sum in another dtype)."""
 
 _Piece: TypeAlias = tuple[slice, slice]
 
