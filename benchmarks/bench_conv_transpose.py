@@ -1,6 +1,6 @@
 """`conv_transpose2d` and `conv_transpose3d`.
 
-torch has no ``out=`` here that saves a copy: its fresh result stands against ours with out= too.
+torch has no ``out=`` here that saves a copy: its fresh result is compared with ours with out=, too.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The GPU that is measured, and its clock: CUDA events. Without a GPU, the tests' emulator stands in for a dry run."""
+"""The measured GPU, and its clock of CUDA events. Without a GPU, a dry run uses the emulator of the tests."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ class Gpu(Cuda):
         self._running, self.ahead = False, 0.0
 
     def clear(self) -> None:
-        """Give back what the pools of CuPy and torch hold."""
+        """Release the memory in the pools of CuPy and torch."""
         self._cupy.get_default_memory_pool().free_all_blocks()
         if "torch" in sys.modules:
             sys.modules["torch"].cuda.empty_cache()

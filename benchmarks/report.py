@@ -37,7 +37,7 @@ def write(files: Sequence[Path], folder: Path) -> int:
     overview.draw(machines[-1], folder / "overview.png")
     (folder / "README.md").write_text(page(machines), encoding="utf-8")
     print(
-        f"Wrote README.md, cpu.png and overview.png in {folder}; who is faster stands in the README, too: "
+        f"Wrote README.md, cpu.png and overview.png in {folder}; the README says who is faster, too: "
         "`python .github/readme` makes that anew"
     )
     return 0

@@ -1,6 +1,6 @@
 """The examples of torch's documentation, as numbers: they need no torch, and are compared with it where it is.
 
-Every number here was printed by torch 2.13 or stands in its documentation.
+Every number here was printed by torch 2.13 or is in its documentation.
 """
 
 import numpy as np

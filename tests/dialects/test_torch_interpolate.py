@@ -149,7 +149,7 @@ def test_nan_alone_in_a_batch_stays_in_its_plane(mode: str, rank: int, antialias
 @pytest.mark.parametrize("rank", [1, 2, 3])
 @pytest.mark.parametrize("dtype", ["float32", "float64", "float16", "uint8"])
 def test_the_formula_for_nearest_is_torchs_away_from_the_shortcut(mode: str, rank: int, dtype: str) -> None:
-    """The formula that stands in for torch in its shortcut is right wherever torch has none."""
+    """The formula that replaces torch in its shortcut is right wherever torch has none."""
     checked = 0
     for shape, keywords in live.interpolate_cases(mode, rank, False):
         if not live.takes_shortcut(shape, keywords):

@@ -35,7 +35,7 @@ def test_shuffle_and_unshuffle(dtype: str) -> None:
 
 
 def test_torch_contradicts_itself_in_pixel_unshuffle_of_an_empty_batch() -> None:
-    """torch's CPU gives back the input's own shape there, its shape function the documented one, as ours."""
+    """torch's CPU kernel returns the input's own shape; its shape function returns the documented one, as we do."""
     x = np.empty((0, 1, 2, 2), dtype=np.float32)
     on_meta = live.torch.nn.functional.pixel_unshuffle(live.to_torch(x).to("meta"), 2)
     assert live.call("pixel_unshuffle", x, 2).shape == (0, 1, 2, 2)

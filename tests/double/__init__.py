@@ -1,4 +1,4 @@
-"""A double of CuPy and of torch's CUDA tensors, so that the engine's Python for a GPU runs where there is none.
+"""A double of CuPy and of torch CUDA tensors, so that the engine's Python for a GPU runs where there is none.
 
 ``python -m double tests/gpu -m gpu`` is pytest in a process in which ``import cupy`` is the double: `CupyDevice`, the
 loader, DLPack views, streams and nested devices run as on a GPU, and launches run on the emulator (`emulator`).

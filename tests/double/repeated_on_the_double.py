@@ -132,7 +132,7 @@ def test_each_device_has_its_own_launches(name: str) -> None:
 @every_call
 @every_library
 def test_out(name: str, library: str) -> None:
-    """Written in place; with gaps, at an odd address or over an input it goes the long way."""
+    """Written in place; with gaps, at an odd address or over an input it is checked again."""
     call, arrays = CALLS[name]
     made = backends.get(library)
     given = tuple(map(made.make, arrays))

@@ -1,7 +1,7 @@
 """Runs the CUDA engine on NumPy arrays, where there is no GPU: the very same .cu files, compiled by g++, on the CPU.
 
 - `build` compiles all specialisations of a .cu file into one shared library, each in a namespace of its own, with
-  ``include/cuda_on_cpu.h``, which stands in for the device: every CUDA thread of a block is a fiber, and a barrier or
+  ``include/cuda_on_cpu.h``, which emulates the device: every CUDA thread of a block is a fiber, and a barrier or
   a warp function switches to the next one. half and bfloat16 are NVIDIA's own headers; tensor-core instructions are
   played in the same fragment layout (``include/mma_on_cpu.h``).
 - `device.EmulatedDevice` is the engine's device (`engines.cuda.runtime.device.Device`) on that library: from plan to
@@ -25,7 +25,7 @@ in two places, a lane outside its mask or gone
 launch that no GPU takes                       the launcher, always
 missing barrier                                thread: ThreadSanitizer; plain: wrong numbers in
                                                another order of the threads
-shared memory that nobody wrote                NaN in the result
+shared memory that was not written             NaN in the result
 blocks that write one place                    thread: ThreadSanitizer alone
 =============================================  ==================================================
 

@@ -94,7 +94,7 @@ class EmulatedDevice:
     index_limit, processors : int
         As a GPU has them; a low limit makes small arrays take the 64-bit kernels.
     fault : tuple of two str
-        A text in the .cu file and what stands there instead.
+        A text in the .cu file and its replacement.
 
     Attributes
     ----------

@@ -1,4 +1,4 @@
-"""What a first call compiles: the op, and nothing that has to do with messages or with ways in that nobody takes."""
+"""A first call compiles the op, and no error messages or unused entry points."""
 
 from __future__ import annotations
 

@@ -95,7 +95,7 @@ for _ in range(50):  # the threads of NumPy's BLAS spin for a while after a prod
     if time.process_time() - begin < 0.05:
         break
 else:
-    raise AssertionError("somebody is still at work")
+    raise AssertionError("a thread is still at work")
 child = os.fork()
 if child == 0:
     os._exit(0 if [np.asarray(x).tobytes() for x in backward(make(small)) if x is not None] == wanted else 3)
@@ -167,7 +167,7 @@ def test_thousands_of_interrupts_leave_every_thread_at_hand() -> None:
 
 @LINUX
 def test_interrupts_while_kernels_are_compiled(tmp_path: Path) -> None:
-    """A thread compiles: an exception in a callback of LLVM's is lost, and the call failed by an error of Numba's."""
+    """A thread compiles: an exception in an LLVM callback is lost, and the call failed with an error of Numba."""
     needs_numba()
     late = sorted(map(float, _run(COLD, UPSAMPLE_CACHE_DIR=str(tmp_path)).split()))
     print(f"{', '.join(f'{each * 1e3:.0f}' for each in late)} ms")

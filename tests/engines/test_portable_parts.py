@@ -33,7 +33,7 @@ HUGE = {
 
 @pytest.mark.parametrize("axes", HUGE.values(), ids=HUGE.keys())
 def test_no_part_is_large(axes: tuple[WindowAxis | SpanAxis, ...]) -> None:
-    """What one call of NumPy works on bounds how long nobody looks for Ctrl-C."""
+    """The size of one NumPy call bounds the delay of Ctrl-C."""
     parts = cut_planes(axes, 2, 4, MOST, 1 << 19)
     for part in parts:
         read, made = (math.prod(cut.stop - cut.start for cut in cuts) for cuts in (part.positions, part.cells))

@@ -171,7 +171,7 @@ sys.exit(os.waitstatus_to_exitcode(status) or (0 if work() == wanted else 4))
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no timer that sends a signal")
 @pytest.mark.parametrize("count", [1, 2])
 def test_an_interrupt_stops_a_long_call(count: int) -> None:
-    """Ctrl-C while blocks of 5 ms are made: the call ends within 0.2 s, nobody works on, and later calls work."""
+    """Ctrl-C while blocks of 5 ms are made: the call ends within 0.2 s, no thread works on, and later calls work."""
     done: list[int] = []
 
     def block(number: int) -> None:
@@ -242,7 +242,7 @@ def _ones(*shape: int) -> np.ndarray:
 def test_blocks_of_a_real_call_are_small(
     call: Callable[[], object], work: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Nobody looks for Ctrl-C within one: comparisons, products and positions are counted, not timed."""
+    """Python does not handle Ctrl-C within a block: comparisons, products and positions are counted, not timed."""
     needs_numba()
     blocks: list[int] = []
     monkeypatch.setattr(threads, "each_block", lambda _, count, *__: blocks.append(count))

@@ -74,7 +74,7 @@ def without_privileges() -> tuple[str, ...]:
 
 
 def read_only(folder: Path) -> Path:
-    """Return a folder, made if need be, in which nothing can be made by whoever obeys permissions."""
+    """Return a folder, made if need be, in which a process that obeys permissions can create nothing."""
     folder.mkdir(parents=True, exist_ok=True)
     for path in (folder, *folder.rglob("*")):
         path.chmod(0o555 if path.is_dir() else 0o444)

@@ -84,7 +84,7 @@ def test_compiles_alone_with_default_macros(file: str, version: str) -> None:
 
 @pytest.mark.parametrize("file", ["conv_transpose", "conv_weight"])
 def test_tensor_core_kernels_compile_for_volta(file: str) -> None:
-    """Before sm_75 there is no m16n8k8 for half: the shuffle version stands in. CUDA 13 no longer compiles for it."""
+    """Before sm_75 there is no m16n8k8 for half: the shuffle version is used. CUDA 13 no longer compiles for it."""
     why = nvrtc.missing("12")
     if why is not None:
         pytest.skip(why)

@@ -262,7 +262,8 @@ class TestOut:
             upsample.max_pool2d(x, 2, return_indices=True, out=(out, out))
 
     def test_nothing_is_written_when_the_call_fails(self) -> None:
-        """But for max_unpool's IndexError, which shows while the result is made: as documented, and as in torch."""
+        """Except for max_unpool's IndexError, which is raised during the computation: as documented, and as in
+        torch."""
         out = np.full((1, 2, 8, 8), 7.0, dtype=np.float32)
         for index in (64, 0):
             with pytest.raises((IndexError, ValueError)):

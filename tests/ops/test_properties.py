@@ -386,7 +386,7 @@ def unpoolings(draw: st.DrawFn) -> tuple[tuple[int, ...], dict[str, Any], tuple[
 
 
 def indices_of(kind: str, shape: tuple[int, ...], window: dict[str, Any], seed: int) -> np.ndarray:
-    """Random positions: anywhere in the plane, all in their windows, or in their windows but for one."""
+    """Random positions: anywhere in the plane, all in their windows, or in their windows except for one."""
     rng = np.random.default_rng(seed)
     size = window["output_size"]
     anywhere = rng.integers(0, math.prod(size), shape)

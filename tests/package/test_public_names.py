@@ -83,7 +83,7 @@ def test_docstring_has_every_argument_and_an_example(module: str, name: str) -> 
 
 @pytest.mark.parametrize(("module", "name"), DOCUMENTED)
 def test_every_argument_has_its_type(module: str, name: str) -> None:
-    """But for names that torch has deprecated, which say of all arguments at once where they stand."""
+    """Except for names that torch has deprecated."""
     found = sections(getattr(MODULES[module], name).__doc__ or "").get("Parameters", "")
     heads = [line for line in found.splitlines() if line and not line[0].isspace()]
     assert [line for line in heads if " : " not in line] == [] or name in DEPRECATED

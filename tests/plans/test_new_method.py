@@ -40,7 +40,7 @@ def by_hand(x: np.ndarray, size: int, antialias: bool) -> np.ndarray:
 
 @pytest.fixture(autouse=True)
 def _registered(monkeypatch: pytest.MonkeyPatch) -> None:
-    """One more entry, as it would stand in `FILTERS`."""
+    """One more entry, as in `FILTERS`."""
     method = filters.Weighted(support=2, weight=mitchell, knows_corners=False, stops_at_edge=False)
     table = MappingProxyType({**filters.FILTERS, "bell": method})
     for name in [n for n, m in sys.modules.items() if n.startswith("upsample") and hasattr(m, "FILTERS")]:

@@ -349,7 +349,7 @@ def test_area_covers_every_sample(n: int, o: int) -> None:
 
 
 def assert_same(one: Taps, two: Taps) -> None:
-    """One table, but for zeros behind the counts."""
+    """One table, except for zeros behind the counts."""
     np.testing.assert_array_equal(one.first, two.first)
     np.testing.assert_array_equal(one.count, two.count)
     np.testing.assert_array_equal(one.mixed_first, two.mixed_first)
