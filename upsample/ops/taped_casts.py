@@ -5,6 +5,7 @@ torch's autograd and JAX trace these operations on their own.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from types import ModuleType
 from typing import Any
@@ -18,7 +19,19 @@ from upsample.autograd.step import Arrays
 from upsample.autograd.tape import record, taped
 from upsample.float_errors import quiet
 
-__all__ = ["add", "clip", "convert", "fill", "multiply", "permute", "repeat", "reshape", "wrap"]
+__all__ = [
+    "add",
+    "clip",
+    "convert",
+    "crop",
+    "fill",
+    "mean_of_cells",
+    "multiply",
+    "permute",
+    "repeat",
+    "reshape",
+    "wrap",
+]
 
 
 def reshape(xp: ModuleType, x: Array, shape: tuple[int, ...]) -> Any:
@@ -66,6 +79,23 @@ def fill(xp: ModuleType, x: Array, is_filled: Array, value: Array) -> Any:
     if taped(x):
         return record(_Fill(xp, is_filled, value), x)[0]
     return xp.where(is_filled, value, x)
+
+
+def crop(xp: ModuleType, x: Array, axis: int, begin: int, end: int) -> Any:
+    """Return the samples ``[begin, end)`` of an axis."""
+    if taped(x):
+        return record(_Crop(xp, axis, x.shape[axis], begin, end), x)[0]
+    return _cut(x, axis, begin, end)
+
+
+def mean_of_cells(
+    xp: ModuleType, x: Array, axes: tuple[int, int], cell: tuple[int, int], average: Callable[[Any], Any]
+) -> Any:
+    """Return ``average(x)``: means of cells of `cell` samples along `axes`, fewer in the last cell of an axis."""
+    if taped(x):
+        sizes = x.shape[axes[0]], x.shape[axes[1]]
+        return record(_MeanOfCells(xp, axes, sizes, cell, average), x)[0]
+    return average(x)
 
 
 def permute(xp: ModuleType, x: Array, order: tuple[int, ...]) -> Any:
@@ -207,6 +237,44 @@ class _Wrap(_Move):
             whole = self.xp.concat([ends[0], part, ends[1]], axis=self.axis)
             total = whole if total is None else total + whole
         return (total,)
+
+
+@dataclass(frozen=True, slots=True)
+class _Crop(_Move):
+    axis: int
+    size: int
+    begin: int
+    end: int
+
+    def run(self, x: Any) -> Arrays:
+        return (_cut(x, self.axis, self.begin, self.end),)
+
+    def pull(self, kept: Arrays, grad: Any, wanted: tuple[bool, ...]) -> Arrays:
+        shape, ends = list(grad.shape), []
+        for empty in (self.begin, self.size - self.end):
+            shape[self.axis] = empty
+            ends.append(self.xp.zeros(tuple(shape), dtype=grad.dtype, device=arrays.device_of(grad)))
+        return (self.xp.concat([ends[0], grad, ends[1]], axis=self.axis),)
+
+
+@dataclass(frozen=True, slots=True)
+class _MeanOfCells(_Move):
+    axes: tuple[int, int]
+    sizes: tuple[int, int]
+    cell: tuple[int, int]
+    average: Callable[[Any], Any]
+
+    def run(self, x: Any) -> Arrays:
+        return (self.average(x),)
+
+    def pull(self, kept: Arrays, grad: Any, wanted: tuple[bool, ...]) -> Arrays:
+        for axis, size, cell in zip(self.axes, self.sizes, self.cell, strict=True):
+            users = np.arange(size) // cell
+            share = 1.0 / np.bincount(users)[users]
+            column = share.reshape((-1,) + (1,) * (len(grad.shape) - axis - 1))
+            grad = arrays.take(self.xp, grad, users, axis)
+            grad = grad * arrays.from_table(self.xp, column, grad, grad.dtype)
+        return (grad,)
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from types import ModuleType
 from typing import Any, cast
 
@@ -14,10 +15,11 @@ from upsample.arrays import ArrayT
 from upsample.autograd.torch_compile import opaque
 from upsample.errors import bad_type, bad_value
 from upsample.literals import EngineName
+from upsample.ops import taped_casts
 from upsample.pillow.alpha import divided, multiplied
 from upsample.pillow.modes import edges_of, image_of, major
 
-__all__ = ["mean_of_cells", "reduce"]
+__all__ = ["cut", "mean_of_cells", "reduce"]
 
 _Cell = tuple[slice, int]
 """Some cells along an axis that lie side by side: the samples that they cover, and how many each has."""
@@ -87,19 +89,25 @@ def reduce(
     plain = factors == (1, 1) and major(op, version) >= 13
     if of.mode in ("1", "P") and factors != (1, 1):
         raise bad_value(op, "image", of.mode, "Pillow does not reduce images of this mode", "convert it to uint8 first")
-    x: Any = _cut(image, of.top, edges)
+    x: Any = cut(xp, image, of.top, edges)
     if of.has_alpha and not plain:
         return cast(ArrayT, divided(xp, mean_of_cells(xp, multiplied(xp, x), of.top, factors)))
     return cast(ArrayT, mean_of_cells(xp, x, of.top, factors))
 
 
-def _cut(x: Any, top: int, edges: tuple[int, int, int, int]) -> Any:
+def cut(xp: ModuleType, x: Any, top: int, edges: tuple[int, int, int, int]) -> Any:
+    """Return the samples within the edges (left, upper, right, lower)."""
     left, upper, right, lower = edges
-    return x[(slice(None),) * top + (slice(upper, lower), slice(left, right), ...)]
+    return taped_casts.crop(xp, taped_casts.crop(xp, x, top, upper, lower), top + 1, left, right)
 
 
 def mean_of_cells(xp: ModuleType, x: Any, top: int, factor: tuple[int, int]) -> Any:
     """Average cells of ``factor`` (across, down) samples; what is left over at the ends makes smaller cells."""
+    average = partial(_average, xp, top=top, factor=factor)
+    return taped_casts.mean_of_cells(xp, x, (top, top + 1), factor[::-1], average)
+
+
+def _average(xp: ModuleType, x: Any, *, top: int, factor: tuple[int, int]) -> Any:
     if factor == (1, 1):
         return arrays.copied(xp, x)
     down, across = _cells(x.shape[top], factor[1]), _cells(x.shape[top + 1], factor[0])

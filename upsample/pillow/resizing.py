@@ -20,7 +20,7 @@ from upsample.ops.once import once
 from upsample.ops.resize import resize as run
 from upsample.pillow.alpha import divided, multiplied
 from upsample.pillow.modes import Image, Resampling, edges_of, filter_of, image_of, major
-from upsample.pillow.reducing import mean_of_cells
+from upsample.pillow.reducing import cut, mean_of_cells
 from upsample.plans.arithmetic import TORCH_BYTES, Arithmetic, Ties
 from upsample.plans.makers.pillow import FILTERS, places
 from upsample.plans.resize import ResizePlan, identity, tabled
@@ -152,8 +152,8 @@ class _Call:
         if gap is not None and chosen is not Resampling.NEAREST:
             factors = tuple(int((box[i + 2] - box[i]) / size[i] / gap) or 1 for i in (0, 1))
             if max(factors) > 1:
-                left, upper, right, lower = safe = _safe_box(size, chosen, box, self.of.size)
-                x = x[(slice(None),) * top + (slice(upper, lower), slice(left, right), ...)]
+                safe = _safe_box(size, chosen, box, self.of.size)
+                x = cut(self.xp, x, top, safe)
                 x = mean_of_cells(self.xp, x, top, cast("tuple[int, int]", factors))
                 box = cast(_Box, tuple((box[i] - safe[i % 2]) / factors[i % 2] for i in range(4)))
         edges = cast(_Box, tuple(float(np.float32(edge)) for edge in box))
