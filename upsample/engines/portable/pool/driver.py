@@ -26,6 +26,7 @@ from upsample.engines.portable.output import (
     tile_bytes,
 )
 from upsample.engines.portable.pool.arithmetic import pool_plain
+from upsample.engines.portable.pool.long_windows import are_long, pool_cells
 from upsample.engines.portable.pool.numpy_packed_keys import PoolKeys
 from upsample.engines.portable.pool.numpy_small import pool_small
 from upsample.float_errors import quiet
@@ -81,7 +82,8 @@ def _by_planes(
     indices = Target(xp, blocked, integers, out[1]) if pooling.indexed else None
     item = arrays.itemsize(source)
     shares = math.prod(source.shape) > WORTH_SHARING
-    by_keys = xp is np and pooling.indexed and PoolKeys.suits(pooling.plan, arrays.dtype_name(source), shares)
+    by_keys = xp is np and pooling.indexed and not any(map(are_long, pooling.plan.axes))
+    by_keys = by_keys and PoolKeys.suits(pooling.plan, arrays.dtype_name(source), shares)
     keys = PoolKeys(pooling.weights, pooling.plan.start) if by_keys else None
     most = (_KEYS_BYTES if shares else _ALONE_BYTES) if by_keys else tile_bytes(xp)
     parts = cut_planes(pooling.plan.axes, source.shape[0], item, most, WORTH_SHARING)
@@ -116,7 +118,9 @@ class _Pooling:
     def part(self, values: Any, part: Part) -> tuple[Any, Any]:
         """Return the maxima and their places in the plane, of a part that can be looked at."""
         lowest = _lowest(self.xp, values)
-        found = pool_plain(self.xp, self.plan, part.axes, self.weights, values, lowest, self.integer, self.indexed)
+        found = None
+        if not any(map(are_long, part.axes)):
+            found = pool_plain(self.xp, self.plan, part.axes, self.weights, values, lowest, self.integer, self.indexed)
         maxima, places = self.whole(values, part.axes) if found is None else found
         before = sum(cut.start * weight for cut, weight in zip(part.positions, self.weights, strict=True))
         before += self.plan.start
@@ -133,6 +137,8 @@ class _Pooling:
 
     def _reduce(self, window: _Window, values: Any, places: Any, weight: int) -> tuple[Any, Any]:
         """Reduce one axis; `weight` is what one step along it adds to an index."""
+        if are_long(window.geometry):
+            return self._by_cells(window, values, places, weight)
         lowest = _lowest(self.xp, values)
         best = window.candidates(values, window.taps[0], lowest)
         place = None
@@ -148,6 +154,22 @@ class _Pooling:
             if self.indexed:
                 place = self.xp.where(wins, self._place(window, values, places, weight, tap), place)
         return best, place
+
+    def _by_cells(self, window: _Window, values: Any, places: Any, weight: int) -> tuple[Any, Any]:
+        """Do so where windows are long."""
+        step = window.geometry.dilation if isinstance(window.geometry, WindowAxis) else 1
+
+        def place_of(tap: Any, first_tap: int, first_position: int) -> Any:
+            number = tap + first_tap if self.plan.local_indices else tap * step + first_position
+            return arrays.astype(self.xp, number, self.integer) * weight
+
+        pooled = pool_cells(
+            self.xp, window.geometry, window.axis, values, places, self._wins, place_of if self.indexed else None
+        )
+        if not (self.indexed and self.plan.local_indices):
+            return pooled
+        is_above = self._wins(pooled[0], _lowest(self.xp, values))  # the index of padding alone is 0
+        return pooled[0], self.xp.where(is_above, pooled[1], scalar(self.xp, 0, pooled[1]))
 
     def _place(self, window: _Window, values: Any, places: Any, weight: int, tap: int) -> Any:
         """The index of tap `tap` of every window, given those of the axes behind this one."""

@@ -27,7 +27,7 @@ from upsample.engines.portable.resize.tiles import Layout, Step, Strip
 from upsample.float_errors import quiet
 from upsample.plans.arithmetic import TORCH_BYTES
 from upsample.plans.resize import ResizePlan
-from upsample.plans.taps import fixed_point, settling
+from upsample.plans.taps import fixed_point, settling, taps
 
 __all__ = ["run"]
 
@@ -42,6 +42,9 @@ def run(xp: ModuleType, plan: ResizePlan, x: Array, out: Array | None) -> Array:
     """Resample `x` as the plan says; fills and returns `out` where it is given."""
     if plan.arithmetic.sums == "high":
         return run_high(xp, plan, x, out)
+    shrinks = math.prod(plan.out_shape(x.shape)) < math.prod(x.shape)
+    if xp is np and plan.only_moves and shrinks and not arrays.is_contiguous(x):
+        return deliver(_picked(plan, x), out)
     layout = _layout(xp, plan, x)
     if layout.index is not None and out is None:
         flat = xp.reshape(x, (layout.shape[0], -1))
@@ -51,6 +54,13 @@ def run(xp: ModuleType, plan: ResizePlan, x: Array, out: Array | None) -> Array:
     if not layout.active:
         return deliver(arrays.copied(xp, x) if out is None else x, out)
     return _resampled(xp, layout, x, out)
+
+
+def _picked(plan: ResizePlan, x: Any) -> Array:
+    """Return the samples that a plan moves, of a NumPy array that is not contiguous; another shape would copy it."""
+    for axis, rule in sorted(plan.turns(), key=lambda turn: turn[1].out_size / turn[1].in_size):
+        x = x[(*[slice(None)] * axis, taps(rule).first)]
+    return cast(Array, x)
 
 
 def _resampled(xp: ModuleType, layout: Layout, x: Array, out: Array | None) -> Array:

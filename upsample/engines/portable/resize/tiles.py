@@ -195,10 +195,11 @@ class Layout:
         """Make ready for few values, where every call of the library counts."""
         strip, outer = self.strip(0, self.rows), self.shape[0]
         if self.moves:
-            index = np.arange(math.prod(self.shape[1:])).reshape(self.shape[1:])
-            for step in strip.every:
-                index = np.take(index, taps_between(step.rule, 0, step.rule.out_size).first, axis=step.axis - 1)
-            self.index = index.reshape(-1)
+            taken = {s.axis: taps_between(s.rule, 0, s.rule.out_size).first for s in strip.every}
+            self.index = np.zeros(1, dtype=np.int64)
+            for axis, size in enumerate(self.shape[1:], start=1):
+                source = taken[axis] if axis in taken else np.arange(size)
+                self.index = (self.index[:, None] * size + source).reshape(-1)
         elif name == self.sums in arrays.FLOATING and not self.ordered and strip.source == (0, self.shape[1]):
             if not all(step.is_one_matrix for step in strip.steps):
                 return

@@ -1,0 +1,121 @@
+"""What the portable engine needs beside its arrays: neither calls nor memory grow with windows or unread samples."""
+
+from __future__ import annotations
+
+import sys
+import tracemalloc
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import backends
+import numpy as np
+import pytest
+
+import upsample
+from upsample import chainer, reference
+
+MIB = 1 << 20
+
+
+def calls(run: Callable[[], Any]) -> int:
+    """Return how many functions a call enters: as many as it takes steps."""
+    count = 0
+
+    def look(_frame: object, event: str, _what: object) -> None:
+        nonlocal count
+        count += event in ("call", "c_call")
+
+    run()  # tables are kept
+    sys.setprofile(look)
+    try:
+        run()
+    finally:
+        sys.setprofile(None)
+    return count
+
+
+def peak(run: Callable[[], Any]) -> int:
+    """Return the most bytes of NumPy that were held at once."""
+    tracemalloc.start()
+    try:
+        run()
+        return tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+
+@dataclass(frozen=True)
+class Pooling:
+    """A call of long windows, and what is right."""
+
+    run: Callable[[Any], Any]
+    expected: Callable[[np.ndarray], Any]
+
+
+POOLED = {
+    "adaptive": Pooling(
+        lambda x: upsample.adaptive_max_pool1d(x, 3, return_indices=True, engine="portable"),
+        lambda x: reference.adaptive_max_pool(x, (3,)),
+    ),
+    "one window": Pooling(
+        lambda x: upsample.max_pool1d(x, x.shape[-1], return_indices=True, engine="portable"),
+        lambda x: reference.max_pool(x, (x.shape[-1],)),
+    ),
+    "padded": Pooling(
+        lambda x: upsample.max_pool1d(x, x.shape[-1] // 2, padding=9, return_indices=True, engine="portable"),
+        lambda x: reference.max_pool(x, (x.shape[-1] // 2,), padding=(9,)),
+    ),
+    "dilated": Pooling(
+        lambda x: upsample.max_pool1d(
+            x, x.shape[-1] // 3, stride=x.shape[-1] // 9, dilation=2, return_indices=True, engine="portable"
+        ),
+        lambda x: reference.max_pool(x, (x.shape[-1] // 3,), stride=(x.shape[-1] // 9,), dilation=(2,)),
+    ),
+    "Chainer": Pooling(
+        lambda x: chainer.max_pooling_1d(x, x.shape[-1] // 3, pad=5, return_indices=True, engine="portable"),
+        lambda x: reference.chainer_max_pooling(x, (x.shape[-1] // 3,), pad=(5,)),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", POOLED)
+def test_pooling_does_not_take_a_step_for_each_tap(name: str) -> None:
+    x = np.random.default_rng(0).random((1, 2, 30_000), dtype=np.float32)
+    assert calls(lambda: POOLED[name].run(x)) < calls(lambda: POOLED[name].run(x[..., :3000])) + 1000
+
+
+@pytest.mark.parametrize("name", POOLED)
+@pytest.mark.parametrize("library", ["numpy", "strict", "torch"])
+@pytest.mark.parametrize("dtype", ["float32", "int16", "uint8"])
+def test_long_windows_are_those_of_the_reference(name: str, library: str, dtype: str) -> None:
+    """With NaN, padding, infinities, zeros of both signs, and ties."""
+    if name == "Chainer" and dtype != "float32":
+        pytest.skip("Chainer pools floats")
+    backend, rng = backends.get(library), np.random.default_rng(0)
+    for trial in range(4):
+        x = rng.integers(0, 5, (2, 3, 900)).astype(dtype)
+        if dtype == "float32":
+            x[rng.random(x.shape) < 0.002 * (trial > 1)] = np.nan
+            x[0, 0] = -np.inf if trial % 2 else -0.0
+            x[0, 1] *= rng.choice([-0.0, 0.0], 900)
+        for got, wanted in zip(POOLED[name].run(backend.make(x)), POOLED[name].expected(x), strict=True):
+            found = backend.back(got)
+            np.testing.assert_array_equal(found, wanted)
+            np.testing.assert_array_equal(np.signbit(found), np.signbit(wanted))
+
+
+def test_the_gradient_of_long_windows_follows_torch() -> None:
+    torch = pytest.importorskip("torch", reason="torch is not installed")
+    x = torch.from_numpy(np.random.default_rng(0).integers(0, 3, (2, 2, 900)).astype(np.float64)).requires_grad_()
+    upsample.adaptive_max_pool1d(x, 2, engine="portable").pow(2).sum().backward()
+    own, x.grad = x.grad, None
+    torch.nn.functional.adaptive_max_pool1d(x, 2).pow(2).sum().backward()
+    assert torch.equal(own, x.grad)
+
+
+def test_nearest_looks_at_the_samples_that_it_takes() -> None:
+    x = np.broadcast_to(np.zeros((), np.uint8), (1, 1, 50_000, 50_000))
+    assert peak(lambda: upsample.interpolate(x, size=(5, 5), engine="portable")) < 4 * MIB
+    line = np.broadcast_to(np.zeros((), np.uint8), (1, 1, 3_000_000_000))
+    assert peak(lambda: upsample.interpolate(line, size=7, engine="portable")) < MIB
