@@ -37,8 +37,8 @@ STORED = {
     "pool": {"pool_values"},
     "unpool": {"make_planes", "stream"},
     "large unpool": {"select"} if machine.HAS_AVX2 else {"make_planes", "stream"},
-    "conv_transpose": {"gather"},
-    "little conv_transpose": {"gather_listed"},
+    "conv_transpose": {"sum_products"},
+    "little conv_transpose": {"sum_listed"},
 }
 PARTS = {
     "resize": {"_rows2", "_ends", "_zero", "_set", "_add", "_two2", "put"},  # nothing of cubic filters
