@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -12,8 +13,10 @@ from drawn_calls import KINDS, Drawn, chunks_of, draw
 
 import upsample
 from upsample.plans import cell_blocks
+from upsample.plans.window import WindowAxis
 
 da = pytest.importorskip("dask.array", reason="dask is not installed")
+from upsample.engines.dask import resize  # noqa: E402
 
 FLOOR = 2000
 EACH = int(os.environ.get("UPSAMPLE_FUZZ_EXAMPLES") or 0) or -(-FLOOR * 11 // (10 * len(KINDS)))  # some are refused
@@ -99,3 +102,58 @@ def test_gradients(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
             assert np.ascontiguousarray(made).tobytes() == np.ascontiguousarray(other).tobytes(), said
         compared += 1
     assert compared or kind == "shuffle"
+
+
+def differing(kinds: tuple[str, ...], seeds: range) -> int:
+    """Return how many results do not have the bytes of the call on NumPy arrays, or are an error."""
+    count = 0
+    for kind in kinds:
+        for seed in seeds:
+            call, rng = draw(kind, seed)
+            given = lazy(call, rng)
+            want = outcome(lambda call=call: call.function(**call.arrays, **call.beside, **call.options))
+            if isinstance(want, Exception):
+                continue
+            got = outcome(lambda call=call, given=given: call.function(**given, **call.beside, **call.options))
+            for one, other in zip(parts(got), parts(want), strict=True):
+                made = outcome(lambda one=one: one.compute(scheduler="synchronous"))
+                same = not isinstance(made, Exception) and made.tobytes() == np.ascontiguousarray(other).tobytes()
+                count += not same
+    return count
+
+
+def test_a_halo_short_by_one_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    def short(rule: Any, begin: int, end: int) -> tuple[int, int]:
+        low, high = needs(rule, begin, end)
+        return (low, high - 1) if high - low > 1 and end < rule.out_size else (low, high)
+
+    def shorter(axis: Any, begin: int, end: int) -> tuple[int, int]:
+        low, high = reads(axis, begin, end)
+        return (low, high - 1) if high - low > 1 and end < axis.small else (low, high)
+
+    needs, reads = resize.needs, WindowAxis.needs
+    assert not differing(("resize", "pool"), range(40))
+    monkeypatch.setattr(resize, "needs", short)
+    assert differing(("resize",), range(40))
+    monkeypatch.setattr(WindowAxis, "needs", shorter)
+    assert differing(("pool",), range(40))
+
+
+def test_a_table_made_anew_for_the_slab_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A slab that is resampled as if it were an image has other weights at its borders."""
+
+    def anew(plan: Any, ranges: dict[int, tuple[int, int]], order: tuple[int, ...]) -> Any:
+        cut = []
+        for axis, rule in zip(plan.axes, plan.rules, strict=True):
+            (low, high), (begin, end) = resize.needs(rule, *ranges[axis]), ranges[axis]
+            cut.append(replace(rule, in_size=high - low, out_size=end - begin))
+        return replace(plan, rules=tuple(cut), order=order)
+
+    monkeypatch.setattr(resize, "part_of_plan", anew)
+    assert differing(("resize",), range(40))
+
+
+def test_an_order_of_axes_left_out_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Then a slab is filtered in the order that its own size suggests."""
+    monkeypatch.setattr(resize, "_order", lambda plan, x: plan.order)
+    assert differing(("resize", "interpolate"), range(150))

@@ -132,3 +132,32 @@ def test_errors(tmp_path: Path, options: dict, says: str) -> None:
     with pytest.raises(ValueError, match=says):
         write_pyramid(IMAGE, tmp_path / "out.zarr", **options)
     assert not (tmp_path / "out.zarr").exists()
+
+
+@pytest.mark.parametrize("error", [RuntimeError, KeyboardInterrupt])
+def test_a_call_that_fails_leaves_nothing(tmp_path: Path, error: type[BaseException]) -> None:
+    """It may fail in any level; then the same call works."""
+
+    def broken(block: np.ndarray, block_info: dict) -> np.ndarray:
+        if block_info[0]["chunk-location"] == (2, 3, 1):
+            raise error("a block cannot be read")
+        return block
+
+    image = da.from_array(IMAGE, chunks=(1, 32, 32))
+    with pytest.raises(error):
+        write_pyramid(image.map_blocks(broken, meta=IMAGE[:0, :0, :0]), tmp_path / "out.zarr")
+    assert list(tmp_path.iterdir()) == []
+    write_pyramid(image, tmp_path / "out.zarr")
+    assert [path.name for path in tmp_path.iterdir()] == ["out.zarr"]
+
+
+def test_levels_are_in_a_folder_beside_until_all_are_written(tmp_path: Path) -> None:
+    seen = set()
+
+    def look(block: np.ndarray) -> np.ndarray:
+        seen.update(path.name.partition("-")[0] for path in tmp_path.iterdir())
+        return block
+
+    image = da.from_array(IMAGE, chunks=(1, 32, 32)).map_blocks(look, meta=IMAGE[:0, :0, :0])
+    write_pyramid(image, tmp_path / "out.zarr")
+    assert seen == {"out.zarr.unfinished"}

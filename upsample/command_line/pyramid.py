@@ -13,7 +13,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     about = "write an image of any size, and ever smaller versions of it, as OME-Zarr"
     parser = commands.add_parser("pyramid", help=about, description=about[0].upper() + about[1:] + ".")
     parser.add_argument("source", metavar="IN", help="a Zarr array, an OME-Zarr group, or a .npy file")
-    parser.add_argument("target", metavar="OUT", help="the folder to write; it must not exist")
+    parser.add_argument("target", metavar="OUT", help="the folder to write, complete or not at all; it must not exist")
     parser.add_argument("--axes", help="a letter for each axis out of tczyx (default: by their number)")
     parser.add_argument(
         "--method",

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Sequence
-from contextlib import nullcontext
+import shutil
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -51,7 +53,9 @@ def write_pyramid(
     source : str, path, NumPy array, Dask array or Zarr array
         The image. A path is that of a Zarr array, a ``.npy`` file, or an OME-Zarr group, whose first level is taken.
     target : str or path
-        The folder to write; it must not exist.
+        The folder to write; it must not exist. It appears when all levels are written. Until then they are in a folder
+        beside it, ``TARGET.unfinished-PID``, which a call that fails or is interrupted removes. A killed process leaves
+        that folder; delete it, and call again.
     axes : str, optional
         A letter for each axis out of t, c, z, y, x, in this order. None takes those of an OME-Zarr group, and for
         others "yx", "zyx", "czyx" or "tczyx", by their number.
@@ -112,8 +116,29 @@ def write_pyramid(
         raise bad_value(_OP, "pixel_size", pixel_size, f"the image has {image.ndim} axes", "pass a number for each")
     shift = list(found.get("translation") or [0.0] * image.ndim)
     about = description(letters, shapes, scale, shift, unit or found.get("unit"), Path(target).stem, version)
-    _write(image, target, shapes, method, letters, about, version, progress)
+    with _unfinished(Path(target)) as folder:
+        _write(image, folder, shapes, method, letters, about, version, progress)
     return shapes
+
+
+@contextmanager
+def _unfinished(target: Path) -> Iterator[Path]:
+    """Yield a folder beside the target: it becomes the target at the end, or is removed if the block fails.
+
+    Dask raises the first error while other threads still write chunks. So its threads are a pool of this call, which
+    ends before the folder is removed.
+    """
+    import dask
+
+    threads = dask.config.get("num_workers", None) or dask.system.CPU_COUNT
+    folder = target.with_name(f"{target.name}.unfinished-{os.getpid()}")
+    try:
+        with ThreadPoolExecutor(threads) as pool, dask.config.set(pool=pool):
+            yield folder
+        folder.rename(target)
+    except BaseException:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
 
 
 def _checked_axes(letters: str, count: int) -> str:
@@ -190,7 +215,7 @@ def _shapes(shape: tuple[int, ...], halved: list[int], limit: int, levels: int |
 
 def _write(
     image: Any,
-    target: str | os.PathLike[str],
+    folder: Path,
     shapes: list[tuple[int, ...]],
     method: PyramidMethod,
     letters: str,
@@ -198,13 +223,13 @@ def _write(
     version: str,
     progress: bool,
 ) -> None:
-    """Write each level from the one before, and the metadata last: a folder without them was not finished."""
+    """Write each level from the one before, and the metadata last."""
     import dask.array as da
     import zarr
     from dask.diagnostics import ProgressBar
 
     old = version == "0.4"
-    group = zarr.open_group(os.fspath(target), mode="w-", zarr_format=2 if old else 3)
+    group = zarr.open_group(os.fspath(folder), mode="w-", zarr_format=2 if old else 3)
     chunks = tuple(max(c) for c in image.chunks)
     for level, shape in enumerate(shapes):
         made = image if level == 0 else _smaller(da.from_zarr(group[str(level - 1)]), shape, method)
