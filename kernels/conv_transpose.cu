@@ -5,10 +5,15 @@
 #ifndef SCALAR
 #define SCALAR float
 #endif
-// How tensor cores multiply: 0 not at all, 1 once, float32 then in TF32, 3 float32 as three products of TF32; outputs of a block, and positions of each of its phases.
+// How tensor cores multiply: 0 not at all, 1 once, float32 then in TF32, 3 float32 as three products of TF32.
 #ifndef TENSOR
 #define TENSOR 0
 #endif
+// What a block makes: 0 finished values, 1 one share of their sums, 2 finished values of all shares.
+#ifndef SPLIT
+#define SPLIT 0
+#endif
+// Outputs of a block, and positions of each of its phases.
 #ifndef TILE_OUTPUTS
 #define TILE_OUTPUTS 128
 #endif
@@ -34,6 +39,9 @@ constexpr int THREADS = 32 * WARPS_ACROSS * (TILE_OUTPUTS / WARP_OUTPUTS);
 // Rows of shared memory in words; 8 more than a multiple of 32 let the lanes of a tensor core's fragment hit all banks.
 constexpr int WEIGHT_STEP = TILE_OUTPUTS + (TENSOR ? 8 : 0), CELL_STEP = TILE_CELLS + (TENSOR ? 8 : 0);
 constexpr int SLICE = DEPTH * (WEIGHT_STEP + CELL_STEP);
+// Slices of a share, 512 words: a longer sum is one of shares, in their order, whichever blocks make them. Half and
+// bfloat16 have none: their running totals would need 64 KiB of shared memory more.
+constexpr int SHARE = sizeof(SCALAR) >= 4 ? 512 / DEPTH : 1 << 30;
 static_assert(THREADS % TILE_CELLS == 0 && DEPTH * TILE_CELLS % THREADS == 0);
 
 struct Geometry {
@@ -46,6 +54,7 @@ struct Geometry {
   int in_runs;                     // whether rows of the result are whole packs of these phases
   int groups, channels, outputs;   // channels and outputs of a group
   int words, padded, taps;         // of the arranged weights: words of a tap, outputs with padding; taps of the kernel
+  int shares;                      // of the longest phase, if blocks make shares
 };
 
 // For each tap of each phase, in the order of phases: the tap of the kernel, and on each axis which cell it reaches,
@@ -59,9 +68,8 @@ struct Work {
   INDEX start[AXES];                             // where in the result position 0 of the first phase lies
 };
 
-DEVICE Work work_of(const Geometry& g) {
+DEVICE Work work_of(int64 rest, const Geometry& g) {
   Work w;
-  int64 rest = blockIdx.x;
   const int tiles = (g.outputs + TILE_OUTPUTS - 1) / TILE_OUTPUTS, cuts = (g.phases[2] + g.together - 1) / g.together;
   w.output = int(rest % tiles) * TILE_OUTPUTS;
   rest /= tiles;
@@ -258,6 +266,23 @@ struct Sums {
 };
 #endif
 
+constexpr int SUMS_OF_BLOCK = Sums::OUTPUTS * Sums::CELLS * THREADS;
+
+// A thread's running totals, where its finished values will be.
+DEVICE void keep_totals(Sums& sums, Acc* totals, int step) {
+#pragma unroll
+  for (int i = 0; i < Sums::OUTPUTS; ++i)
+#pragma unroll
+    for (int j = 0; j < Sums::CELLS; ++j) totals[Sums::output(i) * step + Sums::cell(j)] = sums.at(i, j);
+}
+
+DEVICE void add_totals(Sums& sums, const Acc* totals, int step) {
+#pragma unroll
+  for (int i = 0; i < Sums::OUTPUTS; ++i)
+#pragma unroll
+    for (int j = 0; j < Sums::CELLS; ++j) sums.at(i, j) = totals[Sums::output(i) * step + Sums::cell(j)] + sums.at(i, j);
+}
+
 DEVICE bool reaches_all(const Tap* taps, int count, const Column& column, const Geometry& g) {
   while (count > 0 && cell_of(column, taps[count - 1], g) >= 0) --count;
   return count == 0;
@@ -319,16 +344,25 @@ DEVICE void store_values(const SCALAR* finished, const INDEX* places, const int*
 // other; blocks of the same cells (other outputs, then phases) are neighbours, for the cache. A thread fetches cells of
 // one position, with zeros where there is none, sums as `Sums` says, and leaves finished phases in shared memory, from
 // which the block writes runs of the result.
-// Accumulator: float32, or float64; TF32 rounds factors, and three products of TF32 keep 21 of their bits. Each sum is in the order of taps, then channels, in one thread
-// (on tensor cores: in one warp), so results are the same each time.
+// Accumulator: float32, or float64; TF32 rounds factors, and three products of TF32 keep 21 of their bits. Each share of
+// a sum is in the order of taps, then channels, in one thread (on tensor cores: in one warp), and shares add in their
+// order. A block adds its running totals where the finished values will be; or blocks of SPLIT 1, one for each share,
+// leave `part` [blocks, shares, sums of a thread, threads], and blocks of SPLIT 2 add that: the same bits, whatever the
+// size of the grid. Results are the same each time.
 KERNEL(THREADS, 512 / THREADS > 3 ? 3 : 512 / THREADS)
 multiply(const SCALAR* __restrict__ x, const SCALAR* __restrict__ arranged, const SCALAR* __restrict__ bias,
-         const Tap* __restrict__ taps, const int* __restrict__ starts, SCALAR* __restrict__ y, const Geometry g) {
+         const Tap* __restrict__ taps, const int* __restrict__ starts, SCALAR* __restrict__ y,
+#if SPLIT
+         Acc* __restrict__ part,
+#endif
+         const Geometry g) {
   DYN_SHARED(Word, slices);
   INDEX* const places = reinterpret_cast<INDEX*>(slices + 2 * SLICE);
   int* const limits = reinterpret_cast<int*>(places + TILE_CELLS);
   SCALAR* const finished = reinterpret_cast<SCALAR*>(limits + TILE_CELLS);
-  const Work work = work_of(g);
+  [[maybe_unused]] const int share = SPLIT == 1 ? int(blockIdx.x % g.shares) : 0;
+  const int64 tile = SPLIT == 1 ? blockIdx.x / g.shares : blockIdx.x;
+  const Work work = work_of(tile, g);
   const int phases = work.last_phase - work.phase, step = phases * TILE_CELLS + 8;
   const INDEX number = work.column + INDEX(threadIdx.x % TILE_CELLS);
   const bool exists = number < g.columns;
@@ -351,10 +385,13 @@ multiply(const SCALAR* __restrict__ x, const SCALAR* __restrict__ arranged, cons
   x += int64(work.group) * g.channels * g.source_plane;
   arranged += ((int64(work.group) * g.taps * g.words) * g.padded + work.output) * CHANNELS;
   y += int64(channel) * g.result_plane;
-  const int parts = g.words / DEPTH, first = starts[work.corner + work.phase];
-  const int slices_in_all = (starts[work.corner + work.last_phase] - first) * parts;
+  const int parts = g.words / DEPTH;
+#if SPLIT != 2
+  const int skipped = SPLIT == 1 ? share * SHARE : 0, first = starts[work.corner + work.phase];
+  int slices_in_all = (starts[work.corner + work.last_phase] - first) * parts - skipped;
+  if (SPLIT == 1) slices_in_all = lesser(slices_in_all, SHARE);
   Mover mover(x + column.image * image_step, arranged, column, exists, g);
-  int tap = first, word = 0, done = 0;
+  int tap = first + skipped / parts, word = skipped % parts * DEPTH, done = 0;
   const auto fetch = [&]() {
     mover.fetch(taps[tap], word, g);
     word += DEPTH;
@@ -364,18 +401,48 @@ multiply(const SCALAR* __restrict__ x, const SCALAR* __restrict__ arranged, cons
     fetch();
     mover.put(slices);
   }
+#endif
   __syncthreads();
   for (int p = 0; p < phases; ++p) {
     const int corner = work.corner + work.phase + p, begin = starts[corner], end = starts[corner + 1];
     Sums sums = {};
-    for (int n = (end - begin) * parts; n > 0; --n) {
-      Word* const now = slices + done % 2 * SLICE;
-      const bool more = ++done < slices_in_all;
-      if (more) fetch();
-      sums.add(now);
-      if (more) mover.put(slices + done % 2 * SLICE);
-      __syncthreads();
+#if SPLIT == 2
+    const Acc* shares = part + tile * g.shares * SUMS_OF_BLOCK + threadIdx.x;
+    for (int n = (end - begin) * parts; n > 0; n -= SHARE, shares += SUMS_OF_BLOCK)
+#pragma unroll
+      for (int k = 0; k < Sums::OUTPUTS * Sums::CELLS; ++k) {
+        Acc& sum = sums.at(k / Sums::CELLS, k % Sums::CELLS);
+        sum = n == (end - begin) * parts ? shares[k * THREADS] : sum + shares[k * THREADS];
+      }
+#else
+    int left = SPLIT == 1 ? slices_in_all : (end - begin) * parts;
+    for ([[maybe_unused]] bool fresh = true;; fresh = false) {
+      for (int n = lesser(left, SHARE); n > 0; --n) {
+        Word* const now = slices + done % 2 * SLICE;
+        const bool more = ++done < slices_in_all;
+        if (more) fetch();
+        sums.add(now);
+        if (more) mover.put(slices + done % 2 * SLICE);
+        __syncthreads();
+      }
+      if constexpr (SPLIT == 0 && sizeof(SCALAR) == sizeof(Acc)) {
+        Acc* const totals = reinterpret_cast<Acc*>(finished) + p * TILE_CELLS;
+        if (!fresh) add_totals(sums, totals, step);
+        if (left > SHARE) {
+          keep_totals(sums, totals, step);
+          sums = {};
+        }
+      }
+      left -= SHARE;
+      if (left <= 0) break;
     }
+#endif
+#if SPLIT == 1
+    Acc* const to = part + (tile * g.shares + share) * SUMS_OF_BLOCK + threadIdx.x;
+#pragma unroll
+    for (int k = 0; k < Sums::OUTPUTS * Sums::CELLS; ++k) to[k * THREADS] = sums.at(k / Sums::CELLS, k % Sums::CELLS);
+    return;
+#else
     Acc check = 0;
 #pragma unroll
     for (int i = 0; i < Sums::OUTPUTS; ++i) {
@@ -405,7 +472,9 @@ multiply(const SCALAR* __restrict__ x, const SCALAR* __restrict__ arranged, cons
       const Acc added = bias != nullptr ? widened<Acc>(bias[channel + output]) : Acc(0);
       *value = narrowed<SCALAR>(summed_strictly(image, arranged, taps + begin, end - begin, other, output, g) + added);
     }
+#endif
   }
+#if SPLIT != 1
   __syncthreads();
   const bool aligned = reinterpret_cast<uint64>(y) % 16 == 0;
   if (aligned && g.in_runs && phases == 1)
@@ -414,4 +483,5 @@ multiply(const SCALAR* __restrict__ x, const SCALAR* __restrict__ arranged, cons
     store_runs<2>(finished, places, limits, y, outputs, step, g);
   else
     store_values(finished, places, limits, y, outputs, phases, step, g);
+#endif
 }

@@ -13,20 +13,38 @@ H200 = (2**31, 132, 227 << 10)
 T4 = (2**31, 40, 64 << 10)
 
 
-def chosen(side: int, batch: int, channels: tuple[int, int], name: str, gpu: tuple[int, int, int]) -> Any:
-    """The launch of a 4×4 window with stride 2."""
+def launches(
+    side: int, batch: int, channels: tuple[int, int], name: str, gpu: tuple[int, int, int], precision: str = "float32"
+) -> tuple[Any, ...]:
+    """The launches of a 4×4 window with stride 2."""
     axis = WindowAxis(2 * side, side, 4, 2, 1, 1)
-    return cuda._launch(ConvTransposePlan((axis, axis), 1, "float32"), "conv_transpose", name, (batch, *channels), gpu)[
-        0
-    ]
+    plan = ConvTransposePlan((axis, axis), 1, precision)
+    return cuda._launch(plan, "conv_transpose", name, (batch, *channels), gpu)[0]
 
 
-@pytest.mark.parametrize("name", ["float16", "float32"])
-def test_a_small_grid_is_cut_into_more_blocks(name: str) -> None:
+def chosen(side: int, batch: int, channels: tuple[int, int], name: str, gpu: tuple[int, int, int]) -> Any:
+    """The one launch."""
+    (launch,) = launches(side, batch, channels, name, gpu)
+    return launch
+
+
+def test_a_small_grid_is_cut_into_more_blocks() -> None:
     """Tiles of 128×128 would leave 16 blocks for 132 multiprocessors."""
-    small = chosen(16, 1, (512, 256), name, H200)
-    assert small.grid[0] == 64
-    assert chosen(16, 64, (512, 256), name, H200).grid[0] < 64 * 64
+    assert chosen(16, 1, (512, 256), "float16", H200).grid[0] == 64
+    assert chosen(16, 64, (512, 256), "float16", H200).grid[0] < 64 * 64
+
+
+@pytest.mark.parametrize(
+    ("precision", "side", "channels"),
+    [("float32", 16, (512, 256)), ("tf32x3", 16, (512, 256)), ("tf32", 16, (1024, 256)), ("tf32", 8, (1024, 512))],
+)
+def test_a_small_grid_of_long_sums_is_cut_into_shares(precision: str, side: int, channels: tuple[int, int]) -> None:
+    """Shares of 512 products are added by a second launch; a large grid makes whole sums."""
+    shares, finish = launches(side, 1, channels, "float32", H200, precision)
+    assert finish.grid[0] == 32
+    assert shares.grid[0] == 32 * channels[0] * 4 // 512
+    assert len(launches(64, 16, (512, 256), "float32", H200, precision)) == 1
+    assert len(launches(16, 1, (64, 32), "float32", H200, precision)) == 1
 
 
 def test_two_phases_of_half_tiles_fit_the_shared_memory_of_a_large_gpu() -> None:

@@ -63,6 +63,23 @@ def test_tf32_is_coarser_by_orders_of_magnitude() -> None:
     assert once > 100 * thrice
 
 
+@pytest.mark.parametrize("below", [1.0 / 5000, 1.0 / 4000])
+@pytest.mark.parametrize("which", ["input", "weight"])
+def test_tf32x3_near_the_largest_float32(which: str, below: float) -> None:
+    """Within 1/4096 of the largest float32 TF32 rounds to infinity, and the sum is made again of exact products."""
+    x, weight = arrays(16, 1.0)
+    large, small = (x, weight) if which == "input" else (weight, x)
+    large[...] = np.sign(large) * np.finfo(np.float32).max * np.float32(1 - below)
+    small *= np.float32(1e-10)
+    wide = [a.astype(np.float64) for a in (x, weight)]
+    want = upsample.conv_transpose2d(*wide, stride=2, padding=1, engine="portable")
+    scale = upsample.conv_transpose2d(*map(np.abs, wide), stride=2, padding=1, engine="portable")
+    with emulating(EmulatedDevice()):
+        got, exact = (call(x, weight, precision) for precision in ("tf32x3", "float32"))
+    assert (np.abs(got - want) / scale).max() / EPS < LIMITS["tf32x3"]
+    assert np.array_equal(got, exact) == (below < 1 / 4096)
+
+
 @faults_are_planted
 @pytest.mark.parametrize(
     ("old", "new"),

@@ -38,6 +38,10 @@ _MOST_RESIDENT = 3
 """Blocks of a multiprocessor that the kernel's launch bounds leave registers for."""
 _TENSOR_RATE = {0: 1, 1: 8, 3: 2}
 """How much faster tensor cores are than ordinary ones, by `on_tensor_cores`, as the choice of the kernel has it."""
+_SHARE = 512
+"""Words of a share of a sum, as the kernel has it: longer sums are sums of shares, which blocks may make apart."""
+_SECOND_LAUNCH = 700_000
+"""What adding shares by a second launch costs at least, in products of an ordinary core: about 3 µs."""
 _DIRECT_COST = 4
 """Instructions of the direct kernel for a product; a tile needs little more than one."""
 
@@ -66,7 +70,15 @@ _TILES: Mapping[tuple[str, int], tuple[_Tile, ...]] = MappingProxyType(
 """By dtype and `on_tensor_cores`; with 64-bit indices, the last but one alone."""
 
 
-def _kernel(name: str, tensor: int, tile: _Tile, index: str) -> Kernel:
+_SHARED_TILES: Mapping[tuple[str, int], _Tile] = MappingProxyType(
+    {("float32", 1): _WIDE, ("float32", 3): _WIDE, ("float32", 0): _WIDE, ("float64", 0): _CORES[2]}
+)
+"""The tile of blocks that make shares."""
+_WHOLE, _SHARES, _FINISH = range(3)
+"""What a block makes, as the kernel's SPLIT has it."""
+
+
+def _kernel(name: str, tensor: int, tile: _Tile, index: str, split: int) -> Kernel:
     return kernel(
         "conv_transpose",
         "multiply",
@@ -75,6 +87,7 @@ def _kernel(name: str, tensor: int, tile: _Tile, index: str) -> Kernel:
         TILE_OUTPUTS=tile.outputs,
         TILE_CELLS=tile.cells,
         INDEX=index,
+        SPLIT=split,
     )
 
 
@@ -87,7 +100,10 @@ def kernels() -> Iterator[Kernel]:
     """Yield every specialisation that `run` can launch."""
     for (name, tensor), index in itertools.product(_TILES, ("int", "int64")):
         for tile in _tiles(name, tensor, index):
-            yield _kernel(name, tensor, tile, index)
+            yield _kernel(name, tensor, tile, index, _WHOLE)
+    for (name, tensor), tile in _SHARED_TILES.items():
+        for split in (_SHARES, _FINISH):
+            yield _kernel(name, tensor, tile, "int", split)
 
 
 def run(
@@ -127,8 +143,8 @@ def sums(
         direct.run(gpu, task, plan, cells, weights, added, y, name=name, sizes=sizes)
         return
     limits = (gpu.index_limit, gpu.processors, gpu.shared_limit)
-    launch, words, padded = _launch(plan, task, name, sizes, limits)
-    taps, starts = gpu.tables(_tables, plan, task, dict(launch.kernel.macros)["INDEX"])
+    launches, words, padded, partial = _launch(plan, task, name, sizes, limits)
+    taps, starts = gpu.tables(_tables, plan, task, dict(launches[0].kernel.macros)["INDEX"])
     ready = arranged(
         gpu,
         weights,
@@ -139,7 +155,9 @@ def sums(
         words=words,
         padded=padded,
     )
-    gpu.launch(launch, cells, ready, added, taps, starts, y)
+    part = (gpu.empty((partial,), np.float64 if name == "float64" else np.float32),) if partial else ()
+    for launch in launches:
+        gpu.launch(launch, cells, ready, added, taps, starts, y, *part)
 
 
 def _complex(
@@ -223,11 +241,12 @@ def _shared(name: str, tensor: int, tile: _Tile, index: str, together: int) -> i
 
 
 class _Cut(NamedTuple):
-    """How a result is cut into blocks."""
+    """How a result is cut into blocks, each of which makes whole sums, or one of so many shares of them."""
 
     tile: _Tile
     together: int
     blocks: int
+    shares: int
 
 
 def _cuts(
@@ -239,8 +258,9 @@ def _cuts(
     outputs: int,
     columns: int,
     room: int,
+    shares: int,
 ) -> Iterator[_Cut]:
-    """Yield the ways to cut: tiles, with as many phases of the last axis together as have room, or one.
+    """Yield the ways to cut: tiles, with as many phases of the last axis together as have room, or one; and shares.
 
     The small tiles have room on every GPU.
     """
@@ -253,25 +273,32 @@ def _cuts(
             continue
         for together in {ceil_div(most, ceil_div(most, fit)): None, 1: None}:
             cells = ceil_div(most, together) * ceil_div(columns, tile.cells)
-            yield _Cut(tile, together, others * ceil_div(outputs, tile.outputs) * cells)
+            yield _Cut(tile, together, others * ceil_div(outputs, tile.outputs) * cells, 1)
+    apart = _SHARED_TILES.get((name, tensor))
+    if apart is not None and shares > 1 and index == "int":
+        yield _Cut(apart, 1, others * ceil_div(outputs, apart.outputs) * most * ceil_div(columns, apart.cells), shares)
 
 
 def _cost(cut: _Cut, products: float, stride: int, shared: int, gpu: tuple[int, int, int]) -> float:
     """Estimate the time that a cut takes; `products` are those of a value, in the time of an ordinary core's."""
     _, processors, room = gpu
     tile = cut.tile
-    rounds = ceil_div(cut.blocks, processors)  # the busiest multiprocessor makes so many blocks
+    rounds = ceil_div(cut.blocks * cut.shares, processors)  # the busiest multiprocessor makes so many blocks
     resident = min(rounds, _MOST_RESIDENT, 512 // tile.threads, max(1, (room + 1024) // (shared + 1024)))
     store = _STORE_COST * (1 if cut.together == stride else 2)
-    value = products / (tile.rate * _CROWD.get(resident * tile.threads // 128, 1.0)) + store
-    return rounds * cut.together * tile.outputs * tile.cells * value
+    own = products / cut.shares / (tile.rate * _CROWD.get(resident * tile.threads // 128, 1.0))
+    area = tile.outputs * tile.cells
+    if cut.shares == 1:
+        return rounds * cut.together * area * (own + store)
+    finish = ceil_div(cut.blocks, processors) * area * (cut.shares * _STORE_COST + store)
+    return rounds * area * (own + _STORE_COST) + finish + _SECOND_LAUNCH
 
 
 @cached
 def _launch(
     plan: ConvTransposePlan, task: str, name: str, sizes: tuple[int, int, int], gpu: tuple[int, int, int]
-) -> tuple[Launch, int, int]:
-    """Plan the launch, and say how many words and outputs the arranged weights have."""
+) -> tuple[tuple[Launch, ...], int, int, int]:
+    """Plan the launches, and say how many words and outputs the arranged weights have, and values the shares."""
     axes, tensor = axes_of(plan, task), on_tensor_cores(plan, name)
     batch, channels, outputs = sizes
     counts = [ceil_div(axis.result, axis.step) for axis in axes]
@@ -285,19 +312,23 @@ def _launch(
         shared = _shared(name, tensor, cut.tile, index, cut.together)
         return _cost(cut, products / _TENSOR_RATE[tensor], last, shared, gpu)
 
-    cut = min(_cuts(axes, name, tensor, index, plan.groups, outputs, columns, room), key=cost)
+    longest = words * max(math.prod(len(p.taps) for p in c) for c in itertools.product(*(a.phases for a in axes)))
+    shares = ceil_div(longest, _SHARE)
+    cut = min(_cuts(axes, name, tensor, index, plan.groups, outputs, columns, room, shares), key=cost)
     padded = ceil_div(outputs, cut.tile.outputs) * cut.tile.outputs
     geometry = _geometry(axes, index, columns, counts, cut.together, name)
     numbers = {"groups": plan.groups, "channels": channels, "outputs": outputs, "words": words, "padded": padded}
-    geometry |= {key: np.int32(n) for key, n in (numbers | {"taps": taps}).items()}
-    made = Launch(
-        _kernel(name, tensor, cut.tile, index),
-        (cut.blocks, 1, 1),
-        (cut.tile.threads, 1, 1),
-        _shared(name, tensor, cut.tile, index, cut.together),
-        (struct(geometry),),
-    )
-    return made, words, padded
+    geometry |= {key: np.int32(n) for key, n in (numbers | {"taps": taps, "shares": cut.shares}).items()}
+
+    def made(split: int, blocks: int) -> Launch:
+        shared = _shared(name, tensor, cut.tile, index, cut.together)
+        chosen = _kernel(name, tensor, cut.tile, index, split)
+        return Launch(chosen, (blocks, 1, 1), (cut.tile.threads, 1, 1), shared, (struct(geometry),))
+
+    if cut.shares == 1:
+        return (made(_WHOLE, cut.blocks),), words, padded, 0
+    count = cut.blocks * cut.shares
+    return (made(_SHARES, count), made(_FINISH, cut.blocks)), words, padded, count * cut.tile.outputs * cut.tile.cells
 
 
 def _reach(axes: tuple[Axis, ...], planes: int, columns: int) -> int:
