@@ -26,6 +26,12 @@ from upsample.plans.resize import ResizePlan, tabled
 
 __all__ = ["resize", "scale_and_translate"]
 
+
+def __dir__() -> list[str]:
+    """Return what completion offers: the public names."""
+    return [*__all__]
+
+
 _METHODS = {
     "nearest": "nearest",
     **dict.fromkeys(("linear", "bilinear", "trilinear", "triangle"), "linear"),

@@ -28,6 +28,11 @@ from upsample.skimage import resize
 __all__ = ["resize", "zoom"]
 
 
+def __dir__() -> list[str]:
+    """Return what completion offers: the public names."""
+    return [*__all__]
+
+
 def zoom(
     input: Any,
     zoom: float | Sequence[float],

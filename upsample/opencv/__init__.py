@@ -38,3 +38,8 @@ __all__ = [
     "pyrUp",
     "resize",
 ]
+
+
+def __dir__() -> list[str]:
+    """Return what completion offers: the public names."""
+    return [*__all__]

@@ -36,3 +36,8 @@ BOX = Resampling.BOX
 HAMMING = Resampling.HAMMING
 MKS2013 = Resampling.MKS2013
 MKS2021 = Resampling.MKS2021
+
+
+def __dir__() -> list[str]:
+    """Return what completion offers: the public names."""
+    return [*__all__]
