@@ -87,7 +87,7 @@ def test_equals_one_axis_at_a_time(mode: int, dtype: str, vectors: bool, monkeyp
 
 @pytest.mark.parametrize("threads", [1, 3])
 def test_jobs_do_not_show(threads: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(fused, "_JOB", 1)
+    monkeypatch.setattr(fused, "_JOBS", (1, 1))
     monkeypatch.setattr(fused, "_ROWS", 5)
     x, before = image((47, 60, 3), "uint16"), upsample.get_num_threads()
     upsample.set_num_threads(threads)

@@ -107,7 +107,7 @@ def test_cells_equal_the_portable_engine(
 
 @pytest.mark.parametrize("threads", [1, 3])
 def test_jobs_do_not_show(threads: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(fused, "_JOB", 1)
+    monkeypatch.setattr(fused, "_JOBS", (1, 1))
     monkeypatch.setattr(fused, "_ROWS", 5)
     x, before = random_bytes((47, 60, 3)), upsample.get_num_threads()
     upsample.set_num_threads(threads)

@@ -33,8 +33,8 @@ _Array: TypeAlias = np.ndarray[Any, np.dtype[Any]]
 _U: Any = np.uint64
 _across_1, _across_2, _across_4 = (weigh_across[pieces] for pieces in (1, 2, 4))
 
-_JOB = 1 << 15
-"""Values of a job, about: some ten microseconds."""
+_JOBS = (1 << 15, 1 << 18)
+"""Values of a job, least and most, about: ten to a hundred microseconds; in between, an eighth of the result."""
 _ROWS = 16
 """Rows of a job at least, because neighboring jobs filter the rows between them twice."""
 _RING_BYTES = 1 << 19
@@ -190,7 +190,8 @@ def _laid_out(result: tuple[int, ...], planes: int, sizes: _Array, rows: Rows, c
     along = rows.begins, rows.masks, rows.weights, rows.index, rows.weight
     tables = (sizes, *along, columns.low, columns.high, places.reshape(-1), columns.weight.reshape(-1))
     total, n = planes * int(sizes[1]), int(sizes[3])
-    step = max(_ROWS, _JOB // n)
+    least, most = _JOBS
+    step = max(_ROWS, min(most // n, max(least // n, total // 8)))
     return Fused(result, total, max(1, min(step, total)), (columns.slots * stride + DOWN, dtype), tables)
 
 
