@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from compiler import nvrtc
 from emulator import build
-from emulator.listing import listed
+from emulator.listing import every, listed
 from gpu import delay
 from test_benchmarks import _importable, run  # noqa: F401  # the fixture
 
@@ -222,6 +222,14 @@ def test_a_kernels_machine_code_is_described() -> None:
     assert found["whole"]["global loads"] > 0
     assert found["whole"]["global stores"] > 0
     assert found["loop"]["all"] < found["whole"]["all"]
+
+
+def test_the_counted_kernels_are_todays() -> None:
+    """Where this fails: ``python -m benchmarks sass``, two minutes."""
+    from benchmarks.first_gpu import ROOT
+
+    counted = json.loads((ROOT / "benchmarks/results/sass.json").read_text(encoding="utf-8"))["kernels"]
+    assert set(counted) == {str(kernel) for kernel in every()}
 
 
 @pytest.mark.parametrize("double", [False, True])
