@@ -142,7 +142,7 @@ def test_blocks_and_threads_do_not_show(
                 (weight_grad_dots, "_SUMS", 999),
                 (weight_grad_gemm, "_CELLS", 6),
                 (weight_grad_gemm, "_TAPS", 30),
-                (weight_grad_gemm, "_MET", 300),
+                (weight_grad_gemm, "_PATCHES", 300),
                 (weight_grad_gemm, "_SUMS", 999),
                 (weight_grad_gemm, "_MOST_SUMS", 9999),
                 (weight_grad_gemm, "_WORK", 99999),

@@ -147,8 +147,8 @@ def run(
     """Return the transposed convolution of ``x [N, C, *small]`` with ``weight [C, M / groups, *kernel]``."""
     source: Any = x
     given: Any = out
-    each = weight.shape[1]
-    shape = (source.shape[0], plan.groups * each, *plan.large_shape)
+    outputs = weight.shape[1]
+    shape = (source.shape[0], plan.groups * outputs, *plan.large_shape)
     direct = given is not None and given.flags.c_contiguous and given.dtype.isnative
     result = given if direct else result_pool.empty(shape, source.dtype)
     if result.size:
@@ -183,19 +183,19 @@ def _little(
 ) -> tuple[tuple[NDArray, ...], Sizes] | None:
     """Return lists of products and sizes for `sum_listed`; None where there is much to do, or nothing."""
     g = _geometry(plan)
-    inputs, each = weight_shape[0] // plan.groups, weight_shape[1]
+    inputs, outputs = weight_shape[0] // plan.groups, weight_shape[1]
     batch = math.prod(shape[: len(shape) - len(plan.axes) - 1])
     size = batch * weight_shape[0] * math.prod(plan.small_shape)
     rows, last, cells = g.axes[0].large * g.rows, g.axes[-1], inputs * math.prod(plan.small_shape)
-    much = size * each * g.taps > _FEW_PRODUCTS or rows * last.stride * max(inputs * g.taps, g.phase) > _LISTED
-    if much or size * each == 0 or dtype in ("float16", "bfloat16"):
+    much = size * outputs * g.taps > _FEW_PRODUCTS or rows * last.stride * max(inputs * g.taps, g.phase) > _LISTED
+    if much or size * outputs == 0 or dtype in ("float16", "bfloat16"):
         return None
-    lists = products_of_rows(g.grid, len(g.axes) - 1, inputs, each)
+    lists = products_of_rows(g.grid, len(g.axes) - 1, inputs, outputs)
     return lists, Sizes(
         planes=batch * plan.groups,
         groups=plan.groups,
-        outputs=each,
-        of_group=inputs * each * g.taps,
+        outputs=outputs,
+        of_group=inputs * outputs * g.taps,
         of_plane=cells,
         cells=last.small,
         of_channel=g.taps,
@@ -208,35 +208,35 @@ def _little(
 
 def _convolve(plan: ConvTransposePlan, x: NDArray, weight: NDArray, bias: NDArray | None, result: NDArray) -> None:
     dtype = np.dtype(arrays.accumulator(arrays.dtype_name(x)))
-    groups, (inputs, each) = plan.groups, (weight.shape[0] // plan.groups, weight.shape[1])
-    weight = _ready(weight, dtype).reshape(groups, inputs, each, -1)
+    groups, (inputs, outputs) = plan.groups, (weight.shape[0] // plan.groups, weight.shape[1])
+    weight = _ready(weight, dtype).reshape(groups, inputs, outputs, -1)
     bias = _nothing(dtype) if bias is None else _ready(bias, dtype)
-    little = _little(plan, x.shape, (groups * inputs, each), arrays.dtype_name(x))
+    little = _little(plan, x.shape, (groups * inputs, outputs), arrays.dtype_name(x))
     if little is not None:
         sum_listed(_ready(x, dtype).reshape(-1), weight.reshape(-1), *little, bias, result.reshape(-1))
         return
     g = _geometry(plan)
-    if _is_much(g, x.size, inputs, each) and _by_products(plan, x, weight, bias, result):
+    if _is_much(g, x.size, inputs, outputs) and _by_products(plan, x, weight, bias, result):
         return
     cells = contiguous(x).reshape(-1, inputs, g.axes[0].small, g.lines, g.axes[-1].small)
-    _Work(g, cells, weight.reshape(-1), bias, result.reshape(-1), dtype, (each, inputs, groups)).direct()
+    _Work(g, cells, weight.reshape(-1), bias, result.reshape(-1), dtype, (outputs, inputs, groups)).direct()
 
 
-def _is_much(g: _Geometry, size: int, inputs: int, each: int) -> bool:
+def _is_much(g: _Geometry, size: int, inputs: int, outputs: int) -> bool:
     """Whether there is enough to sum up for products."""
-    return inputs > _FEW_CHANNELS and size * each * g.taps > _FEW_PRODUCTS
+    return inputs > _FEW_CHANNELS and size * outputs * g.taps > _FEW_PRODUCTS
 
 
 def _by_products(plan: ConvTransposePlan, x: NDArray, weight: NDArray, bias: NDArray, result: NDArray) -> bool:
     """Make all by products, or return False where that is no use."""
-    groups, inputs, each = weight.shape[:3]
+    groups, inputs, outputs = weight.shape[:3]
     line = (1,) if len(plan.axes) == 1 else ()
     return products(
         spread_lists(plan, BITS // (8 * weight.itemsize)),
         x.reshape(-1, inputs, *line, *plan.small_shape),
         weight,
-        bias.reshape(groups, each) if bias.size else None,
-        result.reshape(-1, each, *line, *plan.large_shape),
+        bias.reshape(groups, outputs) if bias.size else None,
+        result.reshape(-1, outputs, *line, *plan.large_shape),
     )
 
 

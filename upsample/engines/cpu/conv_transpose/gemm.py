@@ -147,25 +147,25 @@ def _inside(phase: Phase, begin: int, end: int) -> range:
 
 
 def products(lists: Lists, x: NDArray, weight: NDArray, bias: NDArray | None, result: NDArray) -> bool:
-    """Fill ``result [planes, each, *positions]`` from ``x [planes, inputs, *cells]``, or return False.
+    """Fill ``result [planes, outputs, *positions]`` from ``x [planes, inputs, *cells]``, or return False.
 
     That is where regions would have too many cells, and where a weight is not finite: it would meet the zeros around
-    the cells. ``weight [groups, inputs, each, kernel]`` and ``bias [groups, each]`` are of the dtype of sums; there are
-    two spatial axes or more.
+    the cells. ``weight [groups, inputs, outputs, kernel]`` and ``bias [groups, outputs]`` are of the dtype of sums;
+    there are two spatial axes or more.
     """
     lanes = BITS // (8 * weight.itemsize)
     cuts = _cuts(lists, lanes, x.shape[1], weight.itemsize)
     if cuts is None:
         return False
-    groups, inputs, each, _ = weight.shape
-    tiles = -(-each // ROWS)
+    groups, inputs, outputs, _ = weight.shape
+    tiles = -(-outputs // ROWS)
     packed = np.empty((groups, tiles, len(lists.order) * inputs * ROWS), dtype=weight.dtype)
     strides = (weight.strides[1] // weight.itemsize, weight.strides[2] // weight.itemsize)
     odd = []
 
     def lay_out(number: int) -> None:
         group, tile = divmod(number, tiles)
-        of = Strides(inputs, each, tile * ROWS, *strides)
+        of = Strides(inputs, outputs, tile * ROWS, *strides)
         if pack(frozen(weight[group].ravel(order="K")), lists.begins, lists.order, of, packed[group, tile]):
             odd.append(number)
 
@@ -174,7 +174,7 @@ def products(lists: Lists, x: NDArray, weight: NDArray, bias: NDArray | None, re
         return False
     added = np.zeros((groups, tiles * ROWS), dtype=weight.dtype)
     if bias is not None:
-        added[:, :each] = bias + 0  # no bias of -0, see `runtime.fma`
+        added[:, :outputs] = bias + 0  # no bias of -0, see `runtime.fma`
     regions = [_region(lists, lanes, y, j) for y in cuts[0] for j in cuts[1]]
     together = max(1, _CELLS // (max(region.step for region in regions) * inputs * weight.itemsize))
     images = len(x) // groups
@@ -184,7 +184,7 @@ def products(lists: Lists, x: NDArray, weight: NDArray, bias: NDArray | None, re
         for g in range(groups)
         for n in range(0, images, together)
     ]
-    work = _Work(lists, x, frozen(packed).reshape(-1), frozen(added).reshape(-1), result, (groups, inputs, each))
+    work = _Work(lists, x, frozen(packed).reshape(-1), frozen(added).reshape(-1), result, (groups, inputs, outputs))
     largest, count = max(region.work for region in regions) * inputs * together, len(planes) * len(regions)
     few = largest * count * tiles < _FEW
     some = tiles if few else max(1, min(tiles, _BLOCK // largest, tiles * count // _LEAST_BLOCKS))
@@ -235,30 +235,30 @@ class _Work:
 
     def make(self, planes: slice, region: _Region, tiles: range) -> None:
         """Make some tiles' channels of a region of some planes of one group."""
-        groups, inputs, each = self.counts
+        groups, inputs, outputs = self.counts
         dtype, sides, taps = self.packed.dtype, self.lists.sides, len(self.lists.order)
         cells = self._cells(planes, region)
         sums = np.empty(len(sides[-1].phases) * ROWS * region.line, dtype=dtype)
-        channels = range(tiles.start * ROWS, min(tiles.stop * ROWS, each))
+        channels = range(tiles.start * ROWS, min(tiles.stop * ROWS, outputs))
         y, j = region.target
         box = self.result[planes, channels.start : channels.stop, y, ..., j]
         lines, direct = math.prod(side.positions for side in sides[1:-1]), self.result.dtype == dtype
         if direct:
             made, row_pitch = self.result, sides[-1].positions
             pitch = sides[0].positions * lines * row_pitch
-            origin = planes.start * each * pitch + y.start * lines * row_pitch + j.start
-            plane_pitch = groups * each * pitch
+            origin = planes.start * outputs * pitch + y.start * lines * row_pitch + j.start
+            plane_pitch = groups * outputs * pitch
         else:
             made, row_pitch = np.empty(box.shape, dtype=dtype), box.shape[-1]
             pitch = box.shape[2] * lines * row_pitch
             origin, plane_pitch = -channels.start * pitch, box.shape[1] * pitch
-        first = planes.start % groups * -(-each // ROWS) * ROWS
+        first = planes.start % groups * -(-outputs // ROWS) * ROWS
         turn = max(1, _WEIGHTS // max(1, taps * inputs * ROWS * dtype.itemsize))
         product = Product(
             tile_begin=tiles.start,
             tile_end=tiles.stop,
             turn=turn,
-            outputs=each,
+            outputs=outputs,
             first_weight=first * taps * inputs,
             first_bias=first,
             planes=box.shape[0],

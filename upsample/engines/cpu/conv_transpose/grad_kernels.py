@@ -65,9 +65,9 @@ def _clear(made: NDArray, to: int, count: int) -> None:
 def lay_out(
     source: NDArray, place: int, positions: int, channels: int, grid: NDArray, cut: NDArray, step: int, made: NDArray
 ) -> None:
-    """Fill ``made [channels, taps, step]`` with what each tap of some cells meets, zeros in the padding.
+    """Fill ``made [channels, taps, step]`` with the values at each tap of some cells, zeros in the padding (im2col).
 
-    ``cut``: the rows of cells from and to, and the cells from and to of each; what is left of a step is not touched.
+    ``cut``: the rows of cells from and to, and the cells from and to of each; the rest of a step is not written.
     Planes of `positions` begin at `place`.
     """
     last, leads = grid[grid.shape[0] - AXIS :], 1
@@ -97,9 +97,9 @@ def lay_out(
 
 @part
 def _slots(y: NDArray, rows: int, taps: int) -> tuple[int, int, int]:
-    """How rows that are met are kept: from a row of cells to the next, from a tap to the next, and how many.
+    """Return the slots of copied rows: from a row of cells to the next, from a tap to the next, and how many.
 
-    All from the first to the last, or, where they are fewer, each that a tap of a row meets.
+    All rows from the first to the last, or one for each tap of a row if these are fewer.
     """
     between = (rows - 1) * y[3] + (taps - 1) * y[5] + 1
     if between <= rows * taps:
@@ -109,9 +109,16 @@ def _slots(y: NDArray, rows: int, taps: int) -> tuple[int, int, int]:
 
 @part
 def _copy_rows(
-    source: NDArray, place: int, counts: tuple[int, ...], y: NDArray, x: NDArray, cut: NDArray, tap: int, met: NDArray
+    source: NDArray,
+    place: int,
+    counts: tuple[int, ...],
+    y: NDArray,
+    x: NDArray,
+    cut: NDArray,
+    tap: int,
+    patches: NDArray,
 ) -> None:
-    """Fill ``met [slots, channels, line]`` from `to` on with what rows of cells meet with some taps from `tap` on.
+    """Fill ``patches [slots, channels, line]`` from `to` on with the values that some taps of rows of cells read.
 
     ``counts``: channels, positions of a plane, the line, taps, and `to`. Zeros stand where a row begins or ends in the
     padding; a row that lies there is left as it is.
@@ -122,7 +129,7 @@ def _copy_rows(
     size = (cut[3] - cut[2] - 1) * x[3] + (x[2] - 1) * x[5] + 1
     low = min(max(0, -begin), size)
     high = max(low, min(size, x[0] - begin))
-    lanes = BITS // (8 * met.itemsize)
+    lanes = BITS // (8 * patches.itemsize)
     head, tail = (low + lanes - 1) // lanes * lanes, (size - high + lanes - 1) // lanes * lanes  # in whole vectors
     for channel in range(channels):
         for slot in range(slots):
@@ -133,19 +140,19 @@ def _copy_rows(
                 target = to + (slot * channels + channel) * line
                 at = place + channel * positions + position * x[0] + begin
                 if head <= size and tail <= size:
-                    clear(met, target, head)
-                    clear(met, target + size - tail, tail)
+                    clear(patches, target, head)
+                    clear(patches, target + size - tail, tail)
                 else:
-                    _clear(met, target, low)
-                    _clear(met, target + high, size - high)
-                copy_row(source, at + low, met, target + low, high - low)
+                    _clear(patches, target, low)
+                    _clear(patches, target + high, size - high)
+                copy_row(source, at + low, patches, target + low, high - low)
 
 
 @part
 def _list_rows(numbers: tuple[int, ...], dilation: int, width: int, lead: int, lists: NDArray) -> int:
     """List where the factors and the sums of each tile row begin; return how many rows there are.
 
-    ``numbers``: channels, values of a row that is met, taps of a window, distance of rows of sums. A row for each
+    ``numbers``: channels, values of a copied row, taps of a window, distance of rows of sums. A row for each
     channel and each of `width` taps of the last axis; those after them, up to a whole tile, add to a row of their own.
     """
     channels, line, taps, pitch = numbers
@@ -161,14 +168,16 @@ def _list_rows(numbers: tuple[int, ...], dilation: int, width: int, lead: int, l
 
 
 @part
-def _turn_cells(cells: NDArray, numbers: tuple[int, ...], cut: NDArray, turned: NDArray, to: int, pitch: int) -> None:
+def _turn_cells(
+    cells: NDArray, numbers: tuple[int, ...], cut: NDArray, transposed: NDArray, to: int, pitch: int
+) -> None:
     """Turn a cut of a sheet; ``numbers``: its first cell, from input to input and from row to row, and inputs."""
     first, apart, line, inputs = numbers
     rows, width = cut[1] - cut[0], cut[3] - cut[2]
     if width == line:
         rows, width = 1, rows * width
     for row in range(rows):
-        turn(cells, first + row * line, apart, inputs, width, turned, to + row * width * pitch, pitch)
+        turn(cells, first + row * line, apart, inputs, width, transposed, to + row * width * pitch, pitch)
 
 
 @kernel
@@ -179,8 +188,8 @@ def correlate_units(
     sizes: tuple[int, ...],
     grid: NDArray,
     units: NDArray,
-    turned: NDArray,
-    met: NDArray,
+    transposed: NDArray,
+    patches: NDArray,
     lists: NDArray,
     made: NDArray,
 ) -> None:
@@ -188,11 +197,11 @@ def correlate_units(
 
     A unit is, of each of some sheets, a row of ``cut``: rows of cells from and to, and cells of each from and to; a
     sheet has the last two axes of an image. ``units``: the first sheet, the one after the last, and the cut. The cells
-    are turned, values of a cell side by side; what the taps meet is copied as it lies, and read with the stride.
+    are transposed, values of a cell side by side; the values at the taps are copied in order, and read with the stride.
 
     ``places``: where in `source` the first channel begins, and from image to image; the same of `cells`. ``sizes``:
-    channels, inputs, columns (whole vectors), pitch of columns, values of a row that is met, taps of the last axis but
-    one that are met in turn.
+    channels, inputs, columns (whole vectors), pitch of columns, values of a copied row, taps of the last axis but
+    one that are copied in turn.
     """
     begin, pace, cell_begin, cell_pace = places
     channels, inputs, columns, pitch, line, turn_taps = sizes
@@ -210,7 +219,7 @@ def correlate_units(
         for sheet in range(sheet0, sheet1):
             first = cell_begin + sheet // sheets * cell_pace + sheet % sheets * area + cut[0] * x[1] + cut[2]
             to = (sheet - sheet0) * rows * width * pitch
-            _turn_cells(cells, (first, sheets * area, x[1], inputs), cut, turned, to, pitch)
+            _turn_cells(cells, (first, sheets * area, x[1], inputs), cut, transposed, to, pitch)
         for number in range(outer_taps * ((y[2] + turn_taps - 1) // turn_taps)):
             outer_tap, tap0 = number % outer_taps, number // outer_taps * turn_taps
             some = min(turn_taps, y[2] - tap0)
@@ -220,7 +229,7 @@ def correlate_units(
                 if top >= 0:
                     place = begin + sheet // sheets * pace + top * x[0]
                     counts = (channels, positions, line, some, (sheet - sheet0) * slots * channels * line)
-                    _copy_rows(source, place, counts, y, x, cut, tap0, met)
+                    _copy_rows(source, place, counts, y, x, cut, tap0, patches)
             for tap in range(tap0, tap0 + some):
                 lead = outer_tap * y[2] + tap
                 tile_rows = _list_rows((channels, line, taps, pitch), x[5], x[2], lead, lists)
@@ -241,7 +250,7 @@ def correlate_units(
                     vectors = widest((columns - column) // lanes)
                     numbers = (0, column, first, end, width, width, pitch, column, pitch)
                     for row in range(0, tile_rows, ROWS):
-                        add_tiles((met, turned, lists, made), numbers, (x[3], 2 * row), vectors, lanes)
+                        add_tiles((patches, transposed, lists, made), numbers, (x[3], 2 * row), vectors, lanes)
                     column += vectors * lanes
 
 

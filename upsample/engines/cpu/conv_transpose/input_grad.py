@@ -93,11 +93,11 @@ def run(xp: ModuleType, plan: ConvTransposePlan, y: Array, weight: Array) -> Arr
     source: Any = y
     given: Any = weight
     groups = plan.groups
-    inputs, each = given.shape[0] // groups, given.shape[1]
+    inputs, outputs = given.shape[0] // groups, given.shape[1]
     result = result_pool.empty((source.shape[0], given.shape[0], *plan.small_shape), source.dtype)
     if result.size:
         dtype = np.dtype(arrays.accumulator(arrays.dtype_name(y)))
-        factors = converted(given, dtype).reshape(groups, inputs, each, -1)
+        factors = converted(given, dtype).reshape(groups, inputs, outputs, -1)
         if inputs <= FEW_CHANNELS or not _multiply(plan, source, factors, result):
             _weigh(rows_of(plan), converted(source, dtype), factors, result)
     return result
@@ -105,19 +105,19 @@ def run(xp: ModuleType, plan: ConvTransposePlan, y: Array, weight: Array) -> Arr
 
 def _multiply(plan: ConvTransposePlan, y: NDArray, weight: NDArray, result: NDArray) -> bool:
     """Make all by products, or return False where that is no use."""
-    inputs, each = weight.shape[1:3]
+    inputs, outputs = weight.shape[1:3]
     line = (1,) if len(plan.axes) == 1 else ()
-    planes = y.reshape(-1, each, *line, *plan.large_shape)
+    planes = y.reshape(-1, outputs, *line, *plan.large_shape)
     made = result.reshape(-1, inputs, *line, *plan.small_shape)
     return products(meet_lists(plan, BITS // (8 * weight.itemsize)), planes, weight.swapaxes(1, 2), None, made)
 
 
 def _weigh(rows: Rows, y: NDArray, weight: NDArray, result: NDArray) -> None:
     """Make all by loops; a block makes some inputs of some cells of an image and group."""
-    groups, inputs, each, taps = weight.shape
+    groups, inputs, outputs, taps = weight.shape
     planes, made = frozen(y).reshape(-1), result.reshape(-1, inputs, rows.lines, rows.width)
-    most = max(1, min(inputs, _WORK // max(each * taps, 1)))
-    cells = min(_WORK // max(most * each * taps, 1), max(1, _NARROW // max(each * taps, 1)) * rows.width)
+    most = max(1, min(inputs, _WORK // max(outputs * taps, 1)))
+    cells = min(_WORK // max(most * outputs * taps, 1), max(1, _NARROW // max(outputs * taps, 1)) * rows.width)
     some, parts = cuts(rows, max(1, cells)), -(-inputs // most)
 
     def block(number: int) -> None:
@@ -125,7 +125,7 @@ def _weigh(rows: Rows, y: NDArray, weight: NDArray, result: NDArray) -> None:
         target = made[plane, first : first + most, cut[0] : cut[1], cut[2] : cut[3]]
         sums = np.empty(target.size, dtype=weight.dtype)
         factors = frozen(weight[plane % groups, first : first + most]).reshape(-1)
-        weigh(planes, plane * each * rows.positions, rows.positions, each, rows.grid, cut, factors, sums)
+        weigh(planes, plane * outputs * rows.positions, rows.positions, outputs, rows.grid, cut, factors, sums)
         target[...] = sums.reshape(target.shape)
 
     threads.each_block(block, len(made) * len(some) * parts)

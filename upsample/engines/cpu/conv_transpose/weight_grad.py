@@ -50,14 +50,14 @@ def run(xp: ModuleType, plan: ConvTransposePlan, x: Array, y: Array) -> Array:
 def _sums(plan: ConvTransposePlan, blocks: CellBlocks, x: NDArray, y: Any, numbers: list[range]) -> Any:
     """Return for each range of blocks their sum."""
     rows, groups = rows_of(plan), plan.groups
-    inputs, each = x.shape[1] // groups, y.shape[1] // groups
+    inputs, outputs = x.shape[1] // groups, y.shape[1] // groups
     dtype = np.dtype(arrays.accumulator(arrays.dtype_name(x)))
-    made = np.zeros((len(numbers), groups, inputs, each * rows.taps), dtype=dtype)
+    made = np.zeros((len(numbers), groups, inputs, outputs * rows.taps), dtype=dtype)
     if x.size and made.size:
         flat = frozen(converted(x, dtype)).reshape(-1)
         planes = frozen(converted(y, dtype)).reshape(-1)
         kind = Dots if inputs <= FEW_CHANNELS else Gemm
-        work = kind(rows, blocks, (len(x), *plan.small_shape), flat, planes, (groups, inputs, each))
+        work = kind(rows, blocks, (len(x), *plan.small_shape), flat, planes, (groups, inputs, outputs))
         for some, target in zip(numbers, made, strict=True):
             work.add(some, target)
-    return made.reshape(len(numbers), groups * inputs, each, *plan.kernel_shape)
+    return made.reshape(len(numbers), groups * inputs, outputs, *plan.kernel_shape)

@@ -50,10 +50,10 @@ class Dots:
     channels: tuple[int, int, int]
 
     def add(self, numbers: range, made: NDArray) -> None:
-        """Add the sums of some blocks to ``made [groups, inputs, each * taps]``, block by block."""
-        groups, _, each = self.channels
-        step = max(1, min(each, _LAID // (self.rows.taps * self.unit)))
-        parts = -(-each // step)
+        """Add the sums of some blocks to ``made [groups, inputs, outputs * taps]``, block by block."""
+        groups, _, outputs = self.channels
+        step = max(1, min(outputs, _LAID // (self.rows.taps * self.unit)))
+        parts = -(-outputs // step)
         at_once = max(1, min(len(numbers), _SUMS // made.size))
         for first in range(numbers.start, numbers.stop, at_once):
             some = range(first, min(first + at_once, numbers.stop))
@@ -61,7 +61,7 @@ class Dots:
 
             def add_part(job: int, units: list[list[tuple[int, NDArray]]] = units, sums: NDArray = sums) -> None:
                 number, (group, part) = job // (groups * parts), divmod(job % (groups * parts), parts)
-                channels = range(part * step, min((part + 1) * step, each))
+                channels = range(part * step, min((part + 1) * step, outputs))
                 self.add_block(units[number], group, channels, sums[number, group])
 
             threads.each_block(add_part, len(some) * groups * parts)
@@ -92,15 +92,17 @@ class Dots:
         return [(n, cut) for n in range(image, end) for cut in some]
 
     def add_block(self, units: list[tuple[int, NDArray]], group: int, channels: range, sums: NDArray) -> None:
-        """Add the products of a block and some channels of a group to ``sums [inputs, each * taps]``, unit by unit."""
-        rows, (groups, inputs, each), taps = self.rows, self.channels, len(channels) * self.rows.taps
+        """Add the products of a block and some channels of a group to ``sums [inputs, outputs * taps]``, unit by
+        unit.
+        """
+        rows, (groups, inputs, outputs), taps = self.rows, self.channels, len(channels) * self.rows.taps
         cells = self.cells.reshape(-1, groups, inputs, rows.lines, rows.width)
-        met, target = np.empty(taps * self.unit, dtype=sums.dtype), sums.reshape(-1)
+        patches, target = np.empty(taps * self.unit, dtype=sums.dtype), sums.reshape(-1)
         where = (channels.start * rows.taps, sums.shape[1])
         for image, cut in units:
             threads.check_cancelled()
             row0, row1, cell0, cell1 = cut.tolist()
             part = np.ascontiguousarray(cells[image, group, :, row0:row1, cell0:cell1]).reshape(-1)
-            first, size = ((image * groups + group) * each + channels.start) * rows.positions, len(part) // inputs
-            lay_out(self.planes, first, rows.positions, len(channels), rows.grid, cut, size, met)
-            correlate_rows(frozen(part), frozen(met), taps, size, where, target)
+            first, size = ((image * groups + group) * outputs + channels.start) * rows.positions, len(part) // inputs
+            lay_out(self.planes, first, rows.positions, len(channels), rows.grid, cut, size, patches)
+            correlate_rows(frozen(part), frozen(patches), taps, size, where, target)

@@ -29,7 +29,7 @@ _CELLS = 1 << 7
 """Most cells per unit."""
 _TAPS = 1 << 9
 """Least taps of all channels of a part, because each part transposes the cells again."""
-_MET = 1 << 18
+_PATCHES = 1 << 18
 """Elements of the output gradient that are copied at once (im2col)."""
 _SUMS = L2_BYTES // 4
 """Sums of a part, of 4 bytes mostly; they stay in the L2 cache."""
@@ -53,7 +53,7 @@ class _Sizes:
         Inputs in whole vectors, and the distance from cell to cell when they are transposed.
     channels, taps : int
         Output channels of a part, and taps of the last axis but one whose values are copied at once.
-    line, met : int
+    line, patches : int
         Values of a copied row, with the gap between rows, and of all rows of a unit.
     """
 
@@ -65,7 +65,7 @@ class _Sizes:
     channels: int
     taps: int
     line: int
-    met: int
+    patches: int
 
     @property
     def cells(self) -> int:
@@ -77,26 +77,26 @@ class _Sizes:
         return (self.channels * taps + 1) * self.pitch
 
 
-def _sizes(rows: Rows, inputs: int, each: int, itemsize: int) -> _Sizes:
+def _sizes(rows: Rows, inputs: int, outputs: int, itemsize: int) -> _Sizes:
     y, x = (list(map(int, rows.grid[at : at + AXIS])) for at in (len(rows.grid) - 2 * AXIS, len(rows.grid) - AXIS))
     height, width, lanes = y[1], x[1], BITS // (8 * itemsize)
     columns = -(-inputs // lanes) * lanes
     pitch = (-(-columns * itemsize // 64) | 1) * 64 // itemsize  # an odd number of cache lines: rows share no set
     across, down = min(width, _CELLS), min(height, max(1, _CELLS // width))
     sheets = max(1, _CELLS // (height * width))
-    parts = max(1, min(each, each * rows.taps // _TAPS))
+    parts = max(1, min(outputs, outputs * rows.taps // _TAPS))
     longest = rows.taps * columns * sheets * down * across
-    channels = max(1, min(-(-each // parts), _SUMS // (rows.taps * pitch), _WORK // longest))
+    channels = max(1, min(-(-outputs // parts), _SUMS // (rows.taps * pitch), _WORK // longest))
     line, taps = ((across - 1) * x[3] + (x[2] - 1) * x[5] + 1) | 1, y[2]
 
-    def met() -> int:
+    def patches() -> int:
         return sheets * min((down - 1) * y[3] + (taps - 1) * y[5] + 1, down * taps) * channels * line
 
-    while met() > _MET and taps > 1:
+    while patches() > _PATCHES and taps > 1:
         taps = -(-taps // 2)
-    while met() > _MET and channels > 1:
+    while patches() > _PATCHES and channels > 1:
         channels = -(-channels // 2)
-    return _Sizes(sheets, down, across, columns, pitch, channels, taps, line, met())
+    return _Sizes(sheets, down, across, columns, pitch, channels, taps, line, patches())
 
 
 class Gemm:
@@ -116,9 +116,9 @@ class Gemm:
         self._sizes = _sizes(rows, *channels[1:], cells.itemsize)
 
     def add(self, numbers: range, made: NDArray) -> None:
-        """Set ``made [groups, inputs, each * taps]`` to the sums of some blocks, added block by block."""
-        groups, _, each = self._channels
-        every = [(group, begin) for group in range(groups) for begin in range(0, each, self._sizes.channels)]
+        """Set ``made [groups, inputs, outputs * taps]`` to the sums of some blocks, added block by block."""
+        groups, _, outputs = self._channels
+        every = [(group, begin) for group in range(groups) for begin in range(0, outputs, self._sizes.channels)]
         lanes = min(-(-_LANES // len(every)), len(numbers) - 1)
         some = max(1, _MOST_SUMS // ((lanes + 1) * self._sizes.sums(self._rows.taps)))
         for first in range(0, len(every), some):
@@ -166,25 +166,27 @@ class Gemm:
 
     def _add_units(self, group: int, begin: int, units: NDArray, sums: NDArray) -> None:
         """Add a part's products of some units."""
-        rows, sizes, (groups, inputs, each) = self._rows, self._sizes, self._channels
-        area, channels = rows.lines * rows.width, min(sizes.channels, each - begin)
+        rows, sizes, (groups, inputs, outputs) = self._rows, self._sizes, self._channels
+        area, channels = rows.lines * rows.width, min(sizes.channels, outputs - begin)
         places = (
-            *((group * each + begin) * rows.positions, groups * each * rows.positions),
+            *((group * outputs + begin) * rows.positions, groups * outputs * rows.positions),
             *(group * inputs * area, groups * inputs * area),
         )
         numbers = (channels, inputs, sizes.columns, sizes.pitch, sizes.line, sizes.taps)
-        turned = np.zeros(sizes.cells * sizes.pitch, dtype=sums.dtype)
+        transposed = np.zeros(sizes.cells * sizes.pitch, dtype=sums.dtype)
         lists = np.empty(2 * (channels * int(rows.grid[-AXIS + 2]) + ROWS + sizes.cells), dtype=np.int64)
-        met = np.empty(sizes.met, dtype=sums.dtype)
+        patches = np.empty(sizes.patches, dtype=sums.dtype)
         step = max(1, _WORK // (sizes.cells * sizes.columns * channels * rows.taps))
         for first in range(0, len(units), step):
             threads.check_cancelled()
             some = units[first : first + step]
-            correlate_units(self._planes, self._cells, places, numbers, rows.grid, some, turned, met, lists, sums)
+            correlate_units(
+                self._planes, self._cells, places, numbers, rows.grid, some, transposed, patches, lists, sums
+            )
 
     def _store(self, group: int, begin: int, sums: NDArray, made: NDArray) -> None:
         """Transpose the sums of a part."""
-        _, inputs, each = self._channels
-        count = min(self._sizes.channels, each - begin) * self._rows.taps
+        _, inputs, outputs = self._channels
+        count = min(self._sizes.channels, outputs - begin) * self._rows.taps
         target = made[group].reshape(-1)
         turn(frozen(sums), 0, self._sizes.pitch, count, inputs, target, begin * self._rows.taps, made.shape[2])
