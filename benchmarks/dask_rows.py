@@ -1,7 +1,8 @@
 """``python -m benchmarks.dask_rows``: Dask arrays beside NumPy and what else resizes them, a process for each figure.
 
-Two threads, blocks of 1024 x 1024 (or `--block`), the result stored into memory that is there. It writes
-``benchmarks/results/dask.json`` and ``dask.md``. Rivals are measured where they are installed.
+Two threads, blocks of 1024 x 1024 (or `--block`), the result stored into memory that is there, or from a Zarr array on
+disk into another. One row builds the graph of 100,000 chunks alone. It writes ``benchmarks/results/dask.json`` and
+``dask.md``, in which rows of other blocks name them. Rivals are measured where they are installed.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import os
 import resource
 import subprocess
 import sys
+import tempfile
 import time
 import warnings
 from collections.abc import Callable
@@ -126,6 +128,68 @@ CASES: dict[str, tuple[tuple[int, ...], str, Callable[[Any], Any], dict[str, Cal
 }
 
 
+STORED: dict[str, tuple[tuple[int, ...], str, Callable[[Any], Any], dict[str, Callable[[Any], Any]]]] = {
+    "Zarr to Zarr, 1 GiB uint8, halved (area)": (
+        (32768, 32768),
+        "uint8",
+        halve,
+        {
+            "copy alone": lambda x: x,
+            "dask.array.coarsen": coarsen,
+            "ome-zarr local_mean": ome_zarr("local_mean", 0.5),
+        },
+    ),
+    "Zarr to Zarr, 1 to 1.9 GiB float32, ×1.37 linear": (
+        LARGE,
+        "float32",
+        lambda x: upsample.resize(x, scale=1.37, mode="linear"),
+        {"copy alone": lambda x: x},
+    ),
+}
+BUILT = "100,000 chunks, graph alone"
+
+
+def build(shrink: int) -> dict[str, Any]:
+    """Time how long a thread takes to build the graph of many chunks, whatever other processes do."""
+    import dask.array as da
+
+    x = da.zeros((316_000 // shrink, 317_000 // shrink), chunks=1000, dtype="f4")
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    start = time.process_time()
+    made = upsample.resize(x, scale=1.0001, mode="linear")
+    seconds = time.process_time() - start
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
+    return {"seconds": seconds, "tasks": len(made.dask.layers[made.name]), "MiB": peak >> 10}
+
+
+def measure_stored(case: str, way: str, block: int, shrink: int, folder: Path) -> dict[str, Any]:
+    """Time one way from a Zarr array to another; the first way of a case writes the source."""
+    import dask
+    import dask.array as da
+    import zarr
+
+    shape, dtype, ours, rivals = STORED[case]
+    shape = tuple(n // shrink for n in shape)
+    source = folder / "source.zarr"
+    if not source.exists():
+        new = zarr.create_array(str(source), shape=shape, chunks=(block, block), dtype=dtype)
+        rng = np.random.default_rng(0)
+        for row in range(0, shape[0], block):
+            new[row : row + block] = rng.integers(0, 200, new[row : row + block].shape, dtype=np.uint8)
+    function = rivals.get(way, ours)
+    with dask.config.set(scheduler="threads", num_workers=2), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        function(da.zeros((256, 256), chunks=256, dtype=dtype)).compute()  # what is imported and compiled once
+        made = function(da.from_zarr(str(source)))
+        store = zarr.create_array(
+            str(folder / f"{way}.zarr"), shape=made.shape, chunks=(block, block), dtype=made.dtype, overwrite=True
+        )
+        before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        seconds = _timed(lambda: da.store(made.rechunk(store.chunks), store, lock=False))
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
+    return {"seconds": seconds, "tasks": len(made.__dask_graph__()), "MiB": peak >> 10}
+
+
 def measure(case: str, way: str, block: int, shrink: int) -> dict[str, Any]:
     """Time one way of a case: the quickest of a few, and the most memory that it took beyond its input and result."""
     shape, dtype, ours, rivals = CASES[case]
@@ -169,7 +233,8 @@ def _row(case: str, found: dict[str, dict[str, Any]]) -> str:
         return f"{one['seconds']:.2f} s{more}"
 
     others = "; ".join(f"{way} {text(one)}" for way, one in found.items() if way not in ("in memory", "upsample"))
-    return f"| {case} | {text(found['in memory'])} | {text(found['upsample'])} | {others or '–'} |"
+    in_memory = text(found["in memory"]) if "in memory" in found else "–"
+    return f"| {case} | {in_memory} | {text(found['upsample'])} | {others or '–'} |"
 
 
 def main() -> int:
@@ -177,35 +242,56 @@ def main() -> int:
     parser.add_argument("-k", default="", metavar="WORDS", help="only cases with these words")
     parser.add_argument("--block", type=int, default=1024, metavar="N", help="blocks of N x N (%(default)s)")
     parser.add_argument("--quick", action="store_true", help="a sixty-fourth of the data, to see that all works")
-    parser.add_argument("--one", nargs=2, metavar=("CASE", "WAY"), help=argparse.SUPPRESS)
+    parser.add_argument("--one", nargs=3, metavar=("CASE", "WAY", "FOLDER"), help=argparse.SUPPRESS)
     given = parser.parse_args()
     shrink = 8 if given.quick else 1
     if given.one:
-        print(json.dumps(measure(*given.one, given.block // shrink, shrink)))
+        print(json.dumps(_one(*given.one, given.block // shrink, shrink)))
         return 0
     path = RESULTS / "dask.json"
     results: dict[str, Any] = json.loads(path.read_text()) if path.exists() and not given.quick else {}
-    for case, (*_, rivals) in CASES.items():
+    for case in (*CASES, *STORED, BUILT):
         if any(word not in case for word in given.k.split()):
             continue
-        found = results.setdefault(case, {})
-        for way in ("in memory", "upsample", *rivals):
-            run = [sys.executable, "-m", "benchmarks.dask_rows", "--one", case, way, "--block", str(given.block)]
-            try:
-                done = subprocess.run(run + ["--quick"] * given.quick, capture_output=True, text=True, timeout=LIMIT)
-                found[way] = (
-                    json.loads(done.stdout.splitlines()[-1]) if done.returncode == 0 else {"error": _last(done.stderr)}
-                )
-            except subprocess.TimeoutExpired:
-                found[way] = {"error": f"over {LIMIT} s"}
-            print(case, way, found[way], flush=True)
+        name = case if given.block == 1024 or case == BUILT else f"{case}, blocks of {given.block}²"
+        found = results.setdefault(name, {})
+        with tempfile.TemporaryDirectory() as folder:
+            for way in _ways(case):
+                found[way] = _in_a_process(case, way, folder, given.block, given.quick)
+                print(name, way, found[way], flush=True)
     if not given.quick:
-        results["machine"] = {"load": os.getloadavg()[0], "cores": os.cpu_count(), "block": given.block}
+        results["machine"] = {"load": os.getloadavg()[0], "cores": os.cpu_count()}
         path.write_text(json.dumps(results, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
         head = "| case | in memory | upsample on Dask | others |\n|---|---|---|---|\n"
         rows = "\n".join(_row(case, found) for case, found in results.items() if case != "machine")
         (RESULTS / "dask.md").write_text(f"{head}{rows}\n", encoding="utf-8")
     return 0
+
+
+def _ways(case: str) -> tuple[str, ...]:
+    if case == BUILT:
+        return ("upsample",)
+    return ("in memory", "upsample", *CASES[case][3]) if case in CASES else ("upsample", *STORED[case][3])
+
+
+def _one(case: str, way: str, folder: str, block: int, shrink: int) -> dict[str, Any]:
+    if case == BUILT:
+        return build(shrink)
+    return (
+        measure(case, way, block, shrink) if case in CASES else measure_stored(case, way, block, shrink, Path(folder))
+    )
+
+
+def _in_a_process(case: str, way: str, folder: str, block: int, is_quick: bool) -> dict[str, Any]:
+    run = [sys.executable, "-m", "benchmarks.dask_rows", "--one", case, way, folder, "--block", str(block)]
+    try:
+        done = subprocess.run(run + ["--quick"] * is_quick, capture_output=True, text=True, timeout=LIMIT)
+    except subprocess.TimeoutExpired:
+        return {"error": f"over {LIMIT} s"}
+    if done.returncode != 0:
+        return {"error": _last(done.stderr)}
+    measured: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return measured
 
 
 def _last(text: str) -> str:

@@ -8,7 +8,7 @@ import backends
 import pytest
 from emulator import build, preloaded
 
-LEAST = {"engine": 60, "streams": 18, "double": 25, "repeated": 100}
+LEAST = {"engine": 60, "streams": 18, "double": 25, "repeated": 100, "dask": 7}
 """Tests that must pass: a selection that selects nothing is a failure."""
 SOME = "bicubic-antialias or unpool-overlapping-sum or pool-adaptive or conv-k4s2 or conv-groups or channels-last"
 SELECTED = {
@@ -22,6 +22,7 @@ SELECTED = {
     "streams": ["tests/gpu/test_streams.py", "-m", "gpu", "-k", f"(nothing_waits or orders_the_call) and ({SOME})"],
     "double": ["tests/double/on_the_double.py"],
     "repeated": ["tests/double/repeated_on_the_double.py"],
+    "dask": ["tests/double/dask_on_the_double.py"],
 }
 
 

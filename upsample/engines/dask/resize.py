@@ -5,8 +5,6 @@ from __future__ import annotations
 from types import ModuleType
 from typing import Any
 
-import numpy as np
-
 from upsample import arrays
 from upsample.engines.dask.chunks import out_chunks
 from upsample.engines.dask.graph import Ranges, chunked, run_op
@@ -33,9 +31,9 @@ def run(_xp: ModuleType, plan: ResizePlan, x: Any, _out: None) -> Any:
 
 
 def _order(plan: ResizePlan, x: Any) -> tuple[int, ...]:
-    """The order of axes that the compiled engine has for the whole array; the others do not look at sizes."""
+    """The order of axes that kernels have for the whole array, on a CPU or a GPU; a slab would suggest another."""
     arithmetic, name = plan.arithmetic, arrays.dtype_name(x)
-    if plan.only_moves or not isinstance(x._meta, np.ndarray) or plan.order:
+    if plan.only_moves or plan.order:
         return plan.order
     return plan.filtered((name in arrays.INTEGER or arithmetic.ordered) and arithmetic.each_axis)
 

@@ -24,7 +24,7 @@ def supports(task: str, plan: object, x: Array) -> str | None:
     if module is None or not isinstance(x, module.Array):
         return "it takes Dask arrays only"
     block: Any = x
-    kind = type(block._meta)
-    if not isinstance(block._meta, np.ndarray) and kind.__module__.partition(".")[0] != "cupy":
-        return f"its blocks are of {kind.__name__}, neither of NumPy nor of CuPy"
+    cupy: Any = sys.modules.get("cupy")
+    if not isinstance(block._meta, np.ndarray) and not (cupy is not None and isinstance(block._meta, cupy.ndarray)):
+        return f"its blocks are of {type(block._meta).__name__}, neither of NumPy nor of CuPy"
     return None
