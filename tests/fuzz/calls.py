@@ -146,6 +146,9 @@ _METHODS = {
     2: ("nearest", "nearest-exact", "area", "bilinear", "bicubic", "lanczos"),
     3: ("nearest", "nearest-exact", "area", "trilinear"),
 }
+_WEIGHTED = ("linear", "cubic", "lanczos", "hamming", "mitchell", "spline2", "spline3", "spline4", "spline5")
+_WITHOUT_CORNERS = ("lanczos", "hamming", "mitchell")
+_RESIZE_MODES = ("nearest", "nearest-exact", "area", "linear", "cubic", *_WEIGHTED)
 _FACTORS = ("1", "0.5", "1.5", "2.0", "2.6", "3", "0.77")
 
 
@@ -178,7 +181,7 @@ def _resizing(d: Drawer, _: str) -> dict[str, str]:
     d.rank = count = d.int(1, d.rank)
     left = list(range(len(shape)))
     axes = [left.pop(d.choose(len(left))) for _ in range(count)]
-    modes = [d.among("nearest", "nearest-exact", "linear", "cubic", "lanczos", "area") for _ in range(count)]
+    modes = [d.among(*_RESIZE_MODES) for _ in range(count)]
     if d.int(0, 3):
         modes = modes[:1] * count
     moves = all(mode.startswith("nearest") for mode in modes)
@@ -191,19 +194,27 @@ def _resizing(d: Drawer, _: str) -> dict[str, str]:
     else:
         call["scale"] = d.among(d.among(*_FACTORS), f"({', '.join(d.among(*_FACTORS) for _ in range(count))},)")
     call["mode"] = repr(modes[0] if len(set(modes)) == 1 else tuple(modes))
-    if all(mode in ("linear", "cubic", "lanczos") for mode in modes):
+    if all(mode in _WEIGHTED for mode in modes):
         call["antialias"] = d.among("False", "True")
-        if "lanczos" not in modes:
+        if set(modes).isdisjoint(_WITHOUT_CORNERS):
             call["align_corners"] = d.among("False", "True")
     call["cubic_coeff"] = d.among("-0.75", "-0.5", "0.0", "1")
     if d.int(0, 3) == 0:
         call |= _borders(d, call, shape, axes)
     elif d.int(0, 3) == 0:
         call |= {"x": f"nans({call['x']})", "nan": "'omit'"}
-    for name in ("shape", "scale", "axes"):
+    for name in ("shape", "scale", "axes", "box", "offset", "cubic_coeff", "cval"):
         if name in call and d.int(0, 3) == 0:
-            call[name] = f"np.asarray({call[name]})"
+            call[name] = f"{_scalar(d, call[name])}({call[name]})"
     return call
+
+
+def _scalar(d: Drawer, written: str) -> str:
+    """A NumPy type that takes a value: a scalar's for one number, an array for several."""
+    if written.startswith("("):
+        return "np.asarray"
+    whole = written.lstrip("-").isdecimal()
+    return d.among("np.asarray", *(("np.int64", "np.int16") if whole else ("np.float64", "np.float32")))
 
 
 def _borders(d: Drawer, call: dict[str, str], shape: Sequence[int], axes: Sequence[int]) -> dict[str, str]:

@@ -19,6 +19,8 @@ Array = np.ndarray[Any, Any]
 LEAST_WEIGHT = 2.0**-16
 """Of what is there, below which an output is missing."""
 POINTS = {"nearest", "nearest-exact"}
+REFERENCE = POINTS | {"area", "linear", "cubic", "lanczos"}
+"""Modes that `upsample.reference` has; matrices have all."""
 
 
 @dataclass
@@ -45,7 +47,7 @@ class _Call:
     @property
     def gain(self) -> float:
         """How much larger than samples a partial sum may be."""
-        if not set(self.modes) & {"cubic", "lanczos", "mitchell"}:
+        if set(self.modes) <= POINTS | {"area", "linear", "hamming"}:
             return 1.0
         return (3.0 + 8.0 * abs(self.cubic_coeff) * ("cubic" in self.modes)) ** len(self.axes)
 
@@ -82,8 +84,10 @@ def resize(_: str, call: dict[str, Any]) -> Want:
     given = _read(call, x.shape)
     if not given.axes:
         return Want((x,), True)
+    if min(given.sizes) < 1:
+        raise Unsure  # the call is refused
     limit(*x.shape, *given.sizes)
-    resample = _bordered(x, given) if given.has_borders else _plain(given)
+    resample = _plain(given) if set(given.modes) <= REFERENCE and not given.has_borders else _bordered(x, given)
     if call.get("nan", "propagate") == "omit" and x.dtype.kind in "fc":
         return _present(x, given, resample)
     if x.dtype.kind in "iu" and not given.moves:
@@ -108,14 +112,35 @@ def _plain(given: _Call) -> Callable[[Array], Array]:
 
 def _bordered(x: Array, given: _Call) -> Callable[[Array], Array]:
     """Resample by matrices, and add the share of the constant."""
+    matrices = _by_documentation(x.shape, given)
+
+    def resample(y: Array) -> Array:
+        if given.moves:
+            made = applied(y, given.axes, matrices)
+            if given.boundary == "constant":
+                inside = applied(np.ones(y.shape), given.axes, matrices) == 1
+                made = np.where(inside, made, _constant(given.cval, y.dtype))
+            return made.astype(y.dtype)
+        made = applied(y.astype(complex if y.dtype.kind == "c" else float), given.axes, matrices)
+        if given.cval:
+            made += given.cval * (1 - applied(np.ones(y.shape), given.axes, matrices))
+        return made
+
+    return resample
+
+
+def _by_documentation(shape: tuple[int, ...], given: _Call) -> list[Array]:
+    """The weights of each axis, by what the documentation says."""
+    if given.antialias and given.corners and not given.has_borders:
+        raise Unsure  # torch's rule: the step of aligned corners, and the other centres
     boundary = given.boundary or ("cut" if given.antialias else "edge")
-    matrices = [
+    return [
         matrix(
             Axis(
-                x.shape[a],
+                shape[a],
                 o,
                 mode,
-                math.fmod(low + offset, x.shape[a]) if boundary == "wrap" else low + offset,
+                math.fmod(low + offset, shape[a]) if boundary == "wrap" else low + offset,
                 high - low,
                 scale,
                 boundary,
@@ -128,20 +153,6 @@ def _bordered(x: Array, given: _Call) -> Callable[[Array], Array]:
             given.axes, given.sizes, given.modes, given.scales, given.boxes, given.offsets, strict=True
         )
     ]
-
-    def resample(y: Array) -> Array:
-        if given.moves:
-            made = applied(y, given.axes, matrices)
-            if boundary == "constant":
-                inside = applied(np.ones(y.shape), given.axes, matrices) == 1
-                made = np.where(inside, made, _constant(given.cval, y.dtype))
-            return made.astype(y.dtype)
-        made = applied(y.astype(complex if y.dtype.kind == "c" else float), given.axes, matrices)
-        if given.cval:
-            made += given.cval * (1 - applied(np.ones(y.shape), given.axes, matrices))
-        return made
-
-    return resample
 
 
 def _constant(value: float, dtype: np.dtype[Any]) -> Any:
@@ -173,13 +184,20 @@ def _integers(x: Array, given: _Call, sums: Array) -> Want:
         grows = any(o > x.shape[a] for a, o in zip(given.axes, given.sizes, strict=True))
         if grows and not set(given.modes) <= POINTS | {"area"}:
             once = rounded_by_axis(x, given.axes, _matrices(x.shape, given))
-        elif blurs <= 3 and not ("cubic" in given.modes and abs(given.cubic_coeff) > 1):
+        elif blurs <= 3 and not any(_passes_bytes(mode, given.cubic_coeff) for mode in given.modes):
             once = of_bytes(sums)
     return Want((once[0].astype(x.dtype),), False, between=once)
 
 
+def _passes_bytes(mode: str, cubic_coeff: float) -> bool:
+    """Whether sums may leave what 16-bit numbers between axes can hold."""
+    return mode.startswith("spline") or (mode == "cubic" and abs(cubic_coeff) > 1)
+
+
 def _matrices(shape: tuple[int, ...], given: _Call) -> list[Array]:
-    """The weights of each axis, of the reference."""
+    """The weights of each axis, of the reference where it has the modes."""
+    if not set(given.modes) <= REFERENCE:
+        return _by_documentation(shape, given)
     made = []
     for a, o, mode, scale in zip(given.axes, given.sizes, given.modes, given.scales, strict=True):
         options = {"antialias": given.antialias, "align_corners": given.corners, "cubic_coeff": given.cubic_coeff}

@@ -63,8 +63,14 @@ def check(p: Prepared, result: Any, pick: Pick, much: bool) -> None:
         return
     assert isinstance(grads, tuple), f"vjp, {p.call}: {grads!r}"
     _check_shapes(p, {name: given[name] for name in names}, grads, wrt)
-    if all(bool((np.abs(np.asarray(given[name], dtype=complex)) < 1e4).all()) for name in names):  # nothing overflows
+    if all(_is_small(given[name], given.get("nan") == "omit") for name in names):  # nothing overflows
         _check_transposes(p, g, dict(zip(names, grads, strict=True)))
+
+
+def _is_small(x: Any, has_holes: bool) -> bool:
+    """Whether all numbers are small; NaN is allowed where it counts as missing."""
+    size = np.abs(np.asarray(x, dtype=complex))
+    return bool(((size < 1e4) | (np.isnan(size) & has_holes)).all())
 
 
 def _arrays_of(p: Prepared, given: dict[str, Any]) -> list[str]:
@@ -140,10 +146,15 @@ def _check_transposes(p: Prepared, g: np.ndarray, grads: dict[str, Any]) -> None
         if x.dtype.name == "bfloat16":
             continue
         u = numbers(x.dtype.str.lstrip("<>|="), *x.shape, seed=99) if x.ndim else x
+        u = np.asarray(u, dtype=x.dtype.newbyteorder("="))
+        is_gone = np.isnan(x) & (arguments.get("nan") == "omit")
         try:
-            through = _linear(name, arguments, argument, np.asarray(u, dtype=x.dtype.newbyteorder("=")))
+            through = _linear(name, arguments, argument, np.where(is_gone, u.dtype.type(np.nan), u))
         except expected.Unsure:
             continue
+        if is_gone.any():  # a missing output has no gradient, nor has a missing sample
+            assert not np.asarray(grad)[is_gone].any(), f"vjp, {p.call}: a missing sample has a gradient"
+            through, u = np.where(np.isnan(through), 0.0, through), np.where(is_gone, u.dtype.type(0), u)
         _assert_adjoint(p, argument, g, through, grad, u)
         TALLY["gradients"] += 1
 

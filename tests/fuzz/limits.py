@@ -99,6 +99,7 @@ def _once(function: Callable[[], Any], seconds: float) -> Any:
         warnings.simplefilter("error")
         for name in DEPRECATED:
             warnings.filterwarnings("ignore", f"^{name} is deprecated", DeprecationWarning)
+        warnings.filterwarnings("ignore", "^resize: axes=None resamples all axes", UserWarning)  # which is promised
         try:
             with _limits(seconds), np.errstate(all=_setting.errors), upsample.num_threads(_setting.threads):
                 return function()

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from fuzz.calls import ARRAYS
+
 if TYPE_CHECKING:
     from fuzz.checks import Prepared
 
@@ -76,7 +78,7 @@ def _pair(kind: str, p: Prepared, model: np.ndarray) -> Any:
 
 def _one(kind: str, p: Prepared, model: np.ndarray) -> Any:  # one line a kind
     shape, dtype = model.shape, model.dtype
-    inputs = [v for v in p.given.values() if isinstance(v, np.ndarray) and v.ndim]
+    inputs = [v for name, v in p.given.items() if name in ARRAYS and isinstance(v, np.ndarray) and v.ndim]
     makers: dict[str, Callable[[], Any]] = {
         "good": lambda: np.empty_like(model),
         "strided": lambda: np.zeros((*shape, 2), dtype=dtype)[..., 1],

@@ -32,12 +32,35 @@ def _cubic(t: Array, a: float) -> Array:
     return np.where(t < 1, near, np.where(t < 2, far, 0.0))
 
 
+def _b_spline(t: Array, order: int) -> Array:
+    """The central B-spline, by the recursion of Cox and de Boor."""
+    if order == 0:
+        return np.where((t >= -0.5) & (t < 0.5), 1.0, 0.0)
+    half = (order + 1) / 2
+    return ((t + half) * _b_spline(t + 0.5, order - 1) + (half - t) * _b_spline(t - 0.5, order - 1)) / order
+
+
+def _interpolating(order: int) -> Callable[[Array, float], Array]:
+    """The spline that is 1 at 0 and 0 at all other integers, within 70 samples."""
+    knots = np.arange(-70.0, 71.0)
+    share = np.linalg.solve(_b_spline(knots[:, None] - knots, order), np.where(knots == 0, 1.0, 0.0))
+
+    def weight(t: Array, _: float) -> Array:
+        made = (share * _b_spline(t[..., None] - knots, order)).sum(axis=-1)
+        return np.where(np.abs(t) < _SPLINES[order], made, 0.0)
+
+    return weight
+
+
+_SPLINES = {2: 17, 3: 23, 4: 30, 5: 36}
+"""By order, the distance from which on weights are zero."""
 _FILTERS: dict[str, tuple[int, Callable[[Array, float], Array]]] = {
     "linear": (1, lambda t, _: np.maximum(1 - np.abs(t), 0)),
     "cubic": (2, _cubic),
     "lanczos": (3, lambda t, _: _sinc(t, 3) * np.sinc(t / 3)),
     "hamming": (1, lambda t, _: _sinc(t, 1) * (0.54 + 0.46 * np.cos(np.pi * t))),
     "mitchell": (2, lambda t, _: _mitchell(t)),
+    **{f"spline{order}": (reach, _interpolating(order)) for order, reach in _SPLINES.items()},
 }
 
 

@@ -149,6 +149,9 @@ def test_out() -> None:
         (dict(box=((0, "3"),)), TypeError, "box[0][1]='3'"),
         (dict(offset=(1, 2)), ValueError, "offset=(1, 2)"),
         (dict(offset="1"), TypeError, "offset='1'"),
+        (dict(offset=2.0**33), ValueError, "positions are not exact past 4294967296 samples"),
+        (dict(offset=-(2**70), boundary="reflect"), ValueError, f"offset=-{2**70}"),
+        (dict(box=(0, 1e20), boundary="wrap"), ValueError, "box=(0, 1e+20)"),
     ],
 )
 def test_errors(options: dict[str, object], error: type[Exception], words: str) -> None:
