@@ -129,15 +129,22 @@ def borders_of(
     op: str, boundary: object, cval: object, box: object, offset: object, axes: int, antialias: bool
 ) -> Borders | None:
     """Check the arguments; None where all of them are what they are by default."""
-    value = number(op, "cval", cval)
-    if boundary is None and box is None and offset == 0 and value == 0:
+    constant = number(op, "cval", cval)
+    if boundary is None and box is None and offset == 0 and constant == 0:
         return None
     name = None if boundary is None else one_of(op, "boundary", boundary, BOUNDARIES, "it is unknown")
-    if value != 0 and boundary != "constant":
+    if constant != 0 and boundary != "constant":
         raise bad_value(op, "cval", cval, "it belongs to boundary='constant'", "omit it, or pass that boundary")
     boxes = None if box is None else _boxes(op, box, axes)
     offsets = numbers(op, "offset", offset, axes)
-    return Borders(name or ("cut" if antialias else "edge"), value, boxes, offsets)
+    far: list[tuple[str, object, tuple[float, ...]]] = [("box", box, sum(boxes or (), ()))]
+    if name != "wrap":  # which takes any offset modulo the size
+        far.append(("offset", offset, offsets))
+    for argument, given, values in far:
+        if any(abs(value) > _FARTHEST for value in values):
+            rule = f"positions are not exact past {_FARTHEST} samples"
+            raise bad_value(op, argument, given, rule, "pass a part near the array")
+    return Borders(name or ("cut" if antialias else "edge"), constant, boxes, offsets)
 
 
 def _boxes(op: str, box: object, axes: int) -> tuple[tuple[float, float], ...]:
@@ -155,6 +162,10 @@ def _boxes(op: str, box: object, axes: int) -> tuple[tuple[float, float], ...]:
             raise bad_value(op, f"box[{i}]", pair, "it holds nothing", "pass the lower number first")
         made.append((low, high))
     return tuple(made)
+
+
+_FARTHEST = 1 << 32
+"""Samples from the array to the part that is resampled, at most; float64 then has 20 binary places of a sample."""
 
 
 @dataclass(frozen=True, slots=True)
