@@ -111,6 +111,7 @@ def table(found: list[dict[str, Any]], machine: dict[str, Any]) -> str:
     versions = ", ".join(f"{name} {version}" for name, version in machine["versions"].items())
     lines = [
         f"{machine['cpu']}, {machine['system']}; Python {machine['python']}, {versions}. OpenCV without IPP.",
+        f"Load before, over 1, 5 and 15 minutes: {machine['load']}; what else runs shows most by all threads.",
         "Figures are the original's time over that of upsample, by one thread / by all; over 1, upsample is quicker.",
         "Pillow has one thread. Each column has the images "
         + ", ".join(CHANNELS)
