@@ -1,1 +1,1 @@
-"""What carries out a plan on an array: `dispatch` says which engine does, the folders beside it are the engines."""
+"""Engines run a plan on an array: `dispatch` chooses one, and each folder is one."""

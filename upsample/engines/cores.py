@@ -1,4 +1,4 @@
-"""How many cores this process may use: affinity, and the CPU quota of a container (cgroups v1 and v2)."""
+"""Count the cores that this process may use: affinity, and the CPU quota of a container (cgroups v1 and v2)."""
 
 from __future__ import annotations
 

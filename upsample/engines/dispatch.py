@@ -1,4 +1,4 @@
-"""Which engine carries out a plan on an array, and why the others do not.
+"""Choose the engine that runs a plan on an array, and explain why the others do not.
 
 The engines are asked in the order fastest first, before anything runs; an exception inside one never makes another
 run. ``engine="portable"`` forces one, and raises with its reason where it cannot; in the gradients of such a call it is

@@ -1,4 +1,4 @@
-"""What is wrong with the indices of an unpooling: the checks that every engine's errors come from."""
+"""Check the indices of an unpooling; every engine raises the errors of this module."""
 
 from __future__ import annotations
 

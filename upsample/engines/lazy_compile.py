@@ -1,4 +1,4 @@
-"""The first calls of a process: they run on the portable engine until loading the compiled one would have paid.
+"""Lazy compilation: the first calls run on the portable engine until loading the cpu engine would have paid.
 
 Importing Numba and loading a kernel take half a second of one core, compiling one takes seconds; the portable engine
 makes a large photograph in a tenth. So a script of a few calls never loads Numba, and a long-running program waits for

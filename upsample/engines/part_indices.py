@@ -1,4 +1,4 @@
-"""Indices of an unpooling that count in a whole plane, as those of a part of it."""
+"""Convert indices of a whole plane to indices of a part of it."""
 
 from __future__ import annotations
 

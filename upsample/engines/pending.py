@@ -1,4 +1,4 @@
-"""Errors that a GPU has found and no call has raised yet."""
+"""Errors that a GPU has reported and no call has raised yet."""
 
 from __future__ import annotations
 

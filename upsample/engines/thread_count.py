@@ -1,4 +1,4 @@
-"""How many threads a call uses: what the program, its environment and the system say, the nearest first.
+"""The number of threads of a call: set by the program, its environment or the system, in this order.
 
 A `num_threads` block; `set_num_threads`; UPSAMPLE_NUM_THREADS; for torch tensors, torch's own number; one thread in a
 worker of torch's DataLoader; NUMBA_NUM_THREADS; OMP_NUM_THREADS; one thread in a worker of multiprocessing; the cores

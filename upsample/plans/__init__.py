@@ -1,4 +1,4 @@
-"""Geometry on plain numbers: what an op will do, before an array is touched.
+"""Plans: the geometry of an op in plain numbers, without an array.
 
 ``filters`` and ``resize`` say how an axis is resampled, ``taps`` expands that into tables; ``window`` says which
 windows of a pooling, and of its inverses, cover which positions.

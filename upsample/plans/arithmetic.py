@@ -1,4 +1,4 @@
-"""How sums of integers are made, and how they become integers again.
+"""The arithmetic of sums of integers, and how they are rounded to integers.
 
 Floating-point arrays need none of this: their sums are the result. An array of integers does::
 

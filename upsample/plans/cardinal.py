@@ -1,4 +1,4 @@
-"""B-splines, and the interpolating functions made of them.
+"""B-splines, and the cardinal splines that interpolate.
 
 Source: M. Unser, Splines: a perfect fit for signal and image processing (1999), https://doi.org/10.1109/79.799930.
 """

@@ -1,4 +1,4 @@
-"""Phases: the positions of the large side that have the same taps, because they leave one rest modulo the stride."""
+"""Phases: positions of the large side with the same taps, because they have one remainder modulo the stride."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Long tables, made a piece at a time: a signal is looked at between two calls of NumPy, never within one.
+"""Compute long tables piece by piece, because Python handles signals between NumPy calls only.
 
 The temporaries of a piece stay in the caches, too, where those of a whole table would each be as long as it.
 """

@@ -1,4 +1,4 @@
-"""How each axis of an array is resampled.
+"""The plan of a resize: a rule for each axis.
 
 Two coordinate maps carry every method; sample ``i`` of the output lies at ``c`` of the input::
 

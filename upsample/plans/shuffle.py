@@ -1,4 +1,4 @@
-"""Which axes a pixel shuffle splits, moves and joins.
+"""The plan of a pixel shuffle: the axes to split, move and join.
 
 Space is finer than depth by a factor r on both of its axes; a channel of the coarse side holds one place (i, j) of the
 r × r block of each fine channel c. Two orders are in use::

@@ -1,4 +1,4 @@
-"""Which tables interpolate an axis by a B-spline, or blur it, with each border of scipy.ndimage.
+"""Plans that interpolate an axis by a B-spline, or blur it, with the borders of scipy.ndimage.
 
 An axis takes up to three rules, one after the other: it is continued periodically, filtered into coefficients (or
 blurred), and interpolated::

@@ -1,4 +1,4 @@
-"""The table of one axis: which inputs an output is a sum of, and with what weights.
+"""The tap table of one axis: the inputs and the weights of each output.
 
 The inputs of an output are one contiguous run, because a folded border merges its weights::
 

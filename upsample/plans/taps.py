@@ -1,4 +1,4 @@
-"""Tap tables (`Taps`) of rules: which inputs an output is made of, and with what weights.
+"""Tap tables (`Taps`) of rules: the inputs and the weights of each output.
 
 A tap of weight zero counts, because NaN times zero is NaN in torch; but not at the ends of a run if the rule says
 `AxisRule.skips_zeros`, as the rules of `upsample.resize` do.

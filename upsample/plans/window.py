@@ -1,4 +1,4 @@
-"""Windows: which positions of the large side each cell of the small side covers.
+"""Windows: the positions of the large side that each cell of the small side covers.
 
 One geometry serves pooling (large to small), unpooling and transposed convolution (small to large). Along an axis,
 tap ``k`` of the window of cell ``i`` lies at position::

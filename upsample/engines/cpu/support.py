@@ -1,4 +1,4 @@
-"""What the compiled engine takes."""
+"""Decide which calls the cpu engine supports."""
 
 from __future__ import annotations
 

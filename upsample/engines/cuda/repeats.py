@@ -1,4 +1,4 @@
-"""Repeated calls with CuPy arrays and torch tensors: what they have in common, and their launches as recorded.
+"""Repeated calls with CuPy arrays and torch tensors: their keys, and their recorded launches.
 
 A call's checks, plan and launches depend on what `key_of` returns and on the other arguments. A repeated call makes its
 results, fills in the addresses and launches: 6 to 14 µs of the host's time, measured with launches and allocations

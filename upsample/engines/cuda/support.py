@@ -1,4 +1,4 @@
-"""What the CUDA engine takes."""
+"""Decide which calls the CUDA engine supports."""
 
 from __future__ import annotations
 

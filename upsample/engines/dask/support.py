@@ -1,4 +1,4 @@
-"""What the engine for Dask arrays takes."""
+"""Decide which calls the Dask engine supports."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Cutting planes into parts whose size is bounded: some cells of each axis, and the positions that they read.
+"""Cut planes into parts of bounded size: ranges of cells, and the positions that they read.
 
 How a plane is cut follows from sizes alone, so that results do not hang on the machine. Between two calls of NumPy
 Python handles Ctrl-C; it does not during one.

@@ -1,4 +1,4 @@
-"""How an engine that makes its result as a new array hands it over."""
+"""Return the result of an engine that allocates it, or copy it to `out`."""
 
 from __future__ import annotations
 

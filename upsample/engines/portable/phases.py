@@ -1,4 +1,4 @@
-"""Moving cells of the small side to positions of the large side, phase by phase, without a scatter."""
+"""Move cells of the small side to positions of the large side, phase by phase, without a scatter."""
 
 from __future__ import annotations
 

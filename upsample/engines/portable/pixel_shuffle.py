@@ -1,4 +1,4 @@
-"""Moving blocks of channels into space and back, by reshape and transpose."""
+"""Move blocks of channels into space and back, by reshape and transpose."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The insides of `ordered_fused`: ordered sums in vectors, one output a lane; products and sums are not fused."""
+"""Vector code of `ordered_fused`: ordered sums in vectors, one output a lane; products and sums are not fused."""
 
 from __future__ import annotations
 

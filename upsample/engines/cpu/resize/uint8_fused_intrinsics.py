@@ -1,4 +1,4 @@
-"""The insides of `uint8_fused`: sums along a row by shuffles, sums along a column by rows.
+"""Vector code of `uint8_fused`: sums along a row by shuffles, sums along a column by rows.
 
 Along a row the taps of neighboring outputs overlap. A vector of 16 bytes is loaded once for four outputs, a shuffle
 (``pshufb``) places the two bytes of each pair of taps as 16-bit numbers, and ``pmaddwd`` multiplies and adds the pair.

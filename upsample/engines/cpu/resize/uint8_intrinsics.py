@@ -1,4 +1,4 @@
-"""The insides of the byte filters, in vectors of 32 bytes: LLVM makes no pairs of products of plain loops.
+"""Vector code of the byte filters, 32 bytes at a time: LLVM does not use paired products for plain loops.
 
 One instruction multiplies 16-bit numbers and adds the products two by two, so taps go in pairs: the weights of two taps
 are halves of one 32-bit number, and the bytes of their inputs are brought side by side.

@@ -1,1 +1,1 @@
-"""What the kernels of all ops use: compilation, GEMM micro-kernel, SIMD copies, non-temporal stores, window grids."""
+"""Shared by the kernels of all ops: compilation, GEMM micro-kernel, SIMD copies, non-temporal stores, window grids."""

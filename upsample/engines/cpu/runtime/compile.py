@@ -1,4 +1,4 @@
-"""How a kernel of this engine is compiled."""
+"""Compile the kernels of the cpu engine."""
 
 from __future__ import annotations
 

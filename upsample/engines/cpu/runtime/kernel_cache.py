@@ -1,4 +1,4 @@
-"""Machine code of kernels on disk: where it is kept, and what happens where it cannot be.
+"""Cache the machine code of kernels on disk; without a writable folder, compile in memory.
 
 Each compiled signature is one file: a header, a digest, and Numba's own serialized form. Folders are tried in order, as
 `folders` says. A folder that cannot be written, a full disk, or a file that is cut short, damaged or written by other

@@ -1,4 +1,4 @@
-"""What the processor has that Numba compiles for: kernels, and code that chooses kernels, ask this module.
+"""Features, vector widths and cache sizes of the processor, for kernels and for the choice of kernels.
 
 Numba compiles for this machine unless NUMBA_CPU_NAME, NUMBA_CPU_FEATURES or NUMBA_ENABLE_AVX narrow its target, as
 clusters with several kinds of processor do. An intrinsic that the target lacks makes LLVM abort the process, so nothing

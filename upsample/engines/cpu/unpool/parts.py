@@ -1,4 +1,4 @@
-"""Indices of an unpooling that count in a whole plane, as those of a part of it, by a compiled loop."""
+"""Convert indices of a whole plane to indices of a part, by a compiled loop."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which cells the positions of a result sum: one form for transposed convolution and for convolution, its gradient."""
+"""Tables of the cells that each position sums, for transposed convolution and for its input gradient."""
 
 from __future__ import annotations
 

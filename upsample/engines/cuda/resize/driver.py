@@ -1,4 +1,4 @@
-"""Resampling on the GPU: which kernels carry a plan out, chosen by the bytes that they move.
+"""Resize on the GPU: choose the kernels of a plan by the bytes that they move.
 
 If values only move, one pass copies them. One fused pass filters two neighbouring axes of few taps, or three of two
 taps each. Others are filtered one after the other. Either way the axes are filtered in the order that the plan says

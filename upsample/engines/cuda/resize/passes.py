@@ -1,4 +1,4 @@
-"""What the launches of a resize have in common: the axes that they see, and a launch with its tables."""
+"""Shared by the launches of a resize: their canonical axes, and a launch with its tables."""
 
 from __future__ import annotations
 

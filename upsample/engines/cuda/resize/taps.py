@@ -1,4 +1,4 @@
-"""A plan's taps as the kernels read them; made once, kept on the device.
+"""Taps of a plan in the layout of the kernels, cached on the device.
 
 Weights are in the type in which a kernel sums (`upsample.plans.taps.scaled`).
 """

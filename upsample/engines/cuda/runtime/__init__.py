@@ -1,1 +1,1 @@
-"""What the launches of all ops use: the device, the launch, the loader of kernels, windows as kernels read them."""
+"""Shared by the launches of all ops: the device, the launch, the loader of kernels, windows as kernels read them."""

@@ -1,4 +1,4 @@
-"""Where launches go: a GPU through CuPy, or, in the tests, an emulator on the CPU.
+"""The device that runs launches: a GPU through CuPy, or in tests an emulator on the CPU.
 
 An op's `run` reads ``with device.of(x) as gpu:`` and then asks `gpu` for its arrays, tables and launches. Inside, the
 array's device and stream are the current ones: CuPy's own stream for CuPy arrays, torch's for torch tensors, which

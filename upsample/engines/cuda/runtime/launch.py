@@ -1,4 +1,4 @@
-"""What a launch is: plain data, planned by pure functions, so that a GPU and the tests' emulator run the same ones."""
+"""A launch as plain data, planned by pure functions, so that a GPU and the emulator of the tests run the same ones."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where a kernel writes its result: a new array of the caller's library, or `out`."""
+"""Allocate the result of a kernel: a new array of the caller's library, or `out`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What launches over windows share: three axes, and threads over the pieces of planes."""
+"""Shared by launches over windows: three axes, and threads over parts of planes."""
 
 from __future__ import annotations
 

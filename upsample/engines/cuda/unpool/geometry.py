@@ -1,4 +1,4 @@
-"""What launches of unpooling and of its transpose share: the geometry, and what a look at the indices finds."""
+"""Shared by the launches of unpooling and its gradient: the geometry, and the check of the indices."""
 
 from __future__ import annotations
 

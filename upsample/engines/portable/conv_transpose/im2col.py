@@ -1,4 +1,4 @@
-"""What the taps of a convolution meet, laid out as the columns of matrix products.
+"""Im2col: copy the values at the taps of a convolution into the columns of matrix products.
 
 The taps of all axes but the first are laid out beside each other. Of the first axis there is one copy for each
 remainder of a position by the stride: the tap that meets a row further on reads the same copy from a row further on.

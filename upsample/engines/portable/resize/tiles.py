@@ -1,4 +1,4 @@
-"""How a resize by matrix products is cut into tiles, and what is done to each: numbers alone, kept from call to call.
+"""Plan a resize by matrix products as tiles and their steps: plain numbers, cached between calls.
 
 An array is seen as ``[outer, first resized axis … last resized axis, inner]``. A tile is a strip of the result's rows
 on the first axis, of one plane, or several whole planes.
