@@ -19,7 +19,7 @@ from benchmarks.cuda_device import Device, device
 from upsample.arrays import namespace
 from upsample.command_line.bench.difference import Likeness, difference
 from upsample.command_line.info import version_of
-from upsample.ops.steps import InputGrad, WeightGrad
+from upsample.ops.conv_steps import InputGrad, WeightGrad
 from upsample.plans.window import ConvTransposePlan, WindowAxis
 
 WHO = ("upsample", "torch", "cupyx zoom", "copy")

@@ -8,14 +8,16 @@ from __future__ import annotations
 import math
 import operator
 from collections.abc import Collection, Sequence
+from importlib import import_module
 from types import ModuleType
-from typing import TypeAlias, cast
+from typing import Any, TypeAlias, cast
 
 import numpy as np
 
 from upsample import arrays
 from upsample.arrays import Array, dtype_name
 from upsample.errors import Raw, bad_type, bad_value
+from upsample.tensors import is_symbol
 
 __all__ = [
     "IntOrInts",
@@ -35,6 +37,7 @@ __all__ = [
     "numbers",
     "one_of",
     "scaled_size",
+    "sizes_after",
 ]
 
 IntOrInts: TypeAlias = int | Sequence[int]
@@ -44,6 +47,8 @@ _ADDRESSABLE = 2**63 - 1
 """Bytes that a 64-bit address can count."""
 _ROOMY = 2**32
 """Bytes: smaller results skip the allocation probe, which may itself allocate."""
+_EXACT = 2**20
+"""Numerators and denominators of factors below it, times the size of an axis in memory, are exact in float64."""
 _LONGEST = 2**48
 """Positions: more than any axis has; Python multiplies two such numbers exactly."""
 
@@ -54,6 +59,8 @@ def integer(op: str, argument: str, value: object, *, least: int | None = None) 
 
 
 def _integer(op: str, argument: str, value: object, least: int | None, remedy: str) -> int:
+    if is_symbol(value):
+        return cast(int, value)
     try:
         result = value if type(value) is int else operator.index(value)  # type: ignore[arg-type]
     except TypeError:
@@ -141,6 +148,8 @@ def numbers(op: str, argument: str, value: object, count: int) -> tuple[float, .
 
 def scaled_size(op: str, argument: str, n: float, scale: float) -> int:
     """Return ``floor(n * scale)``; ValueError where that leaves no sample, or is no number of samples."""
+    if is_symbol(n):
+        return _scaled_symbol(n, scale)
     size = n * scale
     if size < 1.0 or size >= 2.0**63:
         rule = f"it makes {n} samples into {size:.6g}"
@@ -169,6 +178,24 @@ def axes_of(op: str, argument: str, value: Sequence[object], array: str, ndim: i
     if len(set(axes)) != len(axes):
         raise bad_value(op, argument, value, "one axis is named twice", "name each once")
     return tuple(axes)
+
+
+def sizes_after(
+    op: str, argument: str, before: tuple[int, ...], sizes: tuple[int, ...] | None, scales: tuple[float, ...] | None
+) -> tuple[int, ...]:
+    """Return `sizes`, or those that `scales` make of `before`."""
+    if sizes is not None:
+        return sizes
+    assert scales is not None
+    return tuple(scaled_size(op, argument, n, scale) for n, scale in zip(before, scales, strict=True))
+
+
+def _scaled_symbol(n: Any, scale: float) -> int:
+    """Return ``floor(n * scale)`` of a symbol: an expression of integers, if no product is rounded."""
+    over, under = scale.as_integer_ratio()
+    if abs(over) < _EXACT and under < _EXACT:
+        return cast(int, n * over // under)
+    return cast(int, import_module("torch").sym_int(n * scale))
 
 
 def flag(op: str, argument: str, value: object) -> bool:
@@ -200,7 +227,7 @@ def check_dtype(op: str, argument: str, x: Array, allowed: Collection[str], reme
 def check_addressable(op: str, argument: str, value: object, shape: tuple[int, ...], itemsize: int) -> None:
     """Refuse a result whose bytes a 64-bit address cannot count, before anything is allocated.
 
-    A symbolic size, of a graph that JAX exports, is not counted.
+    A symbolic size, of a graph that JAX or torch exports, is not counted.
     """
     if math.prod(n for n in shape if isinstance(n, int) and n) * itemsize > _ADDRESSABLE:
         raise bad_value(

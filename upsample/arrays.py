@@ -10,6 +10,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Hashable
 from functools import lru_cache
+from importlib import import_module
 from types import ModuleType
 from typing import Any, Protocol, TypeAlias, TypeVar, cast, runtime_checkable
 
@@ -20,7 +21,7 @@ from upsample.dask_arrays import leading
 from upsample.errors import Raw, bad_type, bad_value, missing_package
 from upsample.jax_arrays import is_movable, is_spread, is_tracer
 from upsample.overlap import is_plainly_apart, may_overlap, overlaps_itself
-from upsample.tensors import has_tangent, is_traced, is_transformed
+from upsample.tensors import is_operand, is_released, is_transformed
 
 __all__ = [
     "Array",
@@ -41,9 +42,7 @@ __all__ = [
     "in_order_of",
     "index_dtype",
     "is_abstract",
-    "is_compiling",
     "is_contiguous",
-    "is_plain_tensor",
     "itemsize",
     "library",
     "multiply",
@@ -137,9 +136,12 @@ def _namespace_of(op: str, name: str, x: object) -> ModuleType:
                 op, name, Raw(f"<{type(x).__name__}>"), f"{what} would be lost", "pass numpy.asarray(...) of it"
             )
         return np
-    if is_traced(x):
-        rule = "torch.jit.trace does not see what compiled kernels compute"
-        raise bad_type(op, name, Raw("<traced tensor>"), rule, "use torch.compile or torch.export")
+    torch = sys.modules.get("torch")
+    if torch is not None and isinstance(x, torch.Tensor):
+        if is_released(x):
+            rule = "its storage is shorter than the tensor, because it was resized"
+            raise bad_value(op, name, Raw(f"<shape {tuple(x.shape)}>"), rule, "pass a tensor whose memory is there")
+        return _torch_namespace(op)
     try:
         xp = _compat(op).array_namespace(x)
     except TypeError:
@@ -151,6 +153,12 @@ def _namespace_of(op: str, name: str, x: object) -> ModuleType:
             "pass the array that it holds, or numpy.asarray(...) of it",
         ) from None
     return cast(ModuleType, xp)
+
+
+@lru_cache(maxsize=1)
+def _torch_namespace(op: str) -> ModuleType:
+    _compat(op)
+    return import_module("array_api_compat.torch")
 
 
 def _compat(op: str) -> Any:
@@ -281,29 +289,6 @@ def requires_grad(x: object) -> bool:
     return bool(getattr(x, "requires_grad", False)) and bool(sys.modules["torch"].is_grad_enabled())
 
 
-def is_compiling(x: object) -> bool:
-    """Say whether torch.compile is tracing the call, and this array has no values."""
-    torch = sys.modules.get("torch")
-    return torch is not None and isinstance(x, torch.Tensor) and bool(torch.compiler.is_compiling())
-
-
-def is_plain_tensor(x: object) -> bool:
-    """Say whether `x` is a torch tensor that is nothing but its memory.
-
-    A subclass has rules of its own; inside torch.func's transforms a tensor has no memory; and one with a tangent, of
-    torch's forward-mode derivatives, would lose it.
-    """
-    torch: Any = sys.modules.get("torch")
-    if torch is None or type(x) not in (torch.Tensor, torch.nn.Parameter):
-        return False
-    tensor: Any = x
-    try:
-        tensor.data_ptr()
-    except RuntimeError:
-        return False
-    return tensor.layout is torch.strided and not has_tangent(tensor)
-
-
 def can_assign(xp: ModuleType, *arrays: Array | None) -> bool:
     """Say whether results may be written piece by piece: not into JAX or Dask arrays, nor under torch's autograd."""
     if library(xp) in ("jax", "dask"):
@@ -389,6 +374,8 @@ def check_out(op: str, out: object, shape: tuple[int, ...], dtype: Any, inputs: 
         raise bad_value(
             op, "out", Raw("<array>"), "torch's autograd cannot follow out=", "omit out= or detach the inputs"
         )
+    if is_operand(array):  # it has no memory; torch copies into it
+        return
     if overlaps_itself(array):
         raise bad_value(
             op, "out", Raw("<array>"), "several of its elements share memory", "pass an array that owns its elements"

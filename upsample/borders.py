@@ -12,7 +12,6 @@ import numpy as np
 from upsample import arrays
 from upsample.arguments import number, numbers, one_of, scaled_size
 from upsample.arrays import Array
-from upsample.caches import cached
 from upsample.errors import bad_value
 from upsample.float_errors import quiet
 from upsample.ops import taped_casts
@@ -20,6 +19,7 @@ from upsample.ops.resize import resize as run
 from upsample.plans.arithmetic import NEAREST
 from upsample.plans.filters import FILTERS, Point
 from upsample.plans.makers import native
+from upsample.plans.planned import planned_for_sizes
 from upsample.plans.resize import AxisRule, ResizePlan, tabled
 from upsample.plans.taps import taps
 
@@ -268,7 +268,7 @@ class Bordered:
         return made
 
 
-@cached
+@planned_for_sizes
 @quiet
 def plan_bordered(request: Request, borders: Borders) -> Bordered:
     """Plan a resize with borders other than its usual ones."""

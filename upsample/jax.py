@@ -16,12 +16,12 @@ from upsample import arrays
 from upsample.arguments import as_tuple, axes_of, check_dtype, flag, integers, numbers
 from upsample.arrays import Array
 from upsample.autograd.torch_compile import opaque
-from upsample.caches import cached
 from upsample.errors import bad_type, bad_value
 from upsample.literals import EngineName, JaxMethod
 from upsample.ops.once import once
 from upsample.ops.resize import resize as _run
 from upsample.ops.taped_casts import convert
+from upsample.plans.planned import planned_for_sizes
 from upsample.plans.resize import ResizePlan, tabled
 
 __all__ = ["resize", "scale_and_translate"]
@@ -254,7 +254,7 @@ def _weights(x: Array) -> str:
     return "float64" if arrays.dtype_name(x) == "float64" else "float32"
 
 
-@cached
+@planned_for_sizes
 def _plan(
     axes: tuple[int, ...],
     in_sizes: tuple[int, ...],
@@ -275,4 +275,4 @@ def _plan(
 
 
 for _name in __all__:
-    opaque(globals()[_name])
+    opaque(globals()[_name], open_sizes=True)

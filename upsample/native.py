@@ -18,11 +18,11 @@ from upsample.arguments import (
     number,
     numbers,
     one_of,
+    sizes_after,
 )
 from upsample.arrays import Array, ArrayT
 from upsample.autograd.torch_compile import opaque
 from upsample.borders import Request, borders_of, plan_bordered
-from upsample.caches import cached
 from upsample.copies import copy
 from upsample.errors import Raw, bad_type, bad_value
 from upsample.literals import Boundary, EngineName, MissingValues, ResizeMode
@@ -30,7 +30,9 @@ from upsample.ops import call_cache
 from upsample.ops.resize import resize as _run
 from upsample.plans.arithmetic import BYTES, NEAREST, TORCH_BYTES
 from upsample.plans.filters import FILTERS, Weighted, keeps_samples
+from upsample.plans.planned import Resized, planned_later
 from upsample.plans.resize import AxisRule, ResizePlan, Rounding, identity
+from upsample.tensors import has_symbols
 
 __all__ = ["resize"]
 
@@ -225,7 +227,7 @@ def resize(
             _omits(op, nan, borders=True)
             return _delivered(op, cast(ArrayT, bordered.run(x, op, xp, engine)), x, out)
         plan = bordered.plan
-    if axes is None:
+    if axes is None and not has_symbols(tuple(x.shape)):
         _warn_of_channels(op, tuple(x.shape), plan)
     if _omits(op, nan, borders=False) and dtype in arrays.FLOATING | arrays.COMPLEX:
         from upsample.ops.nan_omit import resize_present
@@ -304,7 +306,9 @@ def _modes(op: str, mode: object, count: int) -> tuple[str, ...]:
     return given  # type: ignore[return-value]
 
 
-@cached
+@planned_later(
+    lambda of, _: Resized(of.axes, of.in_sizes, sizes_after(of.op, "scale", of.in_sizes, of.sizes, of.scales))
+)
 def _plan(request: Request, dtype: str | None) -> ResizePlan:
     rules = {}
     for place, (axis, n, mode) in enumerate(zip(request.axes, request.in_sizes, request.modes, strict=True)):
@@ -357,4 +361,4 @@ def _check_options(op: str, axis: int, n: int, mode: str, antialias: bool, corne
         raise bad_value(op, "align_corners", True, f"mode {mode!r} does not support it", f"omit it, or use {having}")
 
 
-opaque(resize)
+opaque(resize, open_sizes=True)

@@ -171,4 +171,4 @@ def _finished(op: str, xp: ModuleType, result: Array, dtype: Any) -> Any:
 
 
 for _name in ("zoom",):
-    opaque(globals()[_name])
+    opaque(globals()[_name], open_sizes=False)

@@ -1,11 +1,54 @@
-"""What torch tensors have that other arrays have not: memory formats, tangents, a tracer that follows them."""
+"""What torch tensors have that other arrays have not: memory formats, tangents, transforms, sizes that are symbols."""
 
 from __future__ import annotations
 
 import sys
+from functools import lru_cache
 from typing import Any
 
-__all__ = ["has_tangent", "is_traced", "is_transformed", "layout_of"]
+__all__ = [
+    "has_symbols",
+    "has_tangent",
+    "is_below_functions",
+    "is_operand",
+    "is_plain_tensor",
+    "is_released",
+    "is_symbol",
+    "is_traced",
+    "is_transformed",
+    "is_watched",
+    "layout_of",
+    "lesser",
+]
+
+_MEMORYLESS = frozenset({"FakeTensor", "FunctionalTensor"})
+"""Classes of torch whose tensors have no memory, and stand for a tensor in a graph."""
+
+
+class _Torch:
+    """What is looked at in every call on a tensor: attributes of modules, found once."""
+
+    def __init__(self, torch: Any) -> None:
+        self.Tensor, self.plain_types = torch.Tensor, frozenset({torch.Tensor, torch.nn.Parameter})
+        self.strided, self.forward_ad = torch.strided, torch.autograd.forward_ad
+        self.is_grad_enabled, self.is_tangent_enabled = torch.is_grad_enabled, torch._C._is_fwd_grad_enabled
+        self.count_modes, self.tracing_state = torch._C._len_torch_dispatch_stack, torch._C._get_tracing_state
+        self.is_wrapped = torch._C._functorch.is_functorch_wrapped_tensor
+        self.is_batched_by_grad = torch._C._functorch.is_legacy_batchedtensor
+        self.is_functional = torch._is_functional_tensor
+
+
+@lru_cache(maxsize=1)
+def _looked_up() -> _Torch:
+    return _Torch(sys.modules["torch"])
+
+
+def _torch_of(x: object) -> _Torch | None:
+    """Return torch if `x` is a tensor."""
+    if "torch" not in sys.modules:
+        return None
+    torch = _looked_up()
+    return torch if isinstance(x, torch.Tensor) else None
 
 
 def layout_of(x: object) -> Any:
@@ -19,18 +62,93 @@ def layout_of(x: object) -> Any:
 
 def has_tangent(tensor: Any) -> bool:
     """Return whether a torch tensor has a tangent of forward mode."""
-    return sys.modules["torch"].autograd.forward_ad.unpack_dual(tensor).tangent is not None
+    torch = _looked_up()
+    if torch.forward_ad._current_level < 0 or not torch.is_tangent_enabled() or torch.is_batched_by_grad(tensor):
+        return False
+    return torch.forward_ad.unpack_dual(tensor).tangent is not None
 
 
 def is_transformed(x: object) -> bool:
     """Return whether a tensor is inside a transform of ``torch.func``, or has a tangent."""
-    torch: Any = sys.modules.get("torch")
-    if torch is None or not isinstance(x, torch.Tensor):
+    torch = _torch_of(x)
+    return torch is not None and (bool(torch.is_wrapped(x)) or has_tangent(x))
+
+
+def is_operand(x: object) -> bool:
+    """Return whether torch must run an op on a tensor through its dispatcher, as an operator of a graph.
+
+    A dispatch mode (torch.compile, torch.export, FakeTensorMode, make_fx) or `torch.jit.trace` records operators. Fake
+    tensors have no memory, and neither have the batched ones of ``torch.autograd.grad(is_grads_batched=True)``.
+    """
+    torch = _torch_of(x)
+    if torch is None:
         return False
-    return bool(torch._C._functorch.is_functorch_wrapped_tensor(x)) or has_tangent(x)
+    return torch.count_modes() > 0 or type(x).__name__ in _MEMORYLESS or is_below_functions(x)
 
 
-def is_traced(x: object) -> bool:
-    """Return whether `torch.jit.trace` follows a tensor; it would record the numbers of one call as constants."""
-    torch: Any = sys.modules.get("torch")
-    return torch is not None and isinstance(x, torch.Tensor) and bool(torch.jit.is_tracing())
+def is_below_functions(x: object) -> bool:
+    """Return whether what follows a tensor takes operators alone, and no ``torch.autograd.Function``."""
+    torch = _torch_of(x)
+    if torch is None:
+        return False
+    if torch.tracing_state() is not None or torch.is_batched_by_grad(x):
+        return True
+    return bool(torch.is_wrapped(x) and torch.is_functional(x))
+
+
+def is_watched(x: Any) -> bool:
+    """Return whether torch follows what is made of a tensor: for gradients, in a transform or for a graph."""
+    torch = _torch_of(x)
+    if torch is None:
+        return False
+    return bool(x.requires_grad and torch.is_grad_enabled()) or is_transformed(x) or is_operand(x)
+
+
+def is_plain_tensor(x: Any) -> bool:
+    """Return whether `x` is a tensor that is nothing but its memory.
+
+    A subclass has rules of its own; inside torch.func's transforms a tensor has no memory; and one with a tangent, of
+    torch's forward-mode derivatives, would lose it.
+    """
+    torch = _torch_of(x)
+    if torch is None or type(x) not in torch.plain_types:
+        return False
+    return x.layout is torch.strided and not (x.is_meta or is_transformed(x) or is_operand(x))
+
+
+def is_traced() -> bool:
+    """Return whether `torch.jit.trace` records this thread, where sizes of tensors are tensors."""
+    return "torch" in sys.modules and _looked_up().tracing_state() is not None
+
+
+def is_released(x: Any) -> bool:
+    """Return whether the memory of a tensor was released, or cut shorter than the tensor: its values are gone."""
+    torch = _torch_of(x)
+    if torch is None or type(x) not in torch.plain_types or torch.tracing_state() is not None:
+        return False
+    try:
+        held = x.untyped_storage().nbytes()
+        if x.nbytes <= held and x.is_contiguous() and x.storage_offset() == 0:
+            return False
+    except (NotImplementedError, RuntimeError):  # sparse tensors, and those of transforms
+        return False
+    last = x.storage_offset() + sum((n - 1) * step for n, step in zip(x.shape, x.stride(), strict=True))
+    return x.numel() > 0 and bool((last + 1) * x.itemsize > held and is_plain_tensor(x))
+
+
+def is_symbol(value: object) -> bool:
+    """Return whether a number is one of torch's symbols, which a graph leaves open: a size, or what is made of one."""
+    return type(value).__name__ in ("SymInt", "SymFloat") and type(value).__module__ == "torch"
+
+
+def has_symbols(values: tuple[Any, ...]) -> bool:
+    """Return whether one of the values, or of the tuples among them, is a symbol."""
+    return any(has_symbols(v) if isinstance(v, tuple) else is_symbol(v) for v in values)
+
+
+def lesser(a: int, b: int) -> int:
+    """Return the lesser of two sizes; of symbols the expression, because a comparison would fix them."""
+    if not has_symbols((a, b)):
+        return min(a, b)
+    made: int = sys.modules["torch"].sym_min(a, b)
+    return made

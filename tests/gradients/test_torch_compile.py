@@ -87,7 +87,8 @@ def test_they_are_custom_ops() -> None:
 
     inputs = tensors()
     result = torch.compile(decoder, backend=aot_autograd(fw_compiler=backend), fullgraph=True)(*inputs)
-    assert seen.count("upsample.step.default") == 4
+    assert sum(name.startswith("upsample.step") for name in seen) == 4
+    assert seen.count("upsample.step_with_indices.default") == 1
     seen.clear()
     result.sum().backward()
     assert seen.count("upsample.step.default") == 5  # of the convolution, one for the input and one for the weight
@@ -99,16 +100,21 @@ def test_the_custom_op_is_well_made() -> None:
 
     from upsample.autograd import torch_function as door
     from upsample.autograd.tape import recording
-    from upsample.ops import steps
-    from upsample.plans.window import ConvTransposePlan, WindowAxis
+    from upsample.ops import conv_steps, steps
+    from upsample.plans.window import ConvTransposePlan, PoolPlan, WindowAxis
 
     plan = ConvTransposePlan((WindowAxis(9, 4, 3, 2, 0, 1), WindowAxis(12, 6, 2, 2, 0, 1)), 1, "float32")
-    step = steps.ConvTranspose("conv_transpose2d", xp, None, plan)
+    step = conv_steps.ConvTranspose("conv_transpose2d", xp, None, plan)
     x, weight, bias = tensors()
     weight = torch.randn(2, 3, 3, 2).requires_grad_()
+    windows = WindowAxis(4, 2, 2, 2, 0, 1), WindowAxis(6, 3, 2, 2, 0, 1)
+    pool = steps.Pool("max_pool2d", xp, None, PoolPlan(windows, False, False))
     with recording(None):
-        for inputs in ([x, weight, bias], [x.detach(), weight]):
-            torch.library.opcheck(door._op, (inputs, written(step)))
+        for inputs in ((x, weight, bias), (x.detach(), weight, None)):
+            text, sizes = written(step)
+            torch.library.opcheck(door._OPERATORS[1], (*inputs, sizes, text))
+        text, sizes = written(pool)
+        torch.library.opcheck(door._OPERATORS[2], (x, None, None, sizes, text))
 
 
 def test_a_step_is_read_as_it_was_written() -> None:
@@ -129,9 +135,9 @@ def test_a_step_is_read_as_it_was_written() -> None:
         steps.Unpool("max_unpool2d", xp, "portable", unpooling, True, "indices"),
         steps.Rearrange("pixel_shuffle", xp, None, shuffling, (4, 2)),
     ):
-        again = read(written(step))
+        again = read(*written(step))
         assert again == step
         assert type(again.engine) is type(step.engine)
     for text in ("{'os:system': ('true',)}", "{'os': None}", "{'upsample.arrays:namespace': ()}", "{'upsample': None}"):
         with pytest.raises(ValueError, match="this is no step"):
-            read(text)
+            read(text, ())

@@ -141,3 +141,117 @@ def test_hessian_is_torchs(name: str, order: str) -> None:
         for of in (upsample, torch.nn.functional)
     )
     torch.testing.assert_close(found, wanted, rtol=1e-12, atol=1e-12)
+
+
+# ------------------------------------------------------------------ torch.autograd's and torch.fx's own transforms
+
+
+def batched_grad(f: Callable[[Any], Any], x: Any) -> Any:
+    x = x.clone().requires_grad_()
+    y = f(x)
+    return torch.autograd.grad(y, x, torch.stack([y.detach(), y.detach() ** 2]), is_grads_batched=True)[0]
+
+
+def linearized(f: Callable[[Any], Any], x: Any) -> Any:
+    y, tangent = torch.func.linearize(f, x)
+    return y + tangent(x * 2)
+
+
+def traced(f: Callable[[Any], Any], x: Any) -> Any:
+    return torch.jit.trace(f, (x,), check_trace=False)(x * 2)
+
+
+def as_graph(f: Callable[[Any], Any], x: Any) -> Any:
+    graph = torch.fx.experimental.proxy_tensor.make_fx(torch.func.grad(lambda y: f(y).pow(3).sum()))(x)
+    return graph(x * 2)
+
+
+def faked(f: Callable[[Any], Any], x: Any) -> Any:
+    """Return zeros of the shape and memory format of a result without values, and of its gradient."""
+    with torch._subclasses.FakeTensorMode(allow_non_fake_inputs=True) as mode:
+        fake = mode.from_tensor(x).requires_grad_()
+        y = f(fake)
+        (grad,) = torch.autograd.grad(y.sum(), fake)
+        shapes = [(t.shape, t.stride(), t.dtype) for t in (y, grad)]
+    made = [torch.empty_strided(shape, stride, dtype=dtype).zero_() for shape, stride, dtype in shapes]
+    return torch.cat([t.flatten() for t in made])
+
+
+def checkpointed(f: Callable[[Any], Any], x: Any) -> Any:
+    x = x.clone().requires_grad_()
+    torch.utils.checkpoint.checkpoint(f, x, use_reentrant=False).pow(2).sum().backward()
+    return x.grad
+
+
+def hessian_by(**how: Any) -> Callable[..., Any]:
+    return lambda f, x: torch.autograd.functional.hessian(lambda y: f(y).pow(3).sum(), x, vectorize=True, **how)
+
+
+TRANSFORMS: dict[str, Callable[[Callable[[Any], Any], Any], Any]] = {
+    "vectorized jacobian": lambda f, x: torch.autograd.functional.jacobian(f, x, vectorize=True),
+    "forward jacobian": lambda f, x: torch.autograd.functional.jacobian(f, x, vectorize=True, strategy="forward-mode"),
+    "vectorized hessian": hessian_by(),
+    "forward over reverse": hessian_by(outer_jacobian_strategy="forward-mode"),
+    "batched grad": batched_grad,
+    "linearize": linearized,
+    "functionalize": lambda f, x: torch.func.functionalize(f)(x),
+    "vmap of vmap": lambda f, x: torch.func.vmap(torch.func.vmap(f), in_dims=1)(
+        torch.stack([x] * 6).unflatten(0, (2, 3))
+    ),
+    "jit.trace": traced,
+    "make_fx": as_graph,
+    "FakeTensorMode": faked,
+    "checkpoint": checkpointed,
+}
+
+
+@pytest.mark.filterwarnings("ignore")  # torch has no batching rule for some of its own, and has deprecated torch.jit
+@pytest.mark.parametrize("transform", TRANSFORMS)
+@pytest.mark.parametrize("name", SECOND)
+def test_what_transforms_torchs_ops_transforms_these(name: str, transform: str) -> None:
+    function, (x, *others) = SECOND[name]
+
+    def call(of: Any) -> Any:
+        return TRANSFORMS[transform](lambda y: function(of)(y, *others), x)
+
+    found = call(upsample)
+    try:
+        wanted = call(torch.nn.functional)
+    except (RuntimeError, TypeError):  # torch's max_pool2d in vectorized forward mode, its max_unpool2d in a trace
+        assert (name, transform) in LACKING
+    else:
+        torch.testing.assert_close(found, wanted, rtol=1e-12, atol=1e-12)
+
+
+LACKING = {("pool", "forward jacobian"), ("pool", "forward over reverse"), ("unpool", "jit.trace")}
+"""What torch cannot do with its own ops."""
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_vmap_runs_an_engine_once(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    from upsample.engines import dispatch
+
+    ran, choose = [], dispatch.choose
+    monkeypatch.setattr(dispatch, "choose", lambda *given: ran.append(given[1]) or choose(*given))
+    torch.func.vmap(FUNCTIONS[name])(BATCH)
+    assert len(ran) == (2 if name == "unpool" else 1)
+
+
+def test_a_parameter_beside_a_tangent() -> None:
+    weight = torch.nn.Parameter(WEIGHT)
+    x, tangent = BATCH[:2]
+    made, moved = torch.func.jvp(lambda y: upsample.conv_transpose2d(y, weight, stride=2), (x,), (tangent,))
+    assert torch.equal(moved, upsample.conv_transpose2d(tangent, WEIGHT, stride=2))
+    (grad,) = torch.autograd.grad((made * moved).sum(), weight)
+    assert grad.shape == weight.shape
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_a_trace_refuses_other_sizes() -> None:
+    """Its operators are for the sizes of the trace; another batch is none of them."""
+    trace = torch.jit.trace(lambda x: upsample.interpolate(x, size=(7, 7), mode="bicubic"), (SMALL,))
+    assert torch.equal(
+        trace(numbers(3, 2, 2, 4)), upsample.interpolate(numbers(3, 2, 2, 4), size=(7, 7), mode="bicubic")
+    )
+    with pytest.raises((RuntimeError, ValueError), match=r"interpolate: input=<shape \(1, 2, 3, 4\)>.*for other sizes"):
+        trace(numbers(1, 2, 3, 4))

@@ -106,9 +106,9 @@ class TestWhatItReturns:
         np.testing.assert_array_equal(weight, every[1])
 
     def test_wrt_saves_the_work(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        from upsample.ops import steps
+        from upsample.ops import conv_steps
 
-        monkeypatch.setattr(steps, "InputGrad", None)
+        monkeypatch.setattr(conv_steps, "InputGrad", None)
         y, pullback = upsample.vjp(upsample.conv_transpose2d, self.x, self.weight, wrt="weight")
         pullback(y)
         with pytest.raises(TypeError):

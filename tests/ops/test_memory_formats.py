@@ -1,4 +1,4 @@
-"""torch's memory formats: a tensor whose channels come last gives a result whose channels come last."""
+"""Memory of torch's tensors: channels that come last stay last, and a storage that is too short is an error."""
 
 from __future__ import annotations
 
@@ -19,6 +19,8 @@ CALLS: dict[str, Callable[[Any], Any]] = {
     "nearest": lambda x: upsample.interpolate(x, scale_factor=2),
     "resize": lambda x: upsample.resize(x, (3, 5), axes=(2, 3), mode="cubic", engine="portable"),
     "max_pool2d": lambda x: upsample.max_pool2d(x, 2),
+    "adaptive_max_pool2d": lambda x: upsample.adaptive_max_pool2d(x, 3),
+    "max_unpool2d": lambda x: upsample.max_unpool2d(*upsample.max_pool2d(x, 2, return_indices=True), 2),
     "conv_transpose2d": lambda x: upsample.conv_transpose2d(x, WEIGHT),
     "pixel_shuffle": lambda x: upsample.pixel_shuffle(x, 2),
 }
@@ -51,7 +53,27 @@ def test_out_stays_what_it_is() -> None:
     assert out.is_contiguous()
 
 
-@pytest.mark.filterwarnings("ignore:`torch.jit.trace` is deprecated:DeprecationWarning")
-def test_jit_trace_is_refused_in_words() -> None:
-    with pytest.raises(TypeError, match=r"torch\.jit\.trace does not see.*use torch\.compile or torch\.export"):
-        torch.jit.trace(lambda x: upsample.interpolate(x, scale_factor=2), torch.asarray(X))
+def shortened(x: Any, size: int) -> Any:
+    """Return a copy whose storage has `size` bytes, as FSDP leaves the parameters of other ranks."""
+    copy = x.clone()
+    copy.untyped_storage().resize_(size)
+    return copy
+
+
+@pytest.mark.parametrize("size", [0, 200])
+@pytest.mark.parametrize("follows", [False, True])
+@pytest.mark.parametrize("name", CALLS)
+def test_a_released_storage_is_an_error(name: str, follows: bool, size: int) -> None:
+    """torch's own ops read what lies behind it, or crash."""
+    with pytest.raises(ValueError, match="its storage is shorter than the tensor"):
+        CALLS[name](shortened(torch.asarray(X), size).requires_grad_(follows))
+
+
+def test_a_released_weight_or_out_is_an_error() -> None:
+    x, weight = torch.asarray(X), torch.nn.Parameter(shortened(WEIGHT, 0))
+    with pytest.raises(ValueError, match=r"conv_transpose2d: weight=.*its storage is shorter"):
+        upsample.conv_transpose2d(x, weight)
+    with pytest.raises(ValueError, match=r"interpolate: out=.*its storage is shorter"):
+        upsample.interpolate(x, scale_factor=2, out=shortened(torch.empty(2, 4, 16, 20), 0))
+    for whole in (x[:0], x[:1].expand(3, -1, -1, -1), x[:, 1:, ::2]):  # no element, or fewer than the shape says
+        assert upsample.max_pool2d(whole, 2).shape[0] == whole.shape[0]

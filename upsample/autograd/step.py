@@ -39,6 +39,23 @@ class ShapedStep(Step, Protocol):
         """Return the shapes of the outputs, given those of the inputs."""
         ...
 
+    @property
+    def op(self) -> str:
+        """The name of the operation in its dialect, for errors."""
+        ...
+
+    def takes(self, *shapes: Any) -> bool:
+        """Return whether the step is made for inputs of these shapes: a trace may hand over others."""
+        ...
+
+    def over(self, count: int, is_batched: tuple[bool, ...]) -> tuple[ShapedStep, tuple[bool, ...]] | None:
+        """Return the step that does the same to `count` elements at once, and which inputs it takes batched.
+
+        Batches are leading axes. `is_batched` tells which inputs have one; an absent input has none. None means that
+        no step does that.
+        """
+        ...
+
     def push(self, inputs: Arrays, outputs: Arrays, tangents: Arrays) -> Any:
         """Return the tangent of the first output, given those of the inputs: None for an input without one.
 

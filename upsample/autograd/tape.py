@@ -6,10 +6,10 @@ autograd. Any other call runs without a tape.
 
 from __future__ import annotations
 
-import sys
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
+from functools import lru_cache
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -19,12 +19,12 @@ from upsample import arrays
 from upsample.autograd.step import Arrays, ShapedStep, Step
 from upsample.errors import Raw, bad_type
 from upsample.float_errors import quiet
-from upsample.tensors import is_transformed
+from upsample.tensors import is_watched
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
-__all__ = ["Tape", "apply", "current", "follow", "followed", "record", "recording", "taped"]
+__all__ = ["Tape", "apply", "current", "delivered", "follow", "followed", "record", "recording", "taped"]
 
 DIFFERENTIABLE = arrays.FLOATING | arrays.COMPLEX
 
@@ -135,7 +135,7 @@ def followed(*inputs: Any) -> bool:
         return True
     if type(inputs[0]) is np.ndarray:
         return False
-    return any(arrays.requires_grad(x) or is_transformed(x) for x in inputs) or arrays.is_compiling(inputs[0])
+    return any(map(is_watched, inputs))
 
 
 def record(step: Step, *inputs: Any) -> Arrays:
@@ -152,11 +152,20 @@ def apply(step: ShapedStep, *inputs: Any) -> Arrays:
 
 
 def follow(step: ShapedStep, *inputs: Any) -> Arrays:
-    """Run a step whose gradient is needed."""
-    if current() is not None:
-        return record(step, *inputs)
-    if "torch" in sys.modules and followed(*inputs):
-        door: Any = import_module("upsample.autograd.torch_function")
-        outputs: Arrays = door.follow(step, inputs)
-        return outputs
-    return step.run(*inputs)
+    """Run a step whose inputs are `followed`, for those who follow them."""
+    return record(step, *inputs) if current() is not None else _torch_door()(step, inputs)
+
+
+@lru_cache(maxsize=1)
+def _torch_door() -> Callable[[ShapedStep, Arrays], Arrays]:
+    door: Any = import_module("upsample.autograd.torch_function")
+    follow: Callable[[ShapedStep, Arrays], Arrays] = door.follow
+    return follow
+
+
+def delivered(made: Any, out: Any) -> Any:
+    """Return what a followed step made, in `out` if that is an array: in a graph of torch, a copy is an operator."""
+    if out is None:
+        return made
+    out[...] = made
+    return out

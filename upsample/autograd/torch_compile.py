@@ -12,6 +12,8 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
+from upsample.tensors import has_symbols
+
 __all__ = ["opaque"]
 
 
@@ -21,24 +23,26 @@ class _Door:
     call: Callable[..., Any] | None = None
 
 
-def _sized(value: Any) -> Any:
-    """A tensor whose sizes are symbols, as they become at the second shape, under sizes that are numbers.
+def opaque(function: Callable[..., Any], *, open_sizes: bool) -> None:
+    """Let torch.compile take calls of a function as they are.
 
-    A plan is made for numbers; torch compiles again for other ones.
+    Parameters
+    ----------
+    function : callable
+        A public function of a dialect.
+    open_sizes : bool
+        Whether the function takes tensors whose sizes are symbols: one graph then serves all sizes. If not, sizes are
+        fixed, and torch compiles again for others.
     """
-    sizes = getattr(value, "shape", ())
-    return value if all(type(n) is int for n in sizes) else value.view([int(n) for n in sizes])
-
-
-def opaque(function: Callable[..., Any]) -> None:
-    """Let torch.compile take calls of a function as they are."""
     door = _Door()
 
     def hand_over() -> None:
         if door.call is None:
 
             def call(*args: Any, **kwargs: Any) -> Any:
-                return function(*map(_sized, args), **{name: _sized(value) for name, value in kwargs.items()})
+                if open_sizes:
+                    return function(*args, **kwargs)
+                return function(*map(_fixed, args), **{name: _fixed(value) for name, value in kwargs.items()})
 
             call.__name__ = function.__name__
             door.call = sys.modules["torch"].compiler.allow_in_graph(call)
@@ -49,3 +53,9 @@ def opaque(function: Callable[..., Any]) -> None:
 
     hand_over._dynamo_marked_constant = True  # type: ignore[attr-defined]
     function._torchdynamo_inline = traced  # type: ignore[attr-defined]
+
+
+def _fixed(value: Any) -> Any:
+    """Return a tensor whose sizes are numbers."""
+    sizes = tuple(getattr(value, "shape", ()))
+    return value.view([int(n) for n in sizes]) if has_symbols(sizes) else value

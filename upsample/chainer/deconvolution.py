@@ -9,13 +9,13 @@ from typing import Any, cast
 from upsample import arrays
 from upsample.arguments import IntOrInts, check_dtype, check_rank, integer, integers
 from upsample.arrays import Array, ArrayT
-from upsample.caches import cached
 from upsample.chainer.windows import Holed, Window, check_filled, default_size, large_size, outsize_of, spatial_axes
 from upsample.docstrings import documented_like
 from upsample.errors import Raw, bad_type, bad_value
 from upsample.literals import EngineName, Precision
 from upsample.ops.conv_transpose import conv_transpose
 from upsample.ops.taped_casts import convert, repeat
+from upsample.plans.planned import planned
 from upsample.plans.window import ConvTransposePlan, WindowAxis
 from upsample.precision import precision_of
 
@@ -365,7 +365,7 @@ def _in_one_dtype(
     return cast(ArrayT, out)
 
 
-@cached
+@planned
 def _plan(
     op: str,
     small: tuple[int, ...],

@@ -8,12 +8,12 @@ from typing import Any, Literal, overload
 from upsample import arrays
 from upsample.arguments import IntOrInts, check_dtype, flag
 from upsample.arrays import Array, ArrayT
-from upsample.caches import cached
 from upsample.chainer.windows import Window, pooled_size, spatial_axes, window_of
 from upsample.docstrings import documented_like
 from upsample.errors import Raw, bad_value
 from upsample.literals import EngineName
 from upsample.ops.pool import pool
+from upsample.plans.planned import planned
 from upsample.plans.window import PoolPlan, WindowAxis
 
 __all__ = ["max_pooling_1d", "max_pooling_2d", "max_pooling_3d", "max_pooling_nd"]
@@ -327,7 +327,7 @@ def _pooled(
     return values if indices is None else (values, indices)
 
 
-@cached
+@planned
 def _plan(op: str, large: tuple[int, ...], window: Window, cover_all: bool) -> PoolPlan:
     axes = []
     for place, (n, k, s, p) in enumerate(zip(large, *window, strict=True)):

@@ -9,7 +9,6 @@ from typing import cast
 from upsample import arrays
 from upsample.arguments import IntOrInts, check_addressable, check_dtype, check_rank, flag
 from upsample.arrays import Array, ArrayT
-from upsample.caches import cached
 from upsample.chainer.windows import (
     Holed,
     Window,
@@ -27,6 +26,7 @@ from upsample.literals import EngineName
 from upsample.ops.conv_transpose import conv_transpose
 from upsample.ops.taped_casts import reshape
 from upsample.ops.unpool import unpool
+from upsample.plans.planned import planned
 from upsample.plans.window import ConvTransposePlan, UnpoolPlan, WindowAxis
 
 __all__ = ["unpooling_1d", "unpooling_2d", "unpooling_3d", "unpooling_nd", "upsampling_2d"]
@@ -386,7 +386,7 @@ def _axes_of(
     )
 
 
-@cached
+@planned
 def _axes(
     op: str, small: tuple[int, ...], window: Window, outsize: Holed | None, cover_all: bool
 ) -> tuple[WindowAxis, ...]:

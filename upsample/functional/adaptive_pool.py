@@ -12,6 +12,7 @@ from upsample.errors import bad_value
 from upsample.functional.pool import both, checked, one_or_both
 from upsample.literals import EngineName
 from upsample.ops.pool import pool
+from upsample.ops.torch_autocast import in_float32
 from upsample.plans.window import PoolPlan, SpanAxis
 
 __all__ = [
@@ -330,4 +331,5 @@ def _adaptive(
     check_addressable(op, "output_size", small, (*x.shape[:-spatial], *small), 8)
     plan = PoolPlan(tuple(map(SpanAxis, large, small)), local_indices=False, first_nan=False)
     wanted = flag(op, "return_indices", return_indices)
+    x = in_float32(xp, f"adaptive_max_pool{spatial}d", x)
     return pool(x, op=op, argument="input", xp=xp, plan=plan, with_indices=wanted, out=out, engine=engine)

@@ -5,13 +5,13 @@ from __future__ import annotations
 from upsample import arrays
 from upsample.arguments import IntOrInts, check_dtype, check_rank, integer, integers
 from upsample.arrays import Array, ArrayT
-from upsample.autograd.torch_autocast import autocast
-from upsample.caches import cached
 from upsample.docstrings import documented_like
 from upsample.errors import Raw, bad_type, bad_value
 from upsample.literals import EngineName, Precision
 from upsample.ops import call_cache
 from upsample.ops.conv_transpose import conv_transpose, repeat_conv_transpose
+from upsample.ops.torch_autocast import in_autocast_dtype
+from upsample.plans.planned import planned
 from upsample.plans.window import ConvTransposePlan, WindowAxis
 from upsample.precision import precision_of
 
@@ -233,7 +233,7 @@ def _spread(
         return result
     xp = arrays.namespace(op, {"input": x, "weight": weight} | ({} if bias is None else {"bias": bias}))
     before = x, weight, bias
-    x, weight, bias = autocast(xp, *before)
+    x, weight, bias = in_autocast_dtype(xp, *before)
     converts = any(a is not b for a, b in zip(before, (x, weight, bias), strict=True))
     check_rank(op, "input", x, (spatial + 1, spatial + 2), "[N, C, *spatial] or [C, *spatial]")
     check_rank(op, "weight", weight, (spatial + 2,), "[C, M / groups, *kernel]")
@@ -295,7 +295,7 @@ def _check_channels(op: str, channels: int, weight: Array, bias: Array | None, g
         )
 
 
-@cached
+@planned
 def _plan(
     op: str,
     small: tuple[int, ...],

@@ -20,15 +20,16 @@ from upsample.arguments import (
     integers,
     numbers,
     one_of,
-    scaled_size,
+    sizes_after,
 )
 from upsample.arrays import Array, ArrayT
-from upsample.caches import cached
 from upsample.docstrings import documented_like
 from upsample.errors import Raw, bad_value
 from upsample.literals import EngineName, InterpolateMode, UpsampleMode
 from upsample.ops import call_cache
 from upsample.ops.resize import resize
+from upsample.ops.torch_autocast import in_float32
+from upsample.plans.planned import Resized, planned_later
 from upsample.plans.resize import AxisRule, ResizePlan, Rounding, identity
 
 __all__ = ["interpolate", "upsample", "upsample_bilinear", "upsample_nearest"]
@@ -259,6 +260,7 @@ def _interpolate(
     name = check_mode(op, mode)
     rules = MODES[name]
     check_rank(op, "input", x, rules.ranks, f"[N, C, *spatial]{_other_mode(name, x.ndim)}; {_OTHER_LAYOUTS}")
+    x = in_float32(xp, f"{name}{x.ndim - 2}d", x)
     dtype = check_dtype(
         op, "input", x, rules.dtypes, f"convert it; mode {name!r} takes {', '.join(sorted(rules.dtypes))}"
     )
@@ -324,7 +326,11 @@ def _antialias(op: str, mode: str, rules: _Mode, antialias: object) -> bool:
     return value
 
 
-@cached
+@planned_later(
+    lambda op, spatial, sizes, scales, *_: Resized(
+        tuple(range(2, 2 + len(spatial))), spatial, sizes_after(op, "scale_factor", spatial, sizes, scales)
+    )
+)
 def _plan(
     op: str,
     spatial: tuple[int, ...],
@@ -337,11 +343,7 @@ def _plan(
     dtype: str,
 ) -> ResizePlan:
     """Work out torch's sizes, steps and roundings."""
-    if sizes is None:
-        assert scales is not None
-        sizes = tuple(scaled_size(op, "scale_factor", n, scale) for n, scale in zip(spatial, scales, strict=True))
-        if recompute:
-            scales = None
+    sizes, scales = sizes_after(op, "scale_factor", spatial, sizes, scales), None if recompute else scales
     rounding = _rounding(method, dtype)
     rules = []
     for place, (n, o) in enumerate(zip(spatial, sizes, strict=True)):

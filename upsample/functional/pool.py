@@ -8,12 +8,13 @@ from typing import Any, Literal, overload
 from upsample import arrays
 from upsample.arguments import IntOrInts, check_dtype, check_rank, flag, integers, is_empty
 from upsample.arrays import Array, ArrayT
-from upsample.caches import cached
 from upsample.docstrings import documented_like
 from upsample.errors import Raw, bad_value
 from upsample.literals import EngineName
 from upsample.ops import call_cache
 from upsample.ops.pool import pool
+from upsample.ops.torch_autocast import in_float32
+from upsample.plans.planned import planned
 from upsample.plans.window import PoolPlan, WindowAxis, window_count
 
 __all__ = [
@@ -422,6 +423,7 @@ def _pooled(
         flag(op, "ceil_mode", ceil_mode),
     )
     wanted = flag(op, "return_indices", return_indices)
+    x = x if wanted else in_float32(xp, op, x)
     result = pool(x, op=op, argument="input", xp=xp, plan=plan, with_indices=wanted, out=out, engine=engine)
     call_cache.store(key, "pool", plan, (x,), result, engine)
     return result
@@ -450,7 +452,7 @@ def checked(op: str, spatial: int, x: Array) -> ModuleType:
     return xp
 
 
-@cached
+@planned
 def _plan(
     op: str,
     large: tuple[int, ...],

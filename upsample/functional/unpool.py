@@ -7,12 +7,13 @@ from collections.abc import Sequence
 from upsample import arrays
 from upsample.arguments import IntOrInts, as_tuple, check_dtype, check_rank, flag, integers, one_of
 from upsample.arrays import Array, ArrayT
-from upsample.caches import cached
 from upsample.docstrings import documented_like
 from upsample.errors import Raw, bad_type, bad_value
 from upsample.literals import CheckIndices, DuplicateGrad, Duplicates, EngineName
 from upsample.ops import call_cache
+from upsample.ops.torch_autocast import in_float32
 from upsample.ops.unpool import unpool
+from upsample.plans.planned import planned
 from upsample.plans.window import UnpoolPlan, WindowAxis
 
 __all__ = ["max_unpool1d", "max_unpool2d", "max_unpool3d"]
@@ -252,6 +253,7 @@ def _unpooled(
     xp = arrays.namespace(op, {"input": x, "indices": indices})
     check_rank(op, "input", x, (spatial + 1, spatial + 2), "[N, C, *spatial] or [C, *spatial]")
     dtype = check_dtype(op, "input", x, arrays.MOVABLE, "convert it")
+    x = in_float32(xp, op, x)
     check_dtype(
         op, "indices", indices, arrays.INTEGER, "pass the integers that max_pool has returned with return_indices=True"
     )
@@ -328,7 +330,7 @@ def check_duplicate_grad(op: str, duplicate_grad: object) -> str:
     return one_of(op, "duplicate_grad", duplicate_grad, _DUPLICATE_GRADS, "this rule is unknown")
 
 
-@cached
+@planned
 def _plan(
     op: str,
     small: tuple[int, ...],

@@ -11,7 +11,7 @@ from upsample.keras.resize import resize, up_sampling_1d, up_sampling_2d, up_sam
 __all__ = ["conv_transpose", "resize", "up_sampling_1d", "up_sampling_2d", "up_sampling_3d"]
 
 for _name in __all__:
-    opaque(globals()[_name])
+    opaque(globals()[_name], open_sizes=True)
 
 
 def __dir__() -> list[str]:

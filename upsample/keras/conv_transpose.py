@@ -7,12 +7,12 @@ from collections.abc import Sequence
 from upsample import arrays
 from upsample.arguments import check_dtype, check_rank, integers
 from upsample.arrays import Array, ArrayT
-from upsample.caches import cached
 from upsample.errors import Raw, bad_value
 from upsample.keras.layout import choice, is_channels_last
 from upsample.literals import DataFormat, EngineName, KerasPadding, Precision
 from upsample.ops.conv_transpose import conv_transpose as _run
 from upsample.ops.taped_casts import permute
+from upsample.plans.planned import planned
 from upsample.plans.window import ConvTransposePlan, WindowAxis
 from upsample.precision import precision_of
 
@@ -114,7 +114,7 @@ def conv_transpose(
     return permute(xp, result, (0, *[axis + 1 for axis in spatial], 1)) if last else result
 
 
-@cached
+@planned
 def _plan(
     op: str,
     small: _Ints,

@@ -10,7 +10,6 @@ import numpy as np
 from upsample import arrays
 from upsample.arguments import check_dtype, check_rank, flag, integers
 from upsample.arrays import Array, ArrayT
-from upsample.caches import cached
 from upsample.docstrings import documented_like
 from upsample.errors import Raw, bad_value
 from upsample.keras.layout import choice, is_channels_last
@@ -19,6 +18,7 @@ from upsample.ops.integers import to_integers
 from upsample.ops.once import once
 from upsample.ops.resize import resize as _run
 from upsample.ops.taped_casts import convert
+from upsample.plans.planned import Resized, planned_later
 from upsample.plans.resize import AxisRule, ResizePlan, Rounding, tabled
 
 __all__ = ["resize", "up_sampling_1d", "up_sampling_2d", "up_sampling_3d"]
@@ -276,7 +276,11 @@ def _repeated(op: str, x: ArrayT, size: object, spatial: int, data_format: objec
     return _run(x, op=op, arguments=("inputs", "size"), xp=xp, plan=plan, out=None, engine=engine)
 
 
-@cached
+@planned_later(
+    lambda axes, in_sizes, factors: Resized(
+        axes, in_sizes, tuple(n * f for n, f in zip(in_sizes, factors, strict=True))
+    )
+)
 def _repeating(axes: _Ints, in_sizes: _Ints, factors: _Ints) -> ResizePlan:
     rules = (
         AxisRule(n, n * f, "nearest", (1.0, float(f)), False, False, 0.0, Rounding.FLOAT64)
@@ -299,7 +303,7 @@ def _resized(
     return convert(xp, result, x.dtype)
 
 
-@cached
+@planned_later(lambda _op, axes, in_sizes, sizes, *_: Resized(axes, in_sizes, sizes))
 def _plan(op: str, axes: _Ints, in_sizes: _Ints, sizes: _Ints, kind: str, antialias: bool, backend: str) -> ResizePlan:
     rule = {"tensorflow": _tensorflow, "jax": _jax, "torch": _torch}[backend]
     pairs = zip(in_sizes, sizes, strict=True)

@@ -7,11 +7,11 @@ from collections.abc import Sequence
 from upsample import arrays
 from upsample.arguments import check_dtype, check_rank, integer
 from upsample.arrays import Array, ArrayT
-from upsample.caches import cached
 from upsample.errors import Raw, bad_value
 from upsample.literals import AutoPad, EngineName, Precision
 from upsample.onnx.attributes import AUTO_PADS, check_spatial, choice, pads_of, window_ints
 from upsample.ops.conv_transpose import conv_transpose as _run
+from upsample.plans.planned import planned
 from upsample.plans.window import ConvTransposePlan, WindowAxis
 from upsample.precision import precision_of
 
@@ -140,7 +140,7 @@ def _check_operands(op: str, x: Array, weight: Array, bias: Array | None, group:
             raise bad_value(op, "B", Raw(f"<shape {tuple(bias.shape)}>"), rule, "pass one for each")
 
 
-@cached
+@planned
 def _plan(
     op: str,
     small: _Ints,

@@ -12,7 +12,6 @@ import numpy as np
 from upsample import arrays
 from upsample.arguments import check_dtype, flag, integers
 from upsample.arrays import Array, ArrayT
-from upsample.caches import cached
 from upsample.errors import Raw, bad_value
 from upsample.literals import AutoPad, EngineName
 from upsample.onnx.attributes import (
@@ -27,6 +26,7 @@ from upsample.onnx.attributes import (
 )
 from upsample.ops.pool import pool
 from upsample.ops.unpool import unpool
+from upsample.plans.planned import planned
 from upsample.plans.window import PoolPlan, UnpoolPlan, WindowAxis, window_count
 
 __all__ = ["max_pool", "max_unpool"]
@@ -154,7 +154,7 @@ def max_pool(
     return values, _whole_tensor_indices(xp, places, tuple(X.shape), is_column_major)
 
 
-@cached
+@planned
 def _pool_plan(
     op: str,
     large: _Ints,
@@ -310,7 +310,7 @@ def _output_shape(op: str, value: object, lead: _Ints, count: int) -> _Ints:
     return shape[2:]
 
 
-@cached
+@planned
 def _unpool_plan(
     op: str, small: _Ints, kernel: _Ints, strides: _Ints, pads: tuple[_Ints, _Ints], wanted: _Ints | None
 ) -> tuple[UnpoolPlan, _Ints]:

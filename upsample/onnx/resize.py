@@ -11,7 +11,6 @@ import numpy as np
 from upsample import arrays
 from upsample.arguments import as_tuple, axes_of, check_dtype, integers, number, numbers
 from upsample.arrays import Array, ArrayT
-from upsample.caches import cached
 from upsample.errors import Raw, bad_value
 from upsample.literals import EngineName, OnnxCoordinates, OnnxMode, OnnxPolicy, OnnxRounding, OnnxUpsampleMode
 from upsample.onnx.attributes import choice, flag_of, numbers_of
@@ -19,6 +18,7 @@ from upsample.ops.integers import to_integers
 from upsample.ops.resize import resize as _run
 from upsample.ops.taped_casts import convert, fill
 from upsample.plans.makers.onnx import COORDINATES, NEAREST, centres
+from upsample.plans.planned import planned_for_sizes
 from upsample.plans.resize import AxisRule, ResizePlan, identity, tabled
 
 __all__ = ["resize", "resize_of_opset_10", "upsample"]
@@ -300,7 +300,7 @@ def _resized(
     return to_integers(xp, result, x.dtype, name, "to zero") if is_integer else result
 
 
-@cached
+@planned_for_sizes
 def _plan(op: str, rows: tuple[_Axis, ...], options: _Options) -> ResizePlan:
     rules = []
     for row in rows:

@@ -156,5 +156,5 @@ def _call(op: str, of: Image, rules: list[Any]) -> dict[str, Any]:
     return {"op": op, "arguments": ("src", "dstsize"), "plan": plan}
 
 
-opaque(pyrDown)
-opaque(pyrUp)
+opaque(pyrDown, open_sizes=False)
+opaque(pyrUp, open_sizes=False)

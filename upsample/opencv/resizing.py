@@ -14,7 +14,6 @@ from upsample.arguments import as_tuple, integers, number
 from upsample.array_api import clip
 from upsample.arrays import ArrayT
 from upsample.autograd.torch_compile import opaque
-from upsample.caches import cached
 from upsample.errors import bad_type, bad_value
 from upsample.literals import EngineName
 from upsample.opencv.modes import BYTES, DOUBLES, FLOATS, INTEGERS, Image, Interpolation, image_of, interpolation_of
@@ -22,6 +21,7 @@ from upsample.ops import taped_casts
 from upsample.ops.once import once
 from upsample.ops.resize import resize as run
 from upsample.plans.arithmetic import HIGH_HALVES, Arithmetic, Ties
+from upsample.plans.planned import planned_for_sizes
 from upsample.plans.resize import AxisRule, ResizePlan, identity, tabled
 
 __all__ = ["resize"]
@@ -260,7 +260,7 @@ class _Cells:
         return arrays.astype(xp, clip(xp, xp.round(made), float(info.min), float(info.max)), x.dtype)
 
 
-@cached
+@planned_for_sizes
 def _plan(
     top: int,
     image: tuple[int, int],
@@ -275,4 +275,4 @@ def _plan(
     return ResizePlan((top, top + 1), tuple(rules), (top + 1, top), arithmetic)
 
 
-opaque(resize)
+opaque(resize, open_sizes=False)

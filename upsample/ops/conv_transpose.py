@@ -9,8 +9,8 @@ from typing import Any, cast
 from upsample import arrays
 from upsample.arguments import check_addressable
 from upsample.arrays import Array, ArrayT
-from upsample.autograd.tape import follow, followed
-from upsample.ops.steps import ConvTranspose
+from upsample.autograd.tape import delivered, follow, followed
+from upsample.ops.conv_steps import ConvTranspose
 from upsample.plans.window import ConvTransposePlan
 
 __all__ = ["conv_transpose", "repeat_conv_transpose"]
@@ -64,7 +64,7 @@ def conv_transpose(
         arrays.check_out(op, out, shape, x.dtype, dict(zip(arguments, given, strict=False)))
     step = ConvTranspose(op, xp, engine, plan)
     if followed(x, weight, bias):
-        return cast(ArrayT, follow(step, x, weight, bias)[0])
+        return cast(ArrayT, delivered(follow(step, x, weight, bias)[0], out))
     return cast(ArrayT, step.into(x, weight, bias, out))
 
 

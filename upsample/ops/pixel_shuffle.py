@@ -8,7 +8,7 @@ from typing import cast
 from upsample import arrays
 from upsample.arguments import check_addressable
 from upsample.arrays import Array, ArrayT
-from upsample.autograd.tape import follow, followed
+from upsample.autograd.tape import delivered, follow, followed
 from upsample.ops.steps import Rearrange
 from upsample.plans.shuffle import ShufflePlan
 
@@ -23,4 +23,4 @@ def rearrange(
     if out is not None:
         arrays.check_out(op, out, plan.shape, x.dtype, {argument: x})
     step = Rearrange(op, xp, engine, plan, tuple(x.shape))
-    return cast(ArrayT, follow(step, x)[0] if followed(x) else step.into(x, out))
+    return cast(ArrayT, delivered(follow(step, x)[0], out) if followed(x) else step.into(x, out))

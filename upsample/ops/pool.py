@@ -8,7 +8,7 @@ from typing import cast
 from upsample import arrays
 from upsample.arguments import check_addressable
 from upsample.arrays import Array, ArrayT
-from upsample.autograd.tape import follow, followed
+from upsample.autograd.tape import delivered, follow, followed
 from upsample.errors import Raw, bad_type
 from upsample.ops.steps import Pool
 from upsample.plans.window import PoolPlan
@@ -59,7 +59,10 @@ def pool(
     if out is not None:
         pair = _checked_pair(op, argument, xp, x, shape, out, with_indices)
     step = Pool(op, xp, engine, plan)
-    values, indices = follow(step, x) if followed(x) else step.into(x, pair, with_indices)
+    if followed(x):
+        values, indices = map(delivered, follow(step, x), pair)
+    else:
+        values, indices = step.into(x, pair, with_indices)
     return cast(ArrayT, values), cast(ArrayT, indices) if with_indices else None
 
 

@@ -8,7 +8,7 @@ from typing import cast
 from upsample import arrays
 from upsample.arguments import check_addressable
 from upsample.arrays import Array, ArrayT
-from upsample.autograd.tape import follow, followed
+from upsample.autograd.tape import delivered, follow, followed
 from upsample.errors import Raw, bad_type
 from upsample.ops.once import note
 from upsample.ops.steps import Resize
@@ -57,7 +57,7 @@ def resize(
         arrays.check_out(op, out, shape, x.dtype, {arguments[0]: x})
     _check_sums(op, arguments[0], xp, plan, x)
     step = Resize(op, xp, engine, plan)
-    result = cast(ArrayT, follow(step, x)[0] if followed(x) else step.into(x, out))
+    result = cast(ArrayT, delivered(follow(step, x)[0], out) if followed(x) else step.into(x, out))
     note(plan, x, result)
     return result
 
@@ -65,8 +65,8 @@ def resize(
 def _check_sums(op: str, argument: str, xp: ModuleType, plan: ResizePlan, x: Array) -> None:
     """Raise TypeError where sums of 32-bit integers need float64 and the library has none, as JAX by default."""
     name = arrays.dtype_name(x)
-    if name not in ("int32", "uint32") or plan.only_moves or plan.arithmetic.sums != "float64":
+    if name not in ("int32", "uint32") or arrays.double(xp) == xp.float64:
         return
-    if arrays.double(xp) != xp.float64:
+    if not plan.only_moves and plan.arithmetic.sums == "float64":
         rule = "its sums need float64, which JAX has switched off"
         raise bad_type(op, argument, Raw(f"<dtype {name}>"), rule, "call jax.config.update('jax_enable_x64', True)")

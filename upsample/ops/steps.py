@@ -3,32 +3,21 @@
 Each class is one op with all its arguments except the arrays, as `upsample.autograd.step.ShapedStep` requires. `run`
 calls an engine; `gradients` and `push` apply steps, so every gradient and tangent can be differentiated again.
 
-    step                                 gradient by its first input         and by the others
+    step                                 gradient by its first input
     Resize(x)                            Resize(g), plan transposed
     Rearrange(x)                         Rearrange(g), plan transposed
     Pool(x)                              Unpool(g, own indices), adding
     Unpool(x, indices)                   UnpoolBackward(g, indices)
     UnpoolBackward(y, indices)           Unpool(g, indices)
-    ConvTranspose(x, weight, bias)       InputGrad(g, weight)                weight: WeightGrad(x, g), bias: sums of g
-    InputGrad(y, weight)                 ConvTranspose(g, weight)            weight: WeightGrad(g, y)
-    WeightGrad(x, y)                     InputGrad(y, g)                     y: ConvTranspose(x, g)
 
 All steps but `Pool` are linear in each input: `push` applies them to tangents. `Pool` selects from the tangent.
-
-`ConvTranspose` and its two gradients are sums over the same triples of a cell, a tap and a position::
-
-    ConvTranspose   y[position] += x[cell] * weight[tap]
-    InputGrad       x[cell]     += y[position] * weight[tap]
-    WeightGrad      weight[tap] += y[position] * x[cell]
-
-Complex gradients follow torch's convention: factors are conjugated.
+`upsample.ops.conv_steps` has the steps of transposed convolution.
 """
 
 from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import reduce
 from operator import add
@@ -44,18 +33,16 @@ from upsample.engines.dispatch import Preferred
 from upsample.errors import Raw, bad_value
 from upsample.plans.resize import ResizePlan
 from upsample.plans.shuffle import ShufflePlan
-from upsample.plans.window import ConvTransposePlan, PoolPlan, UnpoolPlan, WindowAxis
+from upsample.plans.window import PoolPlan, UnpoolPlan, WindowAxis
 
 __all__ = [
-    "ConvTranspose",
-    "InputGrad",
+    "LinearStep",
     "Pool",
     "Rearrange",
     "Resize",
     "StepBase",
     "Unpool",
     "UnpoolBackward",
-    "WeightGrad",
 ]
 
 _Wanted = tuple[bool, ...]
@@ -103,9 +90,12 @@ class StepBase(ABC):
         """Return the function of an engine that runs `task` on arrays like `x`."""
         return dispatch.choose(self.op, task, plan, x, self.engine)
 
+    def over(self, count: int, is_batched: _Wanted) -> tuple[ShapedStep, _Wanted] | None:
+        return self, (True,) * len(is_batched)  # type: ignore[return-value]
+
 
 @dataclass(frozen=True, slots=True)
-class _Linear(StepBase):
+class LinearStep(StepBase):
     """A step that is linear in each input."""
 
     def push(self, inputs: Arrays, outputs: Arrays, tangents: Arrays) -> Any:
@@ -119,13 +109,19 @@ class _Linear(StepBase):
 
 
 @dataclass(frozen=True, slots=True)
-class Resize(_Linear):
+class Resize(LinearStep):
     """Resample axes."""
 
     plan: ResizePlan
 
     def shapes(self, *inputs: Any) -> _Shapes:
         return (self.plan.out_shape(inputs[0]),)
+
+    def takes(self, *shapes: Any) -> bool:
+        return bool(self.plan.transpose().out_shape(shapes[0]) == shapes[0])
+
+    def over(self, count: int, is_batched: _Wanted) -> tuple[ShapedStep, _Wanted]:
+        return replace(self, plan=self.plan.moved(1)), is_batched
 
     def run(self, x: Any) -> Arrays:
         return (self.into(x, None),)
@@ -142,7 +138,7 @@ class Resize(_Linear):
 
 
 @dataclass(frozen=True, slots=True)
-class Rearrange(_Linear):
+class Rearrange(LinearStep):
     """Move samples of an array of `shape` between channels and space, or back."""
 
     plan: ShufflePlan
@@ -150,6 +146,12 @@ class Rearrange(_Linear):
 
     def shapes(self, *inputs: Any) -> _Shapes:
         return (self.plan.shape,)
+
+    def takes(self, *shapes: Any) -> bool:
+        return bool(shapes[0] == self.shape)
+
+    def over(self, count: int, is_batched: _Wanted) -> tuple[ShapedStep, _Wanted]:
+        return replace(self, plan=self.plan.over(count), shape=(count, *self.shape)), is_batched
 
     def run(self, x: Any) -> Arrays:
         return (self.into(x, None),)
@@ -170,6 +172,9 @@ class Pool(StepBase):
 
     def shapes(self, *inputs: Any) -> _Shapes:
         return (_lead(inputs[0], self.plan.small_shape),) * 2
+
+    def takes(self, *shapes: Any) -> bool:
+        return _ends(shapes[0], self.plan.large_shape)
 
     def run(self, x: Any) -> Arrays:
         places = math.prod(axis.kernel for axis in self.plan.axes if isinstance(axis, WindowAxis))
@@ -196,7 +201,7 @@ class Pool(StepBase):
 
 
 @dataclass(frozen=True, slots=True)
-class Unpool(_Linear):
+class Unpool(LinearStep):
     """Put each cell where its index says.
 
     Attributes
@@ -213,6 +218,9 @@ class Unpool(_Linear):
 
     def shapes(self, *inputs: Any) -> _Shapes:
         return (_lead(inputs[0], self.plan.large_shape),)
+
+    def takes(self, *shapes: Any) -> bool:
+        return shapes[0] == shapes[1] and _ends(shapes[0], self.plan.small_shape)
 
     def run(self, x: Any, indices: Any) -> Arrays:
         return (self.into(x, indices, None),)
@@ -233,7 +241,7 @@ class Unpool(_Linear):
 
 
 @dataclass(frozen=True, slots=True)
-class UnpoolBackward(_Linear):
+class UnpoolBackward(LinearStep):
     """Take for each cell the value where its index says; the transpose of `Unpool`.
 
     A cell that was dropped takes zero. Under ``duplicates="last"`` only the last of the cells that name a position
@@ -244,6 +252,9 @@ class UnpoolBackward(_Linear):
 
     def shapes(self, *inputs: Any) -> _Shapes:
         return (_lead(inputs[0], self.plan.small_shape),)
+
+    def takes(self, *shapes: Any) -> bool:
+        return shapes[1] == self.shapes(shapes[0])[0] and _ends(shapes[0], self.plan.large_shape)
 
     def run(self, y: Any, indices: Any) -> Arrays:
         run = self.chosen("unpool.backward", self.plan, y)
@@ -258,131 +269,11 @@ class UnpoolBackward(_Linear):
         return *apply(Unpool(self.op, self.xp, self.engine, plan, False, "indices"), grad, kept[0]), None
 
 
-@dataclass(frozen=True, slots=True)
-class _Products(_Linear):
-    """A sum of products of two inputs, each of which the other's gradient needs.
-
-    Arrays may lack the axis of the batch; engines always get it.
-    """
-
-    plan: ConvTransposePlan
-
-    @property
-    def differentiable(self) -> int:
-        return 2
-
-    def keep(self, inputs: Arrays, outputs: Arrays, wanted: _Wanted) -> Arrays:
-        return (inputs[0] if wanted[1] else None, inputs[1] if wanted[0] else None)
-
-    def other(self, kind: Callable[..., ShapedStep], *inputs: Any) -> Any:
-        """Apply another step of the same plan."""
-        return apply(kind(self.op, self.xp, self.engine, self.plan), *inputs)[0]
-
-    def factor(self, x: Any) -> Any:
-        """Return what a gradient is multiplied by where the value was multiplied by `x`."""
-        return self.xp.conj(x) if arrays.dtype_name(x) in arrays.COMPLEX else x
-
-    def has_batch(self, x: Any) -> bool:
-        """Return whether `x` has the axis of the batch."""
-        return bool(x.ndim == len(self.plan.axes) + 2)
-
-    def batched(self, x: Any) -> Any:
-        """Return `x` with the axis of the batch."""
-        return x if self.has_batch(x) else x[None, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class ConvTranspose(_Products):
-    """Transposed convolution."""
-
-    @property
-    def differentiable(self) -> int:
-        return 3
-
-    def shapes(self, *inputs: Any) -> _Shapes:
-        x, weight, _ = inputs
-        return ((*x[: len(x) - len(weight) + 1], weight[1] * self.plan.groups, *self.plan.large_shape),)
-
-    def run(self, x: Any, weight: Any, bias: Any) -> Arrays:
-        return (self.into(x, weight, bias, None),)
-
-    def into(self, x: Any, weight: Any, bias: Any, out: Any) -> Any:
-        """Return the result, in `out` if it is an array."""
-        run = self.chosen("conv_transpose", self.plan, x)
-        addend = None if bias is None else arrays.native_order(bias)
-        source, target = self.batched(arrays.native_order(x)), None if out is None else self.batched(out)
-        made = run(self.xp, self.plan, source, arrays.native_order(weight), addend, target)
-        if self.has_batch(x):
-            return arrays.in_order_of(x, made)
-        return arrays.in_order_of(x, made[0, ...]) if out is None else out
-
-    def keep(self, inputs: Arrays, outputs: Arrays, wanted: _Wanted) -> Arrays:
-        return (*_Products.keep(self, inputs, outputs, wanted), inputs[2] if wanted[2] else None)
-
-    def gradients(self, kept: Arrays, grad: Any, wanted: _Wanted) -> Arrays:
-        x, weight, bias = kept
-        return (
-            self.other(InputGrad, grad, self.factor(weight)) if wanted[0] else None,
-            self.other(WeightGrad, self.factor(x), grad) if wanted[1] else None,
-            self.bias_grad(grad, bias) if wanted[2] else None,
-        )
-
-    def part(self, inputs: Arrays, place: int, tangent: Any) -> Any:
-        x, weight, _ = inputs
-        if place < 2:
-            return _Products.part(self, (x, weight, None), place, tangent)
-        bias = self.xp.reshape(tangent, (-1, *(1,) * len(self.plan.axes)))
-        shape = self.shapes(x.shape, weight.shape, None)[0]
-        return self.xp.broadcast_to(arrays.astype(self.xp, bias, x.dtype), shape)
-
-    def bias_grad(self, grad: Any, bias: Any) -> Any:
-        """Return the sums over all axes except the channels, in the dtype of the bias."""
-        run = self.chosen("conv_transpose.bias_grad", self.plan, grad)
-        return run(self.xp, self.plan, arrays.native_order(grad), bias.dtype)
-
-
-@dataclass(frozen=True, slots=True)
-class InputGrad(_Products):
-    """Sum each cell's window, weighted: a convolution, the transpose of `ConvTranspose` by its input."""
-
-    def shapes(self, *inputs: Any) -> _Shapes:
-        y, weight = inputs
-        return ((*y[: len(y) - len(weight) + 1], weight[0], *self.plan.small_shape),)
-
-    def run(self, y: Any, weight: Any) -> Arrays:
-        run = self.chosen("conv_transpose.input_grad", self.plan, y)
-        made = run(self.xp, self.plan, self.batched(arrays.native_order(y)), arrays.native_order(weight))
-        return (arrays.in_order_of(y, made if self.has_batch(y) else made[0, ...]),)
-
-    def gradients(self, kept: Arrays, grad: Any, wanted: _Wanted) -> Arrays:
-        y, weight = kept
-        return (
-            self.other(ConvTranspose, grad, self.factor(weight), None) if wanted[0] else None,
-            self.other(WeightGrad, grad, self.factor(y)) if wanted[1] else None,
-        )
-
-
-@dataclass(frozen=True, slots=True)
-class WeightGrad(_Products):
-    """Sum, for each tap, the products of cells and positions: the transpose of `ConvTranspose` by its weight."""
-
-    def shapes(self, *inputs: Any) -> _Shapes:
-        channels, outputs = (shape[len(shape) - len(self.plan.axes) - 1] for shape in inputs)
-        return ((channels, outputs // self.plan.groups, *self.plan.kernel_shape),)
-
-    def run(self, x: Any, y: Any) -> Arrays:
-        run = self.chosen("conv_transpose.weight_grad", self.plan, x)
-        source, sums_of = (self.batched(arrays.native_order(array)) for array in (x, y))
-        return (arrays.in_order_of(x, run(self.xp, self.plan, source, sums_of)),)
-
-    def gradients(self, kept: Arrays, grad: Any, wanted: _Wanted) -> Arrays:
-        x, y = kept
-        return (
-            self.other(InputGrad, self.factor(y), grad) if wanted[0] else None,
-            self.other(ConvTranspose, self.factor(x), grad, None) if wanted[1] else None,
-        )
-
-
 def _lead(shape: tuple[int, ...], spatial: tuple[int, ...]) -> tuple[int, ...]:
     """Return the shape with other spatial axes."""
     return (*shape[: len(shape) - len(spatial)], *spatial)
+
+
+def _ends(shape: tuple[int, ...], spatial: tuple[int, ...]) -> bool:
+    """Return whether the last axes of a shape are these."""
+    return shape[len(shape) - len(spatial) :] == spatial

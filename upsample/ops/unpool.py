@@ -8,7 +8,7 @@ from typing import cast
 from upsample import arrays
 from upsample.arguments import check_addressable
 from upsample.arrays import Array, ArrayT
-from upsample.autograd.tape import follow, followed
+from upsample.autograd.tape import delivered, follow, followed
 from upsample.errors import Raw, bad_value
 from upsample.ops.steps import Unpool
 from upsample.plans.window import UnpoolPlan
@@ -69,4 +69,4 @@ def unpool(
     if out is not None:
         arrays.check_out(op, out, shape, x.dtype, {arguments[0]: x, arguments[1]: indices})
     step = Unpool(op, xp, engine, plan, duplicate_grad == "all", arguments[1])
-    return cast(ArrayT, follow(step, x, indices)[0] if followed(x) else step.into(x, indices, out))
+    return cast(ArrayT, delivered(follow(step, x, indices)[0], out) if followed(x) else step.into(x, indices, out))

@@ -171,4 +171,4 @@ def _groups(high: int, wide: int, *, singly: bool) -> list[list[tuple[int, int]]
     return groups
 
 
-opaque(reduce)
+opaque(reduce, open_sizes=False)

@@ -13,7 +13,6 @@ from upsample import arrays
 from upsample.arguments import integers, number
 from upsample.arrays import Array, ArrayT
 from upsample.autograd.torch_compile import opaque
-from upsample.caches import cached
 from upsample.errors import bad_value
 from upsample.literals import EngineName
 from upsample.ops.once import once
@@ -23,6 +22,7 @@ from upsample.pillow.modes import Image, Resampling, edges_of, filter_of, image_
 from upsample.pillow.reducing import cut, mean_of_cells
 from upsample.plans.arithmetic import TORCH_BYTES, Arithmetic, Ties
 from upsample.plans.makers.pillow import FILTERS, places
+from upsample.plans.planned import planned_for_sizes
 from upsample.plans.resize import ResizePlan, identity, tabled
 
 __all__ = ["resize"]
@@ -199,7 +199,7 @@ def _safe_box(
     return left, upper, right, lower
 
 
-@cached
+@planned_for_sizes
 def _plan(
     top: int, image: tuple[int, int], size: tuple[int, int], name: str, box: _Box, bits: int, old: bool
 ) -> ResizePlan:
@@ -215,4 +215,4 @@ def _plan(
     return ResizePlan((top, top + 1), tuple(rules), order, TORCH_BYTES if bits else _REALS)
 
 
-opaque(resize)
+opaque(resize, open_sizes=False)

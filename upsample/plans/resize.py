@@ -217,6 +217,11 @@ class ResizePlan:
         """Whether every output is a copy of one input, so that any dtype can be taken."""
         return all(rule.moves for rule in self.rules)
 
+    def moved(self, by: int) -> ResizePlan:
+        """Return the same plan for an array with `by` more leading axes."""
+        axes, order = (tuple(axis + by for axis in each) for each in (self.axes, self.order))
+        return replace(self, axes=axes, order=order) if by else self
+
     def transpose(self) -> ResizePlan:
         """Return the plan of the gradient; the same object again for an equal plan, as engines remember plans."""
         return _transposed(self)

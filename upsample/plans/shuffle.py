@@ -29,6 +29,10 @@ class ShufflePlan:
         back = tuple(self.order.index(axis) for axis in range(len(self.order)))
         return ShufflePlan(moved, back, shape)
 
+    def over(self, count: int) -> ShufflePlan:
+        """Return the plan that does the same to each of `count` arrays, which are one with a leading axis."""
+        return ShufflePlan((count * self.split[0], *self.split[1:]), self.order, (count, *self.shape))
+
     @property
     def moves_nothing(self) -> bool:
         """Whether elements stay in the order in which they lie."""

@@ -21,6 +21,7 @@ import numpy as np
 
 from upsample.plans.cell_blocks import CellBlocks
 from upsample.plans.pieces import PIECE, in_pieces
+from upsample.tensors import has_symbols, lesser
 
 __all__ = [
     "ConvTransposePlan",
@@ -97,6 +98,8 @@ class WindowAxis:
 
     def trimmed(self) -> WindowAxis:
         """Return the same windows without the taps that are padding for every cell; the padding may be negative."""
+        if has_symbols((self.large, self.small)):
+            return self
         useful = self.useful_taps() or range(1)
         return replace(self, kernel=len(useful), padding=self.padding - useful.start * self.dilation)
 
@@ -105,7 +108,9 @@ class WindowAxis:
         return -(np.minimum(self.positions(0), 0) // self.dilation)
 
     def every_window_has_an_element(self) -> bool:
-        """Whether no window lies in the padding with all of its taps."""
+        """Whether no window lies in the padding with all of its taps; of sizes that are symbols, it is supposed."""
+        if has_symbols((self.large, self.small)):
+            return True
         starts_inside = (self.small - 1) * self.stride - self.padding < self.large
         if self.dilation <= self.large and 2 * self.padding <= self.reach and starts_inside:
             return True  # no window steps over the input, ends before it or starts behind it
@@ -244,7 +249,7 @@ def window_count(n: int, begin: int, end: int, reach: int, stride: int, rounds_u
     """
     free = n + begin + end - reach
     count = (-(-free // stride) if rounds_up else free // stride) + 1
-    return count - 1 if rounds_up and (count - 1) * stride >= n + begin else count
+    return lesser(count, (n + begin - 1) // stride + 1) if rounds_up else count
 
 
 class _Spatial:

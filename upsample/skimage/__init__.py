@@ -12,7 +12,7 @@ from upsample.skimage.resizing import rescale, resize
 __all__ = ["pyramid_expand", "pyramid_reduce", "rescale", "resize"]
 
 for _name in __all__:
-    opaque(globals()[_name])
+    opaque(globals()[_name], open_sizes=False)
 
 
 def __dir__() -> list[str]:

@@ -25,7 +25,7 @@ __all__ = [
 ]
 
 for _name in __all__:
-    opaque(globals()[_name])
+    opaque(globals()[_name], open_sizes=True)
 
 
 def __dir__() -> list[str]:

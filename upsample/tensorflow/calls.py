@@ -12,12 +12,12 @@ import numpy as np
 from upsample import arrays
 from upsample.arguments import as_tuple, check_dtype, check_rank, flag, integers, one_of
 from upsample.arrays import Array
-from upsample.caches import cached
 from upsample.errors import Raw, bad_type, bad_value
 from upsample.ops.resize import resize
 from upsample.ops.taped_casts import convert, multiply
 from upsample.plans.arithmetic import Arithmetic, Ties
 from upsample.plans.makers.tensorflow import step_of
+from upsample.plans.planned import Resized, planned_for_sizes, planned_later
 from upsample.plans.resize import ResizePlan, tabled
 
 __all__ = [
@@ -129,7 +129,7 @@ def run_float32(op: str, xp: ModuleType, images: Array, plan: ResizePlan, engine
     return resize(x, op=op, arguments=("images", "size"), xp=xp, plan=plan, out=None, engine=engine)
 
 
-@cached
+@planned_later(lambda axes, in_size, out_size, *_: Resized(axes, in_size, out_size))
 def _plan(
     axes: tuple[int, int], in_size: tuple[int, int], out_size: tuple[int, ...], kind: str, centres: str, exact: bool
 ) -> ResizePlan:
@@ -141,7 +141,7 @@ def _plan(
     return replace(plan, arithmetic=_ORDERED, order=axes[::-1] if kind == "area" else axes)
 
 
-@cached
+@planned_for_sizes
 def kernel_plan(
     axes: tuple[int, int],
     in_size: tuple[int, int],

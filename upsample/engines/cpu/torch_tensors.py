@@ -17,13 +17,14 @@ import numpy as np
 
 from upsample import arrays
 from upsample.engines.thread_count import torch_threads
+from upsample.tensors import is_plain_tensor
 
 __all__ = ["on_tensors", "shares_cpu_memory"]
 
 
 def shares_cpu_memory(x: Any) -> bool:
     """Return whether `x` is a tensor whose memory NumPy can read."""
-    if not arrays.is_plain_tensor(x) or x.device.type != "cpu":
+    if not is_plain_tensor(x) or x.device.type != "cpu":
         return False
     return arrays.dtype_name(x) != "bfloat16" or _has_bfloat16()
 
@@ -55,7 +56,9 @@ class _Views:
             return tuple(map(self.as_array, value))
         if not isinstance(value, self._torch.Tensor):
             return value
-        tensor = value.detach().resolve_conj().resolve_neg()
+        tensor = value.detach() if value.requires_grad else value
+        if tensor.is_conj() or tensor.is_neg():
+            tensor = tensor.resolve_conj().resolve_neg()
         if tensor.dtype == self._torch.bfloat16:  # NumPy has no such dtype of its own
             array = tensor.view(self._torch.int16).numpy().view(_bfloat16())
         else:

@@ -12,9 +12,9 @@ from collections.abc import Callable
 from types import ModuleType
 from typing import Any
 
-from upsample import arrays
 from upsample.engines.cuda.runtime.device import CupyDevice, emulating, of
 from upsample.engines.cuda.runtime.replay import Program, Recorder, Slot
+from upsample.tensors import is_plain_tensor
 
 __all__ = ["Repeated", "is_apart", "key_of"]
 
@@ -56,7 +56,7 @@ def _torch_key(given: tuple[Any, ...], torch: Any) -> tuple[Any, ...] | None:
     follows = torch.is_grad_enabled()
     parts: list[Any] = [torch.Tensor]
     for x in given:
-        if not arrays.is_plain_tensor(x) or not x.is_cuda or (follows and x.requires_grad):
+        if not is_plain_tensor(x) or not x.is_cuda or (follows and x.requires_grad):
             return None
         if not x.is_contiguous() or x.is_conj() or x.is_neg():
             return None

@@ -20,6 +20,7 @@ from upsample.engines.cuda.runtime.launch import INDEX_LIMIT
 from upsample.engines.cuda.runtime.windows import AXES
 from upsample.plans.resize import ResizePlan
 from upsample.plans.window import ConvTransposePlan
+from upsample.tensors import is_plain_tensor
 
 __all__ = ["supports", "unusable"]
 
@@ -105,4 +106,4 @@ def _on_device(x: Array) -> bool:
     cupy = sys.modules.get("cupy")
     if cupy is not None and isinstance(x, cupy.ndarray):
         return True
-    return bool(getattr(x, "is_cuda", False)) and arrays.is_plain_tensor(x)
+    return bool(getattr(x, "is_cuda", False)) and is_plain_tensor(x)

@@ -17,6 +17,7 @@ from upsample.engines.portable.output import each_tile, empty, scalar, write
 from upsample.engines.portable.products import matmul
 from upsample.float_errors import quiet
 from upsample.plans.window import ConvTransposePlan
+from upsample.tensors import is_plain_tensor
 
 __all__ = ["run"]
 
@@ -56,7 +57,7 @@ def run(xp: ModuleType, plan: ConvTransposePlan, y: Array, weight: Array) -> Arr
 
 def _is_finite(xp: ModuleType, weight: Array, factors: Any) -> bool:
     """Say whether all weights are; a tensor that torch.compile traces has no values, and is taken to be so."""
-    if arrays.library(xp) == "torch" and not arrays.is_plain_tensor(weight):
+    if arrays.library(xp) == "torch" and not is_plain_tensor(weight):
         return True
     return arrays.all_true(xp.all(xp.isfinite(factors)))
 
