@@ -21,6 +21,7 @@ import upsample
 from double import cuda, memory
 from double.memory import Misuse
 from upsample.engines.cuda.runtime import device, loader
+from upsample.ops import call_cache
 
 cupy: Any = pytest.importorskip("cupy")
 torch: Any = pytest.importorskip("torch")
@@ -31,8 +32,9 @@ WEIGHT = np.random.default_rng(1).standard_normal((16, 40, 4, 4)).astype("float3
 
 @pytest.fixture(autouse=True)
 def fresh(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No tables are on the devices, so that each test uploads its own."""
+    """No tables are on the devices and no call is known, so that each test uploads and plans its own."""
     monkeypatch.setattr(device, "_devices", {})
+    call_cache._known.clear()
 
 
 def convolved(made: Any) -> Any:
