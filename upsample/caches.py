@@ -146,6 +146,12 @@ class Cache(Generic[_V]):
             if objects + sum(buffer.nbytes for buffer in buffers.values()) <= most:
                 _store.add(_Entry(self, key, value, objects, tuple(buffers.values())), most)
 
+    def mark(self, key: Hashable, value: _V) -> None:
+        """Keep a value that needs no memory."""
+        most = capacity()
+        if most:
+            _store.add(_Entry(self, key, value, _ENTRY_BYTES, ()), most)
+
     def clear(self) -> None:
         """Drop all entries."""
         _store.clear(self)
@@ -272,43 +278,49 @@ def _measure(value: Any, buffers: dict[int, Any]) -> int:
         if kind in _PLAIN or id(each) in seen:
             continue
         seen.add(id(each))
+        if kind is tuple or kind is list:
+            total += _OBJECT_BYTES + 8 * len(each)
+            left += each
+            continue
         if kind is np.ndarray:
             total += _ARRAY_BYTES
             while type(each.base) is np.ndarray:
                 each = each.base
             buffers[id(each)] = each
-        elif kind is tuple or kind is list:
-            total += _OBJECT_BYTES + 8 * len(each)
-            left += each
-        elif _is_hashed_by_value(kind):
+            continue
+        names = _names.get(kind)
+        if names is None:
+            names = _names[kind] = _names_of(kind)
+        if names == _BY_VALUE:
             total += _PLAN_BYTES
-        else:
-            total += _OBJECT_BYTES
-            left += _parts(each)
+            continue
+        total += _OBJECT_BYTES
+        left += [getattr(each, name, None) for name in names]
+        if kind is dict:
+            left += each.keys()
+            left += each.values()
+        elif kind is CellType:
+            left.append(each.cell_contents)
     return total
 
 
-def _is_hashed_by_value(kind: type) -> bool:
-    own: Any = kind.__hash__
-    return own is not None and own is not object.__hash__
+_BY_VALUE = ("hashed by value",)
+_names: dict[type, tuple[str, ...]] = {}
+"""For each class the attributes that refer to what an object of it needs; `_BY_VALUE` for plans."""
 
 
-def _parts(value: Any) -> Iterator[Any]:
-    """Yield what an object refers to, if it is a container, a function or an object of this package."""
-    if isinstance(value, dict):
-        yield from value.keys()
-        yield from value.values()
-    elif isinstance(value, partial):
-        yield from (value.func, value.args, value.keywords)
-    elif isinstance(value, FunctionType):
-        yield from value.__closure__ or ()
-    elif isinstance(value, CellType):
-        yield value.cell_contents
-    elif type(value).__module__.startswith("upsample."):
-        for part in type(value).__mro__:
-            names = part.__dict__.get("__slots__", ())
-            yield from (getattr(value, name, None) for name in ((names,) if isinstance(names, str) else names))
-        yield from getattr(value, "__dict__", {}).values()
+def _names_of(kind: type) -> tuple[str, ...]:
+    hashed: Any = kind.__hash__
+    if kind is partial:
+        return "func", "args", "keywords"
+    if kind is FunctionType:
+        return ("__closure__",)
+    if hashed is not None and hashed is not object.__hash__:
+        return _BY_VALUE
+    if not kind.__module__.startswith("upsample."):
+        return ()
+    slots = [part.__dict__.get("__slots__", ()) for part in kind.__mro__]
+    return ("__dict__", *(name for names in slots for name in ((names,) if isinstance(names, str) else names)))
 
 
 def _renew() -> None:

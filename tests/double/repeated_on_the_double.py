@@ -55,6 +55,7 @@ every_library = pytest.mark.parametrize("library", ["cupy", "torch-cuda"])
 def fresh(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing is on the devices and no call is known."""
     monkeypatch.setattr(device, "_devices", {})
+    monkeypatch.setattr(call_cache, "_CALLS_BEFORE", 0)
     call_cache._known.clear()
 
 

@@ -60,6 +60,49 @@ def test_formulas_have_the_bits_of_tables(part: int, monkeypatch: pytest.MonkeyP
         np.testing.assert_array_equal(got, wanted, err_msg=f"trial {trial}")
 
 
+def some_rule(rng: np.random.Generator, trial: int) -> AxisRule:
+    n, o = (int(rng.integers(1, 200)) for _ in range(2))
+    o = {0: 2 * n, 1: 4 * n, 2: max(n // 2, 1)}.get(trial % 5, o)
+    rounding, method = tuple(Rounding)[trial % 3], ("linear", "cubic")[trial // 3 % 2]
+    corners = trial % 7 == 0
+    sizes = (n - 1, max(o - 1, 1)) if corners else (n, o)
+    if rounding is Rounding.FLOAT64:
+        step = (float(sizes[0]), float(sizes[1]))
+    else:
+        step = (float(np.float32(sizes[0] / sizes[1])), 1.0)
+    coefficient = (-0.75, -0.5, 0.0)[trial % 11 % 3]
+    return AxisRule(n, o, method, step, corners, False, coefficient, rounding, skips_zeros=trial % 13 < 6)
+
+
+def test_tables_by_formula_are_those_of_the_plans(monkeypatch: pytest.MonkeyPatch) -> None:
+    rng, compared = np.random.default_rng(0), 0
+    for trial in range(2400):
+        rule, dtype = some_rule(rng, trial), ("float32", "float64")[trial % 2]
+        if not formulas.has_formula(rule):
+            continue
+        made = taps.listed.__wrapped__(rule, dtype)
+        again = {key: taps.steady.__wrapped__(rule, dtype, *key) for key in ((2, 1), (1, 2), (1, 4))}
+        with monkeypatch.context() as patch:
+            patch.setattr(taps, "has_formula", lambda rule: False)
+            wanted = taps.listed.__wrapped__(rule, dtype)
+            for key, steady in again.items():
+                other = taps.steady.__wrapped__(rule, dtype, *key)
+                if steady is not None and other is not None:
+                    assert steady.start == other.start
+                    assert other.low <= steady.low < steady.high <= other.high
+                    assert steady.weight.tobytes() == other.weight.tobytes()
+                    compared += 1
+        np.testing.assert_array_equal(made.count, wanted.count)
+        used = np.arange(made.index.shape[1]) < made.count[:, None]
+        for name in ("index", "weight"):
+            one, two = getattr(made, name), getattr(wanted, name)
+            narrow = min(one.shape[1], two.shape[1])
+            assert not used[:, narrow:].any()
+            one, two = (a[:, :narrow][used[:, :narrow]] for a in (one, two))
+            assert one.tobytes() == two.tobytes(), (trial, rule)
+    assert compared > 100
+
+
 @pytest.mark.parametrize("rounding", Rounding)
 @pytest.mark.parametrize("factor", [2, 4, 0.5, 1.7])
 @pytest.mark.parametrize("method", ["linear", "cubic"])

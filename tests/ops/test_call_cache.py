@@ -31,7 +31,8 @@ every_call = pytest.mark.parametrize("name", CALLS)
 
 
 @pytest.fixture(autouse=True)
-def _nothing_is_known() -> Iterator[None]:
+def _nothing_is_known(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.setattr(call_cache, "_CALLS_BEFORE", 0)
     call_cache._known.clear()
     yield
     call_cache._known.clear()
@@ -202,6 +203,14 @@ def test_arguments_that_may_change_are_asked_again() -> None:
     assert upsample.interpolate(X, size=size).shape[2:] == (6, 6)
     assert upsample.interpolate(X, size=(size, 3)).shape[2:] == (7, 3)
     assert not call_cache._known
+
+
+def test_only_a_call_that_is_repeated_is_known(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(call_cache, "_CALLS_BEFORE", 1)
+    call_cache._seen.clear()
+    for known in (0, 1, 1):
+        upsample.interpolate(X, scale_factor=2)
+        assert len(call_cache._known) == known
 
 
 def test_a_call_that_fails_is_not_kept() -> None:

@@ -46,7 +46,12 @@ class CachedCall:
     results: tuple[tuple[tuple[int, ...], Any], ...]
 
 
+_CALLS_BEFORE = 1
+"""Equal calls before the one that is stored: a stream of sizes that are seen once does not pay for the look-up."""
+
 _known: Cache[CachedCall] = Cache()
+_seen: Cache[int] = Cache()
+"""How many equal calls came before, of those that are not known yet."""
 
 
 def lookup(
@@ -149,6 +154,10 @@ def store(
         The forced engine, if any.
     """
     if key is None or not capacity() or (engine is None and lazy_compile.is_undecided(task, plan, given[0])):
+        return
+    calls = _seen.get(key) or 0
+    if calls < _CALLS_BEFORE:
+        _seen.mark(key, calls + 1)
         return
     made = tuple((x.shape, x.dtype) for x in results if x is not None)
     with during_call():

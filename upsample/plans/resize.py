@@ -92,6 +92,18 @@ class AxisRule:
     places: tuple[int, int] | None = None
     skips_zeros: bool = False
     cut: Cut | None = None
+    _hash: int = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        values = (self.in_size, self.out_size, self.method, self.step, self.corners, self.antialias, self.cubic_coeff)
+        more = (self.rounding, self.transposed, self.table, self.bits, self.places, self.skips_zeros, self.cut)
+        object.__setattr__(self, "_hash", hash((values, more)))
+
+    def __hash__(self) -> int:
+        return self._hash  # computed once, because every table is looked up by its rule
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), tuple(getattr(self, f.name) for f in fields(self) if f.init)  # text hashes by process
 
     def transpose(self) -> AxisRule:
         """Return the rule of the gradient; of a gradient's, the rule it came from."""

@@ -111,7 +111,7 @@ def bind(plan: ResizePlan, x: _Array) -> Callable[..., _Array]:
         return partial(whole, fused)  # not a bound method, whose tables the caches would not count
     if plan.arithmetic.ordered and not plan.only_moves:
         return partial(run_ordered, plan)
-    work, dtype = _work(plan, x), x.dtype
+    work, dtype = _works.get((plan, x.shape, x.dtype)) or _work(plan, x), x.dtype
     if not work.calls or work.view is None or work.view.itemsize < dtype.itemsize:
         return partial(run, np, plan)
     shape, between, empty = work.shape, work.between, np.empty(0, work.view)

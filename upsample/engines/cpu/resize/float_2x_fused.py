@@ -242,10 +242,6 @@ def twins(table: Listed, taps: int) -> _Array:
     place = np.arange(table.index.shape[1])
     count, index = table.count, np.where(place < table.count[:, None], table.index, -1)
     same = (index[1:] == index[:-1]).all(axis=1) & (count[1:] == taps) & (count[:-1] == taps)
-    o = 0
-    while o < len(same):
-        if same[o]:
-            result[o] = True
-            o += 1
-        o += 1
+    first = np.maximum.accumulate(np.where(same, 0, np.arange(1, len(same) + 1)))  # of the run of such outputs
+    result[:-1] = same & ((np.arange(len(same)) - first) % 2 == 0)
     return result

@@ -8,7 +8,7 @@ import numpy as np
 
 from upsample.arrays import NDArray
 from upsample.engines.cpu.resize.float_kernels import double2, double4, is_finite, some
-from upsample.engines.cpu.resize.formulas import _BEGIN, _TAPS_AT, CHUNK, TAPS, border, fill, inside, repetition
+from upsample.engines.cpu.resize.formulas import _BEGIN, _TAPS_AT, CHUNK, TAPS, border, fill, inside, repetition, trim
 from upsample.engines.cpu.runtime.compile import kernel, part
 from upsample.engines.cpu.runtime.fma import fma
 
@@ -38,7 +38,7 @@ def _edges(
         for place in range(outer * size_b * inner):
             box, i = place // inner, place % inner
             s = s0 + box // size_b * sa + box % size_b * sb + first * inner + i
-            total = src[_U(s)] * weight[0]
+            total = src[_U(s)] * weight[0] if taps else zero
             for t in range(1, taps):
                 total = fma(src[_U(s + t * inner)], weight[t], total)
             if mixed[0]:
@@ -50,14 +50,15 @@ def _edges(
 
 @part
 def _exactly(
-    src: NDArray, s: int, dst: NDArray, d: int, n: int, inner: int, taps: int, first: NDArray, weight: NDArray
+    src: NDArray, s: int, dst: NDArray, d: int, n: int, inner: int, how: NDArray, first: NDArray, weight: NDArray
 ) -> None:
     """Filter `n` elements of a row tap by tap, so that NaN and infinity reach only what they are a tap of."""
     zero = src.dtype.type(0)
     for j in range(n):
         f = s + _U(first[_U(j)])
-        total = src[f] * weight[_U(0), _U(j)]
-        for t in range(1, taps):
+        begin, end = trim(how, weight, j)
+        total = src[f + _U(begin * inner)] * weight[_U(begin), _U(j)] if begin < end else zero
+        for t in range(begin + 1, end):
             total = fma(src[f + _U(t * inner)], weight[_U(t), _U(j)], total)
         dst[d + _U(j)] = total + zero
 
@@ -103,8 +104,12 @@ def rows_by_formula(
     ones, wide = first, weight
     if inner > 1:
         ones, wide = np.empty(each * inner, dtype=np.uint32), np.empty((taps, each * inner), dtype=src.dtype)
+    base = fill(how, low, 2, distance, first, weight) if doubles else 0
+    for j in range(2 if doubles else 0):
+        begin_tap, end_tap = trim(how, weight, j)
+        doubles = doubles and begin_tap == 0 and end_tap == taps
     if doubles:
-        base, n = fill(how, low, 2, distance, first, weight), exact - low
+        n = exact - low
         for box in range(outer * size_b):
             s = _U(s0 + box // size_b * sa + box % size_b * sb + base)
             d = _U(d0 + box // size_b * da + box % size_b * db + low - begin)
@@ -113,9 +118,9 @@ def rows_by_formula(
             else:
                 double4(src, s, dst, d, n // 2, weight)
             if n % 2:
-                _exactly(src, s + _U(n // 2), dst, d + _U(n - 1), 1, 1, taps, first, weight)
+                _exactly(src, s + _U(n // 2), dst, d + _U(n - 1), 1, 1, how, first, weight)
         low = exact
-    repeats, base = False, 0
+    repeats = False
     for o in range(low, high, each):
         count = min(each, high - o)
         if repeats and o + count <= exact:
@@ -132,4 +137,4 @@ def rows_by_formula(
             if is_finite(src, s, length):
                 some(src, s, dst, d, 0, n, inner, ones, wide)
             else:
-                _exactly(src, s, dst, d, n, inner, taps, ones, wide)
+                _exactly(src, s, dst, d, n, inner, how, ones, wide)

@@ -18,7 +18,19 @@ from upsample.caches import cached
 from upsample.engines.cpu.runtime.compile import part
 from upsample.plans.resize import AxisRule, Rounding
 
-__all__ = ["CHUNK", "TAPS", "border", "fill", "fused", "has_formula", "inside", "numbers", "repetition", "span_of"]
+__all__ = [
+    "CHUNK",
+    "TAPS",
+    "border",
+    "fill",
+    "fused",
+    "has_formula",
+    "inside",
+    "numbers",
+    "repetition",
+    "span_of",
+    "trim",
+]
 
 _U: Any = np.uint64
 
@@ -28,9 +40,11 @@ TAPS = 4
 """Most taps of an output."""
 _ROUNDINGS = (Rounding.FLOAT64, Rounding.FLOAT32, Rounding.FLOAT64_FLOORF)
 _TAPS = {"linear": 2, "cubic": 4}
-_TAPS_AT, _ROUNDING, _CORNERS, _NUMERATOR, _DENOMINATOR, _COEFFICIENT, _LAST, _BEGIN, _LOW, _ADVANCE, _EXACT = range(11)
-"""Places in the `numbers` of an axis: `TAPS`, of `_ROUNDINGS`, aligned corners, the step, Keys' a, the last input, the
-first output and input of a part of the axis, inputs that `CHUNK` outputs advance, outputs up to which all is exact."""
+_TAPS_AT, _ROUNDING, _CORNERS, _NUMERATOR, _DENOMINATOR, _COEFFICIENT = range(6)
+_LAST, _BEGIN, _LOW, _ADVANCE, _EXACT, _SKIPS = range(6, 12)
+"""Places in the `numbers` of an axis: `TAPS`, of `_ROUNDINGS`, aligned corners, the step, Keys' a; the last input, the
+first output and input of a part of the axis, inputs that `CHUNK` outputs advance, outputs up to which all is exact,
+`AxisRule.skips_zeros`."""
 _LARGEST_PERIOD = 64
 """Outputs after which the weights of an axis repeat, at most."""
 
@@ -48,7 +62,7 @@ def numbers(rule: AxisRule) -> NDArray:
     whole, begin, low = (rule, 0, 0) if rule.cut is None else (rule.cut.whole, rule.cut.begin, rule.cut.low)
     kind, (numerator, denominator) = _ROUNDINGS.index(whole.rounding), whole.step
     how = [_TAPS[whole.method], kind, whole.corners, numerator, denominator, whole.cubic_coeff, whole.in_size - 1]
-    return np.asarray([*how, begin, low, *_repeats(whole)], dtype=np.float64)
+    return np.asarray([*how, begin, low, *_repeats(whole), whole.skips_zeros], dtype=np.float64)
 
 
 def _repeats(rule: AxisRule) -> tuple[int, int]:
@@ -201,6 +215,18 @@ def repetition(how: NDArray) -> tuple[int, int, bool]:
 
 
 @part
+def trim(how: NDArray, weight: NDArray, j: int) -> tuple[int, int]:
+    """Return the first tap of output `j` of `fill` that counts, and the end of those that do."""
+    begin, end = 0, int(how[_TAPS_AT])
+    if how[_SKIPS]:
+        while begin < end and weight[_U(begin), _U(j)] == 0:
+            begin += 1
+        while end > begin and weight[_U(end - 1), _U(j)] == 0:
+            end -= 1
+    return begin, end
+
+
+@part
 def border(how: NDArray, output: int, dtype: NDArray, weight: NDArray, mixed: NDArray) -> tuple[int, int]:
     """Compute the taps of one output, folded onto the inputs; return the first and how many.
 
@@ -225,9 +251,16 @@ def border(how: NDArray, output: int, dtype: NDArray, weight: NDArray, mixed: ND
         sign = 0 if share < 0.0 else 1 if share == 0.0 else 2
         signs[0, sign] |= place == 0
         signs[1, sign] |= place == count - 1
-    for t in range(count):
-        weight[t] = dtype.dtype.type(sums[t])
     for side in range(2):
         several = int(signs[side, 0]) + int(signs[side, 1]) + int(signs[side, 2]) > 1
-        mixed[side] = count < taps and several and (side == 0 or count > 1)
+        mixed[side] = count < taps and several and (side == 0 or count > 1) and not how[_SKIPS]
+    skipped = 0
+    if how[_SKIPS]:
+        while skipped < count and sums[skipped] == 0.0:
+            skipped += 1
+        while count > skipped and sums[count - 1] == 0.0:
+            count -= 1
+        first, count = (first, 0) if count == skipped else (first + skipped, count - skipped)
+    for t in range(count):
+        weight[t] = dtype.dtype.type(sums[skipped + t])
     return first - int(how[_LOW]), count

@@ -17,6 +17,7 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from upsample.caches import cached
+from upsample.engines.cpu.resize.formula_tables import made_lists, made_runs, repeated
 from upsample.engines.cpu.resize.formulas import has_formula, span_of
 from upsample.plans import pieces
 from upsample.plans.pieces import in_pieces
@@ -101,8 +102,11 @@ _scaled = cached(scaled)
 
 def reach(rule: AxisRule, begin: int, end: int) -> tuple[int, int]:
     """Return inputs ``[low, high)`` that contain those of the outputs ``[begin, end)``."""
-    if rule.out_size >= LONG and has_formula(rule):
+    if has_formula(rule):
         return span_of(rule, begin, end)
+    first, past = _ends(rule)
+    if first is not None and past is not None:
+        return int(first[begin]), max(int(past[end - 1]), int(first[begin]) + 1)
     table, low, high = taps(rule), rule.in_size, 0
     for at in range(begin, end, pieces.PIECE):
         piece = slice(at, min(at + pieces.PIECE, end))
@@ -113,8 +117,28 @@ def reach(rule: AxisRule, begin: int, end: int) -> tuple[int, int]:
 
 
 @cached
+def _ends(rule: AxisRule) -> tuple[_Array | None, _Array | None]:
+    """Return where the runs of taps begin and end, if both ascend."""
+    table = taps(rule)
+    past = table.first + table.count
+    ascends = bool((np.diff(table.first) >= 0).all() and (np.diff(past) >= 0).all())
+    return (table.first, past) if ascends else (None, None)
+
+
+def _is_made(rule: AxisRule, dtype: str) -> bool:
+    return dtype.startswith("float") and has_formula(rule)
+
+
+@cached
+def _made(rule: AxisRule, dtype: str) -> tuple[_Array, _Array, _Array, _Array]:
+    return made_lists(rule, dtype)
+
+
+@cached
 def listed(rule: AxisRule, dtype: str) -> Listed:
     """Name the input of every tap."""
+    if _is_made(rule, dtype):
+        return Listed(*_made(rule, dtype)[:3])
     table, weight = _scaled(rule, dtype)
     floats = dtype.startswith("float")
     more = floats and bool(table.mixed_first.any()), floats and bool(table.mixed_last.any())
@@ -192,6 +216,9 @@ def runs(rule: AxisRule, dtype: str, inner: int, begin: int, end: int) -> Runs:
 
     A run that would pass the last of their inputs is moved back.
     """
+    if _is_made(rule, dtype):
+        lists, last = _made(rule, dtype)[:3], rule.in_size - 1
+        return Runs(*made_runs(lists, (begin, end), last, lists[1].shape[1] - 2, inner))
     table, weight = _scaled(rule, dtype)
     longest = max(int(table.count[begin:end].max()), 1)
     most = reach(rule, begin, end)[1] - longest
@@ -215,6 +242,16 @@ def runs(rule: AxisRule, dtype: str, inner: int, begin: int, end: int) -> Runs:
 @cached
 def steady(rule: AxisRule, dtype: str, period: int, advance: int) -> Steady | None:
     """Return where the weights repeat, or None where that is less than half of the axis."""
+    if _is_made(rule, dtype):
+        count, index, weight, ends = _made(rule, dtype)
+        found = repeated(rule, ends, period, advance)
+        if found is None:
+            return None
+        middle = sum(found) // 2 * period
+        if (count[middle : middle + period] < index.shape[1] - 2).any():
+            return None
+        place = index[middle : middle + period, 0] - middle // period * advance
+        return Steady(*found, tuple(map(int, place)), weight[middle : middle + period, :-2].copy())
     table, weight = _scaled(rule, dtype)
     groups = rule.out_size // period
     if groups < 2 or rule.out_size % period:
