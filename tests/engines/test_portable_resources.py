@@ -14,6 +14,7 @@ import pytest
 
 import upsample
 from upsample import chainer, reference
+from upsample.plans.taps import _normalise
 
 MIB = 1 << 20
 
@@ -119,3 +120,41 @@ def test_nearest_looks_at_the_samples_that_it_takes() -> None:
     assert peak(lambda: upsample.interpolate(x, size=(5, 5), engine="portable")) < 4 * MIB
     line = np.broadcast_to(np.zeros((), np.uint8), (1, 1, 3_000_000_000))
     assert peak(lambda: upsample.interpolate(line, size=7, engine="portable")) < MIB
+
+
+SHRUNK: dict[str, Callable[..., Any]] = {
+    "linear": lambda x, engine="portable": upsample.interpolate(x, size=7, mode="linear", engine=engine),
+    "area": lambda x, engine="portable": upsample.interpolate(x, size=7, mode="area", engine=engine),
+    "lanczos": lambda x, engine="portable": upsample.resize(
+        x, (3,), axes=(2,), mode="lanczos", antialias=True, engine=engine
+    ),
+}
+
+
+@pytest.mark.parametrize("name", SHRUNK)
+def test_a_long_axis_takes_some_tables_of_its_size(name: str) -> None:
+    """Blocks of several outputs had as many zeros more, and one step for each tap made the weights sum to one."""
+    x = np.random.default_rng(0).random((1, 1, 400_000), dtype=np.float32)
+    assert peak(lambda: SHRUNK[name](x)) < 48 * x.nbytes
+    assert calls(lambda: SHRUNK[name](x + 1)) < 20_000
+    np.testing.assert_allclose(SHRUNK[name](x), SHRUNK[name](x, engine=None), 0, 1e-5)
+
+
+def test_weights_of_long_windows_are_added_one_by_one() -> None:
+    for shape in ((3, 200_000), (300, 70), (1, 1)):
+        weight = np.random.default_rng(0).random(shape)
+        total = np.zeros((shape[0], 1))
+        for column in weight.T:
+            total[:, 0] += column
+        wanted = weight / total
+        _normalise(weight)
+        np.testing.assert_array_equal(weight, wanted)
+
+
+def test_bytes_of_a_large_image_shrunk_much() -> None:
+    x = np.random.default_rng(0).integers(0, 256, (1, 1, 3000, 3000), dtype=np.uint8)
+
+    def shrink(x: np.ndarray, engine: str | None = None) -> Any:
+        return upsample.interpolate(x, size=(10, 10), mode="bilinear", antialias=True, engine=engine)
+
+    np.testing.assert_array_equal(shrink(x, "portable"), shrink(x))

@@ -29,6 +29,8 @@ from upsample.plans.tap_table import Ints, Reals, Taps, clamped, trimmed, unmerg
 
 __all__ = ["FixedPoint", "Taps", "fixed_point", "listed_apart", "scaled", "settling", "taps", "taps_between"]
 
+_ADDED, _FEW = 1 << 16, 256
+"""Weights that one call adds up in turn, so many fit a second-level cache; of more outputs one tap a call is faster."""
 _KEPT = 1 << 16
 """Outputs up to which the whole table of an axis is made at once: some megabytes."""
 
@@ -364,6 +366,8 @@ def _antialiased(rule: AxisRule, method: Weighted, output: Ints) -> Taps:
 def _normalise(weight: Reals) -> None:
     """Let the weights of each output sum to one, in place."""
     total = np.zeros((len(weight), 1))
-    for column in range(weight.shape[1]):  # one by one, so that the sum does not depend on the table's width
-        total[:, 0] += weight[:, column]
+    step = 1 if len(weight) > _FEW else _ADDED // max(1, len(weight))
+    for begin in range(0, weight.shape[1], step):  # one by one, so that the sum does not depend on the table's width
+        part = weight[:, begin : begin + step]
+        total = total + part if step == 1 else np.add.accumulate(np.hstack([total, part]), axis=1)[:, -1:]
     weight /= np.where(total == 0.0, 1.0, total)

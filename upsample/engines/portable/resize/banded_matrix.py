@@ -23,7 +23,7 @@ from upsample.engines.portable.products import ONE_THREAD, fits, matmul
 from upsample.plans.resize import AxisRule
 from upsample.plans.taps import Taps, fixed_point, taps_between
 
-__all__ = ["Band", "bands", "multiply_columns", "multiply_rows", "table_of"]
+__all__ = ["Band", "bands", "is_thin", "multiply_columns", "multiply_rows", "table_of"]
 
 _BAND = 32
 """Outputs a block: wide enough for the matrix product, narrow enough that few zeros are multiplied."""
@@ -31,6 +31,8 @@ _LEAST_BAND = 8
 """Least outputs of a block: a smaller matrix product takes as long as its call."""
 _DENSE = 32
 """Most samples of an axis, in and out, that one dense matrix resizes."""
+_THIN = 64
+"""Inputs for each output from which on a block has one output: a product is long enough."""
 _SLACK = 4
 """Inputs that a block may have too many, so that it lies where others have it."""
 
@@ -92,7 +94,9 @@ def bands(
     table = table_of(rule, fixed, begin, end)
     outputs, inputs = end - begin, int((table.first + table.count).max()) - low
     width = outputs
-    if max(rule.in_size, rule.out_size) * inner > _DENSE:
+    if is_thin(rule):
+        width = 1
+    elif max(rule.in_size, rule.out_size) * inner > _DENSE:
         width = max(_LEAST_BAND, int(_BAND / max(1.0, rule.in_size / rule.out_size) / math.sqrt(inner)) // 8 * 8)
     spans = [_span(table.rows(b, min(b + width, outputs)), low) for b in range(0, outputs, width)]
     apart = Fraction(rule.in_size, rule.out_size) * width
@@ -113,6 +117,11 @@ def bands(
         result.append(Band(count, low_in, apart_in, size_in, begin_out, made_in, matrix))
         place += count
     return tuple(result)
+
+
+def is_thin(rule: AxisRule) -> bool:
+    """Return whether an axis shrinks so much that a block of several outputs would be zeros for the most part."""
+    return rule.in_size >= _THIN * rule.out_size
 
 
 def _span(table: Taps, low: int) -> tuple[int, int]:
@@ -136,6 +145,11 @@ def _regular(spans: list[tuple[int, int]], step: Fraction, inputs: int) -> tuple
 
 def _block(table: Taps, low: int, size: int, inner: int) -> Table:
     """The tap matrix of some outputs, ``[inputs from low on, outputs]``; of several values a sample, each its own."""
+    if len(table.first) == 1:  # without the numbers of its taps, which may be millions
+        count, begin = int(table.count[0]), int(table.first[0]) - low
+        column = np.zeros((size, 1))
+        column[begin : begin + count, 0] = table.weight[0, :count]
+        return np.kron(column, np.eye(inner)) if inner > 1 else column
     matrix = np.zeros((size, len(table.first)))
     output, tap = np.nonzero(np.arange(table.longest) < table.count[:, None])
     matrix[table.first[output] - low + tap, output] = table.weight[output, tap]

@@ -17,7 +17,14 @@ from upsample import arrays
 from upsample.arrays import Table
 from upsample.caches import cached
 from upsample.engines.portable.output import WORTH_SHARING
-from upsample.engines.portable.resize.banded_matrix import Band, bands, multiply_columns, multiply_rows
+from upsample.engines.portable.resize.banded_matrix import (
+    Band,
+    bands,
+    is_thin,
+    multiply_columns,
+    multiply_rows,
+    table_of,
+)
 from upsample.plans.pieces import PIECE
 from upsample.plans.resize import AxisRule, ResizePlan
 from upsample.plans.taps import fixed_point, taps_between
@@ -36,6 +43,8 @@ _WIDENED_BYTES = 1 << 20
 """Bytes of a tile of bytes that are summed in float32 and then in float64: larger ones are new memory in every call."""
 _DENSE = 64
 """Most outputs of an axis that a matrix product resizes whatever the number of rows."""
+_FEW_TAPS = 16
+"""Taps up to which an axis that shrinks much is filtered by gathering."""
 _FEW_VALUES = 16
 """Samples of fewer values are multiplied as rows of values."""
 _SMALL = 1 << 12
@@ -242,6 +251,7 @@ class Layout:
         few = as_rows and before * self.shape[0] < _FEW_ROWS and rule.out_size > _DENSE
         blocks: tuple[Band, ...] = ()
         sums = "float32" if self.fixed and fixed_point(rule).fits_float32 else self.sums
+        few = few or (is_thin(rule) and table_of(rule, self.fixed, begin, end).longest <= _FEW_TAPS)
         if not self.moves and not few and rule.out_size <= _LONG:
             blocks = bands(rule, self.fixed, begin, end, low, inner if as_rows else 1, not as_rows, sums)
         multiply = multiply_rows if as_rows else multiply_columns
