@@ -113,8 +113,33 @@ def test_halves_equal_the_portable_engine(channels: int, dtype: str) -> None:
     assert None not in cells.plan_cells._cache.values()
 
 
+@pytest.mark.parametrize("dtype", ["int8", "int16", "uint16"])
+def test_exact_sums_have_no_order(dtype: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    for shape, size in SHAPES:
+        x = image(shape, dtype)
+        for call in (
+            lambda engine, x=x, size=size: opencv.resize(
+                x, size, interpolation=opencv.INTER_LINEAR_EXACT, engine=engine
+            ),
+            lambda engine, x=x: opencv.pyrDown(x, engine=engine),
+            lambda engine, x=x: opencv.pyrUp(x, engine=engine),
+        ):
+            np.testing.assert_array_equal(call("cpu"), call("portable"))
+    assert None not in fused.plan_ordered._cache.values()
+    assert len(fused.plan_ordered) == 3 * len(SHAPES)
+
+
 @pytest.mark.parametrize("factor", [2, 3])
 def test_gradient_of_means_has_their_scale(factor: int) -> None:
     x = np.arange(72.0).reshape(6, 12)
     _, pullback = upsample.vjp(opencv.resize, x, (12 // factor, 6 // factor), interpolation=opencv.INTER_AREA)
     np.testing.assert_allclose(pullback(np.ones((6 // factor, 12 // factor)))[0], 1 / factor**2, rtol=1e-7)
+
+
+def test_means_on_jax_have_their_scale() -> None:
+    jax = pytest.importorskip("jax", reason="jax is not installed")
+    x = np.arange(96, dtype=np.float32).reshape(8, 12)
+    result = opencv.resize(jax.numpy.asarray(x), (4, 2), interpolation=opencv.INTER_AREA)
+    np.testing.assert_array_equal(result, opencv.resize(x, (4, 2), interpolation=opencv.INTER_AREA))
+    gradient = jax.grad(lambda x: opencv.resize(x, (4, 2), interpolation=opencv.INTER_AREA).sum())(jax.numpy.asarray(x))
+    np.testing.assert_allclose(gradient, 1 / 12, rtol=1e-6)

@@ -123,6 +123,8 @@ def _resampled(plan: ResizePlan, x: Any, *tables: _Table) -> Any:
             continue
         sums = _weigh(sums.astype(table.weight.dtype), axis, table, plan.arithmetic.ordered)
         sums = _rounded(plan, rule, x.dtype, sums, axis == turns[-1][0])
+    if plan.arithmetic.ordered and plan.arithmetic.scale != 1.0 and arrays.dtype_name(x) not in arrays.INTEGER:
+        sums = sums * jnp.asarray(plan.arithmetic.scale, sums.dtype)
     return sums.astype(x.dtype)
 
 
