@@ -23,7 +23,7 @@ from upsample.engines.cpu.resize import nearest, strips
 from upsample.engines.cpu.resize.blocks import is_copied, is_large, run_blocks
 from upsample.engines.cpu.resize.cells import Cells, plan_cells
 from upsample.engines.cpu.resize.ordered import run_ordered
-from upsample.engines.cpu.resize.ordered_fused import OrderedFused, plan_ordered
+from upsample.engines.cpu.resize.ordered_fused import OrderedFused, is_exact, plan_ordered
 from upsample.engines.cpu.resize.uint8_fused import Fused, plan_fused
 from upsample.engines.cpu.runtime.compile import bound, frozen
 from upsample.engines.cpu.runtime.nontemporal import pays
@@ -141,13 +141,14 @@ def bind(plan: ResizePlan, x: _Array) -> Callable[..., _Array]:
 
 def _plan_both(plan: ResizePlan, x: _Array) -> Cells | Fused | OrderedFused | None:
     """Lay out a call for a kernel that filters both axes, or return None if there is none."""
-    if plan.only_moves or (x.dtype != np.uint8 and not plan.arithmetic.ordered):
-        return None
     name = x.dtype.name
+    is_ordered = plan.arithmetic.ordered or is_exact(plan, name)
+    if plan.only_moves or (x.dtype != np.uint8 and not is_ordered):
+        return None
     cells = plan_cells(plan, x.shape, name)
     if cells is not None:
         return cells
-    return plan_ordered(plan, x.shape, name) if plan.arithmetic.ordered else plan_fused(plan, x.shape)
+    return plan_ordered(plan, x.shape, name) if is_ordered else plan_fused(plan, x.shape)
 
 
 def _work(plan: ResizePlan, x: _Array) -> _Work:
