@@ -13,8 +13,6 @@ import numpy as np
 
 from upsample import arrays
 from upsample.arrays import Array
-from upsample.engines.cuda.conv_transpose import direct as conv_transpose_direct
-from upsample.engines.cuda.conv_transpose import weight_grad_reduce
 from upsample.engines.cuda.runtime.device import emulated
 from upsample.engines.cuda.runtime.launch import INDEX_LIMIT
 from upsample.engines.cuda.runtime.windows import AXES
@@ -83,13 +81,15 @@ def supports(task: str, plan: object, x: Array) -> str | None:
 
 def _spreads(task: str, plan: ConvTransposePlan, x: Array, name: str) -> str | None:
     """Say the same of what is left of a transposed convolution and its gradients."""
+    from upsample.engines.cuda.conv_transpose import direct, weight_grad_reduce  # 11 modules that few programs need
+
     if math.prod(plan.kernel_shape) >= INDEX_LIMIT:
         return "it counts the taps of a window in 31 bits"
     if task == "conv_transpose.weight_grad":
         images = x.shape[0] if x.ndim == len(plan.axes) + 2 else 1
         fits = weight_grad_reduce.fits(plan, images * math.prod(plan.small_shape))
         return None if fits else "it counts the cells of all images, and positions along an axis, in 31 bits"
-    if name == "int64" and not conv_transpose_direct.fits(plan, task):
+    if name == "int64" and not direct.fits(plan, task):
         return "its kernel for integers takes smaller windows"
     return None
 

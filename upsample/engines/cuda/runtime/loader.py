@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from functools import lru_cache
-from hashlib import sha256
-from importlib import resources
-from importlib.resources.abc import Traversable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from upsample.engines.cuda.runtime.launch import Kernel
+
+if TYPE_CHECKING:
+    from importlib.resources.abc import Traversable
 
 __all__ = ["ADDED_BY_CUPY", "OPTIONS", "folder", "function", "source", "text"]
 
@@ -23,6 +23,8 @@ ADDED_BY_CUPY = ("-ftz=true", "--device-as-default-execution-space")
 @lru_cache(maxsize=1)
 def folder() -> Traversable:
     """Return where the kernels are: in the package, or, in a checkout on Python's path, beside it."""
+    from importlib import resources  # with 20 modules that only a GPU needs
+
     try:
         return resources.files("upsample.kernels")
     except ModuleNotFoundError:
@@ -50,6 +52,8 @@ def text(kernel: Kernel) -> str:
 @lru_cache(maxsize=1)
 def _headers() -> str:
     """A digest of the headers: CuPy's key for its files on disk knows only the text and the options."""
+    from hashlib import sha256
+
     texts = sorted((p.name, p.read_text(encoding="utf-8")) for p in folder().iterdir() if p.name.endswith(".cuh"))
     return sha256(repr(texts).encode()).hexdigest()[:16]
 
