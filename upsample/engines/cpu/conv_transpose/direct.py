@@ -254,6 +254,7 @@ def _lay_out(
     lists: tuple[NDArray, ...],
 ) -> None:
     """List, for each phase of `rows` rows, its source rows, their first cells and their factors."""
+    lines, inputs, source_line, first_weight, of_input, width = sources
     found, taps, cells = pairs
     places, factors, shifts, counts = lists
     kernel_size, stride, leads, most = (
@@ -265,16 +266,14 @@ def _lay_out(
     for line in range(rows * stride):
         row, phase, n = line // stride, line % stride, line * most
         ends = grid[last + 4] + phase
-        for block in range(0, sources.inputs if phase < grid[last] else 0, CHANNELS):  # the stride may exceed the axis
+        for block in range(0, inputs if phase < grid[last] else 0, CHANNELS):  # the stride may exceed the axis
             for p in range(row * leads, row * leads + found[row]):
                 for entry in range(grid[last + 5] + 2 * grid[ends], grid[last + 5] + 2 * grid[ends + 1], 2):
                     shift = grid[entry + 1] + begin
-                    for c in range(block, min(block + CHANNELS, sources.inputs)):
-                        line_of_c = sources.source_line + c * sources.lines + cells[p]
-                        places[n] = _U(line_of_c * sources.cells + shift)
+                    for c in range(block, min(block + CHANNELS, inputs)):
+                        places[n] = _U((source_line + c * lines + cells[p]) * width + shift)
                         shifts[n] = shift
-                        tap = taps[p] * kernel_size + grid[entry]
-                        factors[n] = weight[sources.weight + c * sources.of_input + tap]
+                        factors[n] = weight[first_weight + c * of_input + taps[p] * kernel_size + grid[entry]]
                         n += 1
         counts[line] = n - line * most
 
@@ -285,8 +284,8 @@ def sum_products(
     weight: NDArray,
     grid: NDArray,
     axes: int,
-    piece: Piece,
-    at_once: AtOnce,
+    numbers: tuple[int, ...],
+    most: tuple[int, ...],
     bias: NDArray,
     pairs: tuple[NDArray, ...],
     lists: tuple[NDArray, ...],
@@ -295,8 +294,10 @@ def sum_products(
 ) -> None:
     """Sum ``source [planes, inputs, *cells]``, weighed with ``weight [groups, inputs, outputs, kernel]``, by rows.
 
-    `pairs`, `lists` and `sums` are those of `scratch`.
+    `pairs`, `lists` and `sums` are those of `scratch`. ``numbers`` are those of a `Piece` and ``most`` those of
+    `AtOnce`, as plain tuples: Numba takes 2 µs a call to recognize the type of a NamedTuple.
     """
+    piece, at_once = Piece(*numbers), AtOnce(*most)
     last, outputs, inputs, rows = AXIS * axes, piece.outputs, piece.inputs, piece.positions * piece.rows
     large, cells, stride, number = grid[last], grid[last + 1], grid[last + 3], piece.row_begin
     while number < piece.row_end:

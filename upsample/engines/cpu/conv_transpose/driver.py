@@ -295,7 +295,17 @@ class _Work:
         at_once, pairs, lists, sums = room
         piece = self._piece(region, rows, part, result is not self.result)
         sum_products(
-            source, self.weight, g.grid, len(g.axes) - 1, piece, at_once, self.bias, pairs, lists, sums, result
+            source,
+            self.weight,
+            g.grid,
+            len(g.axes) - 1,
+            tuple(piece),
+            tuple(at_once),
+            self.bias,
+            pairs,
+            lists,
+            sums,
+            result,
         )
         spare.append(room)
 
