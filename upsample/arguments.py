@@ -26,6 +26,7 @@ __all__ = [
     "axes_of",
     "check_addressable",
     "check_dtype",
+    "check_known",
     "check_no_factor",
     "check_rank",
     "check_room",
@@ -214,6 +215,14 @@ def check_rank(op: str, argument: str, x: Array, ranks: Collection[int], layout:
         raise bad_value(
             op, argument, Raw(f"<shape {tuple(x.shape)}>"), f"it has {x.ndim} axes", f"pass {wanted}: {layout}"
         )
+
+
+def check_known(op: str, argument: str, x: Array, axes: Collection[int]) -> None:
+    """Raise ValueError unless the sizes of axes are numbers; those of a graph that JAX exports may be symbols."""
+    if not all(hasattr(x.shape[axis], "__index__") for axis in axes):
+        rule = f"the sizes of axes {tuple(axes)} must be numbers, because windows and weights follow from them"
+        remedy = "export with numbers in their place; other sizes may be symbols"
+        raise bad_value(op, argument, Raw(f"<shape {tuple(x.shape)}>"), rule, remedy)
 
 
 def check_dtype(op: str, argument: str, x: Array, allowed: Collection[str], remedy: str) -> str:

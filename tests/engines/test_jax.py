@@ -271,3 +271,12 @@ def test_export_with_a_symbolic_batch(name: str) -> None:
     exported = jax.export.export(jax.jit(function))(jax.ShapeDtypeStruct((batch, 1, 4, 5), np.float64))
     x = jnp.asarray(noise(3, 1, 4, 5).astype(np.float64))
     np.testing.assert_allclose(exported.call(x), function(x), 1e-12, 1e-12)
+
+
+@pytest.mark.parametrize("name", ["resize", "pool", "conv"])
+def test_symbolic_spatial_sizes_are_refused_in_words(name: str) -> None:
+    batch, height = jax.export.symbolic_shape("batch, height")
+    with pytest.raises(
+        ValueError, match=r"input=<shape \(batch, 1, height, 5\)>, but the sizes of axes \(2, 3\) must be"
+    ):
+        jax.export.export(jax.jit(TRANSFORMED[name]))(jax.ShapeDtypeStruct((batch, 1, height, 5), np.float64))

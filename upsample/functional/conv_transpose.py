@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from upsample import arrays
-from upsample.arguments import IntOrInts, check_dtype, check_rank, integer, integers
+from upsample.arguments import IntOrInts, check_dtype, check_known, check_rank, integer, integers
 from upsample.arrays import Array, ArrayT
 from upsample.docstrings import documented_like
 from upsample.errors import Raw, bad_type, bad_value
@@ -236,6 +236,7 @@ def _spread(
     x, weight, bias = in_autocast_dtype(xp, *before)
     converts = any(a is not b for a, b in zip(before, (x, weight, bias), strict=True))
     check_rank(op, "input", x, (spatial + 1, spatial + 2), "[N, C, *spatial] or [C, *spatial]")
+    check_known(op, "input", x, range(x.ndim - spatial, x.ndim))
     check_rank(op, "weight", weight, (spatial + 2,), "[C, M / groups, *kernel]")
     _check_dtypes(op, x, weight, bias, converts)
     if 0 in x.shape[x.ndim - spatial - 1 :]:

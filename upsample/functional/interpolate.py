@@ -14,6 +14,7 @@ from upsample import arrays
 from upsample.arguments import (
     as_tuple,
     check_dtype,
+    check_known,
     check_no_factor,
     check_rank,
     flag,
@@ -260,6 +261,7 @@ def _interpolate(
     name = check_mode(op, mode)
     rules = MODES[name]
     check_rank(op, "input", x, rules.ranks, f"[N, C, *spatial]{_other_mode(name, x.ndim)}; {_OTHER_LAYOUTS}")
+    check_known(op, "input", x, range(2, x.ndim))
     x = in_float32(xp, f"{name}{x.ndim - 2}d", x)
     dtype = check_dtype(
         op, "input", x, rules.dtypes, f"convert it; mode {name!r} takes {', '.join(sorted(rules.dtypes))}"

@@ -6,7 +6,7 @@ from types import ModuleType
 from typing import Any, Literal, overload
 
 from upsample import arrays
-from upsample.arguments import IntOrInts, check_dtype, check_rank, flag, integers, is_empty
+from upsample.arguments import IntOrInts, check_dtype, check_known, check_rank, flag, integers, is_empty
 from upsample.arrays import Array, ArrayT
 from upsample.docstrings import documented_like
 from upsample.errors import Raw, bad_value
@@ -446,6 +446,7 @@ def checked(op: str, spatial: int, x: Array) -> ModuleType:
     """Check the input of a pooling, and return its namespace."""
     xp = arrays.namespace(op, {"input": x})
     check_rank(op, "input", x, (spatial + 1, spatial + 2), "[N, C, *spatial] or [C, *spatial]")
+    check_known(op, "input", x, range(x.ndim - spatial, x.ndim))
     check_dtype(op, "input", x, arrays.MOVABLE - arrays.COMPLEX, "pass real numbers, integers or bools")
     if 0 in x.shape[x.ndim - spatial - 1 :]:
         raise bad_value(op, "input", Raw(f"<shape {tuple(x.shape)}>"), "only the batch may be empty", "pass samples")

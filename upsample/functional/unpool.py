@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from upsample import arrays
-from upsample.arguments import IntOrInts, as_tuple, check_dtype, check_rank, flag, integers, one_of
+from upsample.arguments import IntOrInts, as_tuple, check_dtype, check_known, check_rank, flag, integers, one_of
 from upsample.arrays import Array, ArrayT
 from upsample.docstrings import documented_like
 from upsample.errors import Raw, bad_type, bad_value
@@ -252,6 +252,7 @@ def _unpooled(
         return result
     xp = arrays.namespace(op, {"input": x, "indices": indices})
     check_rank(op, "input", x, (spatial + 1, spatial + 2), "[N, C, *spatial] or [C, *spatial]")
+    check_known(op, "input", x, range(x.ndim - spatial, x.ndim))
     dtype = check_dtype(op, "input", x, arrays.MOVABLE, "convert it")
     x = in_float32(xp, op, x)
     check_dtype(
