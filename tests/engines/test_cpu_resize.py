@@ -218,10 +218,10 @@ def test_a_ring_that_is_too_large_for_some_strips(monkeypatch: pytest.MonkeyPatc
     from upsample.engines.cpu.resize import float_2x_fused, strips
 
     monkeypatch.setattr(resize, "_works", Cache())
-    for name, value in dict(_JOB_BYTES=1200, _MOST_BYTES=1200, _STRIP=4).items():
+    for name, value in dict(_JOB_BYTES=2400, _MOST_BYTES=2400, _STRIP=4).items():
         monkeypatch.setattr(strips, name, value)
     x, passes = values("float32", 40, 20), set()
-    for rows in range(3, 9):
+    for rows in range(3, 16):
         monkeypatch.setattr(float_2x_fused, "RING_BYTES", rows * 40 * 4)
         resize._works.clear()
         same_as_portable(x, (57, 40), axes=(0, 1), mode="cubic", exact=False)
