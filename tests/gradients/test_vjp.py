@@ -332,7 +332,8 @@ class TestForcedEngine:
 
         def noted(op: str, task: str, plan: Any, x: Any, engine: str | None) -> Any:
             run = choose(op, task, plan, x, engine)
-            found.append((task, run.__module__.split(".")[2]))
+            engine_run = run.args[0] if isinstance(run, partial) else run
+            found.append((task, engine_run.__module__.split(".")[2]))
             return run
 
         monkeypatch.setattr(dispatch, "choose", noted)
