@@ -1,8 +1,8 @@
 """Repeated calls with CuPy arrays and torch tensors: their keys, and their recorded launches.
 
 A call's checks, plan and launches depend on what `key_of` returns and on the other arguments. A repeated call makes its
-results, fills in the addresses and launches: 6 to 14 µs of the host's time, measured with launches and allocations
-stubbed (2.6 GHz Zen 4).
+results, fills in the addresses and launches: 4 to 8 µs of the host's time for CuPy arrays, 9 to 18 µs for torch
+tensors, measured with launches, allocations and waits stubbed (2.6 GHz Zen 4).
 """
 
 from __future__ import annotations
@@ -150,9 +150,9 @@ class _Replay:
             for number, (_, shape, dtype) in enumerate(program.made, inputs)
         ]
         launches = [(gpu.prepared(step.launch), step) for step in program.steps]
-        self._steps = [
-            (run, s.launch.grid, s.launch.block, s.launch.shared, [*s.arguments], s.holes) for run, s in launches
-        ]
+        steps = [(run, s.launch.grid, s.launch.block, s.launch.shared, [*s.arguments], s.holes) for run, s in launches]
+        waits = program.waits or 0
+        self._looks, self._steps = steps[:waits], steps[waits:]
 
     def play(self, *given: Any) -> Any:
         """Make the results and launch, on the arrays' device and stream."""
@@ -182,14 +182,19 @@ class _Replay:
 
     def _is_checked(self, flags: int, memory: list[Any]) -> bool:
         """Launch what looks at values, wait, and launch the rest if nothing was found."""
-        waits = self._program.waits or 0
-        with self._gpu.flags.waiting() as (memory[flags], found):
-            self._launch(self._steps[:waits], memory)
-            self._gpu.wait()
-            if found.any():
+        gpu = self._gpu
+        slot = gpu.flags.take()
+        memory[flags], found = slot
+        try:
+            found[0] = found[1] = 0
+            self._launch(self._looks, memory)
+            gpu.wait()
+            if found[0] or found[1]:
                 return False
-        self._gpu.flags.raise_found()
-        self._launch(self._steps[waits:], memory)
+        finally:
+            gpu.flags.release(slot)
+        gpu.flags.raise_found()
+        self._launch(self._steps, memory)
         return True
 
     @staticmethod

@@ -176,14 +176,14 @@ class _RecordedFlags:
         self._recorder = recorder
 
     @contextmanager
-    def waiting(self) -> Iterator[tuple[Any, np.ndarray[Any, Any]]]:
+    def waiting(self) -> Iterator[tuple[Any, memoryview]]:
         """See `Flags`."""
         program = self._recorder.program
         if program.flags is not None:
             raise Unrecorded
         flags = self._recorder.make(False, (SLOT,), np.dtype(np.uint8))
         program.flags = flags.place
-        yield flags, np.zeros(SLOT, dtype=np.uint8)
+        yield flags, memoryview(bytes(SLOT))
 
     def later(self, finding: Finding) -> Any:
         """See `Flags`."""

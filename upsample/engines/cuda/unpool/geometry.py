@@ -147,7 +147,7 @@ def looked_at(
     with gpu.flags.waiting() as (flags, found):
         gpu.launch(launch, *arguments, flags)
         gpu.wait()
-        elsewhere, illegal = found.tolist()
+        elsewhere, illegal = found
     gpu.flags.raise_found()
     if illegal:
         check_range(xp, plan, where, names)
