@@ -2,7 +2,7 @@
 
 Each cache is a dictionary of its own, so that a look-up hashes one key. All entries are in one queue. When they need
 more than 64 MiB together, or UPSAMPLE_CACHE_MIB, the entries that were used least recently are dropped, whatever their
-cache. Memory that several entries share counts once.
+cache. Memory that several entries share counts once. Tables on a GPU count if an entry refers to them.
 """
 
 from __future__ import annotations
@@ -99,6 +99,13 @@ class _Store:
                 self.bytes -= buffer.nbytes
         return entry
 
+    def remove(self, cache: Cache[Any], key: Hashable) -> None:
+        """Drop the entry of a key, if there is one."""
+        with self.lock:
+            entry = cache.entries.get(key)
+            dropped = None if entry is None else self._drop(entry)
+        del dropped  # not under the lock: finalizers run here
+
     def clear(self, cache: Cache[Any]) -> None:
         """Drop all entries of a cache."""
         with self.lock:
@@ -145,6 +152,8 @@ class Cache(Generic[_V]):
             objects = _ENTRY_BYTES + _measure((key, value), buffers)
             if objects + sum(buffer.nbytes for buffer in buffers.values()) <= most:
                 _store.add(_Entry(self, key, value, objects, tuple(buffers.values())), most)
+                return
+        _store.remove(self, key)  # an older value, which the caller replaces
 
     def mark(self, key: Hashable, value: _V) -> None:
         """Keep a value that needs no memory."""
@@ -294,6 +303,10 @@ def _measure(value: Any, buffers: dict[int, Any]) -> int:
         if names == _BY_VALUE:
             total += _PLAN_BYTES
             continue
+        if names == _FOREIGN:
+            total += _ARRAY_BYTES
+            buffers[id(each)] = each
+            continue
         total += _OBJECT_BYTES
         left += [getattr(each, name, None) for name in names]
         if kind is dict:
@@ -305,8 +318,10 @@ def _measure(value: Any, buffers: dict[int, Any]) -> int:
 
 
 _BY_VALUE = ("hashed by value",)
+_FOREIGN = ("array of another library",)
 _names: dict[type, tuple[str, ...]] = {}
-"""For each class the attributes that refer to what an object of it needs; `_BY_VALUE` for plans."""
+"""For each class the attributes that refer to what an object of it needs; `_BY_VALUE` for plans, `_FOREIGN` for arrays
+of other libraries."""
 
 
 def _names_of(kind: type) -> tuple[str, ...]:
@@ -317,6 +332,8 @@ def _names_of(kind: type) -> tuple[str, ...]:
         return ("__closure__",)
     if hashed is not None and hashed is not object.__hash__:
         return _BY_VALUE
+    if hashed is None and hasattr(kind, "nbytes"):
+        return _FOREIGN
     if not kind.__module__.startswith("upsample."):
         return ()
     slots = [part.__dict__.get("__slots__", ()) for part in kind.__mro__]

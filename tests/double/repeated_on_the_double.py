@@ -15,6 +15,7 @@ import pytest
 
 import upsample
 from double import memory
+from upsample import caches
 from upsample.engines.cuda import repeats
 from upsample.engines.cuda.runtime import device
 from upsample.ops import call_cache
@@ -173,6 +174,45 @@ def test_views_at_any_address(library: str, start: int) -> None:
         want = whole[begin : begin + 128].reshape(1, 2, 8, 8).repeat(2, 2).repeat(2, 3)
         np.testing.assert_array_equal(made.back(call(x)), want)
         np.testing.assert_array_equal(made.back(call(x)), want)
+
+
+@every_library
+@pytest.mark.parametrize("name", ["two passes", "unpool, overlapping"])
+def test_the_bound_of_all_caches_counts_the_tables_of_launches(name: str, library: str) -> None:
+    call, arrays = CALLS[name]
+    given = tuple(map(backends.get(library).make, arrays))
+    call(*given, engine="cuda")
+    before = caches.held()
+    call(*given, engine="cuda")
+    (known,) = call_cache._known.values()
+    tables = {id(x): x.nbytes for x in known.constants if isinstance(x, cupy.ndarray)}
+    assert sum(tables.values()) > 0
+    assert caches.held().entries == before.entries
+    assert caches.held().bytes >= before.bytes + sum(tables.values())
+    call_cache._known.clear()
+    assert caches.held().bytes <= before.bytes
+
+
+def test_a_call_that_found_bad_indices_releases_its_flags(monkeypatch: pytest.MonkeyPatch) -> None:
+    call, arrays = CALLS["unpool"]
+    given = tuple(map(cupy.asarray, arrays))
+    for _ in range(2):
+        call(*given, engine="cuda")
+    bad = cupy.asarray(np.full_like(arrays[1], 10_000))
+    slots = known_on_gpus()[0]._play.__self__._gpu.flags._free
+    before = slots.qsize()
+    for _ in range(3):
+        with pytest.raises(IndexError):
+            call(given[0], bad, engine="cuda")
+    assert slots.qsize() == before
+
+    def interrupted(self: object, pointer: int = 0) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(cupy.cuda.Stream, "synchronize", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        call(*given, engine="cuda")
+    assert slots.qsize() == before
 
 
 def test_an_illegal_index_in_a_repeated_call_is_named() -> None:

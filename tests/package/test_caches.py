@@ -94,6 +94,31 @@ def test_a_key_is_replaced() -> None:
     assert caches.held().bytes < 1.01 * MIB
 
 
+def test_a_value_that_became_too_large_is_dropped() -> None:
+    cache = Cache[np.ndarray]()
+    cache.put(0, array(1))
+    cache.put(0, array(5))
+    assert cache.get(0) is None
+    assert caches.held() == (0, 0)
+
+
+class ForeignArray:
+    """An array as other libraries have them: without a hash, with a size in bytes."""
+
+    __hash__ = None  # type: ignore[assignment]
+    nbytes = 3 * MIB
+
+
+def test_memory_of_other_libraries_counts() -> None:
+    cache = Cache[object]()
+    shared = ForeignArray()
+    for number in range(4):
+        cache.put(number, (shared, number))
+    assert 3 * MIB < caches.held().bytes < 3.01 * MIB
+    cache.put(4, ForeignArray())
+    assert list(cache.entries) == [4]
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Tables:
     whole: np.ndarray

@@ -11,6 +11,7 @@ from __future__ import annotations
 import marshal
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -24,6 +25,7 @@ from upsample.overlap import is_plainly_apart
 __all__ = ["CachedCall", "lookup", "store"]
 
 _Key: TypeAlias = tuple[Any, ...]
+_Results: TypeAlias = tuple[tuple[tuple[int, ...], Any], ...]
 
 _PLAIN = frozenset({int, float, bool, str, type(None)})
 _NO_REFERENCES = 2
@@ -40,10 +42,13 @@ class CachedCall:
         The engine's function; its arguments are the arrays and the values that are not in the key.
     results : tuple of (tuple of int, dtype)
         Shape and dtype of each result.
+    constants : tuple
+        Tables and scalars that recorded launches on a GPU refer to; their memory counts as that of the entry.
     """
 
     run: Any
-    results: tuple[tuple[tuple[int, ...], Any], ...]
+    results: _Results
+    constants: tuple[Any, ...]
 
 
 _CALLS_BEFORE = 1
@@ -163,4 +168,11 @@ def store(
     with during_call():
         run = dispatch.bind(key[0], task, plan, given, engine)
         if run is not None:
-            _known.put(key, CachedCall(run, made))
+            _known.put(key, CachedCall(run, made, ()))
+        if isinstance(run, repeats.Repeated):
+            run.recorded = partial(_count_constants, key, run, made)
+
+
+def _count_constants(key: _Key, run: repeats.Repeated, made: _Results, constants: tuple[Any, ...]) -> None:
+    """Replace a cached call by one whose memory includes the constants of its launches."""
+    _known.put(key, CachedCall(run, made, constants))

@@ -101,16 +101,26 @@ class Repeated:
         The op.
     xp, plan : module, plan
         Its first arguments.
+
+    Attributes
+    ----------
+    recorded : callable or None
+        Called once with the tables and scalars of the recorded launches, so that a cache counts their memory.
     """
 
     def __init__(self, task: str, run: Callable[..., Any], xp: ModuleType, plan: object) -> None:
         self._run, self._xp, self._plan, self.out_place = run, xp, plan, _OUT[task]
         self._play: Callable[..., Any] | None = None
+        self.recorded: Callable[[tuple[Any, ...]], None] | None = None
 
     def __call__(self, *given: Any) -> Any:
         """Run the op; the first call records its launches."""
         if self._play is None:
             self._play = self._recorded(given) or self.plainly
+            recorded, self.recorded = self.recorded, None
+            play: Any = getattr(self._play, "__self__", None)
+            if recorded is not None and isinstance(play, _Replay):
+                recorded(play.constants)
         return self._play(*given)
 
     def plainly(self, *given: Any) -> Any:
@@ -149,6 +159,7 @@ class _Replay:
             (results.index(number) if number in results else -1, shape, dtype)
             for number, (_, shape, dtype) in enumerate(program.made, inputs)
         ]
+        self.constants = tuple(x for step in program.steps for x in step.arguments if x is not None)
         launches = [(gpu.prepared(step.launch), step) for step in program.steps]
         steps = [(run, s.launch.grid, s.launch.block, s.launch.shared, [*s.arguments], s.holes) for run, s in launches]
         waits = program.waits or 0
