@@ -12,6 +12,7 @@ from cases import CASES, Case
 import upsample
 from upsample.engines.portable import products
 from upsample.engines.portable.conv_transpose import driver as portable
+from upsample.engines.portable.conv_transpose import few_cells
 
 SPREADS = [case for case in CASES if "conv_transpose" in case.id]
 NUMBERS = [(3, 7), (5, 60), (128, 1 << 18)]
@@ -61,3 +62,40 @@ def test_agrees_with_torch(
     want = getattr(torch.nn.functional, name)(*given, **options).numpy()
     got = getattr(upsample, name)(x, w, bias, **options, engine="portable")
     np.testing.assert_allclose(got, want, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("share_bytes", [1, 1 << 23])
+@pytest.mark.parametrize("dtype", ["float16", "float32", "float64"])
+@pytest.mark.parametrize("axes", [1, 2, 3])
+def test_steps_of_cells_have_the_bits_of_steps_of_taps(
+    monkeypatch: pytest.MonkeyPatch, axes: int, dtype: str, share_bytes: int
+) -> None:
+    """With zeros of both signs, NaN, infinity, padding, strides, dilation and windows that lie apart."""
+    monkeypatch.setattr(portable, "_SMALL", 0)
+    monkeypatch.setattr(portable, "_TAPS_BYTES", share_bytes)
+    monkeypatch.setattr(few_cells, "_TAPS", 1)
+    rng, by_cells, used = np.random.default_rng(axes), portable.goes_by_cells, 0
+
+    def counted(axis: Any) -> bool:
+        nonlocal used
+        used += by_cells(axis)
+        return by_cells(axis)
+
+    for _ in range(60):
+        kernel = tuple(int(n) for n in rng.choice([1, 3, 9, 20][: 5 - axes], axes))
+        stride = tuple(int(rng.choice([1, 2, 3, n, n + 1])) for n in kernel)
+        small = tuple(int(n) for n in rng.integers(1, 4, axes))
+        groups, inputs = int(rng.integers(1, 3)), 1 if share_bytes == 1 else int(rng.integers(1, 4))
+        x = rng.choice(np.asarray([-1.5, -0.0, 0.0, 0.7, 3.1], dtype), (2, groups * inputs, *small))
+        weight = rng.standard_normal((groups * inputs, 2, *kernel)).astype(dtype)
+        x.flat[0], weight.flat[-1] = rng.choice([np.inf, 1.0]), rng.choice([np.nan, -0.0])
+        options = dict(stride=stride, padding=tuple(int(rng.integers(0, (n + 1) // 2)) for n in kernel), groups=groups)
+        options["dilation"] = tuple(int(n) for n in rng.integers(1, 3, axes))
+        results = []
+        for rule in (counted, lambda axis: False):
+            monkeypatch.setattr(portable, "goes_by_cells", rule)
+            results.append(
+                getattr(upsample, f"conv_transpose{axes}d")(x, weight, **options, engine="portable").tobytes()
+            )
+        assert results[0] == results[1], (x.shape, weight.shape, options)
+    assert used > 10

@@ -158,3 +158,37 @@ def test_bytes_of_a_large_image_shrunk_much() -> None:
         return upsample.interpolate(x, size=(10, 10), mode="bilinear", antialias=True, engine=engine)
 
     np.testing.assert_array_equal(shrink(x, "portable"), shrink(x))
+
+
+def few_cells(taps: int, cells: tuple[int, ...], stride: int) -> Callable[[], Any]:
+    """Return a transposed convolution of few cells by a window that is long on the first axis."""
+    rng, spatial = np.random.default_rng(0), len(cells)
+    x = rng.random((1, 2, *cells), dtype=np.float32)
+    weight = rng.random((2, 2, taps, *(1,) * (spatial - 1)), dtype=np.float32)
+    function = getattr(upsample, f"conv_transpose{spatial}d")
+    return lambda: function(x, weight, stride=stride, engine="portable")
+
+
+@pytest.mark.parametrize("cells", [(2,), (2, 3), (2, 1, 3)], ids=str)
+def test_transposed_convolution_of_few_cells_does_not_take_a_step_for_each_tap(cells: tuple[int, ...]) -> None:
+    assert calls(few_cells(30_000, cells, 1)) < calls(few_cells(3000, cells, 1)) + 100
+
+
+def test_tiles_of_a_long_stride_do_not_take_a_step_for_each_position() -> None:
+    assert calls(few_cells(30_000, (2,), 30_000)) < calls(few_cells(3000, (2,), 3000)) + 100
+
+
+@pytest.mark.parametrize(
+    ("cells", "options"), [((12, 12), {}), ((4, 4), {"pad": 5}), ((30, 30), {"stride": 1})], ids=str
+)
+def test_unpooling_by_large_windows_takes_the_memory_of_the_result(
+    cells: tuple[int, int], options: dict[str, int]
+) -> None:
+    x = np.random.default_rng(0).random((2, 1, *cells), dtype=np.float32)
+
+    def unpool() -> Any:
+        return chainer.unpooling_2d(x, 151, **options, engine="portable")
+
+    result = unpool()
+    assert peak(unpool) < 1.5 * result.nbytes + 8 * MIB
+    np.testing.assert_allclose(result, chainer.unpooling_2d(x, 151, **options), 1e-5)

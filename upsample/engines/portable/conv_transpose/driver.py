@@ -2,15 +2,16 @@
 
 The product gives every tap of every cell its share; each phase of the output (`upsample.plans.phases`) is the
 sum of a few shifted shares, in one fixed order, added where the first of them lies. Images, groups and output channels
-go in blocks that bound the shares, and large planes in parts.
+go in blocks that bound the shares, and large planes in parts. Axes of few cells take a step a cell (`few_cells`).
 """
 
 from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 from types import ModuleType
 from typing import Any
 
@@ -19,6 +20,7 @@ import numpy as np
 from upsample import arrays
 from upsample.arrays import Array
 from upsample.engines.portable.blocks import Part, cut_positions
+from upsample.engines.portable.conv_transpose.few_cells import StepKey, fill_by_cells, goes_by_cells, overlap
 from upsample.engines.portable.output import WORTH_SHARING, Target, deliver, each_tile, empty, scalar, write
 from upsample.engines.portable.phases import interleave, shifted
 from upsample.engines.portable.products import matmul
@@ -154,6 +156,22 @@ class _Shares:
             some = _shares(xp, cells, arrays.take(xp, all_taps, np.asarray(taps[cut]), 2), small)
             yield from ((cut.start + place, some[:, :, :, place, ...]) for place in range(some.shape[3]))
 
+    def of_step(self, kernel: tuple[int, ...], step: Sequence[StepKey]) -> Any:
+        """Return the shares of one step of `fill_by_cells`: ``[n, g, m, ...]``, an axis each for taps or cells."""
+        xp, cells, taps, small = self._given
+        of_taps, of_cells = [key.taps for key in step], [key.cells for key in step]
+        if self._all is not None:
+            whole = xp.reshape(self._all, (*self._all.shape[:3], *kernel, *small))
+            some = whole[(slice(None), slice(None), slice(None), *of_taps, *of_cells)]
+        else:
+            rows = xp.reshape(taps, (*taps.shape[:2], *kernel, -1))[(slice(None), slice(None), *of_taps, slice(None))]
+            met = xp.reshape(cells, (*cells.shape[:3], *small))[(..., *of_cells)]
+            shape = (cells.shape[0], *rows.shape[:-1], *met.shape[3:])
+            rows = xp.reshape(rows, (*taps.shape[:2], -1, taps.shape[3]))
+            some = xp.reshape(_shares(xp, xp.reshape(met, (*met.shape[:3], -1)), rows, (-1,)), shape)
+        ranges = [axis for keys in (of_taps, of_cells) for axis, key in enumerate(keys) if isinstance(key, slice)]
+        return xp.permute_dims(some, (0, 1, 2, *(3 + ranges.index(axis) for axis in range(len(kernel)))))
+
     def zeros(self, counts: tuple[int, ...]) -> Any:
         """Make zeros to which shares are added, ``[n, g, m, *counts]``."""
         xp, cells, taps, _ = self._given
@@ -166,11 +184,14 @@ def _fill(xp: ModuleType, plan: ConvTransposePlan, shares: _Shares, added: Any, 
 
     A share goes into one phase only, so the others of its phase are added to it where it lies.
     """
+    if any(map(goes_by_cells, plan.axes)):
+        fill_by_cells(xp, plan, partial(shares.of_step, plan.kernel_shape), added, target)
+        return
     for corner in itertools.product(*(phases(axis) for axis in plan.axes)):
         counts = tuple(phase.count for phase in corner)
         taps = []
         for tap, moves in _taps(plan, corner):
-            cells, places = zip(*(_overlap(*m, a.small) for m, a in zip(moves, plan.axes, strict=True)), strict=True)
+            cells, places = zip(*(overlap(*m, a.small) for m, a in zip(moves, plan.axes, strict=True)), strict=True)
             whole = all(cut.stop - cut.start == count for cut, count in zip(cells, counts, strict=True))
             taps.append((not whole, tap, cells, places))
         taps.sort(key=lambda tap: tap[0])  # whole ones first, in order
@@ -185,13 +206,6 @@ def _fill(xp: ModuleType, plan: ConvTransposePlan, shares: _Shares, added: Any, 
             total += xp.reshape(added, (*added.shape, *(1 for _ in counts)))
         starts = (slice(phase.start, None, axis.stride) for phase, axis in zip(corner, plan.axes, strict=True))
         write(xp, total, target[(..., *starts)])
-
-
-def _overlap(begin: int, count: int, size: int) -> tuple[slice, slice]:
-    """Of `count` cells from `begin` on: those that exist, and where in the phase they lie."""
-    low, high = min(max(begin, 0), size), max(min(begin + count, size), 0)
-    high = max(low, high)
-    return slice(low, high), slice(low - begin, high - begin)
 
 
 def _taps(plan: ConvTransposePlan, corner: tuple[Phase, ...]) -> Iterator[tuple[int, list[tuple[int, int]]]]:
