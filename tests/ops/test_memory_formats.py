@@ -53,6 +53,15 @@ def test_out_stays_what_it_is() -> None:
     assert out.is_contiguous()
 
 
+def test_two_arrays_of_out_stay_what_they_are() -> None:
+    x = torch.asarray(X).contiguous(memory_format=torch.channels_last)
+    want = upsample.max_pool2d(x, 2, return_indices=True)
+    out = torch.empty_like(want[0]).contiguous(), torch.empty_like(want[1]).contiguous()
+    got = upsample.max_pool2d_with_indices(x, 2, out=out)
+    assert all(g is o for g, o in zip(got, out, strict=True))
+    assert all(torch.equal(o, w) for o, w in zip(out, want, strict=True))
+
+
 def shortened(x: Any, size: int) -> Any:
     """Return a copy whose storage has `size` bytes, as FSDP leaves the parameters of other ranks."""
     copy = x.clone()

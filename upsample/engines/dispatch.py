@@ -13,6 +13,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import partial
 from importlib import import_module
+from itertools import chain
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
@@ -89,9 +90,10 @@ def _run_call(run: Callable[..., Any], *given: Any) -> Any:
 
 def _run_laid_out(run: Callable[..., Any], layout: object, ndim: int, *given: Any) -> Any:
     """Run an op, and return new tensors in the memory format of its input, as torch does."""
+    taken = [*given, *chain.from_iterable(x for x in given if isinstance(x, tuple))]  # `out` may be two arrays
 
     def laid_out(made: Any) -> Any:
-        is_given = made is None or any(made is x for x in given) or made.ndim != ndim
+        is_given = made is None or any(made is x for x in taken) or made.ndim != ndim
         return made if is_given else made.contiguous(memory_format=layout)
 
     made = run(*given)
