@@ -256,6 +256,20 @@ def test_gradients_are_followed_in_a_call_that_is_known() -> None:
     np.testing.assert_allclose(pull(cupy.asarray(np.ones((2, 16, 12, 16), "float32")))[0].get(), 4.0, rtol=1e-5)
 
 
+@pytest.mark.parametrize("size", [0, 200])
+@pytest.mark.parametrize("place", [0, 1])
+def test_a_storage_released_after_a_call_is_an_error(place: int, size: int) -> None:
+    """FSDP releases the parameters of other ranks between calls; a launch would read what lies behind them."""
+    made = backends.get("torch-cuda")
+    call = partial(upsample.conv_transpose2d, stride=2, engine="cuda")
+    given = made.make(X), made.make(WEIGHT)
+    for _ in range(2):
+        call(*given)
+    given[place].untyped_storage().resize_(size)
+    with pytest.raises(ValueError, match="its storage is shorter than the tensor"):
+        call(*given)
+
+
 def test_torchs_precision_is_a_part_of_the_key(monkeypatch: pytest.MonkeyPatch) -> None:
     made = backends.get("torch-cuda")
     x, weight = made.make(X), made.make(WEIGHT)

@@ -25,7 +25,8 @@ _OUT = {"resize": 1, "pool": 1, "unpool": 2, "conv_transpose": 3}
 def key_of(given: tuple[Any, ...]) -> tuple[Any, ...] | None:
     """Return what launches depend on of contiguous arrays on a GPU: equal keys, equal launches. None for other arrays.
 
-    None also for a tensor that autograd, forward mode, a transform, a tracer or autocast has to do with.
+    None also for a tensor that autograd, forward mode, a transform, a tracer or autocast has to do with, and for one
+    whose storage was released or cut shorter than the tensor.
     """
     kind: Any = type(given[0])
     cupy = sys.modules.get("cupy")
@@ -60,7 +61,9 @@ def _torch_key(given: tuple[Any, ...], torch: Any) -> tuple[Any, ...] | None:
             return None
         if not x.is_contiguous() or x.is_conj() or x.is_neg():
             return None
-        pointer = x.data_ptr()
+        pointer, storage = x.data_ptr(), x.untyped_storage()
+        if pointer + x.nbytes > storage.data_ptr() + storage.nbytes():
+            return None
         parts += x.shape, x.dtype, pointer & 15, x.device.index
     return tuple(parts)
 
