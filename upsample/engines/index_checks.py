@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 
 from upsample import arrays
-from upsample.copies import contiguous
 from upsample.engines.portable.output import scalar
 from upsample.errors import bad_index, bad_value
 from upsample.plans.window import UnpoolPlan
@@ -91,16 +90,17 @@ def outside(plan: UnpoolPlan, place: tuple[int, ...], value: int, names: tuple[s
 def check_duplicates(xp: ModuleType, plan: UnpoolPlan, where: Any, names: tuple[str, str]) -> None:
     """Raise ValueError that names the first cell whose index an earlier cell of its plane has, if there is one."""
     cells = math.prod(plan.small_shape)
-    flat = xp.reshape(where, (-1, cells))
-    step = max(1, _SORTED // cells) if xp is np else flat.shape[0]
+    flat = _flat(where) if xp is np else xp.reshape(where, (-1,))
+    planes = math.prod(where.shape) // cells
+    step = max(1, _SORTED // cells) if xp is np else planes
     first = _first_of_many if xp is np and cells > _SORTED else partial(_first_twice, xp)
-    for begin in range(0, flat.shape[0], step):
-        found = first(flat[begin : begin + step, :])
+    for begin in range(0, planes, step):
+        some = xp.reshape(flat[begin * cells : min(begin + step, planes) * cells], (-1, cells))
+        found = first(some)
         if found is None:
             continue
-        plane, cell = begin + found[0], found[1]
-        place = np.unravel_index(plane * cells + cell, where.shape)
-        raise named_twice(tuple(map(int, place)), int(flat[plane, cell]), names)
+        place = np.unravel_index(begin * cells + found[0] * cells + found[1], where.shape)
+        raise named_twice(tuple(map(int, place)), int(some[found]), names)
 
 
 def named_twice(place: tuple[int, ...], value: int, names: tuple[str, str]) -> ValueError:
@@ -146,6 +146,11 @@ def _pieces(xp: ModuleType, where: Any) -> Iterator[tuple[int, Any]]:
     if xp is not np:
         yield 0, where
         return
-    flat = contiguous(where).reshape(-1)
-    for begin in range(0, flat.size, _SORTED):
+    flat = _flat(where)
+    for begin in range(0, where.size, _SORTED):
         yield begin, flat[begin : begin + _SORTED].astype(np.int64, copy=False)
+
+
+def _flat(where: Any) -> Any:
+    """Return a NumPy array's values in row-major order, of which a slice is copied if the array is not contiguous."""
+    return where.reshape(-1) if where.flags.c_contiguous else where.flat

@@ -24,6 +24,7 @@ from upsample.engines.cpu.conv_transpose.direct import AXIS, Piece, Scratch, scr
 from upsample.engines.cpu.conv_transpose.direct_small import Sizes, products_of_rows, sum_listed
 from upsample.engines.cpu.conv_transpose.gemm import products
 from upsample.engines.cpu.conv_transpose.gemm_index import spread_lists
+from upsample.engines.cpu.runtime.blocks import plane_blocks
 from upsample.engines.cpu.runtime.compile import bound, frozen
 from upsample.engines.cpu.runtime.gemm_tile import BITS
 from upsample.float_errors import quiet
@@ -152,7 +153,9 @@ def run(
     direct = given is not None and given.flags.c_contiguous and given.dtype.isnative
     result = given if direct else result_pool.empty(shape, source.dtype)
     if result.size:
-        _convolve(plan, source, np.asarray(weight), None if bias is None else np.asarray(bias), result)
+        factors, addend = np.asarray(weight), None if bias is None else np.asarray(bias)
+        for place in plane_blocks(1, source):
+            _convolve(plan, source[place], factors, addend, result[place])
     if given is not None and not direct:
         copy(result, given)
     return result if given is None else given

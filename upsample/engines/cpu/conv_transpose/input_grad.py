@@ -20,6 +20,7 @@ from upsample.engines import result_pool, threads
 from upsample.engines.cpu.conv_transpose.gemm import products
 from upsample.engines.cpu.conv_transpose.gemm_index import meet_lists
 from upsample.engines.cpu.conv_transpose.grad_kernels import weigh
+from upsample.engines.cpu.runtime.blocks import plane_blocks
 from upsample.engines.cpu.runtime.compile import frozen
 from upsample.engines.cpu.runtime.gemm_tile import BITS
 from upsample.engines.cpu.runtime.window_grid import grid_of
@@ -98,8 +99,10 @@ def run(xp: ModuleType, plan: ConvTransposePlan, y: Array, weight: Array) -> Arr
     if result.size:
         dtype = np.dtype(arrays.accumulator(arrays.dtype_name(y)))
         factors = converted(given, dtype).reshape(groups, inputs, outputs, -1)
-        if inputs <= FEW_CHANNELS or not _multiply(plan, source, factors, result):
-            _weigh(rows_of(plan), converted(source, dtype), factors, result)
+        for place in plane_blocks(1, source):
+            some, target = source[place], result[place]
+            if inputs <= FEW_CHANNELS or not _multiply(plan, some, factors, target):
+                _weigh(rows_of(plan), converted(some, dtype), factors, target)
     return result
 
 

@@ -21,6 +21,7 @@ from upsample.engines.cpu.pool.direct_simd import pool_lanes
 from upsample.engines.cpu.pool.piece import Piece
 from upsample.engines.cpu.pool.separable import AXIS, pool_indices, pool_values
 from upsample.engines.cpu.pool.tables import Cells, Rows, few_taps
+from upsample.engines.cpu.runtime.blocks import Place, is_large, plane_blocks
 from upsample.engines.cpu.runtime.compile import bound, frozen
 from upsample.float_errors import quiet
 from upsample.plans.pieces import PIECE
@@ -186,8 +187,11 @@ def run(
 ) -> tuple[Array, Array | None]:
     """Return the maxima of the windows, and their indices when they are asked for."""
     source: Any = x
-    shape = (*source.shape[: source.ndim - len(plan.axes)], *plan.small_shape)
+    lead = source.shape[: source.ndim - len(plan.axes)]
+    shape, places = (*lead, *plan.small_shape), plane_blocks(len(lead), source)
     given: Any = out
+    if len(places) > 1:
+        return _run_blocks(plan, source, out, with_indices, places)
     values = given[0] if _fits(given[0]) else result_pool.empty(shape, source.dtype)
     indices: Any = None
     if with_indices:
@@ -198,6 +202,18 @@ def run(
         if given[place] is not None and given[place] is not made:
             copy(made, given[place])
     return (values if given[0] is None else given[0]), (indices if given[1] is None else given[1])
+
+
+def _run_blocks(
+    plan: PoolPlan, x: NDArray, out: tuple[Any, Any], with_indices: bool, places: list[Place]
+) -> tuple[Array, Array | None]:
+    """Do as `run`, some planes at a time."""
+    shape = (*x.shape[: x.ndim - len(plan.axes)], *plan.small_shape)
+    values = result_pool.empty(shape, x.dtype) if out[0] is None else out[0]
+    indices = result_pool.empty(shape, np.int64) if with_indices and out[1] is None else out[1]
+    for place in places:
+        run(np, plan, x[place], (values[place], indices[place] if with_indices else None), with_indices)
+    return values, indices
 
 
 def _fits(out: Any) -> bool:
@@ -219,7 +235,9 @@ def bind(plan: PoolPlan, x: Array) -> Callable[..., tuple[Array, Array | None]]:
     g, dtype = _geometry_of(plan), source.dtype
     shape = (*source.shape[: source.ndim - len(plan.axes)], *plan.small_shape)
     rows = math.prod(shape[:-1])
-    if not 0 < rows <= g.alone or len(g.tiles) > 1 or arrays.dtype_name(x) in ("float16", "bfloat16", "bool"):
+    # the next such array may not be contiguous
+    is_many = not 0 < rows <= g.alone or len(g.tiles) > 1 or is_large(source)
+    if is_many or arrays.dtype_name(x) in ("float16", "bfloat16", "bool"):
         return partial(run, np, plan)
     piece, empty = Piece(0, rows, 0, g.small[-1], 0, 0, g.large[-1]), np.empty(0, dtype)
 

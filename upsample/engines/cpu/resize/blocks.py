@@ -16,31 +16,18 @@ import numpy as np
 from upsample import arrays
 from upsample.arrays import NDArray
 from upsample.engines import result_pool
+from upsample.engines.cpu.runtime.blocks import cuts, is_copied
 from upsample.plans.parts import needs, part_of_plan
 from upsample.plans.resize import ResizePlan, identity
 from upsample.plans.taps import taps
 from upsample.plans.window import Range
 
-__all__ = ["is_copied", "is_large", "run_blocks"]
+__all__ = ["run_blocks"]
 
-MIN_BYTES = 1 << 26
-"""Bytes of an array from which it is not copied whole; a copy of less takes no more than this package's pool."""
-_BLOCK_BYTES = 1 << 25
-"""Bytes of input of a block, about; several rows of a large image, so that all threads have work."""
 _FEW = 4
 """How many times smaller a result is whose samples are read one by one."""
 
 _Run = Callable[[ResizePlan, NDArray, NDArray], object]
-
-
-def is_large(x: NDArray) -> bool:
-    """Tell whether an array is not copied whole."""
-    return x.nbytes >= MIN_BYTES
-
-
-def is_copied(x: NDArray) -> bool:
-    """Tell whether kernels would need a large copy of an array."""
-    return is_large(x) and not x.flags.c_contiguous
 
 
 def run_blocks(plan: ResizePlan, x: NDArray, out: NDArray | None, run: _Run) -> NDArray:
@@ -57,9 +44,7 @@ def run_blocks(plan: ResizePlan, x: NDArray, out: NDArray | None, run: _Run) -> 
     if not plan.only_moves and not order:
         arithmetic, is_integer = plan.arithmetic, x.dtype.name in arrays.INTEGER
         order = plan.filtered((is_integer or arithmetic.ordered) and arithmetic.each_axis)
-    blocks = min(shape[axis], -(-x.nbytes // _BLOCK_BYTES))
-    for number in range(blocks):
-        begin, end = shape[axis] * number // blocks, shape[axis] * (number + 1) // blocks
+    for begin, end in cuts(shape[axis], x.nbytes):
         part, low, high = _part(plan, axis, (begin, end), order)
         before = (slice(None),) * axis
         run(part, np.ascontiguousarray(x[(*before, slice(low, high))]), result[(*before, slice(begin, end))])

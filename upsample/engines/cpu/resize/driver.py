@@ -20,11 +20,12 @@ from upsample.caches import Cache
 from upsample.copies import contiguous, copy
 from upsample.engines import result_pool, threads
 from upsample.engines.cpu.resize import nearest, strips
-from upsample.engines.cpu.resize.blocks import is_copied, is_large, run_blocks
+from upsample.engines.cpu.resize.blocks import run_blocks
 from upsample.engines.cpu.resize.cells import Cells, plan_cells
 from upsample.engines.cpu.resize.ordered import run_ordered
 from upsample.engines.cpu.resize.ordered_fused import OrderedFused, is_exact, plan_ordered
 from upsample.engines.cpu.resize.uint8_fused import Fused, plan_fused
+from upsample.engines.cpu.runtime.blocks import is_copied, is_large
 from upsample.engines.cpu.runtime.compile import bound, frozen
 from upsample.engines.cpu.runtime.nontemporal import pays
 from upsample.float_errors import quiet

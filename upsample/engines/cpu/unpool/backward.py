@@ -15,6 +15,7 @@ import numpy as np
 from upsample.arrays import Array, NDArray
 from upsample.copies import contiguous
 from upsample.engines import result_pool, threads
+from upsample.engines.cpu.runtime.blocks import plane_blocks
 from upsample.engines.cpu.runtime.compile import frozen
 from upsample.engines.cpu.unpool.backward_kernels import take, take_bands, take_last
 from upsample.engines.cpu.unpool.driver import Geometry, geometry, targets
@@ -38,12 +39,18 @@ _UNSIGNED = {1: np.uint8, 2: np.uint16, 4: np.uint32, 8: np.uint64}
 def run(xp: ModuleType, plan: UnpoolPlan, y: Array, indices: Array) -> Array:
     """Return for each cell of ``indices [..., *small]`` what ``y [..., *large]`` has at its position."""
     source: Any = y
-    where: Any = signed(xp, plan, indices, None)
+    where: Any = indices
+    result = result_pool.empty(where.shape, source.dtype)
+    if result.size:
+        for place in plane_blocks(source.ndim - len(plan.axes), source, where):
+            _fill(plan, source[place], signed(xp, plan, where[place], None), result[place])
+    return result
+
+
+def _fill(plan: UnpoolPlan, source: NDArray, where: NDArray, result: NDArray) -> None:
+    """Fill the contiguous gradient of some planes."""
     if plan.within is not None:
         plan, where = localised(replace(plan, check_indices=False), where, ("gather", "indices"))
-    result = result_pool.empty(where.shape, source.dtype)
-    if result.size == 0:
-        return result
     g, kind = geometry(plan), _UNSIGNED[source.dtype.itemsize]
     flat = frozen(contiguous(where)).reshape(-1)
     values, made = frozen(contiguous(source)).reshape(-1).view(kind), result.reshape(-1).view(kind)
@@ -51,7 +58,6 @@ def run(xp: ModuleType, plan: UnpoolPlan, y: Array, indices: Array) -> Array:
         _take(plan, g, values, flat, made)
     elif not len(g.bands) or not _take_bands(plan, g, values, flat, made):
         _take_planes(plan, g, values, flat, made)
-    return result
 
 
 def _take(plan: UnpoolPlan, g: Geometry, values: NDArray, where: NDArray, made: NDArray) -> None:

@@ -23,6 +23,7 @@ from upsample.caches import cached
 from upsample.copies import contiguous, copy
 from upsample.engines import result_pool, threads
 from upsample.engines.cpu.runtime import nontemporal
+from upsample.engines.cpu.runtime.blocks import Place, plane_blocks
 from upsample.engines.cpu.runtime.compile import bound, frozen
 from upsample.engines.cpu.runtime.window_grid import grid_of
 from upsample.engines.cpu.unpool.gather_simd import GatherTable, gather_kernel, gather_table
@@ -35,7 +36,7 @@ from upsample.engines.cpu.unpool.scatter import (
     own_targets,
     window_targets,
 )
-from upsample.engines.index_checks import check_range, legal, named_twice, signed
+from upsample.engines.index_checks import check_duplicates, check_range, legal, named_twice, signed
 from upsample.engines.thread_count import get_num_threads
 from upsample.float_errors import quiet
 from upsample.plans.window import SpanAxis, UnpoolPlan, WindowAxis
@@ -124,8 +125,12 @@ def _bands(plan: UnpoolPlan, spans: NDArray) -> NDArray:
 def run(xp: ModuleType, plan: UnpoolPlan, x: Array, indices: Array, out: Array | None, names: tuple[str, str]) -> Array:
     """Return the unpooled array; raises IndexError for a bad index, ValueError for a duplicate under "error"."""
     source: Any = x
-    where: Any = signed(xp, plan, indices, names)
+    where: Any = indices
     given: Any = out
+    places = plane_blocks(source.ndim - len(plan.axes), source, where)
+    if len(places) > 1 and (plan.within is None or not plan.check_indices):
+        return _run_blocks(plan, source, where, out, names, places)
+    where = signed(xp, plan, indices, names)
     if plan.within is not None:
         plan, where = localised(plan, where, names)
     shape = (*source.shape[: source.ndim - len(plan.axes)], *plan.large_shape)
@@ -138,6 +143,26 @@ def run(xp: ModuleType, plan: UnpoolPlan, x: Array, indices: Array, out: Array |
     if given is not None and not direct:
         copy(result, given)
     return result if given is None else given
+
+
+def _run_blocks(
+    plan: UnpoolPlan, x: NDArray, where: NDArray, out: Any, names: tuple[str, str], places: list[Place]
+) -> Array:
+    """Do as `run`, some planes at a time; errors name the place in the whole array."""
+    shape = (*x.shape[: x.ndim - len(plan.axes)], *plan.large_shape)
+    result: Array = result_pool.empty(shape, x.dtype) if out is None else out
+    target: Any = result
+    try:
+        for place in places:
+            run(np, plan, x[place], where[place], target[place], names)
+    except (IndexError, ValueError):
+        whole = signed(np, plan, where, names)
+        if plan.check_indices:
+            check_range(np, plan, whole, names)
+        if plan.duplicates == "error":
+            check_duplicates(np, plan, whole, names)
+        raise
+    return result
 
 
 def bind(plan: UnpoolPlan, x: Array, indices: Array) -> Callable[..., Array]:

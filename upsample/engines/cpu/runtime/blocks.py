@@ -1,0 +1,57 @@
+"""Divide a large array that is not contiguous into blocks, each of which is copied alone.
+
+Kernels read contiguous samples. A copy of the whole array would double its memory; a block is copied, run and released.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from upsample.arrays import NDArray
+from upsample.plans.window import Range
+
+__all__ = ["Place", "cuts", "is_copied", "is_large", "plane_blocks"]
+
+MIN_BYTES = 1 << 26
+"""Bytes of an array from which it is not copied whole; a copy of less takes no more than this package's pool."""
+BLOCK_BYTES = 1 << 25
+"""Bytes of input of a block, about; several rows of a large image, so that all threads have work."""
+
+Place = tuple[slice, ...]
+"""An index of leading axes, which keeps them."""
+
+
+def is_large(x: NDArray) -> bool:
+    """Tell whether an array is not copied whole."""
+    return x.nbytes >= MIN_BYTES
+
+
+def is_copied(x: NDArray) -> bool:
+    """Tell whether kernels would need a large copy of an array."""
+    return is_large(x) and not x.flags.c_contiguous
+
+
+def cuts(size: int, nbytes: int) -> Iterator[Range]:
+    """Yield the bounds of blocks of an axis of `size`, whose entries have `nbytes` of input together."""
+    count = max(1, min(size, -(-nbytes // BLOCK_BYTES)))
+    return ((size * number // count, size * (number + 1) // count) for number in range(count))
+
+
+def plane_blocks(lead: int, *inputs: NDArray) -> list[Place]:
+    """Return the blocks of planes by which inputs are read, in row-major order; one if none of them needs a large copy.
+
+    The inputs have their first `lead` axes in common. A plane is what the other axes contain, and is never divided.
+    """
+    if not any(map(is_copied, inputs)):
+        return [()]
+    return list(_blocks(inputs[0].shape[:lead], max(x.nbytes for x in inputs)))
+
+
+def _blocks(lead: tuple[int, ...], nbytes: int) -> Iterator[Place]:
+    if not lead:
+        yield ()
+        return
+    for begin, end in cuts(lead[0], nbytes):
+        inner = lead[1:] if end - begin == 1 else ()
+        for place in _blocks(inner, nbytes // lead[0]):
+            yield slice(begin, end), *place
