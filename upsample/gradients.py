@@ -11,7 +11,7 @@ from typing import Any, Concatenate, Protocol, TypeVar, overload
 
 from upsample import arrays
 from upsample.arrays import Array, ArrayT
-from upsample.autograd.tape import DIFFERENTIABLE, Tape, recording
+from upsample.autograd.tape import DIFFERENTIABLE, Tape, not_differentiable, recording
 from upsample.dask_arrays import beside
 from upsample.errors import Raw, bad_type, bad_value
 from upsample.float_errors import quiet
@@ -207,8 +207,14 @@ def _apart(op: str, bound: inspect.BoundArguments, names: dict[str, tuple[str, A
 
 
 def _check_path(op: str, tape: Tape, sources: dict[str, Any], wanted: set[str], result: Any) -> None:
-    """Raise ValueError where something else than functions of this package was done to the arrays."""
+    """Raise ValueError where something else than functions of this package was done to the arrays.
+
+    TypeError if no array has a gradient, and the function used only others made of them, or its result has none either.
+    """
     floating = [name for name in wanted if arrays.dtype_name(sources[name]) in DIFFERENTIABLE]
+    others = [name for name in sources if name in wanted and not tape.uses(sources[name])]
+    if others and not floating and (len(others) == len(wanted) or arrays.dtype_name(result) not in DIFFERENTIABLE):
+        raise not_differentiable(op, others[0], sources[others[0]])
     lost = [name for name in floating if not tape.uses(sources[name])]
     if lost or (floating and not tape.made(result)):
         raise bad_value(

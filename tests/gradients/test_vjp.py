@@ -261,6 +261,20 @@ class TestWhatItRefuses:
         with pytest.raises(TypeError, match=rf"^\w+: {name}=<dtype {dtype}>, but"):
             call(**{name: self.x.astype(dtype)})
 
+    @pytest.mark.parametrize("dtype", ["uint8", "int64", "bool"])
+    @pytest.mark.parametrize(
+        "function",
+        [
+            lambda x: upsample.interpolate(x[None], scale_factor=2, mode="nearest"),
+            lambda x: upsample.resize(x.astype("f4"), scale=2),
+            lambda x: upsample.max_unpool2d(x[None], np.zeros((1, 1, 4, 4), int), 2, duplicates="last"),
+            lambda x: x,
+        ],
+    )
+    def test_integers_that_the_function_changes(self, function: Any, dtype: str) -> None:
+        with pytest.raises(TypeError, match=rf"^vjp: x=<dtype {dtype}>, but there is no gradient by integers"):
+            upsample.vjp(function, self.x[0].astype(dtype))
+
     @pytest.mark.parametrize("wrt", [1, ("input", 2)])
     def test_wrt_that_is_no_name(self, wrt: Any) -> None:
         with pytest.raises(TypeError, match=r"^vjp: wrt="):

@@ -24,7 +24,18 @@ from upsample.tensors import is_watched
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
-__all__ = ["Tape", "apply", "current", "delivered", "follow", "followed", "record", "recording", "taped"]
+__all__ = [
+    "Tape",
+    "apply",
+    "current",
+    "delivered",
+    "follow",
+    "followed",
+    "not_differentiable",
+    "record",
+    "recording",
+    "taped",
+]
 
 DIFFERENTIABLE = arrays.FLOATING | arrays.COMPLEX
 
@@ -36,6 +47,12 @@ class _Entry:
     output: int
     kept: Arrays
     wanted: tuple[bool, ...]
+
+
+def not_differentiable(op: str, name: str, x: Any) -> TypeError:
+    """Return the error for an argument of a dtype that has no gradient."""
+    rule = "there is no gradient by integers or bools"
+    return bad_type(op, name, Raw(f"<dtype {arrays.dtype_name(x)}>"), rule, "convert it to floating")
 
 
 class Tape:
@@ -70,9 +87,7 @@ class Tape:
         """Run a step and record it."""
         for x in inputs[: step.differentiable]:
             if id(x) in self._names and arrays.dtype_name(x) not in DIFFERENTIABLE:
-                name = self._names[id(x)]
-                rule = "there is no gradient by integers or bools"
-                raise bad_type(self._op, name, Raw(f"<dtype {arrays.dtype_name(x)}>"), rule, "convert it to floating")
+                raise not_differentiable(self._op, self._names[id(x)], x)
         self._used.update(id(x) for x in inputs if id(x) in self._alive)
         outputs = step.run(*inputs)
         wanted = tuple(place < step.differentiable and id(x) in self._active for place, x in enumerate(inputs))
