@@ -7,6 +7,7 @@ from functools import lru_cache
 from typing import Any
 
 __all__ = [
+    "are_plain_tensors",
     "has_symbols",
     "has_tangent",
     "is_below_functions",
@@ -110,10 +111,20 @@ def is_plain_tensor(x: Any) -> bool:
     A subclass has rules of its own; inside torch.func's transforms a tensor has no memory; and one with a tangent, of
     torch's forward-mode derivatives, would lose it.
     """
-    torch = _torch_of(x)
-    if torch is None or type(x) not in torch.plain_types:
+    return "torch" in sys.modules and are_plain_tensors((x,))
+
+
+def are_plain_tensors(given: tuple[Any, ...]) -> bool:
+    """Return whether all are tensors that are nothing but their memory; see `is_plain_tensor`. torch is imported."""
+    torch = _looked_up()
+    if torch.count_modes() > 0 or torch.tracing_state() is not None:
         return False
-    return x.layout is torch.strided and not (x.is_meta or is_transformed(x) or is_operand(x))
+    for x in given:
+        if type(x) not in torch.plain_types or x.layout is not torch.strided or x.is_meta:
+            return False
+        if torch.is_wrapped(x) or torch.is_batched_by_grad(x) or has_tangent(x):
+            return False
+    return True
 
 
 def is_traced() -> bool:
