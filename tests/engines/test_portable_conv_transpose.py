@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,7 @@ from cases import CASES, Case
 import upsample
 from upsample.engines.portable import products
 from upsample.engines.portable.conv_transpose import driver as portable
-from upsample.engines.portable.conv_transpose import few_cells
+from upsample.engines.portable.conv_transpose import few_cells, im2col
 
 SPREADS = [case for case in CASES if "conv_transpose" in case.id]
 NUMBERS = [(3, 7), (5, 60), (128, 1 << 18)]
@@ -97,5 +98,41 @@ def test_steps_of_cells_have_the_bits_of_steps_of_taps(
             results.append(
                 getattr(upsample, f"conv_transpose{axes}d")(x, weight, **options, engine="portable").tobytes()
             )
+        assert results[0] == results[1], (x.shape, weight.shape, options)
+    assert used > 10
+
+
+@pytest.mark.parametrize("dtype", ["float16", "float32", "float64"])
+@pytest.mark.parametrize("axes", [1, 2, 3])
+def test_gradients_of_several_taps_at_once_have_the_bits_of_each_tap(
+    monkeypatch: pytest.MonkeyPatch, axes: int, dtype: str
+) -> None:
+    """With padding, strides, dilation, weights that are not finite, and images enough for pairwise sums."""
+    monkeypatch.setattr(im2col, "_MANY_TAPS", 0)
+    rng, few, used = np.random.default_rng(axes), im2col.Columns.has_few_cells.fget, 0
+
+    def counted(columns: im2col.Columns) -> bool:
+        nonlocal used
+        used += few(columns)
+        return few(columns)
+
+    for trial in range(40):
+        monkeypatch.setattr(im2col, "_STACKED", int(rng.choice([1, 300, 1 << 18])))
+        kernel = tuple(int(n) for n in rng.choice([1, 3, 9, 20][: 5 - axes], axes))
+        stride = tuple(int(rng.choice([1, 2, 3, n])) for n in kernel)
+        small = tuple(int(n) for n in rng.integers(1, 4, axes))
+        groups, inputs, outputs = (int(n) for n in rng.integers(1, 4, 3))
+        x = rng.standard_normal((int(rng.choice([2, 11])), groups * inputs, *small)).astype(dtype)
+        weight = rng.standard_normal((groups * inputs, outputs, *kernel)).astype(dtype)
+        weight.flat[-1] = rng.choice([np.inf, np.nan, 1.0])
+        options = dict(stride=stride, padding=tuple(int(rng.integers(0, (n + 1) // 2)) for n in kernel), groups=groups)
+        options["dilation"] = tuple(int(n) for n in rng.integers(1, 3, axes))
+        op = partial(getattr(upsample, f"conv_transpose{axes}d"), **options, engine="portable")
+        results = []
+        for rule in (counted, lambda columns: False):
+            monkeypatch.setattr(im2col.Columns, "has_few_cells", property(rule))
+            y, pull = upsample.vjp(op, x, weight)
+            grad = np.random.default_rng(trial).standard_normal(y.shape).astype(dtype)
+            results.append([part.tobytes() for part in pull(grad)])
         assert results[0] == results[1], (x.shape, weight.shape, options)
     assert used > 10

@@ -192,3 +192,17 @@ def test_unpooling_by_large_windows_takes_the_memory_of_the_result(
     result = unpool()
     assert peak(unpool) < 1.5 * result.nbytes + 8 * MIB
     np.testing.assert_allclose(result, chainer.unpooling_2d(x, 151, **options), 1e-5)
+
+
+@pytest.mark.parametrize("cells", [(2,), (2, 3), (2, 1, 3)], ids=str)
+@pytest.mark.parametrize("stride", [1, 2])
+def test_gradients_of_few_cells_do_not_take_a_step_for_each_tap(cells: tuple[int, ...], stride: int) -> None:
+    def pull_back(taps: int) -> int:
+        rng, spatial = np.random.default_rng(0), len(cells)
+        x = rng.random((1, 2, *cells), dtype=np.float32)
+        weight = rng.random((2, 2, taps, *(1,) * (spatial - 1)), dtype=np.float32)
+        op = getattr(upsample, f"conv_transpose{spatial}d")
+        y, pull = upsample.vjp(lambda x, w: op(x, w, stride=stride, engine="portable"), x, weight)
+        return calls(lambda: pull(y))
+
+    assert pull_back(16_000) < pull_back(2000) + 200

@@ -2,18 +2,22 @@
 
 The taps of all axes but the first are laid out beside each other. Of the first axis there is one copy for each
 remainder of a position by the stride: the tap that meets a row further on reads the same copy from a row further on.
-Images go one at a time, and large planes in parts.
+Images go one at a time, and large planes in parts. Where few cells have many taps, a NumPy call takes many taps.
 """
 
 from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from types import ModuleType
 from typing import Any
 
+import numpy as np
+from numpy.lib.stride_tricks import as_strided
+
+from upsample.arrays import NDArray
 from upsample.engines.portable.blocks import cut_cells
 from upsample.engines.portable.phases import shifted
 from upsample.plans.window import ConvTransposePlan
@@ -24,6 +28,10 @@ _LAID_BYTES = 1 << 24
 """Bytes of gathered cells (im2col) from which planes are cut, to keep Ctrl-C responsive."""
 _MULTIPLICATIONS = 1 << 31
 """Most multiplications of one NumPy call, to keep Ctrl-C responsive."""
+_STACKED = 1 << 18
+"""Products of several taps that one NumPy call makes, if few cells have many taps."""
+_MANY_TAPS = 4
+"""Taps of the first axis for each of its cells from which on several taps take one NumPy call."""
 _FEW_CELLS = 64
 """Cells of a part at least: fewer wait for the weight."""
 
@@ -80,27 +88,84 @@ class Columns:
 
         That is ``[N, groups, other taps × M / groups, cells]``, a view of what is laid out where the library has views.
         """
+        cells, rest = math.prod(axis.small for axis in self.plan.axes), self.plan.axes[1:]
+        row = math.prod(axis.small for axis in rest)
+        laid, places = self._laid(xp, y)
+        for tap, (remainder, begin) in zip(self.useful[0], places.tolist(), strict=True):
+            yield tap, laid[:, :, remainder, :, begin * row : begin * row + cells]
+
+    @property
+    def has_few_cells(self) -> bool:
+        """Whether the first axis has so many taps that several of them take one NumPy call."""
+        return len(self.useful[0]) > _MANY_TAPS * self.plan.axes[0].small * self._period
+
+    def stacks(self, sources: Sequence[NDArray], values: int, multiply: Callable[..., NDArray]) -> Iterator[NDArray]:
+        """Yield the products of the taps of the first axis in order, many at a time: ``[taps, ...]``.
+
+        Parameters
+        ----------
+        sources : sequence of ndarray
+            Each ``[N, M, *large]``.
+        values : int
+            Products of each tap, about.
+        multiply : callable
+            ``multiply(numbers, *stacks)``: the products of some useful taps, given their numbers as a slice, and of
+            each source ``[taps, N, groups, other taps × M / groups, cells]``, views of the layout of `taps`.
+        """
+        count, period = len(self.useful[0]), self._period
+        laid = [self._laid(np, source) for source in sources]
+        step = max(1, _STACKED // max(1, values * period)) * period
+        for begin in range(0, count, step):
+            end = min(begin + step, count)
+            numbers = [slice(begin + place, end, period) for place in range(min(period, end - begin))]
+            made = [multiply(some, *(self._views(*one, some) for one in laid)) for some in numbers]
+            if len(made) == 1:
+                yield np.ascontiguousarray(made[0])  # the layout decides how NumPy sums
+                continue
+            shares = np.empty((end - begin, *made[0].shape[1:]), dtype=made[0].dtype)
+            for place, share in enumerate(made):
+                shares[place::period] = share
+            yield shares
+
+    @property
+    def _period(self) -> int:
+        """How many taps further on a tap of the first axis has the same remainder."""
+        first = self.plan.axes[0]
+        return first.stride // math.gcd(first.stride, first.dilation)
+
+    def _views(self, laid: NDArray, places: NDArray, numbers: slice) -> NDArray:
+        """View what some taps of one remainder meet."""
+        row = math.prod(axis.small for axis in self.plan.axes[1:])
+        first = self.plan.axes[0]
+        remainder, begin = places[numbers.start].tolist()
+        met = laid[:, :, remainder, :, begin * row : (begin + first.small) * row]
+        apart = self._period * first.dilation // first.stride * row * laid.itemsize
+        return as_strided(met, (len(places[numbers]), *met.shape), (apart, *met.strides))
+
+    def _laid(self, xp: ModuleType, y: Any) -> tuple[Any, NDArray]:
+        """Lay ``y [N, M, *large]`` out: ``[N, groups, remainders, other taps × M / groups, rows × other cells]``.
+
+        Beside it return, for each useful tap of the first axis, which remainder it has and the row where it begins.
+        """
         first, *rest = self.plan.axes
-        places = [divmod(tap * first.dilation - first.padding, first.stride) for tap in self.useful[0]]
-        low, high = places[0][0], places[-1][0]
-        remainders = sorted({remainder for _, remainder in places})
+        useful = self.useful[0]
+        starts = np.arange(useful.start, useful.stop) * first.dilation - first.padding
+        begins, remainders = np.divmod(starts, first.stride)
+        low, high = int(begins[0]), int(begins[-1])
+        distinct, numbers = np.unique(remainders, return_inverse=True)
         moves = [(low * first.stride, (high - low + first.small) * first.stride)]
-        keys = [[slice(remainder, None, first.stride) for remainder in remainders]]
+        keys = [[slice(remainder, None, first.stride) for remainder in distinct.tolist()]]
         for axis, useful in zip(rest, self.useful[1:], strict=True):
             begin = useful.start * axis.dilation - axis.padding
             extent = (axis.small - 1) * axis.stride + 1
             moves.append((begin, extent + (len(useful) - 1) * axis.dilation))
-            starts = (place * axis.dilation for place in range(len(useful)))
-            keys.append([slice(start, start + extent, axis.stride) for start in starts])
+            offsets = (place * axis.dilation for place in range(len(useful)))
+            keys.append([slice(offset, offset + extent, axis.stride) for offset in offsets])
         padded = shifted(xp, xp.reshape(y, (y.shape[0], self.plan.groups, -1, *y.shape[2:])), moves)
         stacked = xp.stack([padded[(..., *key)] for key in itertools.product(*keys)], axis=2)
         cells = math.prod(axis.small for axis in rest)
         others = math.prod(map(len, self.useful[1:]))
-        split = xp.reshape(
-            stacked, (*stacked.shape[:2], len(remainders), others, *stacked.shape[3:])
-        )  # as Dask needs it
+        split = xp.reshape(stacked, (*stacked.shape[:2], len(distinct), others, *stacked.shape[3:]))  # as Dask needs it
         lead, last = split.shape[:3], (high - low + first.small) * cells
-        laid = xp.reshape(split, (*lead, others * split.shape[4], last))
-        for tap, (row, remainder) in zip(self.useful[0], places, strict=True):
-            begin = (row - low) * cells
-            yield tap, laid[:, :, remainders.index(remainder), :, begin : begin + first.small * cells]
+        places = np.stack([numbers, begins - low], axis=1)
+        return xp.reshape(split, (*lead, others * split.shape[4], last)), places

@@ -7,11 +7,14 @@ what there is alone; where arrays cannot be written, so that values cannot be as
 from __future__ import annotations
 
 import math
+from functools import partial
 from types import ModuleType
 from typing import Any
 
+import numpy as np
+
 from upsample import arrays
-from upsample.arrays import Array
+from upsample.arrays import Array, NDArray
 from upsample.engines.portable.conv_transpose.im2col import Columns
 from upsample.engines.portable.output import each_tile, empty, scalar, write
 from upsample.engines.portable.products import matmul
@@ -65,6 +68,11 @@ def _is_finite(xp: ModuleType, weight: Array, factors: Any) -> bool:
 def _convolved(xp: ModuleType, columns: Columns, y: Any, factors: Any) -> Any:
     """Return ``[N, groups, C / groups, cells]``."""
     total = None
+    if xp is np and columns.has_few_cells:
+        values = math.prod(factors.shape[1:3]) * y.shape[0] * math.prod(columns.plan.small_shape)
+        for shares in columns.stacks([y], values, lambda some, met: matmul(np, factors[some, None], met)):
+            total = _added(total, shares)
+        return total
     for place, (_, met) in enumerate(columns.taps(xp, y)):
         share = matmul(xp, factors[place, ...], met)
         total = share if total is None else total + share
@@ -76,6 +84,11 @@ def _tap_by_tap(xp: ModuleType, columns: Columns, y: Any, factors: Any) -> Any:
     groups, total = columns.plan.groups, None
     each = y.shape[1] // groups
     ones = xp.ones((1, groups, *y.shape[2:]), dtype=y.dtype, device=arrays.device_of(y))
+    if xp is np and columns.has_few_cells:
+        values = math.prod(factors.shape[1:]) * y.shape[0] * math.prod(columns.plan.small_shape)
+        for shares in columns.stacks([y, ones], values, partial(_masked, factors, each)):
+            total = _added(total, shares.reshape(-1, *shares.shape[2:]))
+        return total
     rows = zip(columns.taps(xp, y), columns.taps(xp, ones), strict=True)
     for place, ((_, met), (_, inside)) in enumerate(rows):
         for tap in range(inside.shape[2]):
@@ -84,3 +97,21 @@ def _tap_by_tap(xp: ModuleType, columns: Columns, y: Any, factors: Any) -> Any:
             share = xp.where(inside[:, :, tap : tap + 1, :] != 0, share, scalar(xp, 0, share))
             total = share if total is None else total + share
     return total
+
+
+def _masked(factors: NDArray, each: int, numbers: slice, met: NDArray, inside: NDArray) -> NDArray:
+    """Return the products of some taps of the first axis with each of the others; zero in the padding."""
+    shares = []
+    for tap in range(inside.shape[3]):
+        some = slice(tap * each, (tap + 1) * each)
+        share = matmul(np, factors[numbers, None, :, :, some], met[..., some, :])
+        shares.append(np.where(inside[..., tap : tap + 1, :] != 0, share, share.dtype.type(0)))
+    return np.stack(shares, axis=1)
+
+
+def _added(total: NDArray | None, shares: NDArray) -> NDArray:
+    """Add shares to the total one after the other, as a loop does; `np.sum` may add them in pairs."""
+    if total is not None:
+        shares[0] += total
+    whole: NDArray = np.add.accumulate(shares, axis=0, out=shares)[-1]
+    return whole.copy()

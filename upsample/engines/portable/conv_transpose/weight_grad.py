@@ -12,6 +12,8 @@ from dataclasses import replace
 from types import ModuleType
 from typing import Any
 
+import numpy as np
+
 from upsample import arrays
 from upsample.arrays import Array
 from upsample.engines.portable.conv_transpose.im2col import Columns
@@ -111,9 +113,15 @@ def _correlated(xp: ModuleType, columns: Columns, cells: Any, planes: Any) -> An
     images, groups, each = planes.shape[:3]
     source = xp.reshape(planes, (images, groups * each, *planes.shape[3:]))
     columns = replace(columns, plan=replace(columns.plan, groups=groups))
-    made = [
-        xp.sum(matmul(xp, cells, xp.permute_dims(met, (0, 1, 3, 2))), axis=0)
-        for _, met in columns.taps(xp, arrays.astype(xp, source, cells.dtype))
-    ]
+    source = arrays.astype(xp, source, cells.dtype)
+    if xp is np and columns.has_few_cells:
+        values = math.prod(cells.shape[:3]) * each * math.prod(map(len, columns.useful[1:]))
+        stacks = columns.stacks([source], values, lambda _, met: matmul(np, cells, met.swapaxes(-1, -2)))
+        made = [shares.sum(axis=1) for shares in stacks]
+        whole = _joined(np, made, 0)
+    else:
+        every = columns.taps(xp, source)
+        made = [xp.sum(matmul(xp, cells, xp.permute_dims(met, (0, 1, 3, 2))), axis=0) for _, met in every]
+        whole = xp.stack(made, axis=0)
     first, *others = map(len, columns.useful)
-    return xp.reshape(xp.stack(made, axis=0), (first, groups * cells.shape[2], *others, each))
+    return xp.reshape(whole, (first, groups * cells.shape[2], *others, each))
