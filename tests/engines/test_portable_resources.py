@@ -140,6 +140,12 @@ def test_a_long_axis_takes_some_tables_of_its_size(name: str) -> None:
     np.testing.assert_allclose(SHRUNK[name](x), SHRUNK[name](x, engine=None), 0, 1e-5)
 
 
+def test_the_weights_of_one_long_window_are_held_twice_at_most() -> None:
+    """Beside the table of float64 there is the matrix, in the dtype of sums."""
+    x = np.random.default_rng(0).random((1, 1, 1_234_567), dtype=np.float32)
+    assert peak(lambda: upsample.interpolate(x, size=1, mode="area", engine="portable")) < 4 * x.nbytes
+
+
 def test_weights_of_long_windows_are_added_one_by_one() -> None:
     for shape in ((3, 200_000), (300, 70), (1, 1)):
         weight = np.random.default_rng(0).random(shape)

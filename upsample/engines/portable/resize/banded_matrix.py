@@ -19,6 +19,7 @@ from numpy.lib.stride_tricks import as_strided
 from upsample import arrays
 from upsample.arrays import Table
 from upsample.caches import cached
+from upsample.copies import copy
 from upsample.engines.portable.products import ONE_THREAD, fits, matmul
 from upsample.plans.resize import AxisRule
 from upsample.plans.taps import Taps, fixed_point, taps_between
@@ -107,10 +108,13 @@ def bands(
         count, size = _regular(spans[place : place + max(left // width, 1)], apart, inputs)
         step = int(apart)
         blocks = [
-            _block(table.rows((place + i) * width, (place + i) * width + made), low + first + i * step, size, inner)
+            _block(
+                table.rows((place + i) * width, (place + i) * width + made), low + first + i * step, size, inner, dtype
+            )
             for i in range(count)
         ]
-        matrix = np.stack(blocks[:1] if all((b == blocks[0]).all() for b in blocks) else blocks).astype(dtype)
+        is_one = all((b == blocks[0]).all() for b in blocks[1:])
+        matrix = blocks[0][None] if is_one else np.stack(blocks)
         matrix = np.ascontiguousarray(matrix.swapaxes(1, 2)) if columns else matrix
         matrix.flags.writeable = False
         low_in, apart_in, size_in, begin_out, made_in = (n * inner for n in (first, step, size, place * width, made))
@@ -143,17 +147,17 @@ def _regular(spans: list[tuple[int, int]], step: Fraction, inputs: int) -> tuple
     return (count, size) if count > 1 else (1, spans[0][1] - spans[0][0])
 
 
-def _block(table: Taps, low: int, size: int, inner: int) -> Table:
+def _block(table: Taps, low: int, size: int, inner: int, dtype: str) -> Table:
     """The tap matrix of some outputs, ``[inputs from low on, outputs]``; of several values a sample, each its own."""
     if len(table.first) == 1:  # without the numbers of its taps, which may be millions
         count, begin = int(table.count[0]), int(table.first[0]) - low
-        column = np.zeros((size, 1))
-        column[begin : begin + count, 0] = table.weight[0, :count]
-        return np.kron(column, np.eye(inner)) if inner > 1 else column
-    matrix = np.zeros((size, len(table.first)))
+        column = np.zeros((size, 1), dtype)
+        copy(table.weight[0, :count], column[begin : begin + count, 0])
+        return np.kron(column, np.eye(inner, dtype=dtype)) if inner > 1 else column
+    matrix = np.zeros((size, len(table.first)), dtype)
     output, tap = np.nonzero(np.arange(table.longest) < table.count[:, None])
     matrix[table.first[output] - low + tap, output] = table.weight[output, tap]
-    return np.kron(matrix, np.eye(inner)) if inner > 1 else matrix
+    return np.kron(matrix, np.eye(inner, dtype=dtype)) if inner > 1 else matrix
 
 
 def multiply_rows(xp: ModuleType, source: Any, blocks: tuple[Band, ...], target: Any) -> None:
