@@ -99,6 +99,30 @@ def test_a_repeated_call_launches_the_same_on_other_arrays(name: str, library: s
     assert is_replayed()
 
 
+def in_channels_last(a: Any) -> Any:
+    return a.contiguous(memory_format=torch.channels_last) if a.ndim == 4 else a
+
+
+@every_call
+def test_channels_last_tensors_are_repeated(name: str) -> None:
+    call, arrays = CALLS[name]
+    made = backends.get("torch-cuda")
+    for values in (arrays, other_values(arrays), other_values(other_values(arrays))):
+        given = [in_channels_last(made.make(a)) for a in values]
+        got = parts(call(*given, engine="cuda"))
+        want = parts(call(*map(made.make, values), engine="cuda"))
+        unrecorded = parts(call(*given, engine="portable"))
+        for g, w, u in zip(got, want, unrecorded, strict=True):
+            assert torch.equal(g.contiguous(), w)
+            assert g.stride() == u.stride()
+    layouts = [run for run in known_on_gpus() if isinstance(run, repeats.RepeatedInLayout)]
+    assert len(layouts) == 1
+    assert all(isinstance(getattr(run._play, "__self__", None), repeats._Replay) for run in layouts)
+    blank = tuple(torch.zeros_like(g) for g in got)
+    result = parts(call(*given, engine="cuda", out=blank if len(blank) > 1 else blank[0]))
+    assert all(r is b and torch.equal(b, g) for r, b, g in zip(result, blank, got, strict=True))
+
+
 @every_call
 @every_library
 def test_the_current_stream_is_used(name: str, library: str) -> None:

@@ -77,7 +77,14 @@ class Engine:
         """
         module = import_module(f"{self.package}.{task}")
         if self.name == "cuda":
-            return repeats.Repeated(task, module.run, arrays.namespace(task, {"input": given[0]}), plan)
+            xp = arrays.namespace(task, {"input": given[0]})
+            if all(x is None or layout_of(x) is None for x in given):
+                return repeats.Repeated(task, module.run, xp, plan)
+            moved = module.moved(plan, given[0]) if task == "resize" else None
+            inner = plan if moved is None else moved
+            return repeats.RepeatedInLayout(
+                task, module.run, xp, inner, moved is not None, lambda *all_: self.run(task, all_[0])(xp, plan, *all_)
+            )
         make: Callable[..., Callable[..., Any]] | None = getattr(module, "bind", None)
         return partial(module.run, np, plan) if make is None else make(plan, *given)
 

@@ -14,9 +14,9 @@ from typing import Any
 
 from upsample.engines.cuda.runtime.device import CupyDevice, emulating, of
 from upsample.engines.cuda.runtime.replay import Program, Recorder, Slot
-from upsample.tensors import are_plain_tensors
+from upsample.tensors import are_plain_tensors, layout_of
 
-__all__ = ["Repeated", "is_apart", "key_of"]
+__all__ = ["Repeated", "RepeatedInLayout", "is_apart", "key_of"]
 
 _OUT = {"resize": 1, "pool": 1, "unpool": 2, "conv_transpose": 3}
 """Which argument of an op's `run`, behind the namespace and the plan, receives the result."""
@@ -24,6 +24,8 @@ _OUT = {"resize": 1, "pool": 1, "unpool": 2, "conv_transpose": 3}
 
 def key_of(given: tuple[Any, ...]) -> tuple[Any, ...] | None:
     """Return what launches depend on of contiguous arrays on a GPU: equal keys, equal launches. None for other arrays.
+
+    Tensors whose channels come last in memory have a key, too.
 
     None also for a tensor that autograd, forward mode, a transform, a tracer or autocast has to do with, and for one
     whose storage was released or cut shorter than the tensor.
@@ -59,12 +61,19 @@ def _torch_key(given: tuple[Any, ...], torch: Any) -> tuple[Any, ...] | None:
     for x in given:
         if not x.is_cuda or (follows and x.requires_grad):
             return None
-        if not x.is_contiguous() or x.is_conj() or x.is_neg():
+        if x.is_conj() or x.is_neg():
             return None
         pointer, storage = x.data_ptr(), x.untyped_storage()
         if pointer + x.nbytes > storage.data_ptr() + storage.nbytes():
             return None
-        parts += x.shape, x.dtype, pointer & 15, x.device.index
+        place = pointer & 15
+        if x.is_contiguous():
+            parts += x.shape, x.dtype, place, x.device.index
+            continue
+        layout = layout_of(x)
+        if layout is None:
+            return None
+        parts += x.shape, x.dtype, (layout, place), x.device.index
     return tuple(parts)
 
 
@@ -148,6 +157,46 @@ class Repeated:
                 return None
             results = [x.place for x in returned if x is not None]
             return _Replay(gpu, recorder.program, len(inputs), results, isinstance(made, tuple), self).play
+
+
+class RepeatedInLayout(Repeated):
+    """`Repeated` for torch tensors, if the channels of at least one come last in memory.
+
+    Parameters
+    ----------
+    task, run, xp, plan : object
+        See `Repeated`; for contiguous tensors.
+    moves : bool
+        Whether the launches are those on contiguous views with the channels behind the other axes; otherwise they
+        read contiguous copies.
+    whole : callable
+        The op's `run` with the namespace and the plan, for tensors as they are.
+    """
+
+    def __init__(
+        self, task: str, run: Callable[..., Any], xp: ModuleType, plan: object, moves: bool, whole: Callable[..., Any]
+    ) -> None:
+        super().__init__(task, run, xp, plan)
+        self._moves, self._whole = moves, whole
+
+    def __call__(self, *given: Any) -> Any:
+        """Run the op on contiguous tensors; the first call records its launches."""
+        place = self.out_place
+        out, count, layout = given[place], given[0].ndim, layout_of(given[0])
+        if any(x is not None for x in (out if type(out) is tuple else (out,))):
+            return self._whole(*given)
+        if self._moves:
+            made = super().__call__(given[0].permute(0, *range(2, count), 1), *given[1:])
+            return made.permute(0, count - 1, *range(1, count - 1))
+        rows = (x if x is None else x.contiguous() for x in given[:place])
+        made = super().__call__(*rows, *given[place:])
+        several = made if isinstance(made, tuple) else (made,)
+        if layout is not None:
+            keeps = (y is None or y.ndim != count for y in several)
+            several = tuple(
+                y if kept else y.contiguous(memory_format=layout) for y, kept in zip(several, keeps, strict=True)
+            )
+        return several if isinstance(made, tuple) else several[0]
 
 
 class _Replay:

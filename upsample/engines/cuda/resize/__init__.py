@@ -1,5 +1,5 @@
 """Resampling on the GPU."""
 
-from upsample.engines.cuda.resize.driver import run
+from upsample.engines.cuda.resize.driver import moved, run
 
-__all__ = ["run"]
+__all__ = ["moved", "run"]

@@ -27,7 +27,7 @@ from upsample.engines.cuda.runtime.output import Target
 from upsample.plans.resize import AxisRule, ResizePlan
 from upsample.tensors import layout_of
 
-__all__ = ["plan_resize", "run"]
+__all__ = ["moved", "plan_resize", "run"]
 
 
 def run(xp: ModuleType, plan: ResizePlan, x: Array, out: Array | None) -> Array:
@@ -35,14 +35,20 @@ def run(xp: ModuleType, plan: ResizePlan, x: Array, out: Array | None) -> Array:
 
     A torch tensor whose channels come last in memory is read in place, and so is the result written.
     """
-    if layout_of(x) is not None and 1 not in plan.axes:
+    behind = moved(plan, x)
+    if behind is not None:
         tensor: Any = x
         last = (0, *range(2, x.ndim), 1)
         result: Any = out
         target: Any = None if result is None else result.permute(last)
-        made: Any = _run(xp, _channels_last(plan), tensor.permute(last), target)
+        made: Any = _run(xp, behind, tensor.permute(last), target)
         return out if out is not None else cast(Array, made.permute(0, x.ndim - 1, *range(1, x.ndim - 1)))
     return _run(xp, plan, x, out)
+
+
+def moved(plan: ResizePlan, x: Array) -> ResizePlan | None:
+    """Return the plan for `x` with axis 1 behind the others, if its values lie in memory like that; otherwise None."""
+    return _channels_last(plan) if layout_of(x) is not None and 1 not in plan.axes else None
 
 
 @cached
