@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import tracemalloc
 from typing import Any
 
 import numpy as np
@@ -480,3 +481,14 @@ def test_nearest_moves_a_pixel_as_one_value(dtype: str, channels: int) -> None:
     for array in (x, x, shifted, shifted):
         result = upsample.resize(array, (45, 60), axes=(0, 1), mode="nearest", engine="cpu")
         np.testing.assert_array_equal(result, expected)
+
+
+def test_one_long_window_takes_few_tables_of_its_length() -> None:
+    x = np.random.default_rng(0).random((1, 1, 1_234_577), dtype=np.float32)
+    upsample.interpolate(x[..., :1000], size=1, mode="area", engine="cpu")
+    tracemalloc.start()
+    try:
+        upsample.interpolate(x, size=1, mode="area", engine="cpu")
+        assert tracemalloc.get_traced_memory()[1] < 8 * x.nbytes
+    finally:
+        tracemalloc.stop()

@@ -151,8 +151,11 @@ def listed(rule: AxisRule, dtype: str) -> Listed:
 
 def _listed(table: Taps, weight: _Array, more: tuple[bool, bool], in_size: int) -> tuple[_Array, ...]:
     """Name the inputs of some outputs' taps, with a column `more` for merged first ones and for merged last ones."""
-    count, place = table.count, np.arange(table.longest)
-    index = np.clip(table.first[:, None] + np.minimum(place, count[:, None] - 1), 0, in_size - 1)
+    kind = np.dtype(np.int32 if in_size < 1 << 30 else np.int64)  # sums of two indices fit
+    count, place = table.count, np.arange(table.longest, dtype=kind)
+    index = np.minimum(place, count[:, None].astype(kind) - 1)
+    index = np.add(index, table.first[:, None].astype(kind), out=index)
+    np.clip(index, 0, in_size - 1, out=index)
     weight = np.where(place < count[:, None], weight, 0)
     mixed = (table.mixed_first, table.first), (table.mixed_last, table.first + count - 1)
     for (flag, again), column in zip(mixed, more, strict=True):
@@ -163,7 +166,7 @@ def _listed(table: Taps, weight: _Array, more: tuple[bool, bool], in_size: int) 
             index[outputs, count[outputs]] = again[outputs]
             weight[outputs, count[outputs]] = 0
             count = count + flag
-    return count.astype(np.int32), index.astype(np.int32), np.ascontiguousarray(weight)
+    return count.astype(np.int32), index.astype(np.int32, copy=False), np.ascontiguousarray(weight)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -230,9 +233,11 @@ def runs(rule: AxisRule, dtype: str, inner: int, begin: int, end: int) -> Runs:
         high = min(low + step, end)
         begins, count = table.first[low:high], table.count[low:high]
         first = np.minimum(begins, most)
-        source = np.arange(longest) - (begins - first)[:, None]
-        inside = (source >= 0) & (source < count[:, None])
-        moved = np.where(inside, np.take_along_axis(weight[low:high], np.clip(source, 0, longest - 1), axis=1), 0)
+        moved = weight[low:high, :longest]
+        if (begins != first).any() or (count != longest).any():
+            source = np.arange(longest) - (begins - first)[:, None]
+            inside = (source >= 0) & (source < count[:, None])
+            moved = np.where(inside, np.take_along_axis(weight[low:high], np.clip(source, 0, longest - 1), axis=1), 0)
         cut = slice((low - begin) * inner, (high - begin) * inner)
         made.first[cut] = (first[:, None] * inner + np.arange(inner)).reshape(-1)
         made.weight[:, cut] = np.repeat(moved, inner, axis=0).T
