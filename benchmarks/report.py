@@ -14,6 +14,8 @@ from benchmarks.measurements import WAYS, Results, content, read
 from upsample.command_line.bench.show import figure as _ratio
 from upsample.command_line.bench.show import time as _time
 
+_LIMITS = "https://github.com/upsample-dev/upsample/blob/main/benchmarks/results/LIMITS.md"
+"""An absolute address, because the documentation includes the page of results."""
 OTHERS = ("OpenCV", "Pillow", "scikit-image", "scipy")
 
 
@@ -116,7 +118,8 @@ def _below(results: Results) -> list[str]:
                     misses.append(f"{case.tag + ' ' if case.tag else ''}{words} {_ratio(ratio or 0)}× of {goal:g}×")
         if misses:
             lines.append(f"- {line}: {'; '.join(misses)}.")
-    head = ["### Under its goal", "", "[LIMITS.md](LIMITS.md) says what limits these cases, and what was tried.", ""]
+    words = f"[The page of limits]({_LIMITS}) says what limits these cases, and what was tried."
+    head = ["### Under its goal", "", words, ""]
     return [*head, *lines, ""] if lines else ["### Under its goal", "", "Nothing.", ""]
 
 

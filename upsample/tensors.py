@@ -44,9 +44,14 @@ def _looked_up() -> _Torch:
     return _Torch(sys.modules["torch"])
 
 
+def _is_imported() -> bool:
+    """Return whether torch is imported: not blocked by None, and not in the middle of its import by another thread."""
+    return hasattr(sys.modules.get("torch"), "compile")  # which torch defines last
+
+
 def _torch_of(x: object) -> _Torch | None:
     """Return torch if `x` is a tensor."""
-    if "torch" not in sys.modules:
+    if not _is_imported():
         return None
     torch = _looked_up()
     return torch if isinstance(x, torch.Tensor) else None
@@ -111,7 +116,7 @@ def is_plain_tensor(x: Any) -> bool:
     A subclass has rules of its own; inside torch.func's transforms a tensor has no memory; and one with a tangent, of
     torch's forward-mode derivatives, would lose it.
     """
-    return "torch" in sys.modules and are_plain_tensors((x,))
+    return _is_imported() and are_plain_tensors((x,))
 
 
 def are_plain_tensors(given: tuple[Any, ...]) -> bool:
@@ -129,7 +134,7 @@ def are_plain_tensors(given: tuple[Any, ...]) -> bool:
 
 def is_traced() -> bool:
     """Return whether `torch.jit.trace` records this thread, where sizes of tensors are tensors."""
-    return "torch" in sys.modules and _looked_up().tracing_state() is not None
+    return _is_imported() and _looked_up().tracing_state() is not None
 
 
 def is_released(x: Any) -> bool:

@@ -33,7 +33,7 @@ for module, name in sorted({{(found.data["module"], found.data["qualname"]) for 
     print(f"{{module}}:{{name}}")
 """
 STORED = {
-    "resize": {"doubled"},
+    "resize": {"doubled", "_lists", "_runs"},  # the last two make its tables
     "pool": {"pool_values"},
     "unpool": {"make_planes", "stream"},
     "large unpool": {"select"} if machine.HAS_AVX2 else {"make_planes", "stream"},
