@@ -132,7 +132,7 @@ FAULTS = [
     (SHARED, "c.at[axis] * g.jump[axis]", "c.at[axis] * g.jump[AXES - 1 - axis]"),
     (SHARED, "c.at[axis] * g.jump[axis]", "c.at[axis] * g.jump[axis] + 1"),
     (SHARED, "cell < g.source[axis]", "cell <= g.source[axis]"),
-    (SHARED, "    mover.put(slices);\n  }\n  __syncthreads();", "    mover.put(slices);\n  }"),
+    (SHARED, "    mover.put(slices);\n  }\n#endif\n  __syncthreads();", "    mover.put(slices);\n  }\n#endif"),
     (
         WEIGHTS,
         "CHANNELS * g.channel_step + int64(output)",

@@ -14,6 +14,7 @@ from upsample.arguments import IntOrInts, as_tuple, check_addressable, check_dty
 from upsample.arrays import Array, ArrayT
 from upsample.docstrings import documented_like
 from upsample.errors import Raw, bad_type, bad_value
+from upsample.float_errors import quiet
 from upsample.functional.conv_transpose import conv_transpose1d, conv_transpose2d, conv_transpose3d
 from upsample.literals import EngineName, Precision, ZeroPadding
 from upsample.nn.layer import Layer
@@ -282,6 +283,7 @@ def _initializer(
         bad = bad_value if isinstance(error, ValueError) else bad_type
         raise bad(op, "rng", rng, f"it is no seed ({error})", "pass an int or a numpy.random.Generator") from None
 
+    @quiet  # a half precision rounds small numbers to subnormal ones
     def draw(shape: tuple[int, ...]) -> Any:
         values = generator.uniform(-bound, bound, shape)
         if arrays.dtype_name(like) in arrays.COMPLEX:
