@@ -15,11 +15,12 @@ import pytest
 from emulator.device import EmulatedDevice
 
 from bits.drawn_calls import OPS, bits, draw
+from upsample.caches import Cache
 from upsample.engines.cuda.runtime.device import emulating
 from upsample.engines.thread_count import num_threads
 
 pytest.importorskip("numba", reason="numba is not installed: no compiled engine")
-from upsample.engines.cpu.resize import float_simd
+from upsample.engines.cpu.resize import driver, float_simd
 
 THREADS = (1, 2, 3, 5, 8)
 """Threads of the whole, and in turn of its parts, whatever the machine has."""
@@ -76,4 +77,5 @@ def test_another_kernel_for_one_size_is_found(monkeypatch: pytest.MonkeyPatch) -
         return found
 
     monkeypatch.setattr(float_simd, "chosen", planted)
+    monkeypatch.setattr(driver, "_works", Cache())  # what is planted is not kept for later tests
     assert differing("resize", range(200), "cpu")[1]
