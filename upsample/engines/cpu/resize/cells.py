@@ -8,22 +8,20 @@ The order of integer sums does not show, so that vectors of neighboring columns 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 import numpy as np
 
 from upsample.caches import cached
-from upsample.copies import contiguous, copy
-from upsample.engines import threads
 from upsample.engines.cpu.resize.ordered_intrinsics import halve_pixels
+from upsample.engines.cpu.resize.row_jobs import RowJobs
 from upsample.engines.cpu.resize.uint8_fused_intrinsics import SHUFFLES, halve
-from upsample.engines.cpu.runtime.compile import frozen, inlined, kernel, part
+from upsample.engines.cpu.runtime.compile import inlined, kernel, part
 from upsample.plans.arithmetic import Ties
 from upsample.plans.resize import AxisRule, ResizePlan
 from upsample.plans.taps import taps
 
-__all__ = ["Cells", "average_cells", "halve_cells", "plan_cells"]
+__all__ = ["average_cells", "halve_cells", "plan_cells"]
 
 _Array: TypeAlias = np.ndarray[Any, np.dtype[Any]]
 _U: Any = np.uint64
@@ -170,46 +168,6 @@ def average_cells(src: _Array, dst: _Array, begin: int, end: int, sizes: _Array,
             dst[d + _U(j)] = np.uint8(np.rint(np.float32(cells[_U(j)]) * factor))
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Cells:
-    """Everything of a call but the arrays.
-
-    Attributes
-    ----------
-    function : callable
-        The kernel.
-    shape : tuple of int
-        Of the result.
-    rows, step : int
-        Rows of the result in all planes, and rows of a job.
-    tables : tuple
-        The kernel's arguments after the rows of a job.
-    """
-
-    function: Any
-    shape: tuple[int, ...]
-    rows: int
-    step: int
-    tables: tuple[Any, ...]
-
-    def run(self, x: _Array, out: _Array | None) -> _Array:
-        """Resample `x`; fills and returns `out` where it is given."""
-        direct = out is not None and out.flags.c_contiguous and out.flags.aligned and out.dtype == x.dtype
-        result = out if out is not None and direct else np.empty(self.shape, x.dtype)
-        flat = contiguous(x).reshape(-1)
-        src, dst = frozen(flat if flat.flags.aligned else flat.copy()), result.reshape(-1)
-
-        def job(number: int) -> None:
-            begin = number * self.step
-            self.function(src, dst, begin, min(begin + self.step, self.rows), *self.tables)
-
-        threads.each_block(job, -(-self.rows // self.step))
-        if out is not None and out is not result:
-            copy(result, out)
-            return out
-        return result
-
-
 def _cells(rule: AxisRule) -> tuple[int, float] | None:
     """Return the samples of each output and their weight, where cells are whole and follow each other."""
     table = taps(rule)
@@ -219,7 +177,7 @@ def _cells(rule: AxisRule) -> tuple[int, float] | None:
 
 
 @cached
-def plan_cells(plan: ResizePlan, shape: tuple[int, ...], dtype: str) -> Cells | None:
+def plan_cells(plan: ResizePlan, shape: tuple[int, ...], dtype: str) -> RowJobs | None:
     """Lay out a call, or return None where other kernels are for it."""
     result, arithmetic = plan.out_shape(shape), plan.arithmetic
     if len(plan.axes) != 2 or plan.axes[1] != plan.axes[0] + 1 or 0 in result or arithmetic.sums == "fixed":
@@ -245,13 +203,13 @@ def plan_cells(plan: ResizePlan, shape: tuple[int, ...], dtype: str) -> Cells | 
         if not is_half or (ties and arithmetic.scale != 0.25) or (not ties and dtype != arithmetic.sums):
             return None
         like = np.empty(0, "int32" if ties else dtype)
-        return Cells(halve_values, result, total, step, (sizes, like, arithmetic.scale))
+        return RowJobs(halve_values, result, total, step, None, (sizes, like, arithmetic.scale))
     halves = (high, wide, down, across) == (2, 2, 0.5, 0.5) and arithmetic.ties is Ties.UP and arithmetic.scale == 1.0
     if halves and inner in (1, 3, 4) and SHUFFLES:
         first = np.asarray([j // inner * 2 * inner + j % inner for j in range(8)])
         mask = np.stack([first, first + inner], axis=1).reshape(-1)
         mask = np.where(np.arange(16) < 2 * made, mask, 0x80).astype(np.uint8)
-        return Cells(halve_cells, result, total, step, (sizes, np.tile(mask, 2), 1.0))
+        return RowJobs(halve_cells, result, total, step, None, (sizes, np.tile(mask, 2), 1.0))
     if (down, across) == (1.0, 1.0) and arithmetic.ties is Ties.EVEN and high <= _LARGEST and wide > 1:
-        return Cells(average_cells, result, total, step, (sizes, np.empty(0, np.uint8), arithmetic.scale))
+        return RowJobs(average_cells, result, total, step, None, (sizes, np.empty(0, np.uint8), arithmetic.scale))
     return None

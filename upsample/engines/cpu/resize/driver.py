@@ -21,10 +21,11 @@ from upsample.copies import contiguous, copy
 from upsample.engines import result_pool, threads
 from upsample.engines.cpu.resize import nearest, strips
 from upsample.engines.cpu.resize.blocks import run_blocks
-from upsample.engines.cpu.resize.cells import Cells, plan_cells
+from upsample.engines.cpu.resize.cells import plan_cells
 from upsample.engines.cpu.resize.ordered import run_ordered
-from upsample.engines.cpu.resize.ordered_fused import OrderedFused, is_exact, plan_ordered
-from upsample.engines.cpu.resize.uint8_fused import Fused, plan_fused
+from upsample.engines.cpu.resize.ordered_fused import is_exact, plan_ordered
+from upsample.engines.cpu.resize.row_jobs import RowJobs
+from upsample.engines.cpu.resize.uint8_fused import plan_fused
 from upsample.engines.cpu.runtime.blocks import is_copied, is_large
 from upsample.engines.cpu.runtime.compile import bound, frozen
 from upsample.engines.cpu.runtime.nontemporal import pays
@@ -140,7 +141,7 @@ def bind(plan: ResizePlan, x: _Array) -> Callable[..., _Array]:
     return resample
 
 
-def _plan_both(plan: ResizePlan, x: _Array) -> Cells | Fused | OrderedFused | None:
+def _plan_both(plan: ResizePlan, x: _Array) -> RowJobs | None:
     """Lay out a call for a kernel that filters both axes, or return None if there is none."""
     name = x.dtype.name
     is_ordered = plan.arithmetic.ordered or is_exact(plan, name)

@@ -7,21 +7,19 @@ dtype of sums; zeros follow it, which outputs of fewer taps than others read ins
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 import numpy as np
 
 from upsample.caches import cached
-from upsample.copies import contiguous, copy
-from upsample.engines import threads
 from upsample.engines.cpu.resize.ordered_intrinsics import ACROSS, DOWN, PERMUTES, add_down, weigh_pixels, weigh_values
+from upsample.engines.cpu.resize.row_jobs import RowJobs
 from upsample.engines.cpu.resize.taps import Listed, listed
-from upsample.engines.cpu.runtime.compile import frozen, kernel
+from upsample.engines.cpu.runtime.compile import kernel
 from upsample.plans.arithmetic import Ties, bounds
 from upsample.plans.resize import ResizePlan
 
-__all__ = ["OrderedFused", "is_exact", "ordered_rows", "plan_ordered"]
+__all__ = ["is_exact", "ordered_rows", "plan_ordered"]
 
 _Array: TypeAlias = np.ndarray[Any, np.dtype[Any]]
 _U: Any = np.uint64
@@ -112,47 +110,6 @@ def ordered_rows(
             dst[_U(d + j)] = dst.dtype.type(total)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class OrderedFused:
-    """Everything of a call but the arrays.
-
-    Attributes
-    ----------
-    shape : tuple of int
-        Of the result.
-    rows, step : int
-        Rows of the result in all planes, and rows of a job.
-    ring : tuple of int and str
-        Values of a ring, and their dtype.
-    tables : tuple
-        The kernel's arguments after the ring.
-    """
-
-    shape: tuple[int, ...]
-    rows: int
-    step: int
-    ring: tuple[int, str]
-    tables: tuple[Any, ...]
-
-    def run(self, x: _Array, out: _Array | None) -> _Array:
-        """Resample `x`; fills and returns `out` where it is given."""
-        direct = out is not None and out.flags.c_contiguous and out.flags.aligned and out.dtype == x.dtype
-        result = out if out is not None and direct else np.empty(self.shape, x.dtype)
-        flat = contiguous(x).reshape(-1)
-        src, dst = frozen(flat if flat.flags.aligned else flat.copy()), result.reshape(-1)
-
-        def job(number: int) -> None:
-            begin = number * self.step
-            end = min(begin + self.step, self.rows)
-            ordered_rows(src, dst, begin, end, np.empty(*self.ring), *self.tables)
-
-        threads.each_block(job, -(-self.rows // self.step))
-        if out is not None and out is not result:
-            copy(result, out)
-            return out
-        return result
-
-
 def is_exact(plan: ResizePlan, dtype: str) -> bool:
     """Whether sums of 16-bit integers by weights of few binary places are exact, so that their order does not show."""
     arithmetic, bits = plan.arithmetic, [rule.bits for rule in plan.rules]
@@ -175,7 +132,7 @@ def _suits(plan: ResizePlan, dtype: str) -> bool:
 
 
 @cached
-def plan_ordered(plan: ResizePlan, shape: tuple[int, ...], dtype: str) -> OrderedFused | None:
+def plan_ordered(plan: ResizePlan, shape: tuple[int, ...], dtype: str) -> RowJobs | None:
     """Lay out a call, or return None where `ordered` is for it."""
     if not _suits(plan, dtype):
         return None
@@ -211,7 +168,7 @@ def plan_ordered(plan: ResizePlan, shape: tuple[int, ...], dtype: str) -> Ordere
     products = rows.index.shape[1] * n * max(1, down.in_size // down.out_size) + columns.index.shape[1] * n
     least, most = _JOBS
     step = max(_ROWS, min(most // products, max(least // products, total // 8)))
-    return OrderedFused(result, total, min(total, step), (slots * stride, between), tables)
+    return RowJobs(ordered_rows, result, total, min(total, step), (slots * stride, between), tables)
 
 
 def _vectors(rows: Listed, inner: int, n_in: int, sums: str, between: str) -> tuple[Any, ...]:

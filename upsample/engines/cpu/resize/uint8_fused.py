@@ -7,14 +7,12 @@ rounded once, ties up. Sums along a row are kept as int16 or int32; nothing but 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 import numpy as np
 
 from upsample.caches import cached
-from upsample.copies import contiguous, copy
-from upsample.engines import threads
+from upsample.engines.cpu.resize.row_jobs import RowJobs
 from upsample.engines.cpu.resize.uint8_fused_intrinsics import (
     ACROSS,
     DOWN,
@@ -23,11 +21,11 @@ from upsample.engines.cpu.resize.uint8_fused_intrinsics import (
     weigh_across,
 )
 from upsample.engines.cpu.resize.uint8_fused_tables import Columns, Rows, columns_of, integers_of, rows_of
-from upsample.engines.cpu.runtime.compile import frozen, kernel
+from upsample.engines.cpu.runtime.compile import kernel
 from upsample.plans.arithmetic import Ties
 from upsample.plans.resize import ResizePlan
 
-__all__ = ["Fused", "fused_bytes", "plan_fused"]
+__all__ = ["fused_bytes", "plan_fused"]
 
 _Array: TypeAlias = np.ndarray[Any, np.dtype[Any]]
 _U: Any = np.uint64
@@ -103,45 +101,6 @@ def fused_bytes(
             sum_down_whole(across, (n, d, first, taps, shift))
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Fused:
-    """Everything of a call but the arrays.
-
-    Attributes
-    ----------
-    shape : tuple of int
-        Of the result.
-    rows, step : int
-        Rows of the result in all planes, and rows of a job.
-    ring : tuple of int and str
-        Values of a ring, and their dtype.
-    tables : tuple
-        The kernel's arguments after the ring.
-    """
-
-    shape: tuple[int, ...]
-    rows: int
-    step: int
-    ring: tuple[int, str]
-    tables: tuple[Any, ...]
-
-    def run(self, x: _Array, out: _Array | None) -> _Array:
-        """Resample `x`; fills and returns `out` where it is given."""
-        result = out if out is not None and out.flags.c_contiguous else np.empty(self.shape, x.dtype)
-        src, dst = frozen(contiguous(x).reshape(-1)), result.reshape(-1)
-
-        def job(number: int) -> None:
-            begin = number * self.step
-            end = min(begin + self.step, self.rows)
-            fused_bytes(src, dst, begin, end, np.empty(*self.ring), *self.tables)
-
-        threads.each_block(job, -(-self.rows // self.step))
-        if out is not None and out is not result:
-            copy(result, out)
-            return out
-        return result
-
-
 def _suits(plan: ResizePlan) -> bool:
     """Whether the plan's arithmetic is one of this kernel's, of two axes that follow each other, rows first."""
     arithmetic = plan.arithmetic
@@ -156,7 +115,7 @@ def _suits(plan: ResizePlan) -> bool:
 
 
 @cached
-def plan_fused(plan: ResizePlan, shape: tuple[int, ...]) -> Fused | None:
+def plan_fused(plan: ResizePlan, shape: tuple[int, ...]) -> RowJobs | None:
     """Lay out a call on bytes of `shape`, or return None where other kernels are for it."""
     result = plan.out_shape(shape)
     if not _suits(plan) or not math.prod(result[plan.axes[0] :]):
@@ -183,7 +142,7 @@ def plan_fused(plan: ResizePlan, shape: tuple[int, ...]) -> Fused | None:
     return _laid_out(result, math.prod(shape[: plan.axes[0]]), sizes, rows, columns, dtype)
 
 
-def _laid_out(result: tuple[int, ...], planes: int, sizes: _Array, rows: Rows, columns: Columns, dtype: str) -> Fused:
+def _laid_out(result: tuple[int, ...], planes: int, sizes: _Array, rows: Rows, columns: Columns, dtype: str) -> RowJobs:
     """Bring tables and sizes into the order of the kernel's arguments."""
     stride = int(sizes[7])
     places = (columns.index % columns.slots * stride).astype(np.int64)
@@ -192,7 +151,7 @@ def _laid_out(result: tuple[int, ...], planes: int, sizes: _Array, rows: Rows, c
     total, n = planes * int(sizes[1]), int(sizes[3])
     least, most = _JOBS
     step = max(_ROWS, min(most // n, max(least // n, total // 8)))
-    return Fused(result, total, max(1, min(step, total)), (columns.slots * stride + DOWN, dtype), tables)
+    return RowJobs(fused_bytes, result, total, max(1, min(step, total)), (columns.slots * stride + DOWN, dtype), tables)
 
 
 def _fits(across: _Array, down: _Array) -> bool:
