@@ -11,6 +11,7 @@ from numba.extending import intrinsic
 
 from upsample.engines.cpu.resize.uint8_fused_intrinsics import SHUFFLES
 from upsample.engines.cpu.runtime.compile import pointers
+from upsample.engines.cpu.runtime.llvm_values import load, splat, store
 
 __all__ = ["ACROSS", "DOWN", "PERMUTES", "add_down", "halve_pixels", "weigh_pixels", "weigh_values"]
 
@@ -23,24 +24,6 @@ PERMUTES = SHUFFLES
 
 _COUNT, _LANE, _FLOAT = ir.IntType(64), ir.IntType(32), ir.FloatType()
 _LANES, _FLOATS = ir.VectorType(_LANE, ACROSS), ir.VectorType(_FLOAT, ACROSS)
-
-
-def _at(builder: Any, pointer: Any, place: Any, kind: Any) -> Any:
-    return builder.bitcast(builder.gep(pointer, [place]), kind.as_pointer())
-
-
-def _read(builder: Any, pointer: Any, place: Any, kind: Any) -> Any:
-    return builder.load(_at(builder, pointer, place, kind), align=1)
-
-
-def _write(builder: Any, value: Any, pointer: Any, place: Any) -> None:
-    builder.store(value, _at(builder, pointer, place, value.type), align=1)
-
-
-def _splat(builder: Any, value: Any, lanes: int) -> Any:
-    undefined = ir.Constant(ir.VectorType(value.type, lanes), ir.Undefined)
-    one = builder.insert_element(undefined, value, _LANE(0))
-    return builder.shuffle_vector(one, undefined, ir.Constant(ir.VectorType(_LANE, lanes), [0] * lanes))
 
 
 def _begin(builder: Any, begins: Any, place: Any, row: Any) -> Any:
@@ -58,11 +41,11 @@ def _values(builder: Any, data: list[Any], row: Any, step: Any, pieces: int) -> 
             value = builder.insert_element(value, builder.load(builder.gep(src, [place])), _LANE(k))
         return value  # a begin of an output without the tap is where the source has zeros
     kind = ir.VectorType(_FLOAT, ACROSS // pieces)
-    parts = [_read(builder, src, place, kind) for place in places]
+    parts = [load(builder, src, place, kind) for place in places]
     value = parts[0]
     if pieces == 2:
         value = builder.shuffle_vector(*parts, ir.Constant(_LANES, list(range(ACROSS))))
-    numbers = _read(builder, order, builder.mul(step, _COUNT(ACROSS)), _LANES)
+    numbers = load(builder, order, builder.mul(step, _COUNT(ACROSS)), _LANES)
     kind = ir.FunctionType(_FLOATS, (_FLOATS, _LANES))
     permute = cgutils.get_or_insert_function(builder.module, kind, "llvm.x86.avx2.permps")
     has = builder.icmp_signed(">=", numbers, ir.Constant(_LANES, None))
@@ -77,9 +60,9 @@ def _weigh_values(builder: Any, data: list[Any], ring: Any, numbers: list[Any], 
         with cgutils.for_range(builder, taps) as tap:
             step = builder.add(builder.mul(block.index, taps), tap.index)
             value = _values(builder, data, row, step, pieces)
-            weight = _read(builder, data[3], builder.mul(step, _COUNT(ACROSS)), _FLOATS)
+            weight = load(builder, data[3], builder.mul(step, _COUNT(ACROSS)), _FLOATS)
             builder.store(builder.fadd(builder.load(total), builder.fmul(value, weight)), total)
-        _write(builder, builder.load(total), ring, builder.add(to, builder.mul(block.index, _COUNT(ACROSS))))
+        store(builder, builder.load(total), ring, builder.add(to, builder.mul(block.index, _COUNT(ACROSS))))
 
 
 def _weigh_pixels(builder: Any, data: list[Any], ring: Any, numbers: list[Any], inner: int) -> None:
@@ -96,21 +79,21 @@ def _weigh_pixels(builder: Any, data: list[Any], ring: Any, numbers: list[Any], 
             pair, factors = [], []
             for k in (0, 1):
                 number = builder.add(first, _COUNT(k))
-                pair.append(_read(builder, src, _begin(builder, begins, number, row), four))
-                factors.append(_splat(builder, builder.load(builder.gep(weights, [number])), 4))
+                pair.append(load(builder, src, _begin(builder, begins, number, row), four))
+                factors.append(splat(builder, builder.load(builder.gep(weights, [number])), 4))
             value, weight = (builder.shuffle_vector(*halves, both) for halves in (pair, factors))
             builder.store(builder.fadd(builder.load(total), builder.fmul(value, weight)), total)
         place = builder.add(to, builder.mul(block.index, _COUNT(2 * inner)))
         for k in (0, 1):
             half = ir.Constant(ir.VectorType(_LANE, 4), [4 * k + j for j in range(4)])
             sums = builder.load(total)
-            _write(builder, builder.shuffle_vector(sums, sums, half), ring, builder.add(place, _COUNT(k * inner)))
+            store(builder, builder.shuffle_vector(sums, sums, half), ring, builder.add(place, _COUNT(k * inner)))
 
 
 def _settled(builder: Any, sums: Any, limits: Any, target: Any) -> Any:
     """Scale sums; round those of integers, ties to even or up, and clamp them."""
     lanes, kind = sums.type.count, sums.type.element
-    low, high, scale, ties = (_splat(builder, builder.load(builder.gep(limits, [_COUNT(k)])), lanes) for k in range(4))
+    low, high, scale, ties = (splat(builder, builder.load(builder.gep(limits, [_COUNT(k)])), lanes) for k in range(4))
     sums = builder.fmul(sums, scale)
     if not isinstance(target, ir.IntType):
         narrower = isinstance(kind, ir.DoubleType) and isinstance(target, ir.FloatType)
@@ -144,12 +127,12 @@ def _add_down(builder: Any, data: list[Any], numbers: list[Any]) -> None:
         with cgutils.for_range(builder, taps) as tap:
             number = builder.add(first, tap.index)
             begin = builder.load(builder.gep(places, [number]))
-            row = _read(builder, ring, builder.add(begin, column), rows)
+            row = load(builder, ring, builder.add(begin, column), rows)
             row = row if rows.element == kind else builder.fpext(row, sums)
-            weight = _splat(builder, builder.load(builder.gep(weights, [number])), DOWN)
+            weight = splat(builder, builder.load(builder.gep(weights, [number])), DOWN)
             builder.store(builder.fadd(builder.load(total), builder.fmul(row, weight)), total)
         made = _settled(builder, builder.load(total), limits, dst.type.pointee)
-        _write(builder, made, dst, builder.add(to, column))
+        store(builder, made, dst, builder.add(to, column))
 
 
 def _across(write: Any, literal: int) -> Any:
@@ -206,7 +189,7 @@ def halve_pixels(_context: Any, data: Any, numbers: Any) -> Any:
         upper, lower, to, count, inner, ties = cgutils.unpack_tuple(builder, args[1])
         value, lanes = ir.VectorType(src.type.pointee, 4), ir.VectorType(_LANE, 4)
         is_integer = isinstance(value.element, ir.IntType)
-        scale = None if is_integer else _splat(builder, builder.load(scales), 4)
+        scale = None if is_integer else splat(builder, builder.load(scales), 4)
         up = builder.icmp_signed("==", ties, _COUNT(2))
         with cgutils.for_range(builder, count) as loop:
             place = builder.mul(loop.index, inner)
@@ -214,7 +197,7 @@ def halve_pixels(_context: Any, data: Any, numbers: Any) -> Any:
             rows = []
             for row in (upper, lower):
                 begin = builder.add(row, twice)
-                pair = [_read(builder, src, begin, value), _read(builder, src, builder.add(begin, inner), value)]
+                pair = [load(builder, src, begin, value), load(builder, src, builder.add(begin, inner), value)]
                 if is_integer:
                     pair = [(builder.zext if unsigned else builder.sext)(each, lanes) for each in pair]
                 rows.append((builder.add if is_integer else builder.fadd)(*pair))
@@ -227,7 +210,7 @@ def halve_pixels(_context: Any, data: Any, numbers: Any) -> Any:
             else:
                 total = builder.fadd(builder.fadd(*rows), ir.Constant(value, [0.0] * 4))
                 made = builder.fmul(total, scale)
-            _write(builder, made, dst, builder.add(to, place))
+            store(builder, made, dst, builder.add(to, place))
         return context.get_dummy_value()
 
     return types.none(data, types.UniTuple(types.int64, len(numbers))), generate

@@ -15,6 +15,7 @@ from numba.core import cgutils
 from numba.extending import intrinsic
 
 from upsample.engines.cpu.runtime.compile import pointers
+from upsample.engines.cpu.runtime.llvm_values import load, splat, store
 from upsample.engines.cpu.runtime.machine import HAS_AVX2
 
 __all__ = ["ACROSS", "DOWN", "SHUFFLES", "halve", "sum_down_high", "sum_down_whole", "weigh_across"]
@@ -28,25 +29,6 @@ SHUFFLES = HAS_AVX2
 
 _COUNT, _LANE, _HALF, _BYTE = ir.IntType(64), ir.IntType(32), ir.IntType(16), ir.IntType(8)
 _LANES, _HALVES, _BYTES = ir.VectorType(_LANE, 8), ir.VectorType(_HALF, 16), ir.VectorType(_BYTE, 32)
-
-
-def _at(builder: Any, pointer: Any, place: Any, kind: Any) -> Any:
-    return builder.bitcast(builder.gep(pointer, [place]), kind.as_pointer())
-
-
-def _read(builder: Any, pointer: Any, place: Any, kind: Any) -> Any:
-    return builder.load(_at(builder, pointer, place, kind), align=1)
-
-
-def _write(builder: Any, value: Any, pointer: Any, place: Any) -> None:
-    builder.store(value, _at(builder, pointer, place, value.type), align=1)
-
-
-def _splat(builder: Any, value: Any, lanes: int) -> Any:
-    kind = ir.VectorType(value.type, lanes)
-    undefined = ir.Constant(kind, ir.Undefined)
-    one = builder.insert_element(undefined, value, _LANE(0))
-    return builder.shuffle_vector(one, undefined, ir.Constant(ir.VectorType(_LANE, lanes), [0] * lanes))
 
 
 def _constant(kind: Any, value: int) -> Any:
@@ -64,7 +46,7 @@ def _gathered(builder: Any, src: Any, row: Any, begins: Any, first: Any, pieces:
     parts = []
     for k in range(2 * pieces):
         begin = builder.zext(builder.load(builder.gep(begins, [builder.add(first, _COUNT(k))])), _COUNT)
-        parts.append(_read(builder, src, builder.add(row, begin), piece))
+        parts.append(load(builder, src, builder.add(row, begin), piece))
     if pieces == 1:
         return builder.shuffle_vector(*parts, ir.Constant(ir.VectorType(_LANE, 32), list(range(32))))
     value = ir.Constant(ir.VectorType(piece, 2 * pieces), ir.Undefined)
@@ -95,18 +77,18 @@ def _weigh_block(builder: Any, data: list[Any], numbers: tuple[Any, ...], pieces
             number = builder.add(builder.shl(step, _COUNT(1)), _COUNT(half))
             place = builder.shl(number, _COUNT(5))
             bytes_ = _gathered(builder, src, row, begins, builder.mul(number, _COUNT(2 * pieces)), pieces)
-            paired = _avx2(builder, "pshuf.b", _BYTES, bytes_, _read(builder, masks, place, _BYTES))
-            factor = _read(builder, weights, builder.shl(number, _COUNT(4)), _HALVES)
+            paired = _avx2(builder, "pshuf.b", _BYTES, bytes_, load(builder, masks, place, _BYTES))
+            factor = load(builder, weights, builder.shl(number, _COUNT(4)), _HALVES)
             product = _avx2(builder, "pmadd.wd", _LANES, builder.bitcast(paired, _HALVES), factor)
             builder.store(builder.add(builder.load(total), product), total)
     low, high = (builder.load(total) for total in sums)
     if ring.type.pointee == _LANE:
-        _write(builder, low, ring, to)
-        _write(builder, high, ring, builder.add(to, _COUNT(8)))
+        store(builder, low, ring, to)
+        store(builder, high, ring, builder.add(to, _COUNT(8)))
         return
-    places = _splat(builder, builder.trunc(shift, _LANE), 8)
+    places = splat(builder, builder.trunc(shift, _LANE), 8)
     low, high = builder.ashr(low, places), builder.ashr(high, places)
-    _write(builder, _avx2(builder, "packssdw", _HALVES, low, high), ring, to)
+    store(builder, _avx2(builder, "packssdw", _HALVES, low, high), ring, to)
 
 
 def _clamped(builder: Any, sums: Any) -> Any:
@@ -143,12 +125,12 @@ def _high_block(builder: Any, data: list[Any], numbers: tuple[Any, ...]) -> None
     builder.store(_constant(kind, 2), total)
     with cgutils.for_range(builder, count) as loop:
         begin, weight = _taps(builder, places, weights, first, loop.index)
-        row = builder.sext(_read(builder, ring, builder.add(begin, column), kind), wide)
-        product = builder.mul(row, _splat(builder, builder.sext(builder.trunc(weight, _HALF), _LANE), DOWN))
+        row = builder.sext(load(builder, ring, builder.add(begin, column), kind), wide)
+        product = builder.mul(row, splat(builder, builder.sext(builder.trunc(weight, _HALF), _LANE), DOWN))
         high = builder.trunc(builder.ashr(product, _constant(wide, 16)), kind)
         builder.store(builder.add(builder.load(total), high), total)
     sums = builder.ashr(builder.load(total), _constant(kind, 2))
-    _write(builder, _clamped(builder, sums), dst, to)
+    store(builder, _clamped(builder, sums), dst, to)
 
 
 def _whole_block(builder: Any, data: list[Any], numbers: tuple[Any, ...]) -> None:
@@ -157,15 +139,15 @@ def _whole_block(builder: Any, data: list[Any], numbers: tuple[Any, ...]) -> Non
     column, to, first, count, shift = numbers
     kind = ir.VectorType(_LANE, DOWN)
     total, shift = cgutils.alloca_once(builder, kind), builder.trunc(shift, _LANE)
-    builder.store(_splat(builder, builder.lshr(builder.shl(_LANE(1), shift), _LANE(1)), DOWN), total)
+    builder.store(splat(builder, builder.lshr(builder.shl(_LANE(1), shift), _LANE(1)), DOWN), total)
     with cgutils.for_range(builder, count) as loop:
         begin, weight = _taps(builder, places, weights, first, loop.index)
-        row = _read(builder, ring, builder.add(begin, column), ir.VectorType(ring.type.pointee, DOWN))
+        row = load(builder, ring, builder.add(begin, column), ir.VectorType(ring.type.pointee, DOWN))
         row = row if ring.type.pointee == _LANE else builder.sext(row, kind)
-        product = builder.mul(row, _splat(builder, weight, DOWN))
+        product = builder.mul(row, splat(builder, weight, DOWN))
         builder.store(builder.add(builder.load(total), product), total)
-    sums = builder.ashr(builder.load(total), _splat(builder, shift, DOWN))
-    _write(builder, _clamped(builder, sums), dst, to)
+    sums = builder.ashr(builder.load(total), splat(builder, shift, DOWN))
+    store(builder, _clamped(builder, sums), dst, to)
 
 
 def _inlined(write: Callable[..., None], literal: Any) -> Any:
@@ -205,7 +187,7 @@ def _halve(builder: Any, data: list[Any], numbers: list[Any], _literal: Any) -> 
     src, dst, mask = data
     row, distance, to, blocks, taken, made = numbers
     ones, two, zero = _constant(_BYTES, 1), _constant(_HALVES, 2), ir.Constant(_HALVES, None)
-    order = _read(builder, mask, _COUNT(0), _BYTES)
+    order = load(builder, mask, _COUNT(0), _BYTES)
     whole = ir.Constant(ir.VectorType(_LANE, 32), list(range(32)))
     with cgutils.for_range(builder, blocks) as loop:
         twice = builder.shl(loop.index, _COUNT(1))
@@ -213,7 +195,7 @@ def _halve(builder: Any, data: list[Any], numbers: list[Any], _literal: Any) -> 
         for k in (0, 1):
             begin = builder.add(builder.add(row, distance) if k else row, builder.mul(twice, taken))
             halves = [
-                _read(builder, src, place, ir.VectorType(_BYTE, 16)) for place in (begin, builder.add(begin, taken))
+                load(builder, src, place, ir.VectorType(_BYTE, 16)) for place in (begin, builder.add(begin, taken))
             ]
             paired = _avx2(builder, "pshuf.b", _BYTES, builder.shuffle_vector(*halves, whole), order)
             totals.append(_avx2(builder, "pmadd.ub.sw", _HALVES, paired, ones))
@@ -222,7 +204,7 @@ def _halve(builder: Any, data: list[Any], numbers: list[Any], _literal: Any) -> 
         place = builder.add(to, builder.mul(twice, made))
         for k in (0, 2):
             target = place if k == 0 else builder.add(place, made)
-            _write(builder, builder.extract_element(packed, _LANE(k)), dst, target)
+            store(builder, builder.extract_element(packed, _LANE(k)), dst, target)
 
 
 halve = _inlined(_halve, None)

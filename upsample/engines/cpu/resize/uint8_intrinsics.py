@@ -16,6 +16,7 @@ from numba.extending import intrinsic
 
 from upsample.engines.cpu.resize.taps import LOW_BITS
 from upsample.engines.cpu.runtime.compile import pointers
+from upsample.engines.cpu.runtime.llvm_values import load, store
 
 __all__ = ["SIDE", "WIDTH", "filter_bytes", "turn"]
 
@@ -55,14 +56,6 @@ def _named(builder: Any, name: str, result: Any, a: Any, b: Any) -> Any:
 def _in_all_lanes(builder: Any, value: Any) -> Any:
     undefined = ir.Constant(_LANES, ir.Undefined)
     return _shuffled(builder, builder.insert_element(undefined, value, _LANE(0)), undefined, [0] * _LANES.count)
-
-
-def _read(builder: Any, pointer: Any, place: Any, kind: Any) -> Any:
-    return builder.load(builder.bitcast(builder.gep(pointer, [place]), kind.as_pointer()), align=1)
-
-
-def _write(builder: Any, value: Any, pointer: Any, place: Any) -> None:
-    builder.store(value, builder.bitcast(builder.gep(pointer, [place]), value.type.as_pointer()), align=1)
 
 
 def _filter(builder: Any, data: list[Any], numbers: list[Any]) -> None:
@@ -115,12 +108,12 @@ def _paired(builder: Any, src: Any, places: list[Any]) -> list[Any]:
     and 8 to 11, 4 to 7 and 12 to 15, and so on.
     """
     if src.type.pointee == _BYTE:
-        a, b = (_read(builder, src, place, _BYTES) for place in places)
+        a, b = (load(builder, src, place, _BYTES) for place in places)
         zero = ir.Constant(_BYTES, None)
         return [four for eight in _beside(builder, a, b) for four in _beside(builder, eight, zero)]
     fours: list[Any] = []
     for begin in (0, WIDTH // 2):
-        a, b = (_read(builder, src, builder.add(place, _COUNT(begin)), _HALVES) for place in places)
+        a, b = (load(builder, src, builder.add(place, _COUNT(begin)), _HALVES) for place in places)
         fours += _beside(builder, a, b)
     return fours
 
@@ -133,13 +126,13 @@ def _write_ended(builder: Any, sums: list[Any], *, in_order: bool, dst: Any, d0:
             low, high = (
                 _shuffled(builder, low, high, [8 * k + i for k in ks for i in range(8)]) for ks in ((0, 2), (1, 3))
             )
-        _write(builder, low, dst, d0)
-        _write(builder, high, dst, builder.add(d0, _COUNT(WIDTH // 2)))
+        store(builder, low, dst, d0)
+        store(builder, high, dst, builder.add(d0, _COUNT(WIDTH // 2)))
         return
     packed = _named(builder, "packuswb", _BYTES, low, high)
     if in_order:
         packed = _shuffled(builder, packed, packed, [8 * k + i for k in (0, 2, 1, 3) for i in range(8)])
-    _write(builder, packed, dst, d0)
+    store(builder, packed, dst, d0)
 
 
 def _turn(builder: Any, data: list[Any], numbers: list[Any]) -> None:
@@ -150,14 +143,14 @@ def _turn(builder: Any, data: list[Any], numbers: list[Any]) -> None:
     kind = ir.VectorType(src.type.pointee, side)
     for left in range(0, SIDE, side):
         read = [
-            _read(builder, src, builder.add(s0, builder.add(builder.mul(s_step, _COUNT(k)), _COUNT(left))), kind)
+            load(builder, src, builder.add(s0, builder.add(builder.mul(s_step, _COUNT(k)), _COUNT(left))), kind)
             for k in range(SIDE)
         ]
         rows = read if side == SIDE else [_shuffled(builder, read[k], read[k + side], range(SIDE)) for k in range(side)]
         for _ in range(side.bit_length() - 1):  # each round halves the distance of a column's neighbours
             rows = [row for k in range(side // 2) for row in _beside(builder, rows[k], rows[k + side // 2])]
         for k, row in enumerate(rows):
-            _write(builder, row, dst, builder.add(d0, builder.mul(d_step, _COUNT(left + k))))
+            store(builder, row, dst, builder.add(d0, builder.mul(d_step, _COUNT(left + k))))
 
 
 def _inlined(write: Callable[[Any, list[Any], list[Any]], None]) -> Any:
