@@ -15,7 +15,7 @@ from benchmarks.cases import TINY, Case
 IMAGES, PHOTOS, VOLUMES = (16, 64, 256, 256), (8, 3, 1080, 1920), (2, 16, 64, 128, 128)
 DTYPES = ("float32", "float16")
 CHECKS: dict[object, str] = {False: "unchecked", "later": "checked later"}
-"""What `check_indices` may be instead of True, which waits for the GPU."""
+"""Values of `check_indices` other than True, which makes the host wait for the GPU."""
 
 
 @dataclass(frozen=True, eq=False)

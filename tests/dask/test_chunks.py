@@ -73,7 +73,7 @@ FLOATS = ("float32", "float64", "float16", "complex64")
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_gradients(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Of weights and biases, too, whose sums have many blocks here."""
+    """Gradients have NumPy's bits, also by weight and bias, whose sums have many blocks here."""
     monkeypatch.setattr(cell_blocks, "_CELLS", 20)
     monkeypatch.setattr(cell_blocks, "_POSITIONS", 50)
     compared = 0

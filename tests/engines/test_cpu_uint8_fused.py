@@ -55,7 +55,7 @@ def _forgotten(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 @pytest.fixture
 def used(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
-    """What the driver laid out for the fused kernel."""
+    """Return the list of calls that the driver prepares for the fused kernel."""
     found: list[Any] = []
 
     def noted(*given: Any) -> Any:

@@ -1,4 +1,4 @@
-"""What the portable engine needs beside its arrays: neither calls nor memory grow with windows or unread samples."""
+"""Resources of the portable engine: calls and memory grow neither with windows nor with samples that it skips."""
 
 from __future__ import annotations
 

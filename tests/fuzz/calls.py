@@ -218,7 +218,7 @@ def _scalar(d: Drawer, written: str) -> str:
 
 
 def _borders(d: Drawer, call: dict[str, str], shape: Sequence[int], axes: Sequence[int]) -> dict[str, str]:
-    """What lies beyond the border, and which part of each axis is resampled."""
+    """Draw the kind of border, and the part of each axis that is resampled."""
     made = {"boundary": repr(d.among("edge", "reflect", "mirror", "wrap", "constant"))}
     if "constant" in made["boundary"]:
         made["cval"] = d.among("0.0", "1", "0.25", "-3", "300")

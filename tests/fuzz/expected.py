@@ -1,4 +1,4 @@
-"""What a call should return: its arguments read anew, and handed to the float64 reference.
+"""The expected result of a call: this module reads the arguments itself, and runs the float64 reference.
 
 Shares no code with the dialects: an argument is read here as its documentation says.
 """

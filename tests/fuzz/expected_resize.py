@@ -1,4 +1,4 @@
-"""What `upsample.resize` should return."""
+"""The expected result of `upsample.resize`."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ __all__ = ["resize"]
 
 Array = np.ndarray[Any, Any]
 LEAST_WEIGHT = 2.0**-16
-"""Of what is there, below which an output is missing."""
+"""An output is missing where the weights of its samples that are not NaN sum to less than this."""
 POINTS = {"nearest", "nearest-exact"}
 REFERENCE = POINTS | {"area", "linear", "cubic", "lanczos"}
 """Modes that `upsample.reference` has; matrices have all."""

@@ -53,7 +53,7 @@ def _limits(seconds: float) -> Iterator[None]:
 
 
 class Setting(NamedTuple):
-    """What must not change a result.
+    """Settings of the caller that must not change a result.
 
     Attributes
     ----------

@@ -22,7 +22,7 @@ class Unsure(Exception):
 
 @dataclass
 class Want:
-    """What a call should return.
+    """The expected result of a call.
 
     Attributes
     ----------

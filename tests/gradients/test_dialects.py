@@ -76,7 +76,7 @@ CALLS: dict[str, tuple[Callable[[Any], Any], np.ndarray]] = {
     "onnx space_to_depth": (lambda x: onnx.space_to_depth(x, blocksize=2), FIRST),
 }
 SINGLE = ("pillow", "tensorflow", "keras")
-"""What takes or returns float32 only."""
+"""Dialects that take or return float32 only."""
 
 
 @pytest.mark.parametrize("name", CALLS)

@@ -224,7 +224,7 @@ def test_what_transforms_torchs_ops_transforms_these(name: str, transform: str) 
 
 
 LACKING = {("pool", "forward jacobian"), ("pool", "forward over reverse"), ("unpool", "jit.trace")}
-"""What torch cannot do with its own ops."""
+"""Transforms that fail on torch's own ops."""
 
 
 @pytest.mark.parametrize("name", FUNCTIONS)

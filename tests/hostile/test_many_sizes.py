@@ -73,7 +73,7 @@ CALLS = {
 }
 """Sizes of each kind of call."""
 GROWTH_MIB = 6.0
-"""Of the second half of the calls; the bound is 4 MiB."""
+"""Most MiB that the second half of the calls may add; the bound of the caches is 4 MiB."""
 
 
 @pytest.mark.skipif(not os.path.exists("/proc/self/statm"), reason="Linux tells how much memory a process has")
