@@ -80,15 +80,21 @@ class _Store:
                 self.users[id(buffer)] = users + 1
                 self.bytes += 0 if users else buffer.nbytes
             while self.bytes > most:
-                dropped.append(self._drop(next(iter(self.queue))))
+                oldest, _ = self.queue.popitem(last=False)  # in one step: look-ups reorder the queue without the lock
+                self._uncount(oldest)
+                dropped.append(self._drop(oldest))
         dropped.clear()  # not under the lock: finalizers run here
 
     def _drop(self, entry: _Entry) -> _Entry:
         if entry.cache.entries.get(entry.key) is entry:
             del entry.cache.entries[entry.key]
-        if entry not in self.queue:
-            return entry
-        del self.queue[entry]
+        if entry in self.queue:
+            del self.queue[entry]
+            self._uncount(entry)
+        return entry
+
+    def _uncount(self, entry: _Entry) -> None:
+        """Subtract the bytes of an entry that has left the queue."""
         self.bytes -= entry.objects
         for buffer in entry.buffers:
             users = self.users[id(buffer)] - 1
@@ -97,7 +103,6 @@ class _Store:
             else:
                 del self.users[id(buffer)]
                 self.bytes -= buffer.nbytes
-        return entry
 
     def remove(self, cache: Cache[Any], key: Hashable) -> None:
         """Drop the entry of a key, if there is one."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import sys
 import threading
 from dataclasses import dataclass
 from functools import partial
@@ -169,3 +170,34 @@ def test_threads_share_the_bound() -> None:
     assert caches.held().bytes <= 4 * MIB
     table.cache_clear()
     assert caches.held() == (0, 0)
+
+
+def test_a_look_up_reorders_while_another_thread_drops() -> None:
+    """Look-ups take no lock: dropping must not iterate over the queue."""
+    kept, done, wrong = Cache[int](), threading.Event(), []
+    keys = range(3_000)  # some 600 bytes each, so 4 MiB has room for all, and not for those that are added
+    for key in keys:
+        kept.put(key, key)
+
+    def look_up() -> None:
+        try:
+            while not done.is_set():
+                for key in keys:
+                    kept.get(key)
+        except Exception as error:
+            wrong.append(error)
+
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    threads = [threading.Thread(target=look_up) for _ in range(3)]
+    try:
+        for thread in threads:
+            thread.start()
+        for number in range(20_000):
+            Cache[int]().put(number, number)
+    finally:
+        done.set()
+        sys.setswitchinterval(interval)
+        for thread in threads:
+            thread.join()
+    assert not wrong
