@@ -19,6 +19,8 @@ import backends
 import optional_imports
 import pytest
 
+from upsample.engines import thread_count
+
 os.environ.setdefault("UPSAMPLE_COMPILE", "eager")  # the order of tests must not decide which engine runs
 REQUIRED = frozenset(filter(None, os.environ.get("UPSAMPLE_TEST_REQUIRE", "").split(",")))
 
@@ -97,6 +99,14 @@ def pytest_make_collect_report(collector: pytest.Collector):
             report.outcome = "failed"
             report.longrepr = f"skipped, though {', '.join(missing)} is required here: {reason}"
     return report
+
+
+@pytest.fixture(autouse=True)
+def _no_number_of_threads_is_left() -> Iterator[None]:
+    """A test that sets one for the process resets it: later tests would run with it, in some orders only."""
+    yield
+    left, thread_count._process.setting = thread_count._process.setting, None
+    assert left is None, "set_num_threads was called and not reset: use `with upsample.num_threads(count)`"
 
 
 _MARKED = [pytest.param(n, marks=pytest.mark.gpu) if n in backends.ON_GPU else n for n in backends.NAMES]

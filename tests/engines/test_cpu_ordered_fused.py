@@ -89,12 +89,9 @@ def test_equals_one_axis_at_a_time(mode: int, dtype: str, vectors: bool, monkeyp
 def test_jobs_do_not_show(threads: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(fused, "_JOBS", (1, 1))
     monkeypatch.setattr(fused, "_ROWS", 5)
-    x, before = image((47, 60, 3), "uint16"), upsample.get_num_threads()
-    upsample.set_num_threads(threads)
-    try:
+    x = image((47, 60, 3), "uint16")
+    with upsample.num_threads(threads):
         result = opencv.resize(x, (90, 121), engine="cpu")
-    finally:
-        upsample.set_num_threads(before)
     np.testing.assert_array_equal(result, opencv.resize(x, (90, 121), engine="portable"))
 
 
