@@ -143,9 +143,11 @@ def bind(plan: ResizePlan, x: _Array) -> Callable[..., _Array]:
 
 def _plan_both(plan: ResizePlan, x: _Array) -> RowJobs | None:
     """Lay out a call for a kernel that filters both axes, or return None if there is none."""
+    if plan.only_moves or (x.dtype.kind not in "iu" and not plan.arithmetic.ordered):
+        return None
     name = x.dtype.name
     is_ordered = plan.arithmetic.ordered or is_exact(plan, name)
-    if plan.only_moves or (x.dtype != np.uint8 and not is_ordered):
+    if x.dtype != np.uint8 and not is_ordered:
         return None
     cells = plan_cells(plan, x.shape, name)
     if cells is not None:
