@@ -103,6 +103,25 @@ def test_tables_by_formula_are_those_of_the_plans(monkeypatch: pytest.MonkeyPatc
     assert compared > 100
 
 
+def test_spans_are_those_of_the_tables() -> None:
+    """A span that is too wide makes strips smaller, and so slower."""
+    rng, exact = np.random.default_rng(1), 0
+    for trial in range(2000):
+        rule = some_rule(rng, trial)
+        if not formulas.has_formula(rule):
+            continue
+        begin = int(rng.integers(0, rule.out_size))
+        end = int(rng.integers(begin + 1, rule.out_size + 1))
+        (low, high), table = formulas.span_of(rule, begin, end), taps_between(rule, begin, end).span
+        if rule.skips_zeros:
+            assert low <= table[0]
+            assert table[1] <= high
+        else:
+            assert (low, high) == table, rule
+            exact += 1
+    assert exact > 500
+
+
 @pytest.mark.parametrize("rounding", Rounding)
 @pytest.mark.parametrize("factor", [2, 4, 0.5, 1.7])
 @pytest.mark.parametrize("method", ["linear", "cubic"])

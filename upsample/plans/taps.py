@@ -14,7 +14,7 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -27,7 +27,9 @@ from upsample.plans.pieces import in_pieces
 from upsample.plans.resize import AxisRule, Rounding
 from upsample.plans.tap_table import Ints, Reals, Taps, clamped, trimmed, unmerged
 
-__all__ = ["FixedPoint", "Taps", "fixed_point", "listed_apart", "scaled", "settling", "taps", "taps_between"]
+__all__ = ["FixedPoint", "Taps", "fixed_point", "fma", "listed_apart", "scaled", "settling", "taps", "taps_between"]
+
+_Real = TypeVar("_Real", float, Reals)
 
 _ADDED, _FEW = 1 << 16, 256
 """Weights that one call adds up in turn, so many fit a second-level cache; of more outputs one tap a call is faster."""
@@ -282,7 +284,7 @@ def _torch_position(rounding: Rounding, step: float, anchor: float, output: Ints
     if rounding is Rounding.FLOAT32:  # the product of two float32 is exact in float64
         centre = (position * step - anchor).astype(np.float32)
     else:
-        centre = _fused(position, step, -anchor)
+        centre = fma(position, step, -anchor)
     return np.asarray((np.maximum(centre, 0.0).astype(np.float64) + anchor).astype(np.float32))
 
 
@@ -323,11 +325,11 @@ def _coordinates(rule: AxisRule, output: Ints) -> Reals:
     if rule.rounding is Rounding.FLOAT32:  # the product of two float32 is exact in float64
         return (position * numerator + shift).astype(np.float32).astype(np.float64)
     if rule.rounding is Rounding.FLOAT64_FLOORF:
-        return _fused(position, numerator, shift)
+        return fma(position, numerator, shift)
     return position * numerator / denominator + shift
 
 
-def _fused(a: Reals, b: float, c: float) -> Reals:
+def fma(a: _Real, b: float, c: float) -> _Real:
     """A * b + c rounded once: Dekker's exact product, Knuth's exact sum."""
     splitter = 2.0**27 + 1.0
     a_high = a * splitter - (a * splitter - a)

@@ -55,6 +55,9 @@ def made_lists(rule: AxisRule, dtype: str) -> tuple[NDArray, NDArray, NDArray, N
     count, index, ends = np.empty(size, np.int32), np.zeros((size, width), np.int32), np.empty(2, np.int64)
     weight = np.zeros((size, width), dtype)
     _lists(how, size, count, index, weight, ends)
+    most = int(count.max())
+    if most < width:  # kernels read whole rows
+        index, weight = index[:, :most].copy(), weight[:, :most].copy()
     return count, index, weight, ends
 
 

@@ -17,6 +17,7 @@ from upsample.arrays import NDArray
 from upsample.caches import cached
 from upsample.engines.cpu.runtime.compile import part
 from upsample.plans.resize import AxisRule, Rounding
+from upsample.plans.taps import fma
 
 __all__ = [
     "CHUNK",
@@ -26,6 +27,7 @@ __all__ = [
     "fused",
     "has_formula",
     "inside",
+    "most_taps",
     "numbers",
     "repetition",
     "span_of",
@@ -56,6 +58,11 @@ def has_formula(rule: AxisRule) -> bool:
     return plain and whole.method in _TAPS
 
 
+def most_taps(rule: AxisRule) -> int:
+    """Return the taps of an output inside of an axis that has a formula."""
+    return _TAPS[(rule if rule.cut is None else rule.cut.whole).method]
+
+
 @cached
 def numbers(rule: AxisRule) -> NDArray:
     """Describe an axis for kernels; one array of float64, so that all kernels have one signature."""
@@ -81,21 +88,32 @@ def _repeats(rule: AxisRule) -> tuple[int, int]:
 
 
 def span_of(rule: AxisRule, begin: int, end: int) -> tuple[int, int]:
-    """Return inputs ``[low, high)`` that contain those of the outputs ``[begin, end)``, one more at each side."""
+    """Return the inputs ``[low, high)`` of the outputs ``[begin, end)``; a few may have weight zero."""
     whole, offset, low = (rule, 0, 0) if rule.cut is None else (rule.cut.whole, rule.cut.begin, rule.cut.low)
-    reach, step = _TAPS[whole.method] // 2 + 1, whole.step[0] / whole.step[1]
-    half = 0.0 if whole.corners else 0.5
-    ends = [(o + offset + half) * step - half for o in (begin, end - 1)]
-    slack = 1 + int(ends[1] * 2**-22)  # of coordinates in float32
-    first = math.floor(ends[0]) - reach - slack - low
-    last = math.floor(ends[1]) + reach + slack - low
-    first = min(max(first, 0), rule.in_size - 1)
-    return first, max(min(last + 1, rule.in_size), first + 1)
+    first = _first_of(whole, begin + offset)
+    last = _first_of(whole, end - 1 + offset) + _TAPS[whole.method] - 1
+    start = min(max(first - low, 0), rule.in_size - 1)
+    return start, max(min(last + 1 - low, rule.in_size), start + 1)
+
+
+def _first_of(rule: AxisRule, output: int) -> int:
+    """Return the first input of an output, before taps are folded at the border; rounds as `_source` does."""
+    half, (numerator, denominator) = 0.0 if rule.corners else 0.5, rule.step
+    position = output + half
+    if rule.rounding is Rounding.FLOAT64:
+        source = position * numerator / denominator - half
+    elif rule.rounding is Rounding.FLOAT32:
+        source = float(np.float32(position * numerator - half))
+    else:
+        source = float(np.float32(fma(position, numerator, -half)))
+    if rule.method == "linear":  # the coordinate stops at the first input
+        source = max(source, 0.0)
+    return min(math.floor(source), rule.in_size - 1) + 1 - _TAPS[rule.method] // 2
 
 
 @part
 def fused(a: float, b: float, c: float) -> Any:
-    """Return a * b + c with the bits of the function of its name in `upsample.plans.taps`."""
+    """Return a * b + c with the bits of `fma` in `upsample.plans.taps`."""
     splitter = 2.0**27 + 1.0  # Dekker's exact product, Knuth's exact sum
     a_high = a * splitter - (a * splitter - a)
     b_high = b * splitter - (b * splitter - b)

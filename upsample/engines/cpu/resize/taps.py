@@ -18,7 +18,7 @@ import numpy as np
 
 from upsample.caches import cached
 from upsample.engines.cpu.resize.formula_tables import made_lists, made_runs, repeated
-from upsample.engines.cpu.resize.formulas import has_formula, span_of
+from upsample.engines.cpu.resize.formulas import has_formula, most_taps, span_of
 from upsample.plans import pieces
 from upsample.plans.pieces import in_pieces
 from upsample.plans.resize import AxisRule
@@ -221,7 +221,7 @@ def runs(rule: AxisRule, dtype: str, inner: int, begin: int, end: int) -> Runs:
     """
     if _is_made(rule, dtype):
         lists, last = _made(rule, dtype)[:3], rule.in_size - 1
-        return Runs(*made_runs(lists, (begin, end), last, lists[1].shape[1] - 2, inner))
+        return Runs(*made_runs(lists, (begin, end), last, min(most_taps(rule), lists[1].shape[1]), inner))
     table, weight = _scaled(rule, dtype)
     longest = max(int(table.count[begin:end].max()), 1)
     most = reach(rule, begin, end)[1] - longest
@@ -252,11 +252,11 @@ def steady(rule: AxisRule, dtype: str, period: int, advance: int) -> Steady | No
         found = repeated(rule, ends, period, advance)
         if found is None:
             return None
-        middle = sum(found) // 2 * period
-        if (count[middle : middle + period] < index.shape[1] - 2).any():
+        middle, longest = sum(found) // 2 * period, most_taps(rule)
+        if (count[middle : middle + period] < longest).any():
             return None
         place = index[middle : middle + period, 0] - middle // period * advance
-        return Steady(*found, tuple(map(int, place)), weight[middle : middle + period, :-2].copy())
+        return Steady(*found, tuple(map(int, place)), weight[middle : middle + period, :longest].copy())
     table, weight = _scaled(rule, dtype)
     groups = rule.out_size // period
     if groups < 2 or rule.out_size % period:
