@@ -68,6 +68,23 @@ def test_calls(kind: str, record_property: pytest.RecordProperty) -> None:
     assert compared >= 0.8 * EACH
 
 
+@pytest.mark.parametrize("kind", ["interpolate", "resize"])
+def test_slabs_are_resampled_block_by_block(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As large ones are where no output needs two blocks: the blocks are not copied, and the bits are the same."""
+    found = []
+    function = resize._parts
+    monkeypatch.setattr(resize, "_LARGE", 0)
+    monkeypatch.setattr(resize, "_parts", lambda *given: found.append(function(*given)) or found[-1])
+    for seed in range(5000, 5000 + EACH // 4):
+        call, rng = draw(kind, seed)
+        want, given = outcome(lambda call=call: call.function(**call.arrays, **call.options)), lazy(call, rng)
+        if not isinstance(want, Exception):
+            made = call.function(**given, **call.options).compute(scheduler="synchronous")
+            assert made.tobytes() == np.ascontiguousarray(want).tobytes(), (seed, str(call))
+    assert sum(parts is not None for parts in found) > 50
+    assert None in found
+
+
 FLOATS = ("float32", "float64", "float16", "complex64")
 
 

@@ -14,6 +14,7 @@ import upsample
 
 needs_numba()
 
+from upsample.engines.cpu.resize import blocks as resize_blocks  # noqa: E402
 from upsample.engines.cpu.runtime import blocks  # noqa: E402
 
 LAYOUTS = {
@@ -37,7 +38,7 @@ CALLS: list[dict[str, Any]] = [
 @pytest.fixture(autouse=True)
 def small_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(blocks, "MIN_BYTES", 1 << 10)
-    monkeypatch.setattr(blocks, "BLOCK_BYTES", 1 << 11)
+    monkeypatch.setattr(resize_blocks, "_BLOCK_BYTES", 1 << 11)
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)
@@ -64,7 +65,7 @@ def test_leading_axes(call: dict[str, Any]) -> None:
 @pytest.mark.parametrize(("mode", "most"), [("nearest", 1 << 17), ("linear", 1 << 19), ("area", 1 << 19)])
 def test_memory(mode: str, most: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(blocks, "MIN_BYTES", 1 << 20)
-    monkeypatch.setattr(blocks, "BLOCK_BYTES", 1 << 16)
+    monkeypatch.setattr(resize_blocks, "_BLOCK_BYTES", 1 << 16)
     x = noise(1200, 1300)[8:-8, 8:-8]
     upsample.resize(x, (60, 64), mode=mode, engine="cpu")
     tracemalloc.start()

@@ -139,6 +139,31 @@ def test_a_part_is_a_slice_of_the_whole_table(rule: AxisRule, data: st.DataObjec
         np.testing.assert_array_equal(fixed.table.weight, of_whole.table.weight[begin:end])
 
 
+@repeatable(200)
+@given(rule=rules(tuple(FILTERS)), data=st.data())
+def test_a_part_of_a_part_is_a_part_of_the_whole(rule: AxisRule, data: st.DataObject) -> None:
+    begin = data.draw(st.integers(0, rule.out_size - 1))
+    end = data.draw(st.integers(begin + 1, rule.out_size))
+    low = data.draw(st.integers(begin, end - 1))
+    high = data.draw(st.integers(low + 1, end))
+    inner = parts.part(parts.part(rule, begin, end), low - begin, high - begin)
+    assert inner is parts.part(rule, low, high) or inner == parts.part(rule, low, high)
+
+
+@repeatable(200)
+@given(rule=rules(tuple(FILTERS)), data=st.data())
+def test_outputs_are_parted_where_no_part_needs_inputs_of_two_sides(rule: AxisRule, data: st.DataObject) -> None:
+    border = data.draw(st.integers(0, rule.in_size))
+    cuts = parts.parted(rule, (0, border, rule.in_size))
+    before = [o for o in range(rule.out_size) if parts.needs(rule, o, o + 1)[1] <= border]
+    behind = [o for o in range(rule.out_size) if parts.needs(rule, o, o + 1)[0] >= border]
+    if cuts is None:
+        assert len(before) + len(behind) < rule.out_size
+    else:
+        assert set(range(cuts[0], cuts[1])) <= set(before)
+        assert set(range(cuts[1], cuts[2])) <= set(behind)
+
+
 def test_single_outputs_of_a_long_axis_have_the_weights_of_the_whole() -> None:
     rule = AxisRule(3 * 10**5, 10**5, "cubic", (3e5, 1e5), False, True, -0.5, Rounding.FLOAT64)
     whole = taps(rule)

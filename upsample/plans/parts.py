@@ -7,6 +7,7 @@ of their axes (`upsample.plans.window`).
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Mapping
 from dataclasses import replace
 from hashlib import blake2b
@@ -17,7 +18,7 @@ from upsample.plans.resize import AxisRule, Cut, ResizePlan, identity
 from upsample.plans.taps import listed_apart, taps_between
 from upsample.plans.window import Range
 
-__all__ = ["needs", "part", "part_of_plan"]
+__all__ = ["needs", "part", "part_of_plan", "parted"]
 
 
 @cached
@@ -31,13 +32,15 @@ def needs(rule: AxisRule, begin: int, end: int) -> Range:
 
 @cached
 def part(rule: AxisRule, begin: int, end: int) -> AxisRule:
-    """Return the rule of outputs ``[begin, end)``, whose inputs are those that `needs` returns.
+    """Return the rule of outputs ``[begin, end)``, whose inputs are those that `needs` returns; of a part or a whole.
 
     Parts of one rule with equal tables are the same object: the parts of an axis that doubles differ at the borders
     only, and engines remember their work by the plan.
     """
     if rule.is_identity or begin == end:
         return identity(end - begin)
+    if rule.cut is not None:
+        return part(rule.cut.whole, rule.cut.begin + begin, rule.cut.begin + end)
     low, high = needs(rule, begin, end)
     table = _digest(rule, begin, end, low)
     first = _first_like(rule, high - low, end - begin, table)
@@ -62,6 +65,23 @@ def _digest(rule: AxisRule, begin: int, end: int, low: int) -> bytes:
         digest.update((index[begin:end] - low).tobytes())
         digest.update(weight[begin:end].tobytes())
     return digest.digest()
+
+
+@cached
+def parted(rule: AxisRule, borders: tuple[int, ...]) -> tuple[int, ...] | None:
+    """Return where outputs are to be parted so that each part needs the inputs between two borders only.
+
+    `borders` ascend from 0 to the number of inputs. None if an output needs inputs of both sides of one.
+    """
+    if rule.is_identity:
+        return borders
+    cuts = [0]
+    for border in borders[1:-1]:
+        cut = bisect_left(range(rule.out_size), border, key=lambda output: needs(rule, output, output + 1)[0])
+        if cut and needs(rule, cuts[-1], cut)[1] > border:
+            return None
+        cuts.append(cut)
+    return (*cuts, rule.out_size)
 
 
 def part_of_plan(plan: ResizePlan, ranges: Mapping[int, Range], order: tuple[int, ...]) -> ResizePlan:

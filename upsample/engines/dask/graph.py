@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+import sys
 import threading
 from collections.abc import Callable, Hashable, Sequence
 from contextlib import ExitStack
@@ -19,7 +20,7 @@ from dask.highlevelgraph import HighLevelGraph
 from upsample import arrays
 from upsample.engines import dispatch, result_pool
 from upsample.engines.dask.chunks import Chunks, bounds
-from upsample.engines.dask.slabs import Layout, Source, assemble
+from upsample.engines.dask.slabs import Layout, Slab, Source
 from upsample.engines.thread_count import num_threads
 from upsample.plans.window import Range
 
@@ -122,25 +123,33 @@ def _pick(results: tuple[Any, ...], number: int) -> Any:
 
 
 def _run_chunk(job: tuple[Any, ...], layouts: tuple[Layout, ...], *blocks: Any) -> Any:
-    """Assemble the slabs of a chunk and run its job on them: what a task does.
+    """Run the job of a chunk on its slabs: what a task does.
 
-    Beside other tasks it uses one thread, and no memory that is kept for the next result: the scheduler spreads tasks
-    over cores, and measures what they leave behind.
+    Beside other tasks it uses one thread. On a worker of a cluster it uses no memory that is kept for the next result,
+    because the scheduler measures what tasks leave behind.
     """
     slabs, at = [], 0
     for layout in layouts:
         count = math.prod(map(len, layout))
-        slabs.append(assemble(layout, blocks[at : at + count]))
+        slabs.append(Slab(layout, blocks[at : at + count]))
         at += count
     make, *given = job
     with ExitStack() as stack:
         if threading.current_thread() is not threading.main_thread():
             stack.enter_context(num_threads(1))
-        stack.enter_context(result_pool.unused())
+        if _is_on_worker():
+            stack.enter_context(result_pool.unused())
         return make(*given, *slabs)
 
 
+def _is_on_worker() -> bool:
+    """Say whether a worker of a cluster runs this."""
+    worker = sys.modules.get("distributed.worker")
+    return worker is not None and hasattr(worker.thread_state, "key")
+
+
 def run_op(task: str, plan: Any, x: Any, *rest: Any) -> Any:
-    """Run an op on a block by the fastest engine that can."""
+    """Run an op on a block or a slab by the fastest engine that can; slabs become arrays."""
+    x, *given = (value.array() if isinstance(value, Slab) else value for value in (x, *rest))
     xp = np if isinstance(x, np.ndarray) else arrays.namespace(task, {"block": x})
-    return dispatch.choose(task, task, plan, x, None)(xp, plan, x, *rest)
+    return dispatch.choose(task, task, plan, x, None)(xp, plan, x, *given)

@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
+import itertools
+import math
 from types import ModuleType
 from typing import Any
+
+import numpy as np
 
 from upsample import arrays
 from upsample.engines.dask.chunks import out_chunks
 from upsample.engines.dask.graph import Ranges, chunked, run_op
-from upsample.plans.parts import needs, part_of_plan
+from upsample.engines.dask.slabs import Layout, Slab
+from upsample.plans.parts import needs, part_of_plan, parted
 from upsample.plans.resize import ResizePlan
+from upsample.plans.window import Range
 
 __all__ = ["run"]
+
+_LARGE = 1 << 23
+"""Bytes of a slab from which on planning its parts takes less time than copying it."""
 
 
 def run(_xp: ModuleType, plan: ResizePlan, x: Any, _out: None) -> Any:
@@ -38,5 +47,32 @@ def _order(plan: ResizePlan, x: Any) -> tuple[int, ...]:
     return plan.filtered((name in arrays.INTEGER or arithmetic.ordered) and arithmetic.each_axis)
 
 
-def _resize(plan: ResizePlan, x: Any) -> Any:
-    return run_op("resize", plan, x, None)
+def _resize(plan: ResizePlan, x: Slab) -> Any:
+    """Resample a slab: block by block if each output needs one block only, so that large blocks are not copied."""
+    size = math.prod(x.shape) * x.blocks[0].dtype.itemsize
+    parts = _parts(plan, x.layout) if len(x.blocks) > 1 and size >= _LARGE else None
+    if parts is None:
+        return run_op("resize", plan, x, None)
+    result = np.empty_like(x.blocks[0], shape=plan.out_shape(x.shape))
+    for ranges, (place, block) in zip(itertools.product(*parts), x.parts(), strict=True):
+        target = result[tuple(slice(*r) for r in ranges)]
+        if target.size == 0:
+            continue
+        inputs = list(place)
+        for axis, rule in zip(plan.axes, plan.rules, strict=True):
+            inputs[axis] = needs(rule, *ranges[axis])
+        source = block[tuple(slice(a - p, b - p) for (a, b), (p, _) in zip(inputs, place, strict=True))]
+        run_op("resize", part_of_plan(plan, {axis: ranges[axis] for axis in plan.axes}, plan.order), source, target)
+    return result
+
+
+def _parts(plan: ResizePlan, layout: Layout) -> list[list[Range]] | None:
+    """Return the outputs of each block on each axis, or None if an output needs several blocks."""
+    rules, parts = dict(zip(plan.axes, plan.rules, strict=True)), []
+    for axis, blocks in enumerate(layout):
+        borders = tuple(itertools.accumulate((high - low for low, high in blocks), initial=0))
+        cuts = parted(rules[axis], borders) if axis in rules else borders
+        if cuts is None:
+            return None
+        parts.append(list(itertools.pairwise(cuts)))
+    return parts

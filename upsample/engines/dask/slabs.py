@@ -8,15 +8,15 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Hashable, MutableMapping, Sequence
-from typing import Any, TypeAlias
+from collections.abc import Hashable, Iterator, MutableMapping, Sequence
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 from dask._task_spec import Task, TaskRef
 
 from upsample.plans.window import Range
 
-__all__ = ["Layout", "Source", "assemble"]
+__all__ = ["Layout", "Slab", "Source"]
 
 Layout: TypeAlias = tuple[tuple[Range, ...], ...]
 _Graph: TypeAlias = MutableMapping[Hashable, Any]
@@ -84,18 +84,35 @@ def _taken(block: Any, part: tuple[Range, ...]) -> Any:
     return block[tuple(slice(*r) for r in part)].copy()
 
 
-def assemble(layout: Layout, blocks: Sequence[Any]) -> Any:
-    """Return the slab that lies in some blocks, or in cut ones: of one block a view, of several a new array."""
-    if len(blocks) == 1:
-        return blocks[0][tuple(slice(*part) for (part,) in layout)]
-    shape = tuple(sum(high - low for low, high in parts) for parts in layout)
-    slab = np.empty_like(blocks[0], shape=shape)
-    ends = [list(itertools.accumulate(high - low for low, high in parts)) for parts in layout]
-    places = [
-        [slice(end - (high - low), end) for end, (low, high) in zip(e, parts, strict=True)]
-        for e, parts in zip(ends, layout, strict=True)
-    ]
-    for block, part, place in zip(blocks, itertools.product(*layout), itertools.product(*places), strict=True):
-        is_cut = block.shape == tuple(high - low for low, high in part)
-        slab[place] = block if is_cut else block[tuple(slice(*r) for r in part)]
-    return slab
+class Slab(NamedTuple):
+    """A part of an input array, and the blocks that it lies in."""
+
+    layout: Layout
+    blocks: Sequence[Any]
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Its shape."""
+        return tuple(sum(high - low for low, high in parts) for parts in self.layout)
+
+    def array(self) -> Any:
+        """Return it as an array: of one block a view, of several a new array."""
+        if len(self.blocks) == 1:
+            return next(self.parts())[1]
+        slab = np.empty_like(self.blocks[0], shape=self.shape)
+        for place, part in self.parts():
+            slab[tuple(slice(*r) for r in place)] = part
+        return slab
+
+    def parts(self) -> Iterator[tuple[tuple[Range, ...], Any]]:
+        """Yield the part in each block: which ranges of the slab, and a view."""
+        ends = [list(itertools.accumulate(high - low for low, high in parts)) for parts in self.layout]
+        places = [
+            [(end - (high - low), end) for end, (low, high) in zip(e, parts, strict=True)]
+            for e, parts in zip(ends, self.layout, strict=True)
+        ]
+        for block, part, place in zip(
+            self.blocks, itertools.product(*self.layout), itertools.product(*places), strict=True
+        ):
+            is_cut = block.shape == tuple(high - low for low, high in part)
+            yield place, block if is_cut else block[tuple(slice(*r) for r in part)]

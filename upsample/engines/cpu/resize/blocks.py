@@ -15,6 +15,7 @@ import numpy as np
 
 from upsample import arrays
 from upsample.arrays import NDArray
+from upsample.copies import copy
 from upsample.engines import result_pool
 from upsample.engines.cpu.runtime.blocks import cuts, is_copied
 from upsample.plans.parts import needs, part_of_plan
@@ -24,6 +25,9 @@ from upsample.plans.window import Range
 
 __all__ = ["run_blocks"]
 
+_BLOCK_BYTES = 1 << 23
+"""Bytes of input of a block, about: its copy is still in the third-level cache when it is resampled. With blocks of
+32 MiB the halving of a crop took 1.8 times as long on an AMD EPYC with 32 MiB of that cache."""
 _FEW = 4
 """How many times smaller a result is whose samples are read one by one."""
 
@@ -44,10 +48,16 @@ def run_blocks(plan: ResizePlan, x: NDArray, out: NDArray | None, run: _Run) -> 
     if not plan.only_moves and not order:
         arithmetic, is_integer = plan.arithmetic, x.dtype.name in arrays.INTEGER
         order = plan.filtered((is_integer or arithmetic.ordered) and arithmetic.each_axis)
-    for begin, end in cuts(shape[axis], x.nbytes):
+    memory = np.empty(0, x.dtype)
+    for begin, end in cuts(shape[axis], x.nbytes, _BLOCK_BYTES):
         part, low, high = _part(plan, axis, (begin, end), order)
         before = (slice(None),) * axis
-        run(part, np.ascontiguousarray(x[(*before, slice(low, high))]), result[(*before, slice(begin, end))])
+        source = x[(*before, slice(low, high))]
+        if source.size > memory.size:
+            memory = np.empty(source.size, x.dtype)
+        block = memory[: source.size].reshape(source.shape)
+        copy(source, block)
+        run(part, block, result[(*before, slice(begin, end))])
     return result
 
 

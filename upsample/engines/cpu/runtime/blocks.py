@@ -31,9 +31,9 @@ def is_copied(x: NDArray) -> bool:
     return is_large(x) and not x.flags.c_contiguous
 
 
-def cuts(size: int, nbytes: int) -> Iterator[Range]:
-    """Yield the bounds of blocks of an axis of `size`, whose entries have `nbytes` of input together."""
-    count = max(1, min(size, -(-nbytes // BLOCK_BYTES)))
+def cuts(size: int, nbytes: int, block: int) -> Iterator[Range]:
+    """Yield the bounds of blocks of about `block` bytes along an axis of `size`, whose entries have `nbytes`."""
+    count = max(1, min(size, -(-nbytes // block)))
     return ((size * number // count, size * (number + 1) // count) for number in range(count))
 
 
@@ -51,7 +51,7 @@ def _blocks(lead: tuple[int, ...], nbytes: int) -> Iterator[Place]:
     if not lead:
         yield ()
         return
-    for begin, end in cuts(lead[0], nbytes):
+    for begin, end in cuts(lead[0], nbytes, BLOCK_BYTES):
         inner = lead[1:] if end - begin == 1 else ()
         for place in _blocks(inner, nbytes // lead[0]):
             yield slice(begin, end), *place

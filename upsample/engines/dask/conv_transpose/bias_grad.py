@@ -34,6 +34,7 @@ def run(_xp: ModuleType, plan: ConvTransposePlan, grad: Any, dtype: Any) -> Any:
 
 def _bias_grad(plan: ConvTransposePlan, wide: np.dtype[Any], y: Any) -> Any:
     """Return the sum of each block of a part."""
+    y = y.array()
     if isinstance(y, np.ndarray):
         return run_op("conv_transpose.bias_grad", plan, y, wide)
     return run_op("conv_transpose.bias_grad", replace(plan, blocks=None), y, wide)[None]

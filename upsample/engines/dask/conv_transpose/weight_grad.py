@@ -41,7 +41,7 @@ def run(_xp: ModuleType, plan: ConvTransposePlan, x: Any, y: Any) -> Any:
 
 def _weight_grad(plan: ConvTransposePlan, wide: np.dtype[Any], x: Any, y: Any) -> Any:
     """Return the sum of each block of a part, in the dtype of sums; CuPy blocks have one sum of another order."""
-    x, y = x.astype(wide, copy=False), y.astype(wide, copy=False)
+    x, y = (slab.array().astype(wide, copy=False) for slab in (x, y))
     if isinstance(x, np.ndarray):
         return run_op("conv_transpose.weight_grad", plan, x, y)
     return run_op("conv_transpose.weight_grad", replace(plan, blocks=None), x, y)[None]
