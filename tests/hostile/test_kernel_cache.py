@@ -15,7 +15,7 @@ from hostile import worlds
 
 needs_numba()
 
-CALL = worlds.COMPILED + worlds.RESULT
+CALL = worlds.COMPILED.replace("return {", "return {'library': 'numba.np.linalg' in sys.modules,") + worlds.RESULT
 
 
 def kernels(folder: Path) -> list[Path]:
@@ -52,6 +52,22 @@ def test_the_order_of_the_folders(tmp_path: Path) -> None:
 def test_a_second_process_loads_them(tmp_path: Path) -> None:
     first, second = (worlds.said(CALL, UPSAMPLE_CACHE_DIR=str(tmp_path)) for _ in range(2))
     assert (first["compiled"] > 0, second["compiled"]) == (True, 0)
+
+
+def test_loading_imports_nothing_that_only_compiling_needs(tmp_path: Path) -> None:
+    """Numba's implementations of NumPy take longer to import than all else, and only compiling needs them."""
+    first, second = (worlds.said(CALL, UPSAMPLE_CACHE_DIR=str(tmp_path)) for _ in range(2))
+    assert (first["compiled"] > 0, first["library"], first["same"]) == (True, True, True)
+    assert (second["compiled"], second["library"], second["same"]) == (0, False, True)
+
+
+def test_a_process_compiles_after_it_has_loaded(tmp_path: Path) -> None:
+    """It compiles kernels of this package, and a function of the program, after a kernel came from disk."""
+    own = "import numba\n@numba.njit\ndef own(a): return np.sort(a)[::-1].cumsum()\nassert own(x.ravel())[0] == 23\n"
+    pool = "assert (upsample.max_pool2d(x, 2, engine='cpu') == x[..., 1::2, 1::2]).all()\n"
+    worlds.said(CALL, UPSAMPLE_CACHE_DIR=str(tmp_path))
+    later = worlds.said(CALL.replace("print(", own + pool + "print("), UPSAMPLE_CACHE_DIR=str(tmp_path))
+    assert (later["compiled"] > 0, later["library"], later["same"]) == (True, True, True)
 
 
 def test_nothing_can_be_written_anywhere(home: Path, tmp_path: Path) -> None:

@@ -1,6 +1,6 @@
 """Lazy compilation: the first calls run on the portable engine until loading the cpu engine would have paid.
 
-Importing Numba and loading a kernel take half a second of one core, compiling one takes seconds; the portable engine
+Importing Numba and loading a kernel take 0.3 seconds of one core, compiling one takes seconds; the portable engine
 makes a large photograph in a tenth. So a script of a few calls never loads Numba, and a long-running program waits for
 it once. This is a ski rental: whatever the number of calls, they take at most about twice the best choice.
 
@@ -26,9 +26,9 @@ from upsample.plans.window import UnpoolPlan
 
 __all__ = ["SECONDS", "is_early", "is_undecided", "timed", "wish"]
 
-SECONDS = 0.6
-"""Seconds of work on the portable engine that justify loading Numba and one kernel, which took 0.55 s of a 2.6 GHz Zen
-4 core."""
+SECONDS = 0.3
+"""Seconds of work on the portable engine that justify loading Numba and one kernel, which took 0.3 s of a 2.6 GHz Zen 4
+core."""
 
 _COMPILER = "upsample.engines.cpu.runtime.compile"
 _WISHES = ("lazy", "eager", "never")

@@ -24,6 +24,7 @@ from uuid import uuid4
 import numba
 from numba.core.caching import FunctionCache
 from numba.core.compiler import CompileResult
+from numba.core.runtime import rtsys
 from numba.core.serialize import dumps
 from numba.misc.appdirs import AppDirs
 
@@ -172,7 +173,7 @@ class KernelCache(FunctionCache):  # type: ignore[misc]
         """Return a kernel from disk, or None for one that must be compiled."""
         if not self._enabled:
             return None
-        target_context.refresh()
+        rtsys.initialize(target_context)  # not `refresh`: it imports 0.3 s of modules that only compiling needs
         name = self._file(sig, target_context.codegen())
         for folder in folders():
             data = _read(folder / name)
