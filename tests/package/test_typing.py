@@ -116,7 +116,7 @@ def test_pyright_sees_every_typo_and_nothing_else(tmp_path: Path) -> None:
         timeout=200,
     )
     if not made.stdout.startswith("{"):
-        pytest.skip(f"pyright does not start, which downloads its program: {made.stderr[-200:]}")
+        pytest.skip(f"pyright is not installed with Node.js (pyright[nodejs]): {made.stderr[-200:]}")
     found = [said for said in json.loads(made.stdout)["generalDiagnostics"] if said["severity"] == "error"]
     first = (HEAD + RIGHT).count("\n") + 2
     errors = {said["range"]["start"]["line"] + 1 for said in found}
