@@ -1,7 +1,7 @@
 """Gradient of max-unpooling: each cell reads its position, band by band if only the last cell counts.
 
-Two cells that name one position are in one band of a plane, unless their indices lie outside of their windows: then
-planes are asked as a whole, one range of positions after the other.
+Two cells that name one position are in one band of a plane, unless their indices are outside of their windows. If some
+index is outside, the kernel reads whole planes, one range of positions after the other.
 """
 
 from __future__ import annotations
@@ -92,7 +92,7 @@ def _take_bands(plan: UnpoolPlan, g: Geometry, values: NDArray, where: NDArray, 
 
 
 def _take_planes(plan: UnpoolPlan, g: Geometry, values: NDArray, where: NDArray, made: NDArray) -> None:
-    """Do the same where an index may be anywhere in its plane."""
+    """Read planes whose indices may be anywhere in their plane."""
     together = max(1, min(_BLOCK // g.cells, _SEEN // g.positions))
 
     def block(number: int) -> None:

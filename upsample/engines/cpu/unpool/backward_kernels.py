@@ -35,10 +35,10 @@ def take_last(
 ) -> None:
     """Do as `take` does for some planes, but only for the last cell of those that name a position.
 
-    Cells are asked in reverse order. Only positions from `begin` on count, as far as `seen` reaches, which remembers
-    those that later cells named, and is cleared first where `clear`; cells that name others are left alone. Values are
-    taken as unsigned integers and multiplied by 0 or 1: who comes last is as good as random, and a branch on it costs
-    more than all else.
+    The kernel visits cells in reverse order and marks the positions that they name in `seen`, which it clears first if
+    `clear`. `seen` begins at position `begin`; cells that name positions outside of `seen` are not written. Which cell
+    is last is unpredictable, so a branch would mispredict: the kernel multiplies values, as unsigned integers, by 0 or
+    1 instead.
     """
     cells, positions, size = where.shape[0] // planes, values.shape[0] // planes, np.uint64(seen.shape[0])
     kind = values.dtype.type
@@ -59,10 +59,10 @@ def take_last(
 def _take_slice(
     values: NDArray, where: NDArray, cut: tuple[int, int], bounds: tuple[int, ...], seen: NDArray, result: NDArray
 ) -> Any:
-    """Do as `take_last` does for the cells of a cut whose positions lie in a band; zero for those that are dropped.
+    """Do as `take_last` does for the cells of a cut whose positions are in a band; write zero for dropped cells.
 
-    ``bounds``: the positions from and to of the band, and those that the windows of these cells reach. Returns whether
-    some index was in neither.
+    ``bounds``: the positions from and to of the band, and the positions from and to that the windows of these cells
+    reach. Returns whether some index was in neither range.
     """
     size, every, kind = np.uint64(bounds[1] - bounds[0]), np.uint64(bounds[3] - bounds[2]), values.dtype.type
     far: Any = False
@@ -89,12 +89,12 @@ def take_bands(
     seen: NDArray,
     result: NDArray,
 ) -> Any:
-    """Do as `take_last` does in a plane for the cells whose positions lie in some bands.
+    """Do as `take_last` does in a plane for the cells whose positions are in some bands.
 
     ``bands`` and ``spans`` are as in `scatter.make_bands`; ``start``: the slice that
-    `where` and `result` begin with, and the cells of a slice. `seen` is scratch for the longest band. An index of -1 is
-    one that was dropped. Returns whether another was outside of its window's slices and of the band; the result then is
-    of no use.
+    `where` and `result` begin with, and the cells of a slice. `seen` is scratch for the longest band. An index of -1
+    marks a dropped cell. Returns whether another index was outside of its window's slices and of the band; if so, the
+    caller discards the result.
     """
     far: Any = False
     for number in range(bands.shape[0]):
@@ -102,7 +102,7 @@ def take_bands(
         seen[: end - begin] = 0
         while at > first:
             to, low, high = at - 1, spans[at - 1, 0], spans[at - 1, 1]
-            if whole0 < at <= whole1:  # no other band asks these
+            if whole0 < at <= whole1:  # no other band reads these cells
                 to, low, high = whole0, begin, end
             cut = ((to - start[0]) * start[1], (at - start[0]) * start[1])
             far |= _take_slice(values, where, cut, (begin, end, low, high), seen, result)

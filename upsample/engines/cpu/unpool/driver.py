@@ -1,9 +1,9 @@
 """Run max-unpooling: as a gather by positions, or as a scatter by cells.
 
-The gather (`gather_simd`) is for large results and windows of stride 2. Otherwise
-each range of a plane is zeroed and written by one thread, in row-major order. A range and what is put there stay in the
-cache: planes are cut into bands of rows, each made from the cells whose windows meet it. Only where an index lies
-outside of its window is a plane made as a whole.
+The gather (`gather_simd`) is for large results and windows of stride 2. In a scatter, one thread zeroes and writes each
+range of a plane, in row-major order. Planes are divided into bands of rows, because a band and its cells stay in the
+cache. A band is computed from the cells whose windows overlap it. If an index is outside of its window, the scatter
+computes whole planes instead.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ _UNSIGNED = {1: np.uint8, 2: np.uint16, 4: np.uint32, 8: np.uint64, 16: np.compl
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Geometry:
-    """What depends on the plan alone; `bands` and `spans` are as `make_bands` wants them."""
+    """The numbers that depend on the plan alone; `bands` and `spans` are arguments of `make_bands`."""
 
     grid: NDArray
     positions: int
@@ -77,8 +77,8 @@ class Geometry:
 
 @cached
 def geometry(plan: UnpoolPlan) -> Geometry:
-    """Lay out the numbers of a plan for the kernels, and keep them."""
-    axes = plan.windows  # adaptive ones are not looked at
+    """Return the cached numbers of a plan, as the kernels read them."""
+    axes = plan.windows  # without adaptive axes
     spans = _spans(plan.axes[0])
     return Geometry(
         grid_of(axes),
@@ -94,7 +94,7 @@ def geometry(plan: UnpoolPlan) -> Geometry:
 
 
 def _spans(axis: WindowAxis | SpanAxis) -> NDArray:
-    """Where on an axis the window of each cell begins and ends; nothing where there are too many cells."""
+    """Return where on an axis the window of each cell begins and ends; nothing if there are too many cells."""
     if axis.small > _SLICES:
         return np.empty((0, 2), dtype=np.int64)
     if isinstance(axis, SpanAxis):
@@ -105,10 +105,10 @@ def _spans(axis: WindowAxis | SpanAxis) -> NDArray:
 
 
 def _bands(plan: UnpoolPlan, spans: NDArray) -> NDArray:
-    """Cut large planes along the first axis; none where a window lies in the padding, or rows or windows are long."""
+    """Divide large planes along the first axis, unless a window is in the padding, or rows or windows are long."""
     axis, line = plan.axes[0], math.prod(plan.large_shape[1:])
     reach = int((spans[:, 1] - spans[:, 0]).max(initial=0))
-    step = max(_BAND // line, 4 * reach)  # of what a band's cells can reach, most lies in it
+    step = max(_BAND // line, 4 * reach)  # a band contains most positions that its cells can reach
     positions = math.prod(plan.large_shape)
     if positions <= _BAND or step * line > _RANGE or not len(spans) or (spans[:, 0] >= spans[:, 1]).any():
         return np.empty((0, 6), dtype=np.int64)
@@ -166,7 +166,7 @@ def _run_blocks(
 
 
 def bind(plan: UnpoolPlan, x: Array, indices: Array) -> Callable[..., Array]:
-    """Return `run` for arrays like these; where the work is one block, little more than the kernel's call is left."""
+    """Return `run` for arrays like these; if the work is one block, a call is little more than the kernel's."""
     source: Any = x
     where: Any = indices
     g = geometry(plan)
@@ -202,14 +202,14 @@ def _unpool(
     g = geometry(plan)
     flat = frozen(contiguous(where)).reshape(-1)
     if plan.check_indices and (plan.local_indices or plan.duplicates == "error"):
-        _check(plan, g, where, flat, names)  # of others it shows while the result is made
+        _check(plan, g, where, flat, names)  # the kernels check other plans while they compute
     half = plan.duplicates == "sum" and arrays.dtype_name(x) in ("float16", "bfloat16")
     values, made = frozen(contiguous(x)).reshape(-1), result.reshape(-1)
     if plan.duplicates != "sum":
         kind = _UNSIGNED[x.dtype.itemsize]
         values, made = values.view(kind), made.view(kind)
     work = _Work(plan, g, values, flat, made, half, not half and nontemporal.pays(made.nbytes, fresh=fresh))
-    large = made.size > _BLOCK  # what stays in the caches is written as quickly where cells point
+    large = made.size > _BLOCK  # if a result fits the caches, a scatter is as fast
     if (
         large
         and g.gather_table is not None
@@ -225,7 +225,7 @@ def _unpool(
 
 
 def _can_gather(dtype: np.dtype[Any], index: np.dtype[Any], duplicates: str) -> bool:
-    """Whether vectors of such values can be chosen, or added."""
+    """Whether the kernel has vectors that select, or add, values of these dtypes."""
     return index == np.int64 and dtype.itemsize in (4, 8) and (dtype.kind == "f" or duplicates != "sum")
 
 
@@ -254,7 +254,7 @@ def _each(make: Callable[[int, int, int, int], object], planes: int, positions: 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Work:
-    """One call: what its blocks share."""
+    """The arrays and settings of one call, which all blocks read."""
 
     plan: UnpoolPlan
     g: Geometry
@@ -285,7 +285,7 @@ class _Work:
         return bool(bad)
 
     def by_gathering(self, gather_table: GatherTable) -> bool:
-        """Let positions ask cells, blocks of rows at a time; say whether every index was in its window."""
+        """Gather blocks of rows; return whether every index was in its window."""
         plan, length, kind = self.plan, self.plan.large_shape[-1], _UNSIGNED[self.values.dtype.itemsize]
         values: NDArray = self.values.view(kind)
         made: NDArray = self.result.view(kind)
@@ -304,7 +304,7 @@ class _Work:
         return plan.trusted or not plan.check_indices or sum(named) == self.where.size
 
     def by_bands(self) -> bool:
-        """Make planes in bands, each from the cells whose windows meet it; say whether no index was elsewhere."""
+        """Compute each band from the cells whose windows overlap it; return whether no index was elsewhere."""
         g = self.g
         cells = g.cells // len(g.spans)
         together = max(1, _BLOCK // int(g.bands[0, 1]))
@@ -329,11 +329,11 @@ class _Work:
         return sure or not far
 
     def _scratch(self, size: int, made: NDArray) -> NDArray:
-        """Where to make what is streamed to `made`; nothing where that is not done."""
+        """Return a buffer for results that are streamed to `made`; an empty one if the call does not stream."""
         return np.empty(size if self.streamed and size <= 2 * _BAND else 0, dtype=made.dtype)
 
     def _wide(self, target: NDArray) -> NDArray:
-        """Where to make `target`: halves are summed in single precision."""
+        """Return the array in which `target` is computed: half precisions are summed in float32."""
         return np.empty(target.shape, dtype=np.float32) if self.half else target
 
     def _wide_values(self, cut: slice) -> NDArray:

@@ -1,9 +1,10 @@
 """Max-unpooling as a gather: compare each position with the indices of the cells that cover it.
 
-Windows two apart along rows: eight neighbouring cells are asked for sixteen neighbouring positions together, and one
-comparison of vectors says which of eight positions their cells name. Nothing is zeroed first, nothing written twice. A
-position asks a cell at most once, so as many answers as cells say that every index lies in its own window; where there
-are fewer, the result is of no use. LLVM makes no such code of plain loops.
+The stride along rows is 2, so eight neighbouring cells cover sixteen neighbouring positions. One vector comparison
+finds which of eight positions their cells name. The kernel zeroes nothing first and writes no position twice. It
+compares each position with each cell at most once and counts the matches. If there are as many matches as cells, every
+index is in its own window; if there are fewer, the caller discards the result. LLVM does not vectorize plain loops in
+this way.
 """
 
 from __future__ import annotations
@@ -47,10 +48,10 @@ _FLAGS, _PLACES = ir.VectorType(ir.IntType(1), _LANES), ir.VectorType(_COUNT, _L
 
 
 class _Writer:
-    """Writes the code that makes positions of a row, sixteen a turn, and counts the cells that name one of them.
+    """Emit the code that computes sixteen positions of a row at a time and counts the cells that name one of them.
 
-    The lowest bits of `code` say which of `_OFFSETS` the even positions ask, the next ones which the odd positions do,
-    the highest that values add. Where `masked`, cells and positions may lie outside of the row.
+    The lowest bits of `code` select the `_OFFSETS` of the cells that even positions read, the next bits those of odd
+    positions; the highest bit is set if values add. If `masked`, cells and positions may be outside of the row.
     """
 
     def __init__(self, builder: Any, width: int, code: int, masked: bool) -> None:
@@ -71,7 +72,7 @@ class _Writer:
         return self.builder.add(every, ir.Constant(kind, [step * lane for lane in range(lanes)]))
 
     def inside(self, first: Any, size: Any, lanes: int, step: int) -> Any:
-        """Which of the numbers from `first` on, `step` apart, lie in ``[0, size)``; None where all do."""
+        """Return the mask of the numbers from `first` on, `step` apart, that are in ``[0, size)``; None if all are."""
         if not self.masked:
             return None
         return self.builder.icmp_unsigned("<", self.ramp(first, step, lanes), self.ramp(size, 0, lanes))
@@ -175,37 +176,37 @@ def _inlined(masked: bool) -> Callable[..., Any]:
 
 
 _inside, _anywhere = _inlined(False), _inlined(True)
-"""``_inside(code, data, numbers)`` makes turns of rows whose cells all lie in them, `_anywhere` any one turn of each.
+"""``_inside(code, data, numbers)`` computes turns whose cells are all inside of the row, `_anywhere` any single turn.
 
-``data``: values, indices, table, what is made, flat. ``numbers``: rows from and to, counted over all planes; the
-place of the first in what is made; turns from and to, by their cells; rows and cells a plane, columns of the table,
-cells and positions a row.
+``data``: values, indices, table and result, flat. ``numbers``: rows from and to, counted over all planes; the offset of
+the first row in the result; turns from and to, by their cells; rows and cells of a plane, columns of the table, cells
+and positions of a row.
 """
 
 
 @lru_cache(maxsize=64)
 def gather_kernel(code: int) -> Callable[..., Any]:
-    """Return the kernel for positions that ask as `code` says (see `_Writer`)."""
+    """Return the kernel for positions that read the cells in `code` (see `_Writer`)."""
 
     @kernel
     def select(
         values: NDArray, where: NDArray, table: NDArray, piece: tuple[int, int], sizes: tuple[int, ...], result: NDArray
     ) -> Any:
-        """Make rows of positions from and to, counted over all planes, and count the cells that name one of them.
+        """Compute the rows of a piece, counted over all planes, and count the cells that name one of their positions.
 
         ``table`` has for each row of a plane how many rows of cells cover it, and where these begin. ``sizes``: turns
-        from and to that lie inside, rows and cells a plane, columns of the table, cells and positions a row. One thread
-        a piece.
+        from and to that are inside, rows and cells of a plane, columns of the table, cells and positions of a row. Each
+        piece has one thread.
         """
         low, high, length = sizes[0], sizes[1], sizes[6]
         data, named, sides = (values, where, table, result), 0, sizes[2:]
         for row in range(piece[0], piece[1], _TOGETHER):
-            some = (row, min(row + _TOGETHER, piece[1]), (row - piece[0]) * length)
-            named += _inside(code, data, (*some, low, high, *sides))
+            block = (row, min(row + _TOGETHER, piece[1]), (row - piece[0]) * length)
+            named += _inside(code, data, (*block, low, high, *sides))
             if low > 0:
-                named += _anywhere(code, data, (*some, 0, low, *sides))
+                named += _anywhere(code, data, (*block, 0, low, *sides))
             for turn in range(high, (length + 1) // 2, _LANES):
-                named += _anywhere(code, data, (*some, turn, turn + _LANES, *sides))
+                named += _anywhere(code, data, (*block, turn, turn + _LANES, *sides))
         return named
 
     return select
@@ -213,7 +214,7 @@ def gather_kernel(code: int) -> Callable[..., Any]:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class GatherTable:
-    """What the kernel wants to know of a plan."""
+    """The numbers of a plan that the kernel needs."""
 
     code: int
     table: NDArray
@@ -221,7 +222,7 @@ class GatherTable:
 
 
 def gather_table(plan: UnpoolPlan) -> GatherTable | None:
-    """Lay out which cells each position asks; None where that are many, or not neighbours of each other."""
+    """List the cells that cover each position; None if there are many, or if they are not neighbours."""
     *lead, last = plan.axes
     if not HAS_AVX2 or plan.local_indices or not isinstance(last, WindowAxis) or last.stride != 2:
         return None

@@ -22,7 +22,7 @@ _BLOCK = 1 << 18
 """Cells of a block of rows."""
 _AXIS = 8
 """Numbers of an axis: positions and cells of the part, stride, padding, dilation, reach (0: any position is in the
-window), what a step adds to an index of the whole plane, the first position."""
+window), the step of an index of the whole plane, the first position."""
 _ILLEGAL, _ELSEWHERE = 1, 2
 
 

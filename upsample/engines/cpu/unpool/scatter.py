@@ -62,10 +62,10 @@ def _scatter(
     made: NDArray,
     base: int,
 ) -> Any:
-    """Write, or add, the values of cells `first` to `last` to `made`, in order; say whether an index was out of bounds.
+    """Write, or add, the values of cells `first` to `last` to `made`, in order; return whether an index was illegal.
 
-    ``bounds``: where what is made begins in the plane and how many positions it has; the first legal index and how
-    many. `base` is where it begins in `made`.
+    ``bounds``: the first position of the range in its plane, and how many positions it has; the first legal index, and
+    how many indices are legal. The range begins at ``made[base]``.
     """
     size, every, to = np.uint64(bounds[1]), np.uint64(bounds[3]), np.uint64(base)
     bad: Any = False
@@ -87,9 +87,9 @@ def make_planes(
 ) -> Any:
     """Write or add the values of each plane to their positions in row-major order, so that the last one stays.
 
-    ``part``: where the positions of `result` begin in each plane, and how many a plane has; whether all of `result` is
-    zeroed first; whether values add. Planes are made in `scratch`, unless that is empty, and streamed. Returns whether
-    some index was outside of its plane. One thread a part.
+    ``part``: where the positions of `result` begin in each plane, and how many a plane has; whether the kernel zeroes
+    `result` first; whether values add. If `scratch` is not empty, the kernel computes planes in it and streams them to
+    `result`. Returns whether some index was outside of its plane. Each part has one thread.
     """
     begin, positions, clear, adding = part
     cells, size = where.shape[0] // planes, result.shape[0] // planes
@@ -121,14 +121,14 @@ def make_bands(
     scratch: NDArray,
     result: NDArray,
 ) -> Any:
-    """Write or add what lies in the windows of some slices of cells to bands of a plane, which are zeroed first.
+    """Zero bands of a plane, then write or add the values of the cells whose windows overlap them.
 
-    ``bands`` has a row for each: its positions from and to, the slices of cells from and to whose windows meet it, and
-    those of them from and to whose windows lie in it whole. ``spans`` has a row for each slice: the positions from and
-    to that its windows reach. ``start``: the position that `result` begins with, the slice that `values` and `where`
-    begin with, and the cells of a slice. Slices go in order, so that the last one stays. A band is made in `scratch`,
-    unless that is empty, and streamed. Returns whether some index was outside of its window's slices and of the band;
-    the bands then are of no use. One thread a call.
+    ``bands`` has a row for each band: its positions from and to, the slices of cells from and to whose windows overlap
+    it, and the slices from and to whose windows are entirely in it. ``spans`` has a row for each slice: the positions
+    from and to that its windows reach. ``start``: the position that `result` begins with, the slice that `values` and
+    `where` begin with, and the cells of a slice. Slices go in order, so that the last one stays. If `scratch` is not
+    empty, the kernel computes a band in it and streams it to `result`. Returns whether some index was outside of its
+    window's slices and of the band; if so, the caller discards the bands. Each call has one thread.
     """
     far: Any = False
     for number in range(bands.shape[0]):
@@ -138,7 +138,7 @@ def make_bands(
         made[:] = 0
         while at < last:
             to, low, high = at + 1, spans[at, 0], spans[at, 1]
-            if whole0 <= at < whole1:  # no other band asks these, wherever in this one they put their values
+            if whole0 <= at < whole1:  # no other band reads these cells
                 to, low, high = whole1, begin, end
             bounds, cell = (begin, end - begin, low, high - low), (at - start[1]) * start[2]
             far |= _scatter(values, where, cell, (to - start[1]) * start[2], bounds, adding, made, 0)
@@ -178,7 +178,7 @@ def window_targets(where: NDArray, first: int, rows: int, taps: int, grid: NDArr
 
 @kernel
 def own_targets(where: NDArray, first: int, rows: int, taps: int, grid: NDArray, target: NDArray) -> None:
-    """Keep indices that lie in their own windows, which have `taps` rows; -1 for the others."""
+    """Copy the indices that are in their own windows, which have `taps` rows; write -1 for the others."""
     last = grid[grid.shape[0] - AXIS :]
     size, every, width, stride, pad, dilation = last[0], last[1], last[2], last[3], last[4], last[5]
     bases = np.empty(taps, np.int64)
