@@ -40,6 +40,7 @@ if os.environ.get("UPSAMPLE_DOCS_GALLERY", "1") != "0":
         "examples_dirs": "gallery",
         "gallery_dirs": "auto_gallery",
         "filename_pattern": r"/plot_",
+        "within_subsection_order": "FileNameSortKey",
         "abort_on_example_error": True,
         "remove_config_comments": True,
         "show_memory": False,
@@ -97,7 +98,7 @@ html_theme_options = {
     "navigation_with_keys": False,
     "search_as_you_type": False,
 }
-html_sidebars = {"index": [], "choose": [], "benchmarks": []}
+html_sidebars = {page: [] for page in ("index", "start", "choose", "benchmarks", "changelog", "search")}
 
 linkcheck_ignore = [r"http://localhost.*"]
 linkcheck_anchors = False
