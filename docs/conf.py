@@ -31,7 +31,16 @@ extensions = [
     "sphinx_design",
     "function_pictures",
 ]
-exclude_patterns = ["_build", "_extensions", "notebooks", "gallery/*.py", "gallery/README.rst", "**/*.py"]
+exclude_patterns = [
+    "_build",
+    "_extensions",
+    "notebooks",
+    "gallery/*.py",
+    "gallery/README.rst",
+    "**/*.py",
+    "**/sg_execution_times.rst",
+    "sg_execution_times.rst",
+]
 nitpicky = False
 
 if os.environ.get("UPSAMPLE_DOCS_GALLERY", "1") != "0":
