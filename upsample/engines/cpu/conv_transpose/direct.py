@@ -1,7 +1,7 @@
 """Direct transposed convolution: each row of the result sums the products of its taps and cells.
 
-Arrays are flat. Along the last axis the positions that leave one rest when divided by the stride (a phase) have the
-same taps: each phase of a row is summed over neighbouring cells, then the phases are interleaved. The order of a sum
+Arrays are flat. Along the last axis, positions with one remainder modulo the stride (a phase) have the same
+taps. Each phase of a row is summed over neighbouring cells, then the phases are interleaved. The order of a sum
 is that of the loops: channels, taps of the leading axes, taps of the last axis; no thread shares a sum.
 
 ``grid`` is the geometry (`conv_transpose` makes it): `AXIS` numbers for each axis, the last one

@@ -52,13 +52,13 @@ class Sizes(NamedTuple):
 
 
 def products_of_rows(grid: NDArray, axes: int, inputs: int, outputs: int) -> tuple[NDArray, NDArray, NDArray, NDArray]:
-    """List what the first channel of the first plane adds up, for each row and phase of the last axis.
+    """List the products of the first channel of the first plane, for each row and phase of the last axis.
 
     Returns
     -------
     places, weights, shifts : array
-        ``[rows * phases, products]``, flat: a product's cell, for position 0 of the phase, and weight; and how much
-        further along the row the cell lies than the position.
+        ``[rows * phases, products]``, flat: the cell of a product for position 0 of the phase, its weight, and the
+        distance along the row from the position to the cell.
     counts : array
         Products of each.
     """

@@ -1,9 +1,9 @@
 """Index lists of the GEMMs: which taps multiply which cells, for each phase.
 
-Either way a result falls into phases: positions that leave the same rests when divided by the strides of the result, so
-that all of them have the same taps. Position ``j`` of a line of a phase reads cell ``j + shift`` for each tap. What is
-read falls into grids: cells that leave the same rests when divided by the strides of the source. A transposed
-convolution has many phases and one grid, a convolution one phase and many grids.
+A result consists of phases (polyphase decomposition). The positions of a phase have the same remainders modulo the
+strides of the result, so they have the same taps. Position ``j`` of a line of a phase reads cell ``j + shift`` for each
+tap. A source consists of grids: the cells of a grid have the same remainders modulo the strides of the source. A
+transposed convolution has many phases and one grid; a convolution has one phase and many grids.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ __all__ = ["Lists", "Side", "meet_lists", "spread_lists"]
 
 
 _GRIDS = 4
-"""Most grids of cells along a short axis; with as many shifts or fewer, each shift has a grid of its own."""
+"""Most grids of cells along a short axis; with as many shifts or fewer, each shift has a separate grid."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +112,7 @@ def _meet(axis: WindowAxis) -> Side:
 
 
 def _unshifted(side: Side) -> Side:
-    """Give each shift a grid of its own, which begins so much later: lines then need no zeros between them."""
+    """Give each shift a separate grid, which begins later by the shift: lines then need no zeros between them."""
     grids = (
         tuple(first + shift * side.step for first, shift in zip(some, phase.cells, strict=True))
         for some, phase in zip(side.grids, side.phases, strict=True)

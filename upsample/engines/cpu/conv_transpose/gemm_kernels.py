@@ -1,8 +1,8 @@
 """GEMM kernels: pack weights and cells, then multiply tile by tile.
 
 All positions of a phase have the same taps, and position ``j`` of a line reads cell ``j + shift`` for each. Lines of
-cells lie one behind the other, with zeros where there is no cell, so that a tile goes over the ends of lines; sums
-beyond a line's end are dropped.
+cells are contiguous, with zeros in place of missing cells, so that a tile can cross the ends of lines. The kernel drops
+the sums beyond the end of a line.
 """
 
 from __future__ import annotations

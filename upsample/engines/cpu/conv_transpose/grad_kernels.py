@@ -25,7 +25,7 @@ _LANES = 16
 
 @part
 def _bounds(last: NDArray, tap: int, cell0: int, cell1: int) -> tuple[int, int, int]:
-    """Where tap `tap` of the last axis lies for cell 0, and the cells of a cut from and to which it is no padding."""
+    """Return the position of tap `tap` of the last axis for cell 0, and the cells from and to whose tap is inside."""
     large, stride = last[0], last[3]
     start = tap * last[5] - last[4]
     low = min(max(cell0, -(start // stride)), cell1)
@@ -55,7 +55,7 @@ def copy(source: NDArray, at: int, stride: int, made: NDArray, to: int, count: i
 
 @part
 def _clear(made: NDArray, to: int, count: int) -> None:
-    """Set `count` values from ``made[to]`` on to zero; a slice would be counted, which takes longer than short rows."""
+    """Set `count` values from ``made[to]`` on to zero; for short rows a slice costs more than the loop."""
     first = np.uint64(to)
     for j in range(np.uint64(count)):
         made[first + j] = 0
@@ -120,8 +120,8 @@ def _copy_rows(
 ) -> None:
     """Fill ``patches [slots, channels, line]`` from `to` on with the values that some taps of rows of cells read.
 
-    ``counts``: channels, positions of a plane, the line, taps, and `to`. Zeros stand where a row begins or ends in the
-    padding; a row that lies there is left as it is.
+    ``counts``: channels, positions of a plane, the line, taps, and `to`. The parts of a row in the padding are zeroed.
+    A row that is entirely in the padding is not written.
     """
     channels, positions, line, taps, to = counts
     row_step, tap_step, slots = _slots(y, cut[1] - cut[0], taps)
@@ -152,8 +152,8 @@ def _copy_rows(
 def _list_rows(numbers: tuple[int, ...], dilation: int, width: int, lead: int, lists: NDArray) -> int:
     """List where the factors and the sums of each tile row begin; return how many rows there are.
 
-    ``numbers``: channels, values of a copied row, taps of a window, distance of rows of sums. A row for each
-    channel and each of `width` taps of the last axis; those after them, up to a whole tile, add to a row of their own.
+    ``numbers``: channels, values of a copied row, taps of a window, distance of rows of sums. There is a row
+    for each channel and each of `width` taps of the last axis. The spare rows of the last tile add to one spare row.
     """
     channels, line, taps, pitch = numbers
     at = 0
@@ -193,15 +193,16 @@ def correlate_units(
     lists: NDArray,
     made: NDArray,
 ) -> None:
-    """Add to ``made [channels * taps and one, pitch]`` the products of what the taps meet and the cells of some units.
+    """Add to ``made [channels * taps and one, pitch]`` the products of values at taps and cells of some units.
 
-    A unit is, of each of some sheets, a row of ``cut``: rows of cells from and to, and cells of each from and to; a
-    sheet has the last two axes of an image. ``units``: the first sheet, the one after the last, and the cut. The cells
-    are transposed, values of a cell side by side; the values at the taps are copied in order, and read with the stride.
+    A sheet has the last two axes of an image. A unit is a cut of some sheets: rows of cells from and to, and cells of
+    each row from and to. ``units`` has for each unit the first sheet, the sheet after the last, and the cut. The kernel
+    transposes the cells, so that the values of a cell are contiguous. It copies the values at the taps in order, and
+    reads them with the stride.
 
-    ``places``: where in `source` the first channel begins, and from image to image; the same of `cells`. ``sizes``:
-    channels, inputs, columns (whole vectors), pitch of columns, values of a copied row, taps of the last axis but
-    one that are copied in turn.
+    ``places``: the offset of the first channel in `source`, and the distance of its images; then the offset and the
+    distance in `cells`. ``sizes``: channels, inputs, columns (whole vectors), pitch of columns, values of a copied row,
+    taps of the second last axis that are copied together.
     """
     begin, pace, cell_begin, cell_pace = places
     channels, inputs, columns, pitch, line, turn_taps = sizes
@@ -222,15 +223,15 @@ def correlate_units(
             _turn_cells(cells, (first, sheets * area, x[1], inputs), cut, transposed, to, pitch)
         for number in range(outer_taps * ((y[2] + turn_taps - 1) // turn_taps)):
             outer_tap, tap0 = number % outer_taps, number // outer_taps * turn_taps
-            some = min(turn_taps, y[2] - tap0)
-            row_step, tap_step, slots = _slots(y, rows, some)
+            count = min(turn_taps, y[2] - tap0)
+            row_step, tap_step, slots = _slots(y, rows, count)
             for sheet in range(sheet0, sheet1):
                 top = row_place(outer, outer_tap, sheet % sheets)
                 if top >= 0:
                     place = begin + sheet // sheets * pace + top * x[0]
-                    counts = (channels, positions, line, some, (sheet - sheet0) * slots * channels * line)
+                    counts = (channels, positions, line, count, (sheet - sheet0) * slots * channels * line)
                     _copy_rows(source, place, counts, y, x, cut, tap0, patches)
-            for tap in range(tap0, tap0 + some):
+            for tap in range(tap0, tap0 + count):
                 lead = outer_tap * y[2] + tap
                 tile_rows = _list_rows((channels, line, taps, pitch), x[5], x[2], lead, lists)
                 first = (tile_rows + ROWS - 1) // ROWS * ROWS
@@ -246,7 +247,7 @@ def correlate_units(
                             lists[2 * end + 1] = slot * channels * line
                             end += 1
                 column = 0
-                while column < columns:  # this part of the cells stays in the first-level cache
+                while column < columns:  # this part of the cells stays in the L1 cache
                     vectors = widest((columns - column) // lanes)
                     numbers = (0, column, first, end, width, width, pitch, column, pitch)
                     for row in range(0, tile_rows, ROWS):
@@ -256,14 +257,14 @@ def correlate_units(
 
 @part
 def _add(source: NDArray, at: int, step: int, factor: Any, sums: NDArray, to: int, low: int, high: int) -> None:
-    """Add to ``sums[to + j]``, for `j` from `low` to `high`, what stands at ``at + step * j``, weighed."""
+    """Add ``factor * source[at + step * j]`` to ``sums[to + j]``, for `j` from `low` to `high`."""
     for j in range(low, high):
         sums[to + j] = fma(factor, source[at + step * j], sums[to + j])
 
 
 @part
 def _add_pair(source: NDArray, at: int, factors: tuple[Any, Any], sums: NDArray, to: int, low: int, high: int) -> None:
-    """Add to ``sums[to + j]`` what stands at ``at + 2 * j``, then what stands behind it, weighed."""
+    """Add the weighted ``source[at + 2 * j]``, then its right neighbour, to ``sums[to + j]``."""
     w, v = factors
     x, y = np.uint64(at + 2 * low), np.uint64(to + low)
     for j in range(np.uint64(max(high - low, 0))):
@@ -273,7 +274,7 @@ def _add_pair(source: NDArray, at: int, factors: tuple[Any, Any], sums: NDArray,
 
 @part
 def _add_row(source: NDArray, at: int, factor: Any, sums: NDArray, to: int, low: int, high: int) -> None:
-    """Add to ``sums[to + j]``, for `j` from `low` to `high`, what stands at ``at + j``, weighed."""
+    """Add ``factor * source[at + j]`` to ``sums[to + j]``, for `j` from `low` to `high`."""
     x, y = np.uint64(at + low), np.uint64(to + low)
     for j in range(np.uint64(max(high - low, 0))):
         sums[y + j] = fma(factor, source[x + j], sums[y + j])
@@ -281,7 +282,7 @@ def _add_row(source: NDArray, at: int, factor: Any, sums: NDArray, to: int, low:
 
 @part
 def _split(source: NDArray, at: int, large: int, low: int, size: int, halves: NDArray, to: int) -> None:
-    """Copy the even and the odd values of a row apart: `size` of each, from number `low` on, if there are so many."""
+    """Deinterleave a row: copy up to `size` even and `size` odd values, from number `low` on, into two halves."""
     for odd in range(2):
         first, past = max(low, 0), min(low + size, (large - odd + 1) // 2)
         copy_every_other(source, at + 2 * first + odd, halves, to + odd * size + first - low, max(past - first, 0))
@@ -298,11 +299,11 @@ def weigh(
     weight: NDArray,
     sums: NDArray,
 ) -> None:
-    """Sum what the taps of some cells meet, weighed by ``weight [inputs, channels, taps]``: ``sums [inputs, cells]``.
+    """Sum the values at the taps of some cells times ``weight [inputs, channels, taps]``: ``sums [inputs, cells]``.
 
     ``cut`` is as in `lay_out`. Every sum begins with +0; for each 32 channels, for each tap in row-major order, each
-    channel is added (`runtime.fma`). With a stride of 2, two taps of one channel are added at once where they stand
-    side by side; of several channels the even and the odd values of each row are first copied apart.
+    channel is added (`runtime.fma`). With a stride of 2, the kernel adds two adjacent taps of a
+    single channel at once; for several channels it first deinterleaves the even and the odd values of each row.
     """
     last = grid[grid.shape[0] - AXIS :]
     row0, row1, cell0, cell1 = cut[0], cut[1], cut[2], cut[3]
@@ -311,7 +312,7 @@ def weigh(
         leads *= grid[AXIS * axis + 2]
     rows = row1 - row0
     inputs = sums.shape[0] // (rows * cells)
-    least = cell0 + -last[4] // 2  # number of the first even value, or odd one, that a tap meets
+    least = cell0 + -last[4] // 2  # number of the first even or odd value at a tap
     line = cells + (width - 1) * last[5] // 2 + 2
     halves = np.empty(min(channels, CHANNELS) * 2 * line if stride == 2 else 0, dtype=sums.dtype)
     sums[:] = 0

@@ -1,6 +1,6 @@
 """Input gradient of transposed convolution: a GEMM, or direct loops for few channels.
 
-Those weigh what the taps meet where it stands.
+The direct loops read the output gradient in place; the GEMM copies it first.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 The cells of a unit are transposed, so that a cell's values are contiguous; the output gradient is copied row by row,
 with zeros in the padding, and read with the stride. `conv_transpose.weight_grad` has the order of the sums. If there
-are few weights, threads sum several blocks at once, each into an array of its own; their order does not change.
+are few weights, threads sum several blocks at once, each into a separate array; the order of the sums does not change.
 """
 
 from __future__ import annotations
