@@ -33,7 +33,7 @@ _NUMPY_TILE_BYTES = 1 << 21
 the interpreter between calls of NumPy, and one that waits sleeps some 50 µs, so calls must be long; with eight threads
 tiles and their temporaries still take under 32 MiB."""
 WORTH_SHARING = 1 << 19
-"""Elements from which on it pays to ask other threads."""
+"""Least elements that are shared with other threads; for fewer, waking the threads costs more."""
 
 
 def deliver(result: Array, out: Array | None) -> Array:

@@ -1,7 +1,7 @@
 """Transposed convolution by the Array API alone: one matrix product, then phases that add their taps.
 
 The product gives every tap of every cell its share; each phase of the output (`upsample.plans.phases`) is the
-sum of a few shifted shares, in one fixed order, added where the first of them lies. Images, groups and output channels
+sum of a few shifted shares, in one fixed order, added in place to the first share. Images, groups and output channels
 go in blocks that bound the shares, and large planes in parts. Axes of few cells take a step a cell (`few_cells`).
 """
 
@@ -89,7 +89,7 @@ def run(
 
 
 def _tiles(axis: WindowAxis) -> bool:
-    """Whether windows lie side by side and fill the axis, so that no two shares are added."""
+    """Whether adjacent windows fill the axis without overlap, so that no two shares are added."""
     bare = axis.padding == 0 and axis.dilation == 1
     return bare and axis.stride == axis.kernel and axis.large == axis.small * axis.stride
 
@@ -182,7 +182,7 @@ class _Shares:
 def _fill(xp: ModuleType, plan: ConvTransposePlan, shares: _Shares, added: Any, target: Any) -> None:
     """Add the taps of each phase up, where their cells exist, and write the phase into ``target [n, g, m, *large]``.
 
-    A share goes into one phase only, so the others of its phase are added to it where it lies.
+    A share goes into one phase only, so the other shares of the phase are added to it in place.
     """
     if any(map(goes_by_cells, plan.axes)):
         fill_by_cells(xp, plan, partial(shares.of_step, plan.kernel_shape), added, target)
@@ -218,7 +218,7 @@ def _taps(plan: ConvTransposePlan, corner: tuple[Phase, ...]) -> Iterator[tuple[
 
 
 def _spread(xp: ModuleType, plan: ConvTransposePlan, cells: Any, taps: Any, added: Any, small: tuple[int, ...]) -> Any:
-    """Do the same without writing into arrays: ``[n, g, m, *large]``."""
+    """Return the sums of all phases without writing into arrays: ``[n, g, m, *large]``."""
     shares = _shares(xp, cells, taps, small)
     if added is not None:
         added = xp.reshape(added, (*added.shape, *(1 for _ in small)))

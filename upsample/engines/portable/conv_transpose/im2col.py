@@ -1,8 +1,8 @@
 """Im2col: copy the values at the taps of a convolution into the columns of matrix products.
 
-The taps of all axes but the first are laid out beside each other. Of the first axis there is one copy for each
-remainder of a position by the stride: the tap that meets a row further on reads the same copy from a row further on.
-Images go one at a time, and large planes in parts. Where few cells have many taps, a NumPy call takes many taps.
+The taps of all axes except the first are adjacent. For the first axis there is one copy for each remainder of a
+position by the stride: taps with one remainder read one copy, each from another row.
+Images go one at a time, and large planes in parts. If few cells have many taps, a NumPy call takes many taps.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ class Columns:
     plan : ConvTransposePlan
         With a cell and a useful tap on each axis.
     useful : tuple of range
-        For each axis the taps that meet a position.
+        For each axis the taps that are at a position inside the plane.
     """
 
     plan: ConvTransposePlan
@@ -55,7 +55,7 @@ class Columns:
 
     @classmethod
     def of(cls, plan: ConvTransposePlan) -> Columns | None:
-        """Lay a plan out; None where no tap meets anything."""
+        """Lay a plan out; None if no tap is inside the plane."""
         useful = tuple(axis.useful_taps() for axis in plan.axes)
         return cls(plan, useful) if all(useful) else None
 
@@ -70,7 +70,7 @@ class Columns:
         """Cut images of `channels` on the small side and `outputs` on the large one, which bounds the temporaries.
 
         Each block has its cells of the small side, the positions of the large side that they read, and their layout.
-        All keep the same useful taps, so that they meet the same factors.
+        All blocks keep the useful taps of the plan, so that they use the same factors.
         """
         laid, others = outputs * self.copies, math.prod(map(len, self.useful[1:]))
         product = channels * others * outputs // self.plan.groups
@@ -84,9 +84,9 @@ class Columns:
             yield (*image, *cells), (*image, *positions), columns
 
     def taps(self, xp: ModuleType, y: Any) -> Iterator[tuple[int, Any]]:
-        """For ``y [N, M, *large]`` yield each useful tap of the first axis, and what it meets.
+        """For ``y [N, M, *large]`` yield each useful tap of the first axis, and the values at it.
 
-        That is ``[N, groups, other taps × M / groups, cells]``, a view of what is laid out where the library has views.
+        The values are ``[N, groups, other taps × M / groups, cells]``, a view of the layout if the library has views.
         """
         cells, rest = math.prod(axis.small for axis in self.plan.axes), self.plan.axes[1:]
         row = math.prod(axis.small for axis in rest)
@@ -118,7 +118,7 @@ class Columns:
         for begin in range(0, count, step):
             end = min(begin + step, count)
             numbers = [slice(begin + place, end, period) for place in range(min(period, end - begin))]
-            made = [multiply(some, *(self._views(*one, some) for one in laid)) for some in numbers]
+            made = [multiply(cut, *(self._views(*one, cut) for one in laid)) for cut in numbers]
             if len(made) == 1:
                 yield np.ascontiguousarray(made[0])  # the layout decides how NumPy sums
                 continue
@@ -134,13 +134,13 @@ class Columns:
         return first.stride // math.gcd(first.stride, first.dilation)
 
     def _views(self, laid: NDArray, places: NDArray, numbers: slice) -> NDArray:
-        """View what some taps of one remainder meet."""
+        """View the values at some taps of one remainder."""
         row = math.prod(axis.small for axis in self.plan.axes[1:])
         first = self.plan.axes[0]
         remainder, begin = places[numbers.start].tolist()
-        met = laid[:, :, remainder, :, begin * row : (begin + first.small) * row]
+        patch = laid[:, :, remainder, :, begin * row : (begin + first.small) * row]
         apart = self._period * first.dilation // first.stride * row * laid.itemsize
-        return as_strided(met, (len(places[numbers]), *met.shape), (apart, *met.strides))
+        return as_strided(patch, (len(places[numbers]), *patch.shape), (apart, *patch.strides))
 
     def _laid(self, xp: ModuleType, y: Any) -> tuple[Any, NDArray]:
         """Lay ``y [N, M, *large]`` out: ``[N, groups, remainders, other taps × M / groups, rows × other cells]``.

@@ -1,7 +1,7 @@
-"""The transpose of transposed convolution by its input: a matrix product for each tap of the first axis.
+"""Input gradient of transposed convolution: a matrix product for each tap of the first axis.
 
-The taps add in one fixed order. The padding is zeros, except for a weight that is not finite, which is multiplied by
-what there is alone; where arrays cannot be written, so that values cannot be asked either, it spreads into the padding.
+The taps add in one fixed order. The padding is zeros. A weight that is not finite is multiplied by positions inside the
+plane only. A traced weight has no values to check: if it is not finite, its products with the padding are NaN.
 """
 
 from __future__ import annotations
@@ -70,17 +70,17 @@ def _convolved(xp: ModuleType, columns: Columns, y: Any, factors: Any) -> Any:
     total = None
     if xp is np and columns.has_few_cells:
         values = math.prod(factors.shape[1:3]) * y.shape[0] * math.prod(columns.plan.small_shape)
-        for shares in columns.stacks([y], values, lambda some, met: matmul(np, factors[some, None], met)):
+        for shares in columns.stacks([y], values, lambda numbers, patch: matmul(np, factors[numbers, None], patch)):
             total = _added(total, shares)
         return total
-    for place, (_, met) in enumerate(columns.taps(xp, y)):
-        share = matmul(xp, factors[place, ...], met)
+    for place, (_, patch) in enumerate(columns.taps(xp, y)):
+        share = matmul(xp, factors[place, ...], patch)
         total = share if total is None else total + share
     return total
 
 
 def _tap_by_tap(xp: ModuleType, columns: Columns, y: Any, factors: Any) -> Any:
-    """Return the same where a weight is not finite: what lies in the padding is left out, not multiplied by zero."""
+    """Return what `_convolved` does, for weights that are not finite: omit taps in the padding."""
     groups, total = columns.plan.groups, None
     each = y.shape[1] // groups
     ones = xp.ones((1, groups, *y.shape[2:]), dtype=y.dtype, device=arrays.device_of(y))
@@ -90,21 +90,21 @@ def _tap_by_tap(xp: ModuleType, columns: Columns, y: Any, factors: Any) -> Any:
             total = _added(total, shares.reshape(-1, *shares.shape[2:]))
         return total
     rows = zip(columns.taps(xp, y), columns.taps(xp, ones), strict=True)
-    for place, ((_, met), (_, inside)) in enumerate(rows):
+    for place, ((_, patch), (_, inside)) in enumerate(rows):
         for tap in range(inside.shape[2]):
             some = slice(tap * each, (tap + 1) * each)
-            share = matmul(xp, factors[place, :, :, some], met[:, :, some, :])
+            share = matmul(xp, factors[place, :, :, some], patch[:, :, some, :])
             share = xp.where(inside[:, :, tap : tap + 1, :] != 0, share, scalar(xp, 0, share))
             total = share if total is None else total + share
     return total
 
 
-def _masked(factors: NDArray, each: int, numbers: slice, met: NDArray, inside: NDArray) -> NDArray:
+def _masked(factors: NDArray, each: int, numbers: slice, patch: NDArray, inside: NDArray) -> NDArray:
     """Return the products of some taps of the first axis with each of the others; zero in the padding."""
     shares = []
     for tap in range(inside.shape[3]):
         some = slice(tap * each, (tap + 1) * each)
-        share = matmul(np, factors[numbers, None, :, :, some], met[..., some, :])
+        share = matmul(np, factors[numbers, None, :, :, some], patch[..., some, :])
         shares.append(np.where(inside[..., tap : tap + 1, :] != 0, share, share.dtype.type(0)))
     return np.stack(shares, axis=1)
 

@@ -97,7 +97,7 @@ def _joined(xp: ModuleType, made: list[Any], axis: int) -> Any:
 
 
 def _cuts(columns: Columns, planes: Any) -> tuple[list[slice], list[slice]]:
-    """Cut the groups, or the output channels of each, so that what is laid out of them is bounded."""
+    """Divide the groups, or the output channels of each, to bound the size of their layout."""
     images, groups, each = planes.shape[:3]
     laid = arrays.itemsize(planes) * images * columns.copies * math.prod(axis.small for axis in columns.plan.axes)
     most = max(1, _LAID_BYTES // max(1, laid))
@@ -116,12 +116,12 @@ def _correlated(xp: ModuleType, columns: Columns, cells: Any, planes: Any) -> An
     source = arrays.astype(xp, source, cells.dtype)
     if xp is np and columns.has_few_cells:
         values = math.prod(cells.shape[:3]) * each * math.prod(map(len, columns.useful[1:]))
-        stacks = columns.stacks([source], values, lambda _, met: matmul(np, cells, met.swapaxes(-1, -2)))
+        stacks = columns.stacks([source], values, lambda _, patch: matmul(np, cells, patch.swapaxes(-1, -2)))
         made = [shares.sum(axis=1) for shares in stacks]
         whole = _joined(np, made, 0)
     else:
         every = columns.taps(xp, source)
-        made = [xp.sum(matmul(xp, cells, xp.permute_dims(met, (0, 1, 3, 2))), axis=0) for _, met in every]
+        made = [xp.sum(matmul(xp, cells, xp.permute_dims(patch, (0, 1, 3, 2))), axis=0) for _, patch in every]
         whole = xp.stack(made, axis=0)
     first, *others = map(len, columns.useful)
     return xp.reshape(whole, (first, groups * cells.shape[2], *others, each))

@@ -45,11 +45,11 @@ def pool_plain(
     values : array
         Real numbers.
     lowest : array
-        What padding is, of no dimensions.
+        Value of the padding, of no dimensions.
     integer : dtype
-        Of places.
+        Dtype of places.
     indexed : bool
-        Whether places are wanted.
+        Whether to return places, too.
     """
     if not all(isinstance(axis, WindowAxis) for axis in axes) or not has_order(xp) or not hasattr(xp, "signbit"):
         return None
@@ -114,7 +114,7 @@ def _reduced(xp: ModuleType, axis: WindowAxis, number: int, values: Any, places:
 
 
 def _one_zero(xp: ModuleType, values: Any, best: Any) -> bool:
-    """Whether the maxima do not hang on which zero is the larger one: none is zero, or zeros are all positive."""
+    """Whether the order of +0 and -0 cannot change the maxima: no maximum is zero, or all zeros are positive."""
     if not arrays.all_true(xp.any(best == scalar(xp, 0, best))):
         return True
     return not arrays.all_true(xp.any(xp.logical_and(values == scalar(xp, 0, values), xp.signbit(values))))

@@ -1,6 +1,6 @@
 """Max-pooling by the Array API alone, one axis after the other, last axis first.
 
-The maximum is separable, and so is its place: the first maximum in row-major order lies in the first row that holds
+The maximum is separable, and so is its place: the first maximum in row-major order is in the first row that holds
 the maximum, at that row's first place; likewise the first or the last NaN.
 """
 
@@ -210,12 +210,12 @@ class _Window:
     def __init__(self, xp: ModuleType, geometry: Axis, axis: int, ndim: int) -> None:
         self.xp, self.geometry, self.axis, self.ndim = xp, geometry, axis, ndim
         if isinstance(geometry, WindowAxis):
-            self.taps = geometry.useful_taps() or range(1)  # at least one, though it be padding everywhere
+            self.taps = geometry.useful_taps() or range(1)  # at least one, even if every cell's is padding
         else:
             self.taps = range(int(geometry.count().max(initial=1)))
 
     def positions(self, tap: int) -> Table:
-        """Where tap `tap` of each cell lies; a shorter window repeats its last position."""
+        """Return the position of tap `tap` of each cell; a shorter window repeats its last position."""
         g = self.geometry
         return g.positions(tap) if isinstance(g, WindowAxis) else g.first() + np.minimum(tap, g.count() - 1)
 

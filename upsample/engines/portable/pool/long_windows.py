@@ -49,12 +49,12 @@ def pool_cells(
     axis : int
         The axis.
     values, places : array
-        What is pooled, and the indices that the axes behind this one found, or None.
+        The values to pool, and the indices that the later axes found, or None.
     replaces : callable
         ``replaces(candidate, best)``: whether a candidate wins over the best one before it.
     place_of : callable or None
         ``place_of(tap, first_tap, first_position)``: the indices of taps, counted from the first that is no
-        padding; None if no indices are wanted.
+        padding; None to return no indices.
     """
     found = [_pool_cell(xp, values, places, axis, window, replaces, place_of) for window in _windows(geometry)]
     maxima = xp.concat([best for best, _ in found], axis=axis)

@@ -1,7 +1,7 @@
 """Max-pooling with indices of NumPy arrays of up to 32 bits: a 64-bit key packs a value and its index.
 
-The value stands above the place, which counts downwards: the largest key is the maximum's and, of equal ones, the first
-one's. So a tap is one `maximum`, where values and places apart take some six passes.
+The value fills the high bits, and the place, which counts downwards, the low bits. The largest key has the maximum, and
+of equal maxima the first. So a tap is one `maximum`; separate values and places take six passes.
 """
 
 from __future__ import annotations

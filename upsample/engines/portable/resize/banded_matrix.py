@@ -1,7 +1,7 @@
 """One axis as matrix products with small dense blocks of its banded tap matrix.
 
-Samples of the axis may be of several values; where those are few, a block repeats each tap on its diagonals, and a row
-of samples is multiplied as a row of values. Products are cut so that BLAS makes each in the thread that asks.
+A sample of the axis may have several values. If it has few, a block repeats each tap on its diagonals, and a row of
+samples is multiplied as a row of values. Products are so small that BLAS computes each in the calling thread.
 """
 
 from __future__ import annotations
@@ -35,14 +35,14 @@ _DENSE = 32
 _THIN = 64
 """Inputs for each output from which on a block has one output: a product is long enough."""
 _SLACK = 4
-"""Inputs that a block may have too many, so that it lies where others have it."""
+"""Most superfluous inputs of a block; they let all blocks be at one distance."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Band:
     """Dense blocks at one distance from each other, which one product makes.
 
-    Block `i` makes the outputs from ``begin + i * width`` on of the inputs from ``low + i * step`` on; all in values,
+    Block `i` computes outputs from ``begin + i * width`` on, from inputs from ``low + i * step`` on; all in values,
     counted from the first that the axis' part reads and makes.
 
     Attributes
@@ -135,7 +135,7 @@ def _span(table: Taps, low: int) -> tuple[int, int]:
 
 
 def _regular(spans: list[tuple[int, int]], step: Fraction, inputs: int) -> tuple[int, int]:
-    """How many blocks from the first on lie at a distance of `step` or so, and how many inputs hold any of them."""
+    """Return how many first blocks are `step` or so apart, and the number of inputs that contains each of them."""
     longest = max(high - low for low, high in spans)
     size = longest if step.denominator == 1 else min(longest + _SLACK, inputs - spans[0][0])
     count = 0

@@ -32,7 +32,7 @@ from upsample.plans.taps import fixed_point, settling, taps
 __all__ = ["run"]
 
 _PIECE = 1 << 12
-"""Values whose squares are added at once: so few that OpenBLAS asks no other thread."""
+"""Values whose squares are added at once; OpenBLAS uses one thread for so few."""
 
 _layouts: Cache[Layout] = Cache()
 
@@ -223,7 +223,7 @@ class _Tile:
             into[...] = self.xp.reshape(self._weigh(tile, 1, step), into.shape)
 
     def tap_by_tap(self, part: Any) -> Any:
-        """Filter without a matrix product: NaN and infinity reach only what they are a tap of."""
+        """Filter without a matrix product: NaN and infinity reach only the outputs that they are a tap of."""
         tile = (
             self._cut(part, self.accumulator) if part.shape[1] != self.strip.source[1] - self.strip.source[0] else part
         )
@@ -288,7 +288,7 @@ class _Tile:
             return _in_16_bits(self.xp, tile, 2.0 ** places[1])
         if self.xp is not np or arithmetic != TORCH_BYTES:
             return arithmetic.rounded(self.xp, tile, layout.name)
-        tile += 0.5  # the same in fewer calls: behind the last axis the cast to bytes drops the fraction
+        tile += 0.5  # floor(x + 0.5); after the last axis the cast to bytes drops the fraction
         if not last:
             np.floor(tile, out=tile)
         return np.clip(tile, 0.0, 255.0, out=tile) if step.clamps else tile

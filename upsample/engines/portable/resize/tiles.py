@@ -224,11 +224,11 @@ class Layout:
         return slice(plane * planes, (plane + 1) * planes), row * rows, min((row + 1) * rows, self.rows)
 
     def strip(self, begin: int, end: int) -> Strip:
-        """Return what is done for rows ``[begin, end)``."""
+        """Return the cached steps for rows ``[begin, end)``."""
         return _strip(self, begin, end)
 
     def make_strip(self, begin: int, end: int) -> Strip:
-        """Work out what is done for rows ``[begin, end)``."""
+        """Make the steps for rows ``[begin, end)``."""
         table = taps_between(self.active[0][1], begin, end)
         low, high = table.span
         sizes = [1, high - low, *self.shape[2:]]

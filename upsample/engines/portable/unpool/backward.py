@@ -1,8 +1,7 @@
-"""The gradient of max-unpooling by the Array API alone: one take by flat positions; on NumPy, one take for every few
-planes.
+"""Gradient of max-unpooling by the Array API alone: one take by flat positions; with NumPy, one for every few planes.
 
-Where the last of several cells won, each cell asks who stands at its position: the cells' numbers are unpooled by the
-same rule as their values were.
+If the last of several cells won, the numbers of the cells are unpooled as their values were. A cell won if its position
+contains its number.
 """
 
 from __future__ import annotations
@@ -54,8 +53,8 @@ def run(xp: ModuleType, plan: UnpoolPlan, y: Array, indices: Array) -> Array:
     if plan.duplicates == "last":
         numbers = np.ascontiguousarray(np.broadcast_to(np.arange(cells), (planes, cells)))
         own = arrays.from_table(xp, numbers, where, where.dtype)
-        stand = unpool.run(xp, plan, xp.reshape(own, shape), indices, None, ("gather", "indices"))
-        winner = xp.reshape(xp.take(xp.reshape(stand, (-1,)), flat, axis=0), (planes, cells))
+        last = unpool.run(xp, plan, xp.reshape(own, shape), indices, None, ("gather", "indices"))
+        winner = xp.reshape(xp.take(xp.reshape(last, (-1,)), flat, axis=0), (planes, cells))
         inside = xp.logical_and(inside, winner == own)
     result: Array = xp.reshape(xp.where(inside, taken, scalar(xp, 0, y)), shape)
     return result
@@ -78,7 +77,7 @@ def _by_planes(plan: UnpoolPlan, y: Any, where: Any) -> tuple[Any, bool]:
 
 
 def _positions(xp: ModuleType, plan: UnpoolPlan, where: Any) -> Any:
-    """The position of each cell in its plane, something outside of it for one that was dropped."""
+    """Return the position of each cell in its plane; a position outside of the plane for a dropped cell."""
     if plan.local_indices:
         return _of_windows(xp, plan, where)
     if plan.check_indices or plan.trusted:

@@ -1,10 +1,10 @@
 """Max-unpooling by the Array API alone, as a gather.
 
-Each output position asks the cells whose windows cover it, phase by phase (`upsample.plans.phases`): the last
-cell in row-major order that names the position wins, so "last" needs no write order. That takes indices that lie in
-their own windows; where some do not (those of a pool of another dilation, say), cells are sorted by their targets
-instead, stably, and each position finds the last of its run. Adaptive windows have no phases: each position takes its
-cells one by one. NumPy's arrays are written into cell by cell (`numpy_scatter`).
+Each output position reads the cells whose windows cover it, phase by phase (`upsample.plans.phases`). The last cell in
+row-major order that names the position wins, so "last" needs no write order. This gather needs indices in their own
+windows. If some index is elsewhere (from a pool of another dilation, for example), a stable sort orders cells by their
+targets, and each position takes the last cell of its run. Adaptive windows have no phases: each position takes its
+cells one by one. NumPy arrays are written cell by cell (`numpy_scatter`).
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ def run(xp: ModuleType, plan: UnpoolPlan, x: Array, indices: Array, out: Array |
 def _scattered(plan: UnpoolPlan, x: Any, indices: Any, out: Array | None, names: tuple[str, str]) -> Array:
     """Unpool a NumPy array, a few planes at a time.
 
-    Nothing is written into `out` before all indices are known to be good; else they are looked at where they are used.
+    If there is `out`, all indices are checked before it is written; otherwise each block checks its indices.
     """
     lead, cells = x.shape[: x.ndim - len(plan.axes)], math.prod(plan.small_shape)
     own = out is not None and out.dtype != x.dtype  # of another byte order
@@ -88,7 +88,7 @@ def _scattered(plan: UnpoolPlan, x: Any, indices: Any, out: Array | None, names:
 
 
 def _unpooled(xp: ModuleType, plan: UnpoolPlan, x: Any, indices: Any, look: bool) -> Any:
-    """Unpool a few planes, whose indices have been checked if they can be looked at."""
+    """Unpool a few planes, whose indices have been checked if their values can be read."""
     where = arrays.astype(xp, indices, _integer(xp, plan))
     values = x
     if plan.duplicates == "sum" and arrays.dtype_name(x) in ("float16", "bfloat16"):
@@ -98,7 +98,7 @@ def _unpooled(xp: ModuleType, plan: UnpoolPlan, x: Any, indices: Any, look: bool
     if plan.local_indices and not plan.trusted:
         window = math.prod(axis.kernel for axis in plan.windows)
         where = xp.where(where < scalar(xp, 0, where), where + window, where)
-    elif plan.check_indices and not look:  # abstract values: indices may lie anywhere
+    elif plan.check_indices and not look:  # abstract values: indices may be anywhere
         return arrays.astype(xp, _sorted(xp, plan, values, arrays.astype(xp, indices, arrays.index_dtype(xp))), x.dtype)
     result, everything_fits = _gathered(xp, plan, values, where, count=look and not plan.local_indices)
     if not everything_fits:
@@ -126,7 +126,7 @@ def _covered(xp: ModuleType, plan: UnpoolPlan, values: Any, where: Any) -> Any:
 
 
 def in_own_window(xp: ModuleType, plan: UnpoolPlan, where: Any) -> Any:
-    """Say of each index in the plane whether its cell's window covers it."""
+    """Return for each index in the plane whether its cell's window covers it."""
     taps = itertools.product(*(axis.useful_taps() for axis in plan.windows))
     found = where == scalar(xp, -1, where)
     found = xp.logical_and(found, xp.logical_not(found))
@@ -136,14 +136,14 @@ def in_own_window(xp: ModuleType, plan: UnpoolPlan, where: Any) -> Any:
 
 
 def _integer(xp: ModuleType, plan: UnpoolPlan) -> Any:
-    """The dtype in which checked indices are compared: 32 bits where they suffice, half the traffic."""
+    """Return the dtype in which checked indices are compared: 32 bits if they suffice, which halves the traffic."""
     indexed = math.prod(axis.kernel if plan.local_indices else axis.large for axis in plan.windows)
     known = plan.check_indices or plan.trusted
     return xp.int32 if known and indexed < 2**31 else arrays.index_dtype(xp)
 
 
 def _gathered(xp: ModuleType, plan: UnpoolPlan, values: Any, where: Any, count: bool) -> tuple[Any, bool]:
-    """Ask the covering cells; also say whether every index was in its window, when asked to `count`."""
+    """Read the covering cells; if `count`, also return whether every index was in its window."""
     split = [phases(axis) for axis in plan.windows]
     nothing = scalar(xp, 0, values)
     hit = None
@@ -191,7 +191,7 @@ def _flat(place: tuple[int, ...], shape: tuple[int, ...]) -> int:
 
 
 def _sorted(xp: ModuleType, plan: UnpoolPlan, values: Any, where: Any) -> Any:
-    """Unpool indices that may lie anywhere in the plane, planes in blocks that bound the temporaries."""
+    """Unpool indices that may be anywhere in the plane, planes in blocks that bound the temporaries."""
     spatial = len(plan.axes)
     lead = values.shape[:-spatial]
     positions = math.prod(plan.large_shape)

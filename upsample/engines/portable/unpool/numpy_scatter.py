@@ -109,7 +109,7 @@ class Places:
         return target, inside
 
     def _own(self, where: NDArray, cells: slice) -> tuple[NDArray, NDArray]:
-        """Find the indices that lie in the windows of their cells."""
+        """Find the indices that are in the windows of their cells."""
         target = rest = where.astype(np.int64)
         inside = (rest >= 0) & (rest < self.positions)
         for axis, start in reversed(list(zip(self._plan.windows, self._first_positions(cells), strict=True))):
@@ -213,8 +213,8 @@ def _distinct(places: Places, planes: slice, band: slice) -> bool:
 
 
 def _drop_losers(places: Places, planes: slice, band: slice, result: NDArray) -> None:
-    """Let only the last cell keep what it took, of those at one place of a band."""
-    stands = np.full(band.stop - band.start, -1, dtype=np.int64)
+    """Zero all but the last of the cells that took their value from one position of a band."""
+    winners = np.full(band.stop - band.start, -1, dtype=np.int64)
 
     def named() -> Iterator[tuple[_Piece, NDArray, NDArray, NDArray]]:
         cells, of_all = result.shape[1], range(result.shape[1])
@@ -228,11 +228,11 @@ def _drop_losers(places: Places, planes: slice, band: slice, result: NDArray) ->
             yield piece, inside, place[inside] - band.start, number[inside]
 
     for _, _, place, number in named():
-        _assign(stands, place, number)
+        _assign(winners, place, number)
     for piece, inside, place, number in named():
         part = result[piece]
         lost = np.zeros(part.size, dtype=bool)
-        lost[inside] = stands[place] != number
+        lost[inside] = winners[place] != number
         part[lost.reshape(part.shape)] = 0
 
 
