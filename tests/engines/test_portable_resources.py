@@ -201,14 +201,41 @@ def test_unpooling_by_large_windows_takes_the_memory_of_the_result(
 
 
 @pytest.mark.parametrize("cells", [(2,), (2, 3), (2, 1, 3)], ids=str)
-@pytest.mark.parametrize("stride", [1, 2])
-def test_gradients_of_few_cells_do_not_take_a_step_for_each_tap(cells: tuple[int, ...], stride: int) -> None:
+@pytest.mark.parametrize("stride", [1, 2, None], ids=str)
+def test_gradients_of_few_cells_do_not_take_a_step_for_each_tap(cells: tuple[int, ...], stride: int | None) -> None:
     def pull_back(taps: int) -> int:
         rng, spatial = np.random.default_rng(0), len(cells)
         x = rng.random((1, 2, *cells), dtype=np.float32)
         weight = rng.random((2, 2, taps, *(1,) * (spatial - 1)), dtype=np.float32)
         op = getattr(upsample, f"conv_transpose{spatial}d")
-        y, pull = upsample.vjp(lambda x, w: op(x, w, stride=stride, engine="portable"), x, weight)
+        y, pull = upsample.vjp(
+            lambda x, w: op(x, w, stride=stride or (taps, *(1,) * (spatial - 1)), engine="portable"), x, weight
+        )
         return calls(lambda: pull(y))
 
     assert pull_back(16_000) < pull_back(2000) + 200
+
+
+@pytest.mark.parametrize(
+    ("taps", "stride", "dilation", "padding"), [(300, 300, 1, 0), (301, 100, 1, 7), (120, 90, 3, 11), (60, 90, 2, 0)]
+)
+@pytest.mark.parametrize("infinite", [False, True])
+def test_gradients_of_few_cells_with_a_long_stride_are_right(
+    taps: int, stride: int, dilation: int, padding: int, infinite: bool
+) -> None:
+    rng = np.random.default_rng(0)
+    x, weight = rng.random((3, 2, 3)), rng.random((2, 2, taps))
+    if infinite:
+        weight[0, 0, 0] = np.inf  # a tap of the first cell that the padding cuts off reads nothing
+    options: dict[str, Any] = {"stride": stride, "dilation": dilation, "padding": padding}
+    y, pull = upsample.vjp(lambda x, w: upsample.conv_transpose1d(x, w, **options, engine="portable"), x, weight)
+    grad = rng.random(y.shape)
+    of_x, of_weight = np.zeros(x.shape), np.zeros(weight.shape)
+    for cell in range(x.shape[2]):
+        for tap in range(taps):
+            place = cell * stride + tap * dilation - padding
+            if 0 <= place < y.shape[2]:
+                of_x[:, :, cell] += grad[:, :, place] @ weight[:, :, tap].T
+                of_weight[:, :, tap] += x[:, :, cell].T @ grad[:, :, place]
+    for made, right in zip(pull(grad), (of_x, of_weight), strict=True):
+        np.testing.assert_allclose(made, right, 1e-12)

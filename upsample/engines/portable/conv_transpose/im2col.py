@@ -97,7 +97,8 @@ class Columns:
     @property
     def has_few_cells(self) -> bool:
         """Whether the first axis has so many taps that several of them take one NumPy call."""
-        return len(self.useful[0]) > _MANY_TAPS * self.plan.axes[0].small * self._period
+        steps = min(self._period, self._rows) if self._has_runs else self._period
+        return len(self.useful[0]) > _MANY_TAPS * self.plan.axes[0].small * steps
 
     def stacks(self, sources: Sequence[NDArray], values: int, multiply: Callable[..., NDArray]) -> Iterator[NDArray]:
         """Yield the products of the taps of the first axis in order, many at a time: ``[taps, ...]``.
@@ -114,6 +115,10 @@ class Columns:
         """
         count, period = len(self.useful[0]), self._period
         laid = [self._laid(np, source) for source in sources]
+        if self._has_runs and self._rows < period:
+            for some in _runs(laid[0][1], max(1, _STACKED // max(1, values))):
+                yield np.ascontiguousarray(multiply(some, *(self._view_of_run(*one, some) for one in laid)))
+            return
         step = max(1, _STACKED // max(1, values * period)) * period
         for begin in range(0, count, step):
             end = min(begin + step, count)
@@ -132,6 +137,23 @@ class Columns:
         """How many taps further on a tap of the first axis has the same remainder."""
         first = self.plan.axes[0]
         return first.stride // math.gcd(first.stride, first.dilation)
+
+    @property
+    def _has_runs(self) -> bool:
+        """Whether the taps of the first axis that begin in one row have remainders that follow one another."""
+        return self.plan.axes[0].stride % self.plan.axes[0].dilation == 0
+
+    @property
+    def _rows(self) -> int:
+        """In how many rows taps of the first axis may begin, at most."""
+        return (len(self.useful[0]) - 1) // self._period + 2
+
+    def _view_of_run(self, laid: NDArray, places: NDArray, numbers: slice) -> NDArray:
+        """View what some taps meet that begin in one row."""
+        row = math.prod(axis.small for axis in self.plan.axes[1:])
+        (low, begin), (high, _) = places[numbers.start].tolist(), places[numbers.stop - 1].tolist()
+        cells = slice(begin * row, (begin + self.plan.axes[0].small) * row)
+        return np.moveaxis(laid[:, :, low : high + 1, :, cells], 2, 0)
 
     def _views(self, laid: NDArray, places: NDArray, numbers: slice) -> NDArray:
         """View the values at some taps of one remainder."""
@@ -154,7 +176,7 @@ class Columns:
         low, high = int(begins[0]), int(begins[-1])
         distinct, numbers = np.unique(remainders, return_inverse=True)
         moves = [(low * first.stride, (high - low + first.small) * first.stride)]
-        keys = [[slice(remainder, None, first.stride) for remainder in distinct.tolist()]]
+        keys = []
         for axis, useful in zip(rest, self.useful[1:], strict=True):
             begin = useful.start * axis.dilation - axis.padding
             extent = (axis.small - 1) * axis.stride + 1
@@ -162,10 +184,32 @@ class Columns:
             offsets = (place * axis.dilation for place in range(len(useful)))
             keys.append([slice(offset, offset + extent, axis.stride) for offset in offsets])
         padded = shifted(xp, xp.reshape(y, (y.shape[0], self.plan.groups, -1, *y.shape[2:])), moves)
-        stacked = xp.stack([padded[(..., *key)] for key in itertools.product(*keys)], axis=2)
+        stacked = _stacked(xp, padded, first.stride, distinct, keys)
         cells = math.prod(axis.small for axis in rest)
         others = math.prod(map(len, self.useful[1:]))
         split = xp.reshape(stacked, (*stacked.shape[:2], len(distinct), others, *stacked.shape[3:]))  # as Dask needs it
         lead, last = split.shape[:3], (high - low + first.small) * cells
         places = np.stack([numbers, begins - low], axis=1)
         return xp.reshape(split, (*lead, others * split.shape[4], last)), places
+
+
+def _stacked(xp: ModuleType, padded: Any, stride: int, remainders: NDArray, keys: list[list[slice]]) -> Any:
+    """Stack the rows of each remainder, and of each key of the other axes: ``[N, groups, stack, channels, rows, ...]``.
+
+    NumPy's rows of many remainders are copied in one call.
+    """
+    others = list(itertools.product(*keys))
+    if xp is not np:
+        rows = [slice(remainder, None, stride) for remainder in remainders.tolist()]
+        return xp.stack([padded[(..., row, *key)] for row in rows for key in others], axis=2)
+    split = padded.reshape(*padded.shape[:3], -1, stride, *padded.shape[4:])
+    parts = [split[(..., *key)][:, :, :, :, remainders] for key in others]
+    whole = np.stack([np.moveaxis(part, 4, 2) for part in parts], axis=3)
+    return whole.reshape(*whole.shape[:2], -1, *whole.shape[4:])
+
+
+def _runs(places: NDArray, most: int) -> Iterator[slice]:
+    """Cut taps into runs of at most so many that begin in one row."""
+    edges = np.flatnonzero(np.diff(places[:, 1])) + 1
+    for begin, end in itertools.pairwise([0, *edges.tolist(), len(places)]):
+        yield from (slice(low, min(low + most, end)) for low in range(begin, end, most))
