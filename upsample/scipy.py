@@ -20,6 +20,7 @@ from upsample.autograd.torch_compile import opaque
 from upsample.errors import Raw, bad_type, bad_value
 from upsample.literals import EngineName, ScipyMode
 from upsample.ops.integers import to_integers
+from upsample.ops.once import once
 from upsample.ops.spline import zoom as _run
 from upsample.ops.taped_casts import convert
 from upsample.plans.splines import MODES
@@ -104,6 +105,20 @@ def zoom(
     >>> upsample.scipy.zoom(np.asarray([0, 10, 0]), 2, mode="mirror")
     array([0, 4, 9, 9, 4, 0])
     """
+    return once(_zoom, input, zoom, output, order, mode, cval, prefilter, grid_mode, engine)
+
+
+def _zoom(
+    input: Any,
+    zoom: float | Sequence[float],
+    output: Any,
+    order: int,
+    mode: ScipyMode,
+    cval: float,
+    prefilter: bool,
+    grid_mode: bool,
+    engine: EngineName | None,
+) -> Any:
     op = "zoom"
     xp = arrays.namespace(op, {"input": input})
     if input.ndim < 1 or 0 in input.shape:

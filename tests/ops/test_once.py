@@ -1,4 +1,4 @@
-"""Calls of dialects that come to one run of one plan are remembered; all others are made anew."""
+"""Calls of dialects that are a chain of plans and conversions are remembered; all others are made anew."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ import pytest
 import upsample
 import upsample.jax
 import upsample.keras
+import upsample.onnx
+import upsample.scipy
 import upsample.tensorflow
 from upsample import opencv, pillow
 from upsample.caches import Cache
@@ -37,6 +39,11 @@ CALLS: dict[str, tuple[Callable[..., Any], Any]] = {
     "tensorflow": (lambda x: upsample.tensorflow.image.resize(x, (6, 5)), REALS),
     "keras": (lambda x: upsample.keras.resize(x, (6, 5)), REALS[None]),
     "keras, repeated": (lambda x: upsample.keras.up_sampling_2d(x, 2), REALS[None]),
+    "tensorflow, converted": (lambda x: upsample.tensorflow.image.resize(x, (6, 5)), BYTES),
+    "scipy": (lambda x: upsample.scipy.zoom(x, (2, 0.7, 1), order=1, mode="nearest"), REALS.astype(np.float64)),
+    "scipy, filtered and converted": (lambda x: upsample.scipy.zoom(x, (2, 2, 1)), REALS),
+    "onnx": (lambda x: upsample.onnx.resize(x, scales=[0.7, 2.0, 1.0], mode="linear"), REALS),
+    "onnx, nearest": (lambda x: upsample.onnx.resize(x, sizes=(5, 6), axes=[0, 1]), BYTES),
 }
 
 
@@ -71,8 +78,22 @@ def test_calls_of_several_runs_are_made_anew() -> None:
     alpha = np.zeros((8, 9, 4), np.uint8)
     pillow.resize(alpha, (5, 6))  # multiplied by alpha, and divided
     opencv.resize(BYTES[:, :7].copy(), None, 0.5, 0.5, opencv.INTER_AREA)  # a column of cells is cut
-    upsample.tensorflow.image.resize(BYTES, (6, 5))  # converted
+    upsample.scipy.zoom(BYTES, 2)  # rounded to integers
+    upsample.scipy.zoom(REALS, 2, mode="grid-constant", cval=1.0)  # a constant is added
+    upsample.onnx.resize(REALS, scales=np.asarray([2.0, 2.0, 1.0]))  # the scales are an array
     assert len(call_cache._known) == 0
+
+
+def test_a_chain_warns_of_nothing_and_shares_no_memory() -> None:
+    x = np.asarray([0.0, 3.4e38, 3.4e38, 0.0], dtype=np.float32)  # the spline exceeds float32 between the samples
+    made = []
+    for _ in range(3):
+        with np.errstate(all="raise"):
+            made.append(upsample.scipy.zoom(x, 3))
+    assert len(call_cache._known) == 1
+    assert np.isinf(made[2]).any()
+    np.testing.assert_array_equal(made[0], made[2])
+    assert not np.shares_memory(made[1], made[2])
 
 
 def test_gradients_see_known_calls() -> None:

@@ -15,6 +15,7 @@ from upsample.errors import Raw, bad_value
 from upsample.literals import EngineName, OnnxCoordinates, OnnxMode, OnnxPolicy, OnnxRounding, OnnxUpsampleMode
 from upsample.onnx.attributes import choice, flag_of, numbers_of
 from upsample.ops.integers import to_integers
+from upsample.ops.once import once
 from upsample.ops.resize import resize as _run
 from upsample.ops.taped_casts import convert, fill
 from upsample.plans.makers.onnx import COORDINATES, NEAREST, centres
@@ -135,6 +136,42 @@ def resize(
     >>> upsample.onnx.resize(x, sizes=[3], axes=[2])
     array([[[1., 1., 2.]]])
     """
+    result: ArrayT = once(
+        _resize,
+        X,
+        roi,
+        scales,
+        sizes,
+        antialias,
+        axes,
+        coordinate_transformation_mode,
+        cubic_coeff_a,
+        exclude_outside,
+        extrapolation_value,
+        keep_aspect_ratio_policy,
+        mode,
+        nearest_mode,
+        engine,
+    )
+    return result
+
+
+def _resize(
+    X: ArrayT,
+    roi: Sequence[float] | Array | None,
+    scales: Sequence[float] | Array | None,
+    sizes: Sequence[int] | Array | None,
+    antialias: int,
+    axes: Sequence[int] | None,
+    coordinate_transformation_mode: OnnxCoordinates,
+    cubic_coeff_a: float,
+    exclude_outside: int,
+    extrapolation_value: float,
+    keep_aspect_ratio_policy: OnnxPolicy,
+    mode: OnnxMode,
+    nearest_mode: OnnxRounding,
+    engine: EngineName | None,
+) -> ArrayT:
     op = "resize"
     options = _Options(
         choice(op, "mode", mode, _MODES),

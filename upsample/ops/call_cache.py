@@ -9,20 +9,22 @@ or has an `out` whose check takes more than its shape and dtype.
 from __future__ import annotations
 
 import marshal
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, TypeAlias
 
 import numpy as np
 
+from upsample import arrays
 from upsample.autograd import tape
 from upsample.caches import Cache, capacity, during_call
 from upsample.engines import dispatch, lazy_compile
 from upsample.engines.cuda import repeats
+from upsample.float_errors import quiet
 from upsample.overlap import is_plainly_apart
 
-__all__ = ["CachedCall", "lookup", "store"]
+__all__ = ["CachedCall", "lookup", "store", "store_chain"]
 
 _Key: TypeAlias = tuple[Any, ...]
 _Results: TypeAlias = tuple[tuple[tuple[int, ...], Any], ...]
@@ -160,9 +162,7 @@ def store(
     """
     if key is None or not capacity() or (engine is None and lazy_compile.is_undecided(task, plan, given[0])):
         return
-    calls = _seen.get(key) or 0
-    if calls < _CALLS_BEFORE:
-        _seen.mark(key, calls + 1)
+    if not _is_repeated(key):
         return
     made = tuple((x.shape, x.dtype) for x in results if x is not None)
     with during_call():
@@ -171,6 +171,59 @@ def store(
             _known.put(key, CachedCall(run, made, ()))
         if isinstance(run, repeats.Repeated):
             run.recorded = partial(_count_constants, key, run, made)
+
+
+def store_chain(key: _Key, links: tuple[tuple[Any, Any], ...], result: Any, engine: str | None) -> None:
+    """Cache a call on a NumPy array that is several steps, each on the result of the one before.
+
+    Parameters
+    ----------
+    key : tuple
+        The key that `lookup` returned.
+    links : tuple of (ResizePlan or dtype, array)
+        The steps, and the array that each took; a dtype is a conversion.
+    result : array
+        Of the last step.
+    engine : str or None
+        The forced engine, if any.
+    """
+    plans = [link for link in links if not isinstance(link[0], np.dtype)]
+    if not capacity() or (engine is None and any(lazy_compile.is_undecided("resize", *link) for link in plans)):
+        return
+    if not _is_repeated(key):
+        return
+    with during_call():
+        found = [_step(key[0], plan, x, engine) for plan, x in links]
+        steps = tuple(step for step in found if step is not None)
+        if len(steps) == len(found):
+            _known.put(key, CachedCall(partial(_run_chain, steps), ((result.shape, result.dtype),), ()))
+
+
+def _step(op: str, plan: Any, x: Any, engine: str | None) -> Callable[[Any, None], Any] | None:
+    """Return what runs one step of a chain on arrays like `x`."""
+    if isinstance(plan, np.dtype):
+        return partial(_converted, plan)
+    return dispatch.bind(op, "resize", plan, (x,), engine)
+
+
+@quiet
+def _converted(dtype: Any, x: Any, out: None) -> Any:
+    return arrays.astype(np, x, dtype)
+
+
+def _run_chain(steps: tuple[Callable[[Any, None], Any], ...], x: Any, out: None) -> Any:
+    for step in steps:
+        x = step(x, None)
+    return x
+
+
+def _is_repeated(key: _Key) -> bool:
+    """Return whether enough equal calls came before; count this one otherwise."""
+    calls = _seen.get(key) or 0
+    if calls < _CALLS_BEFORE:
+        _seen.mark(key, calls + 1)
+        return False
+    return True
 
 
 def _count_constants(key: _Key, run: repeats.Repeated, made: _Results, constants: tuple[Any, ...]) -> None:

@@ -1,7 +1,8 @@
-"""Calls of dialects that come to one run of one plan: a repeated one pays a look-up and the kernel.
+"""Calls of dialects that are a chain of plans and conversions: a repeated one pays a look-up and the kernels.
 
-A dialect's function checks its arguments, plans, and calls `upsample.ops.resize`. If that happened once, on the array
-itself, and the result was returned as it is, the next call of equal arguments skips all but the engine.
+A dialect's function checks its arguments, plans, and calls `upsample.ops.resize`, once or several times, and may
+convert dtypes. If each of these steps took the result of the one before it, the first took the array itself, and the
+function returned the last result as it is, the next call of equal arguments skips all but these steps.
 """
 
 from __future__ import annotations
@@ -11,13 +12,16 @@ from collections.abc import Callable
 from enum import IntEnum
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from upsample.ops import call_cache
+from upsample.plans.resize import ResizePlan
 
 __all__ = ["note", "once"]
 
 
 class _Run(NamedTuple):
-    """A plan that an engine carried out, its array and its result."""
+    """A plan that an engine carried out, or a dtype that an array was converted to; its array and its result."""
 
     plan: Any
     x: Any
@@ -34,7 +38,7 @@ _here = _Here()
 
 
 def note(plan: Any, x: Any, result: Any) -> None:
-    """Tell the call that this thread is in of a run."""
+    """Tell the call that this thread is in of a run; `plan` is a dtype if the run is a conversion."""
     if _here.runs is not None:
         _here.runs.append(_Run(plan, x, result))
 
@@ -70,9 +74,17 @@ def once(function: Callable[..., Any], x: Any, *arguments: Any) -> Any:
         result = function(x, *arguments)
     finally:
         _here.runs = None
-    if len(runs) == 1 and runs[0].x is x and runs[0].result is result:
-        call_cache.store(key, "resize", runs[0].plan, (x,), (result,), arguments[-1])
+    if runs and runs[-1].result is result and all(a is run.x for a, run in zip(_inputs(x, runs), runs, strict=True)):
+        if len(runs) == 1 and isinstance(runs[0].plan, ResizePlan):
+            call_cache.store(key, "resize", runs[0].plan, (x,), (result,), arguments[-1])
+        elif type(x) is np.ndarray:
+            call_cache.store_chain(key, tuple((run.plan, run.x) for run in runs), result, arguments[-1])
     return result
+
+
+def _inputs(x: Any, runs: list[_Run]) -> list[Any]:
+    """Return what each run takes if all are a chain that begins with `x`."""
+    return [x, *[run.result for run in runs[:-1]]]
 
 
 def _plain(value: Any) -> Any:

@@ -18,6 +18,7 @@ from upsample.arrays import Array
 from upsample.autograd.step import Arrays
 from upsample.autograd.tape import record, taped
 from upsample.float_errors import quiet
+from upsample.ops.once import note
 
 __all__ = [
     "add",
@@ -46,7 +47,10 @@ def convert(xp: ModuleType, x: Array, dtype: Any) -> Any:
     """Return `x` in another dtype; `x` itself if it has that dtype."""
     if taped(x) and x.dtype != dtype:
         return record(_Convert(xp, x.dtype, dtype), x)[0]
-    return arrays.astype(xp, x, dtype)
+    result = arrays.astype(xp, x, dtype)
+    if result is not x:
+        note(result.dtype, x, result)
+    return result
 
 
 @quiet
