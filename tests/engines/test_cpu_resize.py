@@ -492,3 +492,25 @@ def test_one_long_window_takes_few_tables_of_its_length() -> None:
         assert tracemalloc.get_traced_memory()[1] < 8 * x.nbytes
     finally:
         tracemalloc.stop()
+
+
+@pytest.mark.parametrize("mode", ["area", "linear"])
+@pytest.mark.parametrize("scale", [1.5, 2, 3, 4])
+@pytest.mark.parametrize("channels", [1, 3, 4])
+def test_strips_of_growing_bytes_have_rows_enough_to_be_transposed(mode: str, scale: float, channels: int) -> None:
+    """Kernels for rows of bytes filter fewer input rows one by one, which takes eight times as long."""
+    from upsample.engines.cpu.resize import strips, uint8_intrinsics
+
+    seen = []
+    plan_filter = strips.plan_filter
+
+    def noted(*given: Any, **options: Any) -> Any:
+        seen.append(plan_filter(*given, **options))
+        return seen[-1]
+
+    x = np.zeros((256, 1024, channels), dtype=np.uint8)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(strips, "plan_filter", noted)
+        upsample.resize(x, scale=scale, axes=(0, 1), mode=mode, engine="cpu")
+    for task in seen:
+        assert min(strip.passes[0].outer for strip in task.strips[:-1] or task.strips) >= uint8_intrinsics.SIDE

@@ -313,10 +313,12 @@ def _job(geometry: _Geometry, planes: int, itemsize: int) -> tuple[int, int, int
     """Samples on the first and the second axis a strip, planes a job."""
     rules = geometry.rules
     first, second = rules[0].out_size, rules[1].out_size if len(rules) > 1 else 1
-    size = _bytes_of(geometry, first, second, itemsize)
+    size, few = _bytes_of(geometry, first, second, itemsize), _STRIP
+    if geometry.dtype == "uint8":  # kernels for rows of bytes transpose so many input rows, or go one by one
+        few = max(few, -(-_STRIP * first // rules[0].in_size))
     if size <= _JOB_BYTES:
         return first, second, min(planes, max(1, _JOB_BYTES // size))
-    for least, enough in ((_STRIP, _JOB_BYTES), (1, _MOST_BYTES)):
+    for least, enough in ((few, _JOB_BYTES), (1, _MOST_BYTES)):
         while first > least and _bytes_of(geometry, first, second, itemsize) > enough:
             first = max(least, (first + 1) // 2)
     while second > 1 and _bytes_of(geometry, first, second, itemsize) > _MOST_BYTES:
@@ -330,11 +332,12 @@ def _bytes_of(geometry: _Geometry, first: int, second: int, itemsize: int) -> in
     source = [_reached(rule, *t) for rule, t in zip(geometry.rules, target, strict=False)]
     now = [high - low for low, high in source] + [rule.in_size for rule in geometry.rules[2:]]
     after = [high - low for low, high in target] + [rule.out_size for rule in geometry.rules[2:]]
-    total = math.prod(now)
+    outside = 1 if geometry.dtype == "uint8" else itemsize
+    total = math.prod(now) * outside
     for axis in geometry.order:
         now[axis] = after[axis]
-        total += math.prod(now)
-    return total * geometry.inner * itemsize
+        total += math.prod(now) * (outside if axis == geometry.order[-1] else itemsize)
+    return total * geometry.inner
 
 
 def _middle(rule: AxisRule, count: int) -> _Range:
