@@ -8,6 +8,10 @@ the kernel that makes it, the number of threads, or the processor. Each op has o
                        total); result = total + (bias + 0), where no bias is 0
     its input's        the same, with the channels of the gradient; no bias
     gradient
+    its weight's       blocks of the grid of cells (`upsample.plans.cell_blocks`), added in row-major order; a block is
+    gradient           a sum of units, see `upsample.engines.cpu.conv_transpose.weight_grad`
+    unpooling that     cells in row-major order; so do gradients of pooling
+    adds duplicates
 
 The last ``+ 0`` turns -0 into +0. So a tap of weight zero, or a cell of zero beside the others, never shows, not even
 by the sign of a sum that underflows; and a kernel may begin with the first product, rounded, instead of with +0.
