@@ -55,8 +55,6 @@ class _Geometry:
 
     Attributes
     ----------
-    grid : array
-        As `direct` says.
     axes : tuple of WindowAxis
         Two or more.
     rows : int
@@ -73,7 +71,6 @@ class _Geometry:
         Taps of a phase of the last axis, at most.
     """
 
-    grid: NDArray
     axes: tuple[WindowAxis, ...]
     rows: int
     lines: int
@@ -93,17 +90,8 @@ class _Geometry:
 def _geometry(plan: ConvTransposePlan) -> _Geometry:
     axes = plan.axes if len(plan.axes) > 1 else (WindowAxis(1, 1, 1, 1, 0, 1), *plan.axes)
     last = axes[-1]
-    numbers: list[int] = []
-    tables: list[NDArray] = []
-    place = AXIS * len(axes)
-    for at, axis in enumerate(axes, 1):
-        ends, *pairs = _pairs(axis) if at < len(axes) else _phase_pairs(axis)
-        numbers += [axis.large, axis.small, axis.kernel, axis.stride, place, place + ends.size]
-        tables += [ends, *pairs]
-        place += ends.size + sum(part.size for part in pairs)
     taps = math.prod(axis.kernel for axis in axes)
     return _Geometry(
-        frozen(joined([np.asarray(numbers, dtype=np.int64), *tables])),
         axes,
         math.prod(axis.large for axis in axes[1:-1]),
         math.prod(axis.small for axis in axes[1:-1]),
@@ -112,6 +100,20 @@ def _geometry(plan: ConvTransposePlan) -> _Geometry:
         -(-last.large // last.stride),
         max(1, *(len(phase.taps) for phase in phases(last))),
     )
+
+
+@cached
+def _grid(axes: tuple[WindowAxis, ...]) -> NDArray:
+    """Return the numbers and tables of two axes or more, as `direct` says; products of matrices do not need them."""
+    numbers: list[int] = []
+    tables: list[NDArray] = []
+    place = AXIS * len(axes)
+    for at, axis in enumerate(axes, 1):
+        ends, *pairs = _pairs(axis) if at < len(axes) else _phase_pairs(axis)
+        numbers += [axis.large, axis.small, axis.kernel, axis.stride, place, place + ends.size]
+        tables += [ends, *pairs]
+        place += ends.size + sum(part.size for part in pairs)
+    return frozen(joined([np.asarray(numbers, dtype=np.int64), *tables]))
 
 
 def _phase_pairs(axis: WindowAxis) -> tuple[NDArray, NDArray]:
@@ -193,7 +195,7 @@ def _little(
     much = size * outputs * g.taps > _FEW_PRODUCTS or rows * last.stride * max(inputs * g.taps, g.phase) > _LISTED
     if much or size * outputs == 0 or dtype in ("float16", "bfloat16"):
         return None
-    lists = products_of_rows(g.grid, len(g.axes) - 1, inputs, outputs)
+    lists = products_of_rows(_grid(g.axes), len(g.axes) - 1, inputs, outputs)
     return lists, Sizes(
         planes=batch * plan.groups,
         groups=plan.groups,
@@ -222,7 +224,8 @@ def _convolve(plan: ConvTransposePlan, x: NDArray, weight: NDArray, bias: NDArra
     if _is_much(g, x.size, inputs, outputs) and _by_products(plan, x, weight, bias, result):
         return
     cells = contiguous(x).reshape(-1, inputs, g.axes[0].small, g.lines, g.axes[-1].small)
-    _Work(g, cells, weight.reshape(-1), bias, result.reshape(-1), dtype, (outputs, inputs, groups)).direct()
+    counts = outputs, inputs, groups
+    _Work(g, _grid(g.axes), cells, weight.reshape(-1), bias, result.reshape(-1), dtype, counts).direct()
 
 
 def _is_much(g: _Geometry, size: int, inputs: int, outputs: int) -> bool:
@@ -265,6 +268,7 @@ class _Work:
     """One call: ``x [planes, inputs, cells of the first axis, lines, cells of the last axis]``, and all else."""
 
     g: _Geometry
+    grid: NDArray
     x: NDArray
     weight: NDArray
     bias: NDArray
@@ -300,7 +304,7 @@ class _Work:
         sum_products(
             source,
             self.weight,
-            g.grid,
+            self.grid,
             len(g.axes) - 1,
             tuple(piece),
             tuple(at_once),
