@@ -139,7 +139,8 @@ def resize(
 
     Notes
     -----
-    Coordinates are those of half-pixel centres, ``(i + 1/2) * n / o - 1/2``, in float64; nearest takes
+    Coordinates are those of half-pixel centres, ``(i + 1/2) * n / o - 1/2``, in float64, with ``1 / scale`` for
+    ``n / o`` where `scale` is given; nearest takes
     ``floor(i * n / o)`` and nearest-exact ``floor((i + 1/2) * n / o)``, exactly; area is the mean of the samples in
     ``[floor(i * n / o), ceil((i + 1) * n / o))``. Beyond the border the edge sample repeats; antialiased filters are
     cut off there and normalised.

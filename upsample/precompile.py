@@ -39,8 +39,9 @@ def warmup(
     """Compile kernels ahead, so that no later call waits for a compiler; they are kept on disk.
 
     ``upsample warmup`` does this from the command line. Kernels go to UPSAMPLE_CACHE_DIR, to NUMBA_CACHE_DIR, or to the
-    user's cache folder, the first of these that can be written. They serve processes that run on the same kind of
-    processor, with the same versions of Python, Numba and upsample, installed in the same folder.
+    user's cache folder, the first of these that can be written; processes also read those before it. They serve
+    processes that run on the same kind of processor, with the same versions of Python, Numba and upsample, installed in
+    the same folder.
 
     Parameters
     ----------

@@ -79,7 +79,7 @@ def conv_transpose2d(
     Notes
     -----
     The size of the result is ``(n - 1) * stride - 2 * padding + dilation * (kernel - 1) + output_padding + 1``. Every
-    output is a sum in one fixed order; float16 and bfloat16 are summed in float32.
+    output is a sum in one fixed order, except under JAX, where XLA decides; float16 and bfloat16 are summed in float32.
 
     On one axis of three, with a kernel of three and ``stride=2``; where windows overlap, their products add::
 

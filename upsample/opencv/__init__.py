@@ -1,4 +1,4 @@
-"""OpenCV's resize and image pyramids, to the bit, on arrays of any library.
+"""OpenCV's resize and image pyramids, with its bits or within one level, on arrays of any library.
 
 Names, argument order and defaults are those of ``cv2``. Images are ``[H, W]`` or ``[H, W, C]``, with any number of
 channels; more axes in front, ``[N, H, W, C]``, are a batch. Sizes are (width, height), as OpenCV's are.

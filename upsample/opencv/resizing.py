@@ -79,8 +79,9 @@ def resize(
 
     Notes
     -----
-    Integers have OpenCV's bits, with two exceptions of one level: INTER_CUBIC of bytes, whose columns OpenCV's vectors
-    sum in float32, and sums of 16-bit integers, whose order depends on the width of those vectors. Floats agree within
+    Integers have OpenCV's bits, with three exceptions of one level: INTER_CUBIC of bytes, whose columns OpenCV's
+    vectors sum in float32; INTER_AREA by factors that are not whole, whose means are sums of float32; and sums of
+    16-bit integers, whose order depends on the width of those vectors. Floats agree within
     4e-6 of the largest sample. That is OpenCV without Intel's IPP, or after ``cv2.ipp.setUseIPP(False)``; with it, as
     in the wheels for x86-64, INTER_CUBIC, and INTER_LINEAR of anything but bytes, differ by one level.
 
