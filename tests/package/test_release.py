@@ -25,6 +25,7 @@ def text(name: str) -> str:
 def test_the_version_is_in_one_place() -> None:
     assert "version" in PROJECT["dynamic"]
     assert re.search(rf"^version: {re.escape(upsample.__version__)}$", text("CITATION.cff"), re.MULTILINE)
+    assert f'version: "{upsample.__version__}"' in text(".github/conda/recipe.yaml")
 
 
 def test_the_changelog_has_a_section_for_the_version() -> None:
