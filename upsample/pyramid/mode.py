@@ -65,9 +65,14 @@ def _lazily(axes: tuple[SpanAxis, ...], labels: Any, size: tuple[int, ...]) -> A
     def chunk(ranges: Ranges) -> tuple[tuple[Any, ...], tuple[Ranges, ...]]:
         slab = tuple(axis.reads(*r) for axis, r in zip(axes, ranges, strict=True))
         parts = tuple(axis.part(r, s) for axis, r, s in zip(axes, ranges, slab, strict=True))
-        return (_vote, parts), (slab,)
+        return (_vote_in_slab, parts), (slab,)
 
     return chunked("downsample_mode", [labels], out_chunks(labels, size, changed), labels.dtype, chunk, axes, 1)
+
+
+def _vote_in_slab(axes: tuple[SpanAxis, ...], labels: Any) -> NDArray:
+    voted: NDArray = _vote(axes, labels.array())
+    return voted
 
 
 def _vote(axes: tuple[SpanAxis, ...], labels: NDArray) -> NDArray:

@@ -57,8 +57,8 @@ def chunked(
     dtype : dtype
         Of the first result; others are indices.
     plan_chunk : callable
-        Takes the ranges of a chunk; returns what the task runs (a function and its first arguments), and the ranges of
-        each input, or None if it needs none, and is zero.
+        Takes the ranges of a chunk; returns what the task runs (a function and its first arguments; a `Slab` of each
+        input follows them), and the ranges of each input, or None if it needs none, and is zero.
     token : object
         What else the result depends on; its text must be the same in each process.
     outputs : int
