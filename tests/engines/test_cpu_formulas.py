@@ -122,6 +122,22 @@ def test_spans_are_those_of_the_tables() -> None:
     assert exact > 500
 
 
+def test_runs_have_no_input_outside_of_the_span() -> None:
+    """A strip has the inputs of its span only, and looks for NaN there only."""
+    rng, compared = np.random.default_rng(2), 0
+    for trial in range(2000):
+        rule = some_rule(rng, trial)
+        if not formulas.has_formula(rule):
+            continue
+        begin = int(rng.integers(0, rule.out_size))
+        end = int(rng.integers(begin + 1, min(begin + 6, rule.out_size) + 1))
+        runs, (low, high) = taps.runs.__wrapped__(rule, "float64", 1, begin, end), taps.reach(rule, begin, end)
+        assert low <= runs.first.min(), rule
+        assert runs.first.max() + len(runs.weight) <= high, rule
+        compared += 1
+    assert compared > 1000
+
+
 @pytest.mark.parametrize("rounding", Rounding)
 @pytest.mark.parametrize("factor", [2, 4, 0.5, 1.7])
 @pytest.mark.parametrize("method", ["linear", "cubic"])

@@ -220,8 +220,9 @@ def runs(rule: AxisRule, dtype: str, inner: int, begin: int, end: int) -> Runs:
     A run that would pass the last of their inputs is moved back.
     """
     if _is_made(rule, dtype):
-        lists, last = _made(rule, dtype)[:3], rule.in_size - 1
-        return Runs(*made_runs(lists, (begin, end), last, min(most_taps(rule), lists[1].shape[1]), inner))
+        count, index, weight, _ = _made(rule, dtype)
+        last, longest = reach(rule, begin, end)[1] - 1, _longest(count[begin:end], index[begin:end])
+        return Runs(*made_runs((count, index, weight), (begin, end), last, longest, inner))
     table, weight = _scaled(rule, dtype)
     longest = max(int(table.count[begin:end].max()), 1)
     most = reach(rule, begin, end)[1] - longest
@@ -242,6 +243,12 @@ def runs(rule: AxisRule, dtype: str, inner: int, begin: int, end: int) -> Runs:
         made.first[cut] = (first[:, None] * inner + np.arange(inner)).reshape(-1)
         made.weight[:, cut] = np.repeat(moved, inner, axis=0).T
     return made
+
+
+def _longest(count: _Array, index: _Array) -> int:
+    """Return the most consecutive inputs of an output; behind them may be merged taps, whose inputs do not ascend."""
+    ascends = (index[:, 1:] > index[:, :-1]) & (np.arange(1, index.shape[1]) < count[:, None])
+    return 1 + int(np.logical_and.accumulate(ascends, axis=1).sum(axis=1).max(initial=0))
 
 
 @cached
