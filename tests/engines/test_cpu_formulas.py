@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import numpy as np
 import pytest
@@ -74,12 +74,17 @@ def some_rule(rng: np.random.Generator, trial: int) -> AxisRule:
     return AxisRule(n, o, method, step, corners, False, coefficient, rounding, skips_zeros=trial % 13 < 6)
 
 
+def rules_with_formula(rng: np.random.Generator, trials: int) -> Iterator[tuple[int, AxisRule]]:
+    for trial in range(trials):
+        rule = some_rule(rng, trial)
+        if formulas.has_formula(rule):
+            yield trial, rule
+
+
 def test_tables_by_formula_are_those_of_the_plans(monkeypatch: pytest.MonkeyPatch) -> None:
     rng, compared = np.random.default_rng(0), 0
-    for trial in range(2400):
-        rule, dtype = some_rule(rng, trial), ("float32", "float64")[trial % 2]
-        if not formulas.has_formula(rule):
-            continue
+    for trial, rule in rules_with_formula(rng, 2400):
+        dtype = ("float32", "float64")[trial % 2]
         made = taps.listed.__wrapped__(rule, dtype)
         again = {key: taps.steady.__wrapped__(rule, dtype, *key) for key in ((2, 1), (1, 2), (1, 4))}
         with monkeypatch.context() as patch:
@@ -106,10 +111,7 @@ def test_tables_by_formula_are_those_of_the_plans(monkeypatch: pytest.MonkeyPatc
 def test_spans_are_those_of_the_tables() -> None:
     """A span that is too wide makes strips smaller, and so slower."""
     rng, exact = np.random.default_rng(1), 0
-    for trial in range(2000):
-        rule = some_rule(rng, trial)
-        if not formulas.has_formula(rule):
-            continue
+    for _, rule in rules_with_formula(rng, 2000):
         begin = int(rng.integers(0, rule.out_size))
         end = int(rng.integers(begin + 1, rule.out_size + 1))
         (low, high), table = formulas.span_of(rule, begin, end), taps_between(rule, begin, end).span
@@ -125,10 +127,7 @@ def test_spans_are_those_of_the_tables() -> None:
 def test_runs_have_no_input_outside_of_the_span() -> None:
     """A strip has the inputs of its span only, and looks for NaN there only."""
     rng, compared = np.random.default_rng(2), 0
-    for trial in range(2000):
-        rule = some_rule(rng, trial)
-        if not formulas.has_formula(rule):
-            continue
+    for _, rule in rules_with_formula(rng, 2000):
         begin = int(rng.integers(0, rule.out_size))
         end = int(rng.integers(begin + 1, min(begin + 6, rule.out_size) + 1))
         runs, (low, high) = taps.runs.__wrapped__(rule, "float64", 1, begin, end), taps.reach(rule, begin, end)

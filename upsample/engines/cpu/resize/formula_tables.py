@@ -82,11 +82,11 @@ def _runs(
 
 
 def made_runs(
-    lists: tuple[NDArray, NDArray, NDArray], span: tuple[int, int], last: int, taps: int, inner: int
+    lists: tuple[NDArray, NDArray, NDArray], span: tuple[int, int], last: int, longest: int, inner: int
 ) -> tuple[NDArray, NDArray]:
-    """Return the first input of each value of the outputs `span`, and a row of weights for each tap."""
+    """Return the first input of each value of the outputs `span`, and `longest` rows of weights, up to input `last`."""
     size = (span[1] - span[0]) * inner
-    first, weight = np.empty(size, np.uint32), np.zeros((min(taps, last + 1), size), lists[2].dtype)
+    first, weight = np.empty(size, np.uint32), np.zeros((longest, size), lists[2].dtype)
     _runs(*lists, span[0], last, inner, first, weight)
     return first, weight
 
