@@ -82,7 +82,7 @@ def as_tuple(value: object) -> object:
     if isinstance(value, Sequence):
         return tuple(value)
     several = hasattr(value, "dtype") and len(getattr(value, "shape", ())) == 1 and hasattr(value, "tolist")
-    return tuple(value.tolist()) if several and not isinstance(value, np.ma.MaskedArray) else value  # type: ignore[attr-defined]
+    return tuple(value.tolist()) if several and not arrays.is_masked(value) else value  # type: ignore[attr-defined]
 
 
 def is_empty(value: object) -> bool:
@@ -130,7 +130,7 @@ def number(op: str, argument: str, value: object) -> float:
 
 def _is_real(value: object) -> bool:
     """Whether `float` may be asked: it would parse text, and drop an imaginary part or a mask with a warning."""
-    if isinstance(value, (bool, str, bytes, bytearray, np.ma.MaskedArray)):
+    if isinstance(value, (bool, str, bytes, bytearray)) or arrays.is_masked(value):
         return False
     if hasattr(value, "dtype"):
         return getattr(value, "ndim", 1) == 0 and dtype_name(cast(Array, value)) in arrays.FLOATING | arrays.INTEGER

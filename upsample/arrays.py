@@ -43,6 +43,7 @@ __all__ = [
     "index_dtype",
     "is_abstract",
     "is_contiguous",
+    "is_masked",
     "itemsize",
     "library",
     "multiply",
@@ -128,9 +129,15 @@ def namespace(op: str, arrays: dict[str, object]) -> ModuleType:
     return found[first]
 
 
+def is_masked(x: object) -> bool:
+    """Return whether `x` is a masked array, without importing ``numpy.ma``, which takes as long as a small call."""
+    kind: Any = getattr(sys.modules.get("numpy.ma"), "MaskedArray", ())
+    return isinstance(x, kind)
+
+
 def _namespace_of(op: str, name: str, x: object) -> ModuleType:
     if isinstance(x, np.ndarray):
-        if isinstance(x, (np.matrix, np.ma.MaskedArray)):
+        if isinstance(x, np.matrix) or is_masked(x):
             what = "matrix rules" if isinstance(x, np.matrix) else "its mask"
             raise bad_type(
                 op, name, Raw(f"<{type(x).__name__}>"), f"{what} would be lost", "pass numpy.asarray(...) of it"

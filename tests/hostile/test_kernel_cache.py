@@ -61,6 +61,14 @@ def test_loading_imports_nothing_that_only_compiling_needs(tmp_path: Path) -> No
     assert (second["compiled"], second["library"], second["same"]) == (0, False, True)
 
 
+def test_loading_lists_no_entry_points(tmp_path: Path) -> None:
+    """Numba lists those of all installed packages, for extensions of its types, which kernels do not use."""
+    count = "import importlib.metadata as m\nlisted = []\nm.entry_points = lambda **_: listed.append(0) or {}\n"
+    code = CALL.replace("import json", count + "import json", 1) + "assert not listed\n"
+    worlds.said(CALL, UPSAMPLE_CACHE_DIR=str(tmp_path))
+    assert worlds.said(code, UPSAMPLE_CACHE_DIR=str(tmp_path))["compiled"] == 0
+
+
 def test_a_process_compiles_after_it_has_loaded(tmp_path: Path) -> None:
     """It compiles kernels of this package, and a function of the program, after a kernel came from disk."""
     own = "import numba\n@numba.njit\ndef own(a): return np.sort(a)[::-1].cumsum()\nassert own(x.ravel())[0] == 23\n"

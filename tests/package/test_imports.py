@@ -75,3 +75,16 @@ def test_the_first_import_loads_no_module_that_only_a_gpu_needs() -> None:
     loaded = set(made.stdout.split())
     assert not loaded & {"importlib.resources", "tempfile", "hashlib", "lzma", "inspect", "upsample.kernels"}
     assert not [name for name in loaded if name.startswith("upsample.engines.cuda.conv_transpose")]
+
+
+def test_a_first_call_does_not_import_masked_arrays() -> None:
+    """Whether an array is masked is asked only when ``numpy.ma`` is there: importing it took 15 ms."""
+    code = (
+        "import sys, numpy as np, upsample\n"
+        "upsample.resize(np.zeros((8, 8, 3), np.uint8), scale=2.0, axes=(0, 1), engine='portable')\n"
+        "assert 'numpy.ma' not in sys.modules\n"
+        "try: upsample.interpolate(np.ma.ones((1, 1, 4, 4)), scale_factor=2)\n"
+        "except TypeError as error: print(error)\n"
+    )
+    made = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert "its mask would be lost" in made.stdout

@@ -104,6 +104,13 @@ def _in_a_thread(dispatcher: Any) -> Callable[[Any], Any]:
     return compile_there
 
 
+def _skip_extensions() -> None:
+    """Do nothing, where Numba would import extensions of other packages: the kernels' types are Numba's own.
+
+    Listing the entry points of all installed packages takes as long as loading a kernel.
+    """
+
+
 def kernel(function: _F) -> _F:
     """Compile a serial kernel that releases the GIL; its machine code is cached on disk while no file here changes.
 
@@ -112,6 +119,7 @@ def kernel(function: _F) -> _F:
     """
     compiled: Any = numba.njit(nogil=True, pipeline_class=_Apart, **_OPTIONS)(function)
     compiled._cache = KernelCache(function)
+    compiled._compilation_chain_init_hook = _skip_extensions
     compiled.compile = _in_a_thread(compiled)  # first calls come by it, and those of other kernels
     return cast(_F, compiled)
 
