@@ -20,7 +20,7 @@ import numpy as np
 
 from upsample import environment
 
-__all__ = ["Cache", "Cached", "Held", "cached", "capacity", "during_call", "held"]
+__all__ = ["Cache", "Cached", "Held", "cached", "capacity", "during_call", "held", "once_a_call"]
 
 _P = ParamSpec("_P")
 _V = TypeVar("_V")
@@ -228,6 +228,41 @@ def cached(function: Callable[_P, _V]) -> Cached[_P, _V]:
     return Cached(function)
 
 
+class OnceACall(Generic[_P, _V]):
+    """A function that keeps its results while a call of an op runs; see `once_a_call`."""
+
+    __wrapped__: Callable[_P, _V]
+
+    def __init__(self, function: Callable[_P, _V]) -> None:
+        self._function = function
+        update_wrapper(self, function)
+
+    def __call__(self, *args: _P.args, **kwargs: _P.kwargs) -> _V:
+        """Return the function's result, of this call if there is one."""
+        call = _here.call
+        if call is None:
+            return self._function(*args, **kwargs)
+        key = (self, args, *kwargs.items())
+        if key not in call:
+            call[key] = self._function(*args, **kwargs)
+        made: _V = call[key]
+        return made
+
+
+def once_a_call(function: Callable[_P, _V]) -> OnceACall[_P, _V]:
+    """Keep the results of a function for the rest of this call of an op; outside of calls, it is just called.
+
+    For tables from which others are made: what is cached is the work that they were made for, which refers to those
+    that it needs. A table of their own in the caches would cost more time than most of them take to make.
+
+    Parameters
+    ----------
+    function : callable
+        Returns equal results for equal arguments, which are hashable; nothing changes them afterwards.
+    """
+    return OnceACall(function)
+
+
 def _touch(entry: _Entry) -> None:
     """Make an entry the one used last."""
     try:  # not contextlib.suppress, which takes longer than all the rest of a look-up
@@ -239,7 +274,7 @@ def _touch(entry: _Entry) -> None:
 class _Here(threading.local):
     """What the call that this thread runs has cached so far; None outside of calls."""
 
-    call: dict[Any, _Entry] | None = None
+    call: dict[Any, Any] | None = None
 
 
 _here = _Here()
@@ -248,7 +283,8 @@ _here = _Here()
 def _of_this_call(cache: Cache[Any], key: Hashable) -> _Entry | None:
     """Return an entry that the caches had no room for, or have dropped, from the call that made it."""
     call = _here.call
-    return None if call is None else call.get((id(cache), key))
+    entry: _Entry | None = None if call is None else call.get((id(cache), key))
+    return entry
 
 
 @contextmanager
@@ -289,38 +325,44 @@ def _measure(value: Any, buffers: dict[int, Any]) -> int:
     """Return the bytes of a value's objects, and add the memory of its arrays to `buffers`."""
     total, seen, left = 0, set(), [value]
     while left:
-        each = left.pop()
-        kind = type(each)
-        if kind in _PLAIN or id(each) in seen:
+        item = left.pop()
+        kind = type(item)
+        if kind in _PLAIN:
             continue
-        seen.add(id(each))
-        if kind is tuple or kind is list:
-            total += _OBJECT_BYTES + 8 * len(each)
-            left += each
+        if kind is tuple:  # a cycle needs an object that is not a tuple
+            total += _OBJECT_BYTES + 8 * len(item)
+            left += item
             continue
         if kind is np.ndarray:
             total += _ARRAY_BYTES
-            while type(each.base) is np.ndarray:
-                each = each.base
-            buffers[id(each)] = each
+            owner = item.base
+            while type(owner) is np.ndarray:
+                item, owner = owner, owner.base
+            buffers[id(item)] = item
             continue
         names = _names.get(kind)
         if names is None:
             names = _names[kind] = _names_of(kind)
-        if names == _BY_VALUE:
+        if names is _BY_VALUE:
             total += _PLAN_BYTES
             continue
-        if names == _FOREIGN:
+        if id(item) in seen:
+            continue
+        seen.add(id(item))
+        if names is _FOREIGN:
             total += _ARRAY_BYTES
-            buffers[id(each)] = each
+            buffers[id(item)] = item
             continue
         total += _OBJECT_BYTES
-        left += [getattr(each, name, None) for name in names]
-        if kind is dict:
-            left += each.keys()
-            left += each.values()
+        left += [getattr(item, name, None) for name in names]
+        if kind is list:
+            total += 8 * len(item)
+            left += item
+        elif kind is dict:
+            left += item.keys()
+            left += item.values()
         elif kind is CellType:
-            left.append(each.cell_contents)
+            left.append(item.cell_contents)
     return total
 
 

@@ -30,9 +30,10 @@ RGB with channels last. `packed` samples are contiguous. Every kernel gives the 
     float   row                               AVX2, inputs fit a vector           float_simd.rows
     float   row                                                                   float_kernels.rows
 
-Some plans go elsewhere, whole. `cells` averages cells of bytes by whole factors, and other cells by halves.
-`uint8_fused` filters both axes of bytes if weights have few binary places and values are rounded once, as in OpenCV.
-`ordered` keeps another library's order of sums, and `ordered_fused` does so for rows and then columns at once.
+Some calls go elsewhere, whole. `first_call` resamples a small array of floats whose size is new. `cells` averages cells
+of bytes by whole factors, and other cells by halves. `uint8_fused` filters both axes of bytes if weights have few
+binary places and values are rounded once, as in OpenCV. `ordered` keeps another library's order of sums, and
+`ordered_fused` does so for rows and then columns at once.
 
 `tests/engines/test_cpu_decisions.py` holds this table to the code.
 """

@@ -22,6 +22,7 @@ from upsample.engines import result_pool, threads
 from upsample.engines.cpu.resize import nearest, strips
 from upsample.engines.cpu.resize.blocks import run_blocks
 from upsample.engines.cpu.resize.cells import plan_cells
+from upsample.engines.cpu.resize.first_call import Turns, plan_first, resample
 from upsample.engines.cpu.resize.ordered import run_ordered
 from upsample.engines.cpu.resize.ordered_fused import is_exact, plan_ordered
 from upsample.engines.cpu.resize.row_jobs import RowJobs
@@ -73,6 +74,8 @@ class _Work:
 
 
 _works: Cache[_Work] = Cache()
+_once: Cache[bool] = Cache()
+"""The calls that came once, and ran without work; the second one works it out."""
 
 
 @quiet
@@ -85,8 +88,13 @@ def run(_xp: ModuleType, plan: ResizePlan, x: _Array, out: _Array | None) -> _Ar
         return fused.run(x, out)
     if plan.arithmetic.ordered and not plan.only_moves:
         return run_ordered(plan, x, out)
-    work = _works.get((plan, x.shape, x.dtype))
+    key = plan, x.shape, x.dtype
+    work = _works.get(key)
     if work is None:
+        turns = None if _once.get(key) else plan_first(plan, x.shape, x.dtype)
+        if turns is not None:
+            _once.mark(key, True)
+            return _first(turns, plan, x, out)
         work = _work(plan, x)
     if out is not None and out.flags.c_contiguous and out.flags.aligned and out.dtype == x.dtype:
         result = out
@@ -101,6 +109,16 @@ def run(_xp: ModuleType, plan: ResizePlan, x: _Array, out: _Array | None) -> _Ar
         return result
     copy(result, out)
     return out
+
+
+def _first(turns: Turns, plan: ResizePlan, x: _Array, out: _Array | None) -> _Array:
+    """Resample a small array of a new size; fills and returns `out` if it is given."""
+    direct = out is not None and out.flags.c_contiguous and out.flags.aligned and out.dtype == x.dtype
+    result = cast(_Array, out) if direct else np.empty(plan.out_shape(x.shape), x.dtype)
+    resample(turns, contiguous(x), result)
+    if out is not None and not direct:
+        copy(result, out)
+    return result if out is None else out
 
 
 def bind(plan: ResizePlan, x: _Array) -> Callable[..., _Array]:

@@ -16,7 +16,7 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-from upsample.caches import cached
+from upsample.caches import once_a_call
 from upsample.engines.cpu.resize.taps import runs
 from upsample.engines.cpu.runtime.compile import kernel, part, pointers
 from upsample.engines.cpu.runtime.fma import fma, write_fma
@@ -163,7 +163,7 @@ def rows(
             row += some
 
 
-@cached
+@once_a_call
 def _tables(rule: AxisRule, dtype: str, inner: int, span: tuple[int, int], low: int, high: int, joint: int) -> Any:
     """Lay out `joint` rows as one: where vectors of outputs and their inputs begin, lanes, weights; or None.
 

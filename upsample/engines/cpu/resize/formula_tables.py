@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from upsample.arrays import NDArray
-from upsample.engines.cpu.resize.formulas import TAPS, border, fill, inside, numbers, trim
+from upsample.engines.cpu.resize.formulas import TAPS, border, fill, inside, numbers, numbers_without_repeats, trim
 from upsample.engines.cpu.runtime.compile import kernel
 from upsample.plans.resize import AxisRule
 
@@ -50,7 +50,7 @@ def _lists(how: NDArray, size: int, count: NDArray, index: NDArray, weight: NDAr
 
 def made_lists(rule: AxisRule, dtype: str) -> tuple[NDArray, NDArray, NDArray, NDArray]:
     """Return the number of taps of each output, their inputs and weights, and where no tap is folded."""
-    how, size = numbers(rule), rule.out_size
+    how, size = numbers_without_repeats(rule), rule.out_size
     width = int(how[0]) + 2
     count, index, ends = np.empty(size, np.int32), np.zeros((size, width), np.int32), np.empty(2, np.int64)
     weight = np.zeros((size, width), dtype)

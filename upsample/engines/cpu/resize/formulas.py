@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from upsample.arrays import NDArray
-from upsample.caches import cached
+from upsample.caches import once_a_call
 from upsample.engines.cpu.runtime.compile import part
 from upsample.plans.resize import AxisRule, Rounding
 from upsample.plans.taps import fma
@@ -29,6 +29,7 @@ __all__ = [
     "inside",
     "most_taps",
     "numbers",
+    "numbers_without_repeats",
     "repetition",
     "span_of",
     "trim",
@@ -63,13 +64,22 @@ def most_taps(rule: AxisRule) -> int:
     return _TAPS[(rule if rule.cut is None else rule.cut.whole).method]
 
 
-@cached
+@once_a_call
 def numbers(rule: AxisRule) -> NDArray:
     """Describe an axis for kernels; one array of float64, so that all kernels have one signature."""
+    return _described(rule, _repeats(rule if rule.cut is None else rule.cut.whole))
+
+
+def numbers_without_repeats(rule: AxisRule) -> NDArray:
+    """Describe an axis for kernels that need not know where weights repeat."""
+    return _described(rule, (0, 0))
+
+
+def _described(rule: AxisRule, repeats: tuple[int, int]) -> NDArray:
     whole, begin, low = (rule, 0, 0) if rule.cut is None else (rule.cut.whole, rule.cut.begin, rule.cut.low)
     kind, (numerator, denominator) = _ROUNDINGS.index(whole.rounding), whole.step
     how = [_TAPS[whole.method], kind, whole.corners, numerator, denominator, whole.cubic_coeff, whole.in_size - 1]
-    return np.asarray([*how, begin, low, *_repeats(whole), whole.skips_zeros], dtype=np.float64)
+    return np.asarray([*how, begin, low, *repeats, whole.skips_zeros], dtype=np.float64)
 
 
 def _repeats(rule: AxisRule) -> tuple[int, int]:

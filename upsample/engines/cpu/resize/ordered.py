@@ -13,6 +13,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
+from upsample.caches import cached
 from upsample.copies import contiguous, copy
 from upsample.engines import threads
 from upsample.engines.cpu.resize.taps import listed
@@ -33,6 +34,10 @@ _BLOCK = 1 << 16
 """Products of a block at least: some hundred microseconds."""
 _CHUNK = 1 << 10
 """Values that are summed side by side; they stay in the first-level cache."""
+
+
+_taps = cached(listed)
+"""Calls of this kernel keep no other work."""
 
 
 @kernel
@@ -98,7 +103,7 @@ def _pass(arithmetic: Arithmetic, x: _Array, axis: int, rule: AxisRule, dtype: n
     settled = last or arithmetic.each_axis
     shape = (*x.shape[:axis], rule.out_size, *x.shape[axis + 1 :])
     result = np.empty(shape, dtype if settled else arithmetic.sums)
-    each = listed(rule, arithmetic.sums)
+    each = _taps(rule, arithmetic.sums)
     inner = math.prod(shape[axis + 1 :])
     whole = settled and dtype.kind in "iu"
     scale = arithmetic.scale if last else 1.0

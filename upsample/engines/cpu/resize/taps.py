@@ -16,7 +16,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from upsample.caches import cached
+from upsample.caches import once_a_call
 from upsample.engines.cpu.resize.formula_tables import made_lists, made_runs, repeated
 from upsample.engines.cpu.resize.formulas import has_formula, most_taps, span_of
 from upsample.plans import pieces
@@ -97,7 +97,7 @@ def sums_of(rule: AxisRule) -> str:
     return fixed_point(rule).sums
 
 
-_scaled = cached(scaled)
+_scaled = once_a_call(scaled)
 
 
 def reach(rule: AxisRule, begin: int, end: int) -> tuple[int, int]:
@@ -116,7 +116,7 @@ def reach(rule: AxisRule, begin: int, end: int) -> tuple[int, int]:
     return low, max(high, low + 1)
 
 
-@cached
+@once_a_call
 def _ends(rule: AxisRule) -> tuple[_Array | None, _Array | None]:
     """Return where the runs of taps begin and end, if both ascend."""
     table = taps(rule)
@@ -129,12 +129,12 @@ def _is_made(rule: AxisRule, dtype: str) -> bool:
     return dtype.startswith("float") and has_formula(rule)
 
 
-@cached
+@once_a_call
 def _made(rule: AxisRule, dtype: str) -> tuple[_Array, _Array, _Array, _Array]:
     return made_lists(rule, dtype)
 
 
-@cached
+@once_a_call
 def listed(rule: AxisRule, dtype: str) -> Listed:
     """Name the input of every tap."""
     if _is_made(rule, dtype):
@@ -189,7 +189,7 @@ class Pairs:
     weights: tuple[_Array, ...]
 
 
-@cached
+@once_a_call
 def pairs(rule: AxisRule) -> Pairs | None:
     """Name the inputs of a uint8 axis, taps in pairs and their weights as halves of one number.
 
@@ -213,7 +213,7 @@ def pairs(rule: AxisRule) -> Pairs | None:
     return Pairs(count, index, tuple(weights))
 
 
-@cached
+@once_a_call
 def runs(rule: AxisRule, dtype: str, inner: int, begin: int, end: int) -> Runs:
     """Give each of the outputs ``[begin, end)`` a run of the longest length among them.
 
@@ -251,7 +251,7 @@ def _longest(count: _Array, index: _Array) -> int:
     return 1 + int(np.logical_and.accumulate(ascends, axis=1).sum(axis=1).max(initial=0))
 
 
-@cached
+@once_a_call
 def steady(rule: AxisRule, dtype: str, period: int, advance: int) -> Steady | None:
     """Return where the weights repeat, or None where that is less than half of the axis."""
     if _is_made(rule, dtype):

@@ -11,7 +11,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from upsample.caches import cached
+from upsample.caches import once_a_call
 from upsample.engines.cpu.resize import uint8_kernels
 from upsample.engines.cpu.resize.taps import listed
 from upsample.engines.cpu.resize.taps import pairs as pairs_of
@@ -214,7 +214,7 @@ def chosen(
     return rows, (settling(rule), run.first, run.weight, joint, low, low + joint * (high - low), *tables)
 
 
-@cached
+@once_a_call
 def _joined(rule: AxisRule) -> tuple[_Array, _Array, tuple[_Array, ...]]:
     """The tables of `_JOINT` rows as one."""
     both = pairs_of(rule)
