@@ -1,7 +1,7 @@
 """scipy.ndimage.zoom on any array, and scikit-image's resize, which is built on it.
 
 Sums are made axis by axis in float64 (float32 if the library lacks it), so results agree with SciPy within 1e-13 of
-the largest input, and integers within 1 where a sum is close to a half. On CuPy arrays this is also
+the largest input or `cval`, and integers within 1 where a sum is close to a half. On CuPy arrays this is also
 ``cupyx.scipy.ndimage.zoom``, without a kernel per size. This module imports no SciPy.
 """
 

@@ -60,6 +60,30 @@ def test_zoom(order: int, mode: str) -> None:
             check(upsample.scipy.zoom(x, factors, **options), wanted, float(np.abs(x.astype(float)).max()))
 
 
+@pytest.mark.parametrize("engine", ["portable", None])
+def test_zeros_within_a_value_to_the_bit(engine: Any) -> None:
+    rng = np.random.default_rng(5)
+    for _ in range(max(DRAWS // 2, 1)):
+        x = np.zeros(tuple(int(n) for n in rng.integers(1, 9, rng.integers(1, 4))))
+        options = dict(
+            order=int(rng.integers(0, 6)),
+            mode="grid-constant",
+            cval=float(rng.choice([1.5, -2.0, 0.3])),
+            prefilter=bool(rng.random() < 0.8),
+            grid_mode=bool(rng.random() < 0.5),
+        )
+        factor = float(rng.uniform(0.6, 3.0))
+        wanted = theirs(ndimage.zoom, x, factor, **options)
+        if wanted.size:
+            np.testing.assert_array_equal(upsample.scipy.zoom(x, factor, **options, engine=engine), wanted)
+
+
+def test_a_large_array_within_a_value() -> None:
+    x = np.random.default_rng(6).random((180, 150))
+    options = dict(order=3, mode="grid-constant", cval=1.5)
+    check(upsample.scipy.zoom(x, 1.3, **options), theirs(ndimage.zoom, x, 1.3, **options), 1.5)
+
+
 @pytest.mark.parametrize("mode", ["reflect", "symmetric", "edge", "constant", "wrap"])
 def test_resize(mode: str) -> None:
     rng = np.random.default_rng(7)

@@ -13,6 +13,7 @@ from upsample.float_errors import quiet
 from upsample.ops.resize import resize
 from upsample.ops.taped_casts import add, fill
 from upsample.plans.resize import AxisRule, ResizePlan, identity
+from upsample.plans.spline_borders import along, share_outside
 from upsample.plans.splines import applied, blur_rules, outside, zoom_rules
 
 __all__ = ["blur", "zoom"]
@@ -67,7 +68,7 @@ def zoom(
     rules = [zoom_rules(n, o, order, mode, is_grid, filters) for n, o in pairs]
     result = _chain(x, rules, op, arguments, xp, engine)
     if mode == "grid-constant" and order and cval:
-        return _with_value(xp, result, shape, rules, cval)
+        return _added(xp, result, share_outside(shape, sizes, order, is_grid, filters, cval))
     if "constant" in mode:
         masks = [outside(n, o, order, mode, is_grid) for n, o in pairs]
         return _filled(xp, result, masks, cval)
@@ -89,7 +90,12 @@ def blur(
     """Blur all axes by a Gaussian that is cut after four standard deviations; see `zoom`."""
     rules = [blur_rules(n, sigma, mode) for n, sigma in zip(x.shape, sigmas, strict=True)]
     result = _chain(x, rules, op, arguments, xp, engine)
-    return _with_value(xp, result, tuple(x.shape), rules, cval) if "constant" in mode and cval else result
+    if "constant" not in mode or not cval:
+        return result
+    inside: Any = np.ones((1,) * x.ndim)
+    for axis, (n, own) in enumerate(zip(x.shape, rules, strict=True)):
+        inside = inside * along(applied(own, np.ones(n)), axis, x.ndim)
+    return _added(xp, result, cval * (1.0 - inside))
 
 
 def _chain(
@@ -104,16 +110,8 @@ def _chain(
     return x
 
 
-def _along(vector: Any, axis: int, ndim: int) -> Any:
-    return vector.reshape([-1 if place == axis else 1 for place in range(ndim)])
-
-
-def _with_value(xp: ModuleType, x: Any, shape: tuple[int, ...], rules: list[tuple[AxisRule, ...]], value: float) -> Any:
-    """Add the share of taps outside: the value times 1 minus the sum of the weights inside."""
-    inside: Any = np.ones((1,) * x.ndim)
-    for axis, (n, own) in enumerate(zip(shape, rules, strict=True)):
-        inside = inside * _along(applied(own, np.ones(n)), axis, x.ndim)
-    return add(xp, x, arrays.astype(xp, arrays.from_table(xp, value * (1.0 - inside), x), x.dtype))
+def _added(xp: ModuleType, x: Any, table: Any) -> Any:
+    return add(xp, x, arrays.astype(xp, arrays.from_table(xp, table, x), x.dtype))
 
 
 def _filled(xp: ModuleType, x: Any, masks: list[Any], value: float) -> Any:
@@ -121,7 +119,7 @@ def _filled(xp: ModuleType, x: Any, masks: list[Any], value: float) -> Any:
     whole: Any = np.zeros((1,) * x.ndim, dtype=bool)
     for axis, mask in enumerate(masks):
         if mask.any():
-            whole = whole | _along(mask, axis, x.ndim)
+            whole = whole | along(mask, axis, x.ndim)
     if not whole.any():
         return x
     filler = arrays.astype(xp, arrays.from_table(xp, np.full((1,) * x.ndim, value), x), x.dtype)

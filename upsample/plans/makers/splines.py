@@ -20,7 +20,7 @@ import numpy as np
 from upsample.caches import cached
 from upsample.plans.tap_table import Ints, Reals, Taps, folded, trimmed, unmerged
 
-__all__ = ["PAD", "REACH", "centres", "coefficients", "gaussian", "interpolated", "wrapped"]
+__all__ = ["PAD", "REACH", "centres", "coefficients", "filtered", "gaussian", "interpolated", "nearby", "wrapped"]
 
 _POLES: Mapping[int, tuple[float, ...]] = MappingProxyType(
     {
@@ -39,11 +39,9 @@ _SHORT = 64
 """Samples up to which a reflected axis is filtered by SciPy's own recursion, whose start has a slip."""
 
 
-def _filtered(lines: Reals, order: int, boundary: str) -> Reals:
-    """Run SciPy's recursion along the first axis; `boundary` is "mirror" or "reflect"."""
-    lines = lines.copy()
-    for z in _POLES[order]:
-        lines *= (1.0 - z) * (1.0 - 1.0 / z)
+def filtered(lines: Reals, order: int, boundary: str) -> Reals:
+    """Run SciPy's recursion along the first axis, in SciPy's order; `boundary` is "mirror" or "reflect"."""
+    lines = lines * math.prod((1.0 - z) * (1.0 - 1.0 / z) for z in _POLES[order])
     start, end = (_mirror, _mirror_end) if boundary == "mirror" else (_reflect, _reflect_end)
     for z in _POLES[order]:
         start(lines, z)
@@ -56,12 +54,13 @@ def _filtered(lines: Reals, order: int, boundary: str) -> Reals:
 
 
 def _mirror(c: Reals, z: float) -> None:
-    n = len(c)
+    n, power = len(c), z
     last = z ** (n - 1)
-    first = c[0] + last * c[n - 1]
+    c[0] += last * c[n - 1]
     for i in range(1, n - 1):
-        first = first + z**i * (c[i] + last * c[n - 1 - i])
-    c[0] = first / (1.0 - last * last)
+        c[0] += power * (c[i] + last * c[n - 1 - i])
+        power *= z
+    c[0] /= 1.0 - last * last
 
 
 def _mirror_end(c: Reals, z: float) -> None:
@@ -70,11 +69,12 @@ def _mirror_end(c: Reals, z: float) -> None:
 
 def _reflect(c: Reals, z: float) -> None:
     """Include SciPy's slip: the last term adds the sum so far instead of the first sample."""
-    n = len(c)
+    n, power = len(c), z
     whole, before = z**n, c[0].copy()
-    c[0] = c[0] + whole * c[n - 1]
+    c[0] += whole * c[n - 1]
     for i in range(1, n):
-        c[0] += z**i * (c[i] + whole * c[n - 1 - i])
+        c[0] += power * (c[i] + whole * c[n - 1 - i])
+        power *= z
     c[0] *= z / (1.0 - whole * whole)
     c[0] += before
 
@@ -89,13 +89,13 @@ def _response(order: int) -> Reals:
     reach = REACH[order]
     impulse = np.zeros((4 * reach + 1, 1))
     impulse[2 * reach] = 1.0
-    return np.asarray(_filtered(impulse, order, "mirror")[reach : 3 * reach + 1, 0])
+    return np.asarray(filtered(impulse, order, "mirror")[reach : 3 * reach + 1, 0])
 
 
 @cached
 def _short(size: int, order: int) -> Reals:
     """Return the matrix of SciPy's filter of a reflected axis."""
-    return _filtered(np.eye(size), order, "reflect")
+    return filtered(np.eye(size), order, "reflect")
 
 
 def coefficients(in_size: int, out_size: int, output: Ints, order: int, boundary: str, pad: int) -> Taps:
@@ -163,12 +163,15 @@ def interpolated(
     centre = centres(samples, out_size, output, is_grid)
     if goes_around:
         centre = _around(centre, samples)
-    begin = np.floor(centre if order % 2 else centre + 0.5) - order // 2
-    index = begin[:, None] + np.arange(order + 1)
-    weight = _bspline(np.abs(index - centre[:, None]), order)
-    if order:
-        weight[:, -1] = 1.0 - weight[:, :-1].sum(axis=1)
-    return trimmed(folded(index.astype(np.int64) + before, weight, in_size, boundary))
+    extended = before if before == PAD else 0  # SciPy extends the axis itself, and rounds places on it
+    first, weight = nearby(centre + extended, order)
+    return trimmed(folded(before - extended + first[:, None] + np.arange(order + 1), weight, in_size, boundary))
+
+
+def nearby(place: Reals, order: int) -> tuple[Ints, Reals]:
+    """Return the first of the ``order + 1`` coefficients around each place, and their weights."""
+    knot = np.floor(place if order % 2 else place + 0.5)
+    return knot.astype(np.int64) - order // 2, _bspline(place - knot, order)
 
 
 def _around(centre: Reals, samples: int) -> Reals:
@@ -181,14 +184,47 @@ def _around(centre: Reals, samples: int) -> Reals:
 
 
 def _bspline(x: Reals, order: int) -> Reals:
-    """Weigh distances of at least 0; the truncated powers of the far side are small, so nothing cancels much."""
-    if order == 0:
-        return np.ones_like(x)
-    total = np.zeros_like(x)
-    for j in range(order // 2 + 1):
-        term = np.maximum((order + 1) / 2 - x - j, 0.0) ** order
-        total += (-1) ** j * math.comb(order + 1, j) * term
-    return total / math.factorial(order)
+    """Weigh the coefficients around places that are `x` behind their middle knot, with SciPy's roundings."""
+    z = 1.0 - x
+    if order < 2:
+        weights = [z] * order
+    elif order == 2:
+        weights = [0.5 * (0.5 - x) * (0.5 - x), 0.75 - x * x]
+    elif order == 3:
+        weights = [z * z * z / 6.0, *((d * d * (d - 2.0) * 3.0 + 4.0) / 6.0 for d in (x, z))]
+    elif order == 4:
+        square, outer = x * x, (0.5 - x) * (0.5 - x)
+        middle = square * (square * 0.25 - 0.625) + 115.0 / 192.0
+        weights = [outer * outer / 24.0, _quartic(1.0 + x), middle, _quartic(z)]
+    else:
+        outer = z * z
+        weights = [
+            z * outer * outer / 120.0,
+            _quintic(1.0 + x),
+            _inner_quintic(x),
+            _inner_quintic(z),
+            _quintic(1.0 + z),
+        ]
+    last = np.ones_like(x)
+    for weight in weights:
+        last = last - weight
+    return np.stack([*weights, last], axis=1)
+
+
+def _quartic(d: Reals) -> Reals:
+    """Return the B-spline of order 4 at distances of 0.5 to 1.5."""
+    return d * (d * (d * (5.0 - d) / 6.0 - 1.25) + 5.0 / 24.0) + 55.0 / 96.0
+
+
+def _inner_quintic(d: Reals) -> Reals:
+    """Return the B-spline of order 5 at distances of 0 to 1."""
+    square = d * d
+    return square * (square * (0.25 - d / 12.0) - 0.5) + 0.55
+
+
+def _quintic(d: Reals) -> Reals:
+    """Return the B-spline of order 5 at distances of 1 to 2."""
+    return d * (d * (d * (d * (d / 24.0 - 0.375) + 1.25) - 1.75) + 0.625) + 0.425
 
 
 def wrapped(in_size: int, out_size: int, output: Ints) -> Taps:
