@@ -65,7 +65,7 @@ DTYPES = ["bool", "int8", "int64", "uint8", "uint32", "float16", "bfloat16", "fl
     st.booleans(),
     st.integers(0, 2**31),
     st.booleans(),
-    st.sampled_from([{}, {"_SHORT": 0}, {"_FEW_TAPS": 0}]),
+    st.sampled_from([{}, {"_SHORT": 0}, {"_MAX_TAPS": 0}]),
 )
 def test_equals_portable(
     plan: PoolPlan, dtype: str, with_indices: bool, seed: int, small_blocks: bool, tables: dict[str, int]
@@ -78,7 +78,7 @@ def test_equals_portable(
         for name, size in tables.items():
             patch.setattr(pool_tables, name, size)
         if small_blocks:  # cuts in rows and columns, and rows that share a place in the kernel's memory
-            for name, size in (("_BLOCK", 30), ("_TILE", 3), ("_KEPT", 6), ("_ROWS_TOGETHER", 6), ("_LONGEST", 40)):
+            for name, size in (("_BLOCK", 30), ("_TILE", 3), ("_CACHED", 6), ("_ROWS_TOGETHER", 6), ("_LONGEST", 40)):
                 patch.setattr(compiled, name, size)
             patch.setattr(pool_tables, "_TOGETHER", 6)
         compiled._geometry.cache_clear()
@@ -147,7 +147,7 @@ def test_out(dtype: str, layout: str) -> None:
     [
         (pool_few.pool_cells, "_SHORT", 64),
         (pool_few.pool_rows, "_SHORT", 0),
-        (separable.pool_indices, "_FEW_TAPS", 0),
+        (separable.pool_indices, "_MAX_TAPS", 0),
     ],
 )
 def test_one_signature(monkeypatch: pytest.MonkeyPatch, kernel: Any, name: str, value: int) -> None:

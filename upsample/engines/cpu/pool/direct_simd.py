@@ -1,7 +1,7 @@
 """Max-pooling of rows of at most 16 cells: AVX-512 permutes select taps from two vectors of input.
 
-Two rows of up to eight cells go together, or one of up to sixteen: a tap of all their cells is one permutation, where
-gathering it takes ten times as long. LLVM makes no such code of plain loops.
+A vector has two rows of at most eight cells, or one row of at most sixteen. One permutation reads a tap of all its
+cells; a gather takes ten times as long. LLVM generates no permutations from plain loops.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _LANES = 16
 """Lanes of float32 in a vector of AVX-512."""
 _HALF = _LANES // 2
 _LEAST = 0.6
-"""Share of the lanes that have cells: with as many as half of them gathering was quicker."""
+"""Least share of lanes that contain cells; with half of the lanes, a gather was faster."""
 _PERMUTE = "llvm.x86.avx512.vpermi2var.ps.512"
 
 _COUNT, _LANE, _FLOAT = ir.IntType(64), ir.IntType(32), ir.FloatType()
@@ -36,7 +36,7 @@ _FLAGS, _WIDE = ir.VectorType(ir.IntType(1), _LANES), ir.VectorType(_COUNT, _LAN
 
 
 class _Writer:
-    """Writes the code that pools the cells of a vector."""
+    """Writes the LLVM code that pools the cells of a vector."""
 
     def __init__(self, builder: Any) -> None:
         self.builder = builder
@@ -45,69 +45,69 @@ class _Writer:
         one = self.builder.insert_element(ir.Constant(of, ir.Undefined), value, _LANE(0))
         return self.builder.shuffle_vector(one, ir.Constant(of, ir.Undefined), ir.Constant(_PLACES, [0] * _LANES))
 
-    def among(self, begin: int, count: Any) -> Any:
-        """Flags of `count` lanes from `begin` on."""
-        lanes = ir.Constant(_WIDE, [lane - begin for lane in range(_LANES)])  # those before wrap around
+    def mask(self, begin: int, count: Any) -> Any:
+        """Return a mask of `count` lanes from `begin` on."""
+        lanes = ir.Constant(_WIDE, [lane - begin for lane in range(_LANES)])  # lanes before `begin` wrap around
         return self.builder.icmp_unsigned("<", lanes, self.splat(count, _WIDE))
 
     def at(self, data: Any, place: Any, of: Any) -> Any:
         return self.builder.bitcast(self.builder.gep(data, [place]), of.as_pointer())
 
-    def called(self, name: str, returned: Any, *given: Any) -> Any:
-        kind = ir.FunctionType(returned, [value.type for value in given])
-        return self.builder.call(cgutils.get_or_insert_function(self.builder.module, kind, name), given)
+    def call(self, name: str, returned: Any, *arguments: Any) -> Any:
+        kind = ir.FunctionType(returned, [value.type for value in arguments])
+        return self.builder.call(cgutils.get_or_insert_function(self.builder.module, kind, name), arguments)
 
-    def row(self, x: Any, place: Any, flags: Any) -> Any:
-        """Sixteen values of an input row, as far as there are so many."""
+    def load_row(self, x: Any, place: Any, mask: Any) -> Any:
+        """Load the masked values of an input row; the other lanes are 0."""
         zero = ir.Constant(_VALUES, None)
-        return self.called("llvm.masked.load.v16f32.p0", _VALUES, self.at(x, place, _VALUES), _LANE(4), flags, zero)
+        return self.call("llvm.masked.load.v16f32.p0", _VALUES, self.at(x, place, _VALUES), _LANE(4), mask, zero)
 
-    def put(self, made: Any, data: Any, place: Any, flags: Any) -> None:
-        size = 4 if made.type is _VALUES else 8
+    def store(self, value: Any, data: Any, place: Any, mask: Any) -> None:
+        size = 4 if value.type is _VALUES else 8
         name = f"llvm.masked.store.v16{'f32' if size == 4 else 'i64'}.p0"
-        self.called(name, ir.VoidType(), made, self.at(data, place, made.type), _LANE(size), flags)
+        self.call(name, ir.VoidType(), value, self.at(data, place, value.type), _LANE(size), mask)
 
-    def cells(self, data: list[Any], numbers: list[Any]) -> None:
-        """Pool up to sixteen cells: see `_pooled`."""
-        *taken, values, indices = data
+    def pool(self, data: list[Any], numbers: list[Any]) -> None:
+        """Pool up to sixteen cells; `_pool_vector` explains the arguments."""
+        *inputs, values, indices = data
         low, high, shift, to, at, indexed, last_nan = numbers[9:]
         builder = self.builder
         best, place = (cgutils.alloca_once(builder, kind) for kind in (_VALUES, _PLACES))
-        builder.store(ir.Constant(_VALUES, [float("-inf")] * _LANES), best)  # the first tap stays where all are so
+        builder.store(ir.Constant(_VALUES, [float("-inf")] * _LANES), best)  # `compare_taps` stores the first place
         last = builder.icmp_signed("!=", last_nan, _COUNT(0))
         with builder.if_else(last) as (then, otherwise):
             for branch, last_wins in ((then, True), (otherwise, False)):
                 with branch:
-                    self.taps(taken, numbers[:9], last_wins, best, place)
-        made, where = builder.load(best), builder.zext(builder.load(place), _WIDE)
-        behind = builder.sub(shift, _COUNT(_HALF))
-        for flags, moved in ((self.among(0, low), _COUNT(0)), (self.among(_HALF, high), behind)):
-            self.put(made, values, builder.add(to, moved), flags)
-            wanted = builder.and_(flags, self.splat(builder.trunc(indexed, ir.IntType(1)), _FLAGS))
-            self.put(where, indices, builder.add(at, moved), wanted)
+                    self.compare_taps(inputs, numbers[:9], last_wins, best, place)
+        maxima, places = builder.load(best), builder.zext(builder.load(place), _WIDE)
+        offset = builder.sub(shift, _COUNT(_HALF))
+        for mask, moved in ((self.mask(0, low), _COUNT(0)), (self.mask(_HALF, high), offset)):
+            self.store(maxima, values, builder.add(to, moved), mask)
+            index_mask = builder.and_(mask, self.splat(builder.trunc(indexed, ir.IntType(1)), _FLAGS))
+            self.store(places, indices, builder.add(at, moved), index_mask)
 
-    def taps(self, data: list[Any], numbers: list[Any], last_nan: bool, best: Any, place: Any) -> None:
-        """Let every tap of the cells win or not."""
+    def compare_taps(self, data: list[Any], numbers: list[Any], last_nan: bool, best: Any, place: Any) -> None:
+        """Compare every tap with the maxima in `best`, and update them and their places."""
         x, lead, lanes, columns = data
         rows0, rows1, leads, across, entry0, entry1, length, apart, rest = numbers
         builder = self.builder
-        flags = self.among(0, length), self.among(0, rest)
+        masks = self.mask(0, length), self.mask(0, rest)
         halves = ir.Constant(_PLACES, [lane // _HALF for lane in range(_LANES)])
-        with cgutils.for_range(builder, leads) as turn:
-            lines = [builder.load(self.at(lead, builder.add(e, turn.index), _COUNT)) for e in (entry0, entry1)]
+        with cgutils.for_range(builder, leads) as row:
+            lines = [builder.load(self.at(lead, builder.add(e, row.index), _COUNT)) for e in (entry0, entry1)]
             starts = [builder.mul(builder.add(r, ln), length) for r, ln in zip((rows0, rows1), lines, strict=True)]
-            first = self.row(x, starts[0], flags[0])
-            second = self.row(x, builder.add(starts[1], apart), flags[1])
+            first = self.load_row(x, starts[0], masks[0])
+            second = self.load_row(x, builder.add(starts[1], apart), masks[1])
             two = ir.Constant(ir.VectorType(_LANE, 2), ir.Undefined)
             for lane, line in enumerate(lines):
                 two = builder.insert_element(two, builder.trunc(builder.mul(line, length), _LANE), _LANE(lane))
             origin = builder.shuffle_vector(two, two, halves)
-            with builder.if_then(builder.icmp_signed("==", turn.index, _COUNT(0))):
+            with builder.if_then(builder.icmp_signed("==", row.index, _COUNT(0))):
                 builder.store(builder.add(origin, builder.load(self.at(columns, _COUNT(0), _PLACES), align=4)), place)
             with cgutils.for_range(builder, across) as tap:
                 table = builder.mul(tap.index, _COUNT(_LANES))
                 lane, column = (builder.load(self.at(d, table, _PLACES), align=4) for d in (lanes, columns))
-                value, before = self.called(_PERMUTE, _VALUES, first, lane, second), builder.load(best)
+                value, before = self.call(_PERMUTE, _VALUES, first, lane, second), builder.load(best)
                 nan = builder.fcmp_unordered("uno", value, value)
                 if not last_nan:
                     nan = builder.and_(nan, builder.fcmp_ordered("ord", before, before))
@@ -117,19 +117,19 @@ class _Writer:
 
 
 @intrinsic  # type: ignore[untyped-decorator]
-def _pooled(_context: Any, data: Any, numbers: Any) -> Any:
-    """Pool up to sixteen cells: eight and eight, of two rows of cells or of one.
+def _pool_vector(_context: Any, data: Any, numbers: Any) -> Any:
+    """Pool up to sixteen cells, of two rows of cells or of one; each half of the vector has up to eight.
 
-    ``data``: input, rows of the taps, their lanes and columns, values, indices, flat. ``numbers``: the first input row
-    of both planes, taps along the leading axes and the last, where the rows of the taps of both stand, positions of a
-    row, how far into its row the second vector begins and how many it has there; cells in the first eight lanes and in
-    the others, and how far apart these lie; where they go in values and in indices, whether there are indices, whether
-    the last NaN wins.
+    ``data``: input, tap rows, tap lanes, tap columns, values, indices, all flat. ``numbers``, in this order: the first
+    input row of each half's plane; taps along the leading axes, and along the last; the entry of each half in the tap
+    rows; positions of a row; the offset at which the second input vector begins in its row, and its length; cells of
+    each half, and the distance between the halves in the result; place of the first cell in values, and in indices;
+    whether indices are stored; whether the last NaN wins.
     """
 
     def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        found = pointers(context, builder, data, args[0])
-        _Writer(builder).cells(found, cgutils.unpack_tuple(builder, args[1]))
+        arrays = pointers(context, builder, data, args[0])
+        _Writer(builder).pool(arrays, cgutils.unpack_tuple(builder, args[1]))
         return context.get_dummy_value()
 
     return types.void(data, types.UniTuple(types.int64, len(numbers))), generate
@@ -138,7 +138,7 @@ def _pooled(_context: Any, data: Any, numbers: Any) -> Any:
 @kernel
 def pool_lanes(
     x: NDArray,
-    _place: NDArray,
+    _scratch: NDArray,
     values: NDArray,
     indices: NDArray,
     piece: tuple[int, int, int],
@@ -148,12 +148,12 @@ def pool_lanes(
     columns: NDArray,
     last_nan: bool,
 ) -> None:
-    """Pool small planes: `values` begins at the piece, `indices` is whole.
+    """Pool small planes. `values` begins at the block's first cell, `indices` at the first cell of the result.
 
-    ``piece``: where the first plane lies in `x`, its number, how many planes. ``sizes``: rows of the input and of cells
-    a plane, positions and cells of a row, taps along the leading axes and the last, rows of cells that go together.
-    ``lead [rows of cells, taps]`` are rows of the input; ``columns [taps, lanes]`` is where in its row the tap of each
-    lane's cell lies, `lanes` where in both vectors.
+    ``piece``: position of the block's first plane in `x`, number of this plane, count of planes. ``sizes``: input rows
+    and rows of cells of a plane; positions and cells of a row; taps along the leading axes, and along the last; rows of
+    cells in a vector. ``lead [rows of cells, taps]`` has input rows. ``columns [taps, lanes]`` has the position of each
+    lane's tap in its row, and `lanes` its lane in the two input vectors.
     """
     first, plane0, planes = piece
     in_rows, rows, length, cells, leads, across, together = sizes
@@ -166,12 +166,12 @@ def pool_lanes(
         other = min(row + together - 1, count - 1)
         if other == row and together == 2:
             high = 0
-        plane, behind = row // rows, other // rows
-        entry, after = (row - plane * rows) * leads, (other - behind * rows) * leads
-        bases = base + plane * in_rows, base + behind * in_rows
+        plane, plane1 = row // rows, other // rows
+        entry, entry1 = (row - plane * rows) * leads, (other - plane1 * rows) * leads
+        bases = base + plane * in_rows, base + plane1 * in_rows
         to = row * cells
-        numbers = (leads, across, entry, after, length, apart, rest, low, high, shift, to, to + plane0 * rows * cells)
-        _pooled(data, (*bases, *numbers, indexed, nan))
+        numbers = (leads, across, entry, entry1, length, apart, rest, low, high, shift, to, to + plane0 * rows * cells)
+        _pool_vector(data, (*bases, *numbers, indexed, nan))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -185,12 +185,12 @@ class Lanes:
 
     @property
     def arguments(self) -> tuple[Any, ...]:
-        """What the kernel takes behind the piece."""
+        """The kernel's parameters after the piece."""
         return self.sizes, self.lead, self.lanes, self.columns
 
 
 def lanes_of(large: tuple[int, ...], lead: NDArray, columns: NDArray) -> Lanes | None:
-    """Lay out the rows ``[rows of cells, taps]`` and columns ``[cells, taps]`` of taps; None where rows are long."""
+    """Return the tables of taps with rows ``[rows of cells, taps]`` and columns ``[cells, taps]``, if rows fit."""
     cells, taps = columns.shape
     together = 2 if cells <= _HALF else 1
     if not HAS_AVX512 or not _LEAST * _LANES < cells * together <= _LANES or large[-1] > _LANES * (3 - together):

@@ -1,4 +1,4 @@
-"""The part of a result that one call of a pooling kernel computes."""
+"""`Piece`: the block of cells that one call of a pooling kernel computes, and its part of the input."""
 
 from __future__ import annotations
 
@@ -8,18 +8,20 @@ __all__ = ["Piece"]
 
 
 class Piece(NamedTuple):
-    """Rows of cells, and the part of the input that contains their windows.
+    """A block of rows of cells, and the part of the input that contains their windows.
+
+    A cell is one element of the result. A row runs along the last axis.
 
     Attributes
     ----------
     row_begin, row_end : int
-        Rows of cells.
+        The block's rows of cells, counted over all planes.
     begin, end : int
-        Cells of the last axis.
+        The block's cells of the last axis.
     first_row, first_position : int
-        The first row and the first position of the input.
+        Row and position at which the array that the kernel receives begins.
     width : int
-        Positions of a row of the input.
+        Positions of each row of that array.
     """
 
     row_begin: int

@@ -1,12 +1,12 @@
 """Separable max-pooling: reduce each input row along the last axis, then select among rows.
 
-The first maximum in row-major order lies in the first row that holds the maximum, at that row's first place; likewise
-the first or the last NaN. So a row is reduced once, however many windows share it, and the hot loops run over
-neighbouring cells.
+The first maximum in row-major order is the first maximum of the first row that contains it; the first NaN and the last
+NaN are found by the same rule. Therefore the kernels reduce each row once, however many windows share it, and the inner
+loops run over neighboring cells.
 
-Arrays are flat. ``grid`` is the geometry (`pool` makes it): `AXIS` numbers for the last axis, then
-for each leading one, first to last, then their tables, three a axis: for each cell the first position inside, the
-number of taps inside, and the number of taps before those. A `Piece` is what one call makes.
+Arrays are flat. ``grid`` contains the windows as numbers (`driver._grid` fills it): `AXIS` numbers of the last axis,
+then of each leading axis, first to last. The tables of the axes follow, three an axis, with an entry for each cell: the
+first position inside, the number of taps inside, and the number of taps before it. One call pools a `Piece`.
 """
 
 from __future__ import annotations
@@ -23,18 +23,23 @@ __all__ = ["AXIS", "pool_indices", "pool_values"]
 
 
 AXIS = 8
-"""Positions, cells, kernel (0: adaptive), stride, padding, dilation; what a step adds to an index, of a position in the
-plane or of a tap in the window (on the last axis always of a tap); place of tables."""
+"""Numbers of an axis in the grid: positions, cells, kernel (0: adaptive), stride, padding, dilation, weight, place of
+its tables. The weight is what a step adds to an index: a step by a position, or by a tap if indices are local to the
+window, and always by a tap on the last axis."""
 
 
 @part
 def _wins(value: Any, best: Any, last_nan: bool) -> Any:
+    """Tell whether `value` replaces the maximum `best` of the values before it."""
     return (value > best) | ((value != value) & (last_nan | (best == best)))
 
 
 @part
 def _deal(row: NDArray, start: int, low: int, stride: int, phases: NDArray) -> None:
-    """Deal the positions from `start` on out to the phases of the stride; those not in `row`, from `low` on, stay."""
+    """Copy each position from `start` on to its phase of the stride; `row` begins at position `low`.
+
+    The kernel leaves positions that `row` does not contain as they are.
+    """
     length, high = phases.shape[1], low + row.shape[0]
     for phase in range(stride):
         first = start + phase
@@ -57,7 +62,7 @@ def _deal(row: NDArray, start: int, low: int, stride: int, phases: NDArray) -> N
 def _reduce(
     phases: NDArray, begin: int, grid: NDArray, local: bool, lowest: Any, last_nan: bool, v: NDArray, c: NDArray
 ) -> None:
-    """Reduce a dealt row: maxima `v` and their places `c` in an index, for the cells from `begin` on."""
+    """Reduce the phases of a row to maxima `v` and their shares `c` of an index, for the cells from `begin` on."""
     cells = v.shape[0]
     taps, stride, dilation, of_tap = grid[2], grid[3], grid[5], grid[6]
     of_cell = 0 if local else stride
@@ -80,7 +85,7 @@ def _reduce(
 
 @part
 def _reduce_values(phases: NDArray, taps: int, stride: int, dilation: int, last_nan: bool, v: NDArray) -> None:
-    """Reduce a dealt row to its maxima."""
+    """Reduce the phases of a row to maxima `v`."""
     cells = v.shape[0]
     line = phases[0, :cells]
     for i in range(cells):
@@ -94,12 +99,12 @@ def _reduce_values(phases: NDArray, taps: int, stride: int, dilation: int, last_
 
 @part
 def _reduce_spans(row: NDArray, low: int, begin: int, grid: NDArray, last_nan: bool, v: NDArray, c: NDArray) -> None:
-    """Reduce a row whose windows have tables: adaptive ones. `low` is where `row` begins."""
-    table, every = grid[7], grid[1]
+    """Reduce a row by adaptive windows, whose bounds are in tables; `row` begins at position `low`."""
+    table, row_cells = grid[7], grid[1]
     for i in range(v.shape[0]):
         first = grid[table + begin + i]
         best, place = row[first - low], first
-        for x in range(first + 1, first + grid[table + every + begin + i]):
+        for x in range(first + 1, first + grid[table + row_cells + begin + i]):
             if _wins(row[x - low], best, last_nan):
                 best, place = row[x - low], x
         v[i], c[i] = best, place
@@ -107,7 +112,7 @@ def _reduce_spans(row: NDArray, low: int, begin: int, grid: NDArray, last_nan: b
 
 @part
 def _source(grid: NDArray, axes: int, cell: int, tap: int, local: bool) -> tuple[int, int]:
-    """Return the input row that tap `tap` of a row of cells reads and what it adds to an index; rows count planes."""
+    """Return the input row of tap `tap` of a row of cells, counted over all planes, and what it adds to an index."""
     row, weight, scale = 0, 0, 1
     for axis in range(axes, 0, -1):
         at = AXIS * axis
@@ -126,7 +131,7 @@ def _source(grid: NDArray, axes: int, cell: int, tap: int, local: bool) -> tuple
 
 @part
 def _taps(grid: NDArray, axes: int, cell: int) -> int:
-    """Count the input rows of a row of cells."""
+    """Count the input rows that a row of cells reads."""
     total = 1
     for axis in range(axes, 0, -1):
         at = AXIS * axis
@@ -139,41 +144,42 @@ def _taps(grid: NDArray, axes: int, cell: int) -> int:
 @kernel
 def pool_indices(
     x: NDArray,
-    _place: NDArray,
+    _scratch: NDArray,
     values: NDArray,
     indices: NDArray,
     grid: NDArray,
     axes: int,
     piece: Piece,
-    kept: int,
+    cached: int,
     is_local: bool,
     origin: int,
     lowest: NDArray,
     last_nan: bool,
     step: int,
 ) -> None:
-    """Pool rows of cells: `values` begins at the piece, rows `step` apart; `indices` is whole.
+    """Pool rows of cells. `values` begins at the piece's first cell; its rows are `step` apart.
 
-    One thread a piece; a row of cells is written by one piece only, and its taps are taken in row-major order.
+    `indices` begins at the first cell of the result. One thread pools a piece, and no other piece writes its cells. The
+    kernel compares taps in row-major order.
     """
     row0, row1, begin, end = piece.row_begin, piece.row_end, piece.begin, piece.end
     x_row, x_low, width = piece.first_row, piece.first_position, piece.width
-    cells, every, stride = end - begin, grid[1], max(grid[3], 1)
+    cells, row_cells, stride = end - begin, grid[1], max(grid[3], 1)
     low = lowest[0]
     reach = cells + (grid[2] - 1) * grid[5] // stride if grid[2] else 0
     phases = np.full((stride, max(reach, 0)), low, x.dtype)
-    tags = np.full(kept, -1, np.int64)
-    best, place = np.empty((kept, cells), x.dtype), np.empty((kept, cells), np.int64)
+    tags = np.full(cached, -1, np.int64)
+    best, place = np.empty((cached, cells), x.dtype), np.empty((cached, cells), np.int64)
     for cell in range(row0, row1):
         v = values[(cell - row0) * step : (cell - row0) * step + cells]
-        c = indices[cell * every + begin : cell * every + end]
+        c = indices[cell * row_cells + begin : cell * row_cells + end]
         total = _taps(grid, axes, cell)
         if total == 0 or (is_local and total > 0):
             for i in range(cells):
                 v[i], c[i] = low, 0
         for tap in range(total):
             row, weight = _source(grid, axes, cell, tap, is_local)
-            slot = row % kept
+            slot = row % cached
             bv, bc = best[slot], place[slot]
             if tags[slot] != row:
                 tags[slot] = row
@@ -198,13 +204,13 @@ def pool_indices(
 @kernel
 def pool_values(
     x: NDArray,
-    _place: NDArray,
+    _scratch: NDArray,
     values: NDArray,
     _indices: NDArray,
     grid: NDArray,
     axes: int,
     piece: Piece,
-    kept: int,
+    cached: int,
     is_local: bool,
     origin: int,
     lowest: NDArray,
@@ -217,14 +223,14 @@ def pool_values(
     cells, stride, low = end - begin, max(grid[3], 1), lowest[0]
     reach = cells + (grid[2] - 1) * grid[5] // stride if grid[2] else 0
     phases = np.full((stride, max(reach, 0)), low, x.dtype)
-    tags = np.full(kept, -1, np.int64)
-    best, place = np.empty((kept, cells), x.dtype), np.empty(cells, np.int64)
+    tags = np.full(cached, -1, np.int64)
+    best, place = np.empty((cached, cells), x.dtype), np.empty(cells, np.int64)
     for cell in range(row0, row1):
         v = values[(cell - row0) * step : (cell - row0) * step + cells]
         v[:] = low
         for tap in range(_taps(grid, axes, cell)):
             row, _ = _source(grid, axes, cell, tap, True)
-            slot = row % kept
+            slot = row % cached
             bv = best[slot]
             if tags[slot] != row:
                 tags[slot] = row
