@@ -9,6 +9,8 @@ from __future__ import annotations
 from types import ModuleType
 from typing import Any
 
+import numpy as np
+
 __all__ = ["clip", "has_order", "maximum", "minimum", "not_above"]
 
 _ORDER = "2023.12"
@@ -32,6 +34,8 @@ def minimum(xp: ModuleType, a: Any, b: Any) -> Any:
 
 def clip(xp: ModuleType, x: Any, low: float, high: float) -> Any:
     """Return `x` between two numbers; NaN stays."""
+    if xp is np:
+        return np.minimum(np.maximum(x, low), high)  # np.clip takes several microseconds longer
     if has_order(xp):
         return xp.clip(x, low, high)
     ends = (xp.asarray(end, dtype=x.dtype, device=x.device) for end in (low, high))

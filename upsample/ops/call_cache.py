@@ -16,13 +16,13 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from upsample import arrays
 from upsample.autograd import tape
 from upsample.caches import Cache, capacity, during_call
 from upsample.engines import dispatch, lazy_compile
 from upsample.engines.cuda import repeats
 from upsample.float_errors import quiet
 from upsample.overlap import is_plainly_apart
+from upsample.plans.resize import ResizePlan
 
 __all__ = ["CachedCall", "lookup", "store", "store_chain"]
 
@@ -173,48 +173,49 @@ def store(
             run.recorded = partial(_count_constants, key, run, made)
 
 
-def store_chain(key: _Key, links: tuple[tuple[Any, Any], ...], result: Any, engine: str | None) -> None:
-    """Cache a call on a NumPy array that is several steps, each on the result of the one before.
+def store_chain(
+    key: _Key, links: tuple[tuple[Any, tuple[int, ...], Any], ...], result: Any, engine: str | None
+) -> None:
+    """Cache a call on a NumPy array that is several steps, each on the array or on results of earlier steps.
 
     Parameters
     ----------
     key : tuple
         The key that `lookup` returned.
-    links : tuple of (ResizePlan or dtype, array)
-        The steps, and the array that each took; a dtype is a conversion.
+    links : tuple of (ResizePlan or callable, tuple of int, array)
+        The steps; which arrays each takes, 0 for that of the call and i for the result of the i-th step; the first one.
     result : array
         Of the last step.
     engine : str or None
         The forced engine, if any.
     """
-    plans = [link for link in links if not isinstance(link[0], np.dtype)]
+    plans = [(step, x) for step, _, x in links if isinstance(step, ResizePlan)]
     if not capacity() or (engine is None and any(lazy_compile.is_undecided("resize", *link) for link in plans)):
         return
     if not _is_repeated(key):
         return
     with during_call():
-        found = [_step(key[0], plan, x, engine) for plan, x in links]
-        steps = tuple(step for step in found if step is not None)
+        found = [(_step(key[0], step, x, engine), places) for step, places, x in links]
+        steps = tuple((step, places) for step, places in found if step is not None)
         if len(steps) == len(found):
-            _known.put(key, CachedCall(partial(_run_chain, steps), ((result.shape, result.dtype),), ()))
+            run = _run_chain if len(plans) == len(steps) else quiet(_run_chain)  # engines are quiet
+            _known.put(key, CachedCall(partial(run, steps), ((result.shape, result.dtype),), ()))
 
 
-def _step(op: str, plan: Any, x: Any, engine: str | None) -> Callable[[Any, None], Any] | None:
-    """Return what runs one step of a chain on arrays like `x`."""
-    if isinstance(plan, np.dtype):
-        return partial(_converted, plan)
-    return dispatch.bind(op, "resize", plan, (x,), engine)
+def _step(op: str, step: Any, x: Any, engine: str | None) -> Callable[..., Any] | None:
+    """Return the function that runs one step of a chain on arrays like `x`."""
+    if not isinstance(step, ResizePlan):
+        run: Callable[..., Any] = step
+        return run
+    bound = dispatch.bind(op, "resize", step, (x,), engine)
+    return None if bound is None else partial(bound, out=None)
 
 
-@quiet
-def _converted(dtype: Any, x: Any, out: None) -> Any:
-    return arrays.astype(np, x, dtype)
-
-
-def _run_chain(steps: tuple[Callable[[Any, None], Any], ...], x: Any, out: None) -> Any:
-    for step in steps:
-        x = step(x, None)
-    return x
+def _run_chain(steps: tuple[tuple[Callable[..., Any], tuple[int, ...]], ...], x: Any, out: None) -> Any:
+    values = [x]
+    for step, places in steps:
+        values.append(step(*[values[place] for place in places]))
+    return values[-1]
 
 
 def _is_repeated(key: _Key) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from types import ModuleType
 from typing import Any
 
@@ -11,11 +12,11 @@ from upsample import arrays
 from upsample.array_api import clip
 from upsample.arrays import Array
 from upsample.float_errors import quiet
+from upsample.ops.once import noted
 
 __all__ = ["to_integers"]
 
 
-@quiet
 def to_integers(xp: ModuleType, x: Array, dtype: Any, name: str, rounding: str) -> Any:
     """Convert floating numbers to integers; numbers past the range become its ends.
 
@@ -32,6 +33,11 @@ def to_integers(xp: ModuleType, x: Array, dtype: Any, name: str, rounding: str) 
     rounding : {"half even", "half away", "to zero"}
         How fractions are rounded.
     """
+    return noted(partial(_rounded, xp, dtype, name, rounding), x)
+
+
+@quiet
+def _rounded(xp: ModuleType, dtype: Any, name: str, rounding: str, x: Array) -> Any:
     if rounding == "half even":
         whole = xp.round(x)
     elif rounding == "half away":

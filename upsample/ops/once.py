@@ -1,8 +1,9 @@
-"""Calls of dialects that are a chain of plans and conversions: a repeated one pays a look-up and the kernels.
+"""Calls of dialects that are a few plans and functions of arrays: a repeated one pays a look-up and these alone.
 
-A dialect's function checks its arguments, plans, and calls `upsample.ops.resize`, once or several times, and may
-convert dtypes. If each of these steps took the result of the one before it, the first took the array itself, and the
-function returned the last result as it is, the next call of equal arguments skips all but these steps.
+A dialect's function checks its arguments, plans, and calls `upsample.ops.resize`, once or several times; it may
+convert dtypes, round, or clip. Each of these steps is noted while the function runs. If the inputs of all steps are
+the array itself or results of earlier steps, and the last result is what the function returned, the next call of equal
+arguments skips all but the steps. A step must not be noted if it has constants that depend on the elements of arrays.
 """
 
 from __future__ import annotations
@@ -10,21 +11,23 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from enum import IntEnum
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 
 from upsample.ops import call_cache
 from upsample.plans.resize import ResizePlan
 
-__all__ = ["note", "once"]
+__all__ = ["note", "noted", "once"]
+
+_Result = TypeVar("_Result")
 
 
 class _Run(NamedTuple):
-    """A plan that an engine carried out, or a dtype that an array was converted to; its array and its result."""
+    """A plan that an engine carried out, or a function that was called; the arrays it took, and its result."""
 
-    plan: Any
-    x: Any
+    step: Any
+    inputs: tuple[Any, ...]
     result: Any
 
 
@@ -37,10 +40,17 @@ class _Here(threading.local):
 _here = _Here()
 
 
-def note(plan: Any, x: Any, result: Any) -> None:
-    """Tell the call that this thread is in of a run; `plan` is a dtype if the run is a conversion."""
+def note(step: Any, inputs: tuple[Any, ...], result: Any) -> None:
+    """Tell the call that this thread is in of a step: a plan, or a function that made `result` of `inputs`."""
     if _here.runs is not None:
-        _here.runs.append(_Run(plan, x, result))
+        _here.runs.append(_Run(step, inputs, result))
+
+
+def noted(function: Callable[..., _Result], *inputs: Any) -> _Result:
+    """Call a function of arrays whose other arguments do not depend on their elements, and note it."""
+    result = function(*inputs)
+    note(function, inputs, result)
+    return result
 
 
 def once(function: Callable[..., Any], x: Any, *arguments: Any) -> Any:
@@ -74,17 +84,26 @@ def once(function: Callable[..., Any], x: Any, *arguments: Any) -> Any:
         result = function(x, *arguments)
     finally:
         _here.runs = None
-    if runs and runs[-1].result is result and all(a is run.x for a, run in zip(_inputs(x, runs), runs, strict=True)):
-        if len(runs) == 1 and isinstance(runs[0].plan, ResizePlan):
-            call_cache.store(key, "resize", runs[0].plan, (x,), (result,), arguments[-1])
+    places = _places(x, runs)
+    if places is not None and runs[-1].result is result:
+        if len(runs) == 1 and isinstance(runs[0].step, ResizePlan):
+            call_cache.store(key, "resize", runs[0].step, (x,), (result,), arguments[-1])
         elif type(x) is np.ndarray:
-            call_cache.store_chain(key, tuple((run.plan, run.x) for run in runs), result, arguments[-1])
+            links = tuple((run.step, own, run.inputs[0]) for run, own in zip(runs, places, strict=True))
+            call_cache.store_chain(key, links, result, arguments[-1])
     return result
 
 
-def _inputs(x: Any, runs: list[_Run]) -> list[Any]:
-    """Return what each run takes if all are a chain that begins with `x`."""
-    return [x, *[run.result for run in runs[:-1]]]
+def _places(x: Any, runs: list[_Run]) -> list[tuple[int, ...]] | None:
+    """Return which array each input is: 0 for `x`, i for the result of the i-th run; None if one is no such array."""
+    values = {id(x): 0}
+    places = []
+    for number, run in enumerate(runs, 1):
+        if any(id(value) not in values for value in run.inputs):
+            return None
+        places.append(tuple(values[id(value)] for value in run.inputs))
+        values[id(run.result)] = number
+    return places or None
 
 
 def _plain(value: Any) -> Any:

@@ -58,7 +58,7 @@ def resize(
     _check_sums(op, arguments[0], xp, plan, x)
     step = Resize(op, xp, engine, plan)
     result = cast(ArrayT, delivered(follow(step, x)[0], out) if followed(x) else step.into(x, out))
-    note(plan, x, result)
+    note(plan, (x,), result)
     return result
 
 

@@ -5,8 +5,10 @@ torch's autograd and JAX trace these operations on their own.
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from types import ModuleType
 from typing import Any
 
@@ -18,7 +20,7 @@ from upsample.arrays import Array
 from upsample.autograd.step import Arrays
 from upsample.autograd.tape import record, taped
 from upsample.float_errors import quiet
-from upsample.ops.once import note
+from upsample.ops.once import note, noted
 
 __all__ = [
     "add",
@@ -39,6 +41,10 @@ def reshape(xp: ModuleType, x: Array, shape: tuple[int, ...]) -> Any:
     """Return `x` under another shape."""
     if taped(x):
         return record(_Reshape(xp, tuple(x.shape), shape), x)[0]
+    return noted(partial(_reshaped, xp, shape), x)
+
+
+def _reshaped(xp: ModuleType, shape: tuple[int, ...], x: Any) -> Any:
     return xp.reshape(x, shape)
 
 
@@ -49,8 +55,12 @@ def convert(xp: ModuleType, x: Array, dtype: Any) -> Any:
         return record(_Convert(xp, x.dtype, dtype), x)[0]
     result = arrays.astype(xp, x, dtype)
     if result is not x:
-        note(result.dtype, x, result)
+        note(partial(_converted, xp, dtype), (x,), result)
     return result
+
+
+def _converted(xp: ModuleType, dtype: Any, x: Any) -> Any:
+    return arrays.astype(xp, x, dtype)
 
 
 @quiet
@@ -58,7 +68,7 @@ def add(xp: ModuleType, x: Array, constant: Array) -> Any:
     """Return `x` with a constant added, which is broadcast to `x` and of its dtype."""
     if taped(x):
         return record(_Add(xp, constant), x)[0]
-    return x + constant
+    return noted(partial(operator.add, constant), x)
 
 
 @quiet
@@ -66,7 +76,7 @@ def multiply(xp: ModuleType, x: Array, constant: Array) -> Any:
     """Return `x` times a real constant, which is broadcast to `x` and of its dtype."""
     if taped(x):
         return record(_Multiply(xp, constant), x)[0]
-    return x * constant
+    return noted(partial(operator.mul, constant), x)
 
 
 @quiet
@@ -82,14 +92,14 @@ def fill(xp: ModuleType, x: Array, is_filled: Array, value: Array) -> Any:
     """Return `x` with `value` where `is_filled`; both are broadcast to `x`, of whose dtype the value is."""
     if taped(x):
         return record(_Fill(xp, is_filled, value), x)[0]
-    return xp.where(is_filled, value, x)
+    return noted(partial(xp.where, is_filled, value), x)
 
 
 def crop(xp: ModuleType, x: Array, axis: int, begin: int, end: int) -> Any:
     """Return the samples ``[begin, end)`` of an axis."""
     if taped(x):
         return record(_Crop(xp, axis, x.shape[axis], begin, end), x)[0]
-    return _cut(x, axis, begin, end)
+    return noted(partial(_cut, axis=axis, begin=begin, end=end), x)
 
 
 def mean_of_cells(
@@ -99,7 +109,7 @@ def mean_of_cells(
     if taped(x):
         sizes = x.shape[axes[0]], x.shape[axes[1]]
         return record(_MeanOfCells(xp, axes, sizes, cell, average), x)[0]
-    return average(x)
+    return noted(average, x)
 
 
 def permute(xp: ModuleType, x: Array, order: tuple[int, ...]) -> Any:

@@ -5,17 +5,23 @@ Source: ``MULDIV255`` of src/libImaging/ImagingUtils.h, ``rgba2rgbA`` and ``rgbA
 
 from __future__ import annotations
 
+from functools import partial
 from types import ModuleType
 from typing import Any
 
 from upsample import arrays
 from upsample.arrays import Array
+from upsample.ops.once import noted
 
 __all__ = ["divided", "multiplied"]
 
 
 def multiplied(xp: ModuleType, x: Array) -> Any:
     """Multiply the colours of ``[..., colours and alpha]`` by alpha, rounded to nearest."""
+    return noted(partial(_multiplied, xp), x)
+
+
+def _multiplied(xp: ModuleType, x: Array) -> Any:
     colour, alpha = _parts(xp, x)
     product = colour * alpha + 128
     return _joined(xp, ((product >> 8) + product) >> 8, x)
@@ -23,6 +29,10 @@ def multiplied(xp: ModuleType, x: Array) -> Any:
 
 def divided(xp: ModuleType, x: Array) -> Any:
     """Divide the colours by alpha, rounded down and cut off at 255; where alpha is 0 they stay as they are."""
+    return noted(partial(_divided, xp), x)
+
+
+def _divided(xp: ModuleType, x: Array) -> Any:
     colour, alpha = _parts(xp, x)
     one = xp.ones_like(alpha)
     quotient = (colour * 255) // xp.where(alpha == 0, one, alpha)

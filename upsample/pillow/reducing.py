@@ -16,6 +16,7 @@ from upsample.autograd.torch_compile import opaque
 from upsample.errors import bad_type, bad_value
 from upsample.literals import EngineName
 from upsample.ops import taped_casts
+from upsample.ops.once import once
 from upsample.pillow.alpha import divided, multiplied
 from upsample.pillow.modes import edges_of, image_of, major
 
@@ -75,6 +76,18 @@ def reduce(
     >>> pillow.reduce(np.asarray([[0, 10, 100], [20, 30, 200]], dtype="uint8"), 2)
     array([[ 15, 150]], dtype=uint8)
     """
+    result: ArrayT = once(_reduce, image, factor, box, mode, version, engine)
+    return result
+
+
+def _reduce(
+    image: ArrayT,
+    factor: int | Sequence[int],
+    box: Sequence[int] | None,
+    mode: str | None,
+    version: str,
+    engine: EngineName | None,
+) -> ArrayT:
     op = "reduce"
     xp = arrays.namespace(op, {"image": image})
     of = image_of(op, image, mode)
@@ -138,7 +151,7 @@ def _mean(xp: ModuleType, x: Any, top: int, high: int, wide: int, *, singly: boo
         return x[(slice(None),) * top + (slice(row, None, high), slice(column, None, wide), ...)]
 
     if name == "uint8":
-        kind = xp.uint32 if arrays.library(xp) == "jax" else xp.int64  # JAX has no int64 by default; 32 bits do
+        kind = xp.uint32 if arrays.library(xp) in ("numpy", "jax") else xp.int64  # torch does not add uint32
         total: Any = 0
         for row in range(high):
             for column in range(wide):

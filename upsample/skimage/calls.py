@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import partial
 from types import ModuleType
 from typing import Any, NamedTuple
 
@@ -13,6 +14,7 @@ from upsample.arguments import flag, integer, number, one_of
 from upsample.array_api import maximum
 from upsample.errors import bad_value
 from upsample.ops.integers import to_integers
+from upsample.ops.once import noted
 from upsample.ops.resize import resize
 from upsample.ops.spline import blur, zoom
 from upsample.ops.taped_casts import clip, convert, multiply
@@ -94,7 +96,10 @@ def resized(xp: ModuleType, image: Any, sizes: tuple[int, ...], sigmas: tuple[fl
         engine=options.engine,
     )
     result = convert(xp, result, image.dtype)
-    return _clipped(xp, image, result, options) if options.clips and arrays.dtype_name(image) != "bool" else result
+    if not options.clips or arrays.dtype_name(image) == "bool":
+        return result
+    value = options.cval if options.mode == "grid-constant" else None
+    return noted(partial(_clipped, xp, value), image, result)
 
 
 def blurred(xp: ModuleType, image: Any, sigmas: tuple[float, ...], options: Options) -> Any:
@@ -124,11 +129,11 @@ def blurred(xp: ModuleType, image: Any, sigmas: tuple[float, ...], options: Opti
     return convert(xp, result, image.dtype)
 
 
-def _clipped(xp: ModuleType, image: Any, result: Any, options: Options) -> Any:
+def _clipped(xp: ModuleType, outside: float | None, image: Any, result: Any) -> Any:
     """Clip to the range of the image; the value outside widens it where it is within the range of the result."""
     low, high = _range(xp, image)
-    if options.mode == "grid-constant":
-        value = arrays.astype(xp, arrays.from_table(xp, np.asarray(options.cval), image), image.dtype)
+    if outside is not None:
+        value = arrays.astype(xp, arrays.from_table(xp, np.asarray(outside), image), image.dtype)
         least, most = _range(xp, result)
         widens = ((value < low) | (value > high)) & (least <= value) & (value <= most)
         low = xp.where(widens & (value < low), value, low)
@@ -140,6 +145,8 @@ def _range(xp: ModuleType, x: Any) -> tuple[Any, Any]:
     """Return the smallest and the largest value that is no NaN."""
     if arrays.dtype_name(x) not in arrays.FLOATING:
         return xp.min(x), xp.max(x)
+    if xp is np:
+        return np.fmin.reduce(x, axis=None), np.fmax.reduce(x, axis=None)
     nan = xp.isnan(x)
     infinite = xp.full_like(x, math.inf)
     return xp.min(xp.where(nan, infinite, x)), xp.max(xp.where(nan, -infinite, x))

@@ -12,6 +12,7 @@ from upsample.arrays import Array
 from upsample.docstrings import documented_like
 from upsample.errors import Raw, bad_value
 from upsample.literals import EngineName, SkimageBlurMode
+from upsample.ops.once import once
 from upsample.skimage.calls import Options, as_float, axis_of, blurred, options_of, resized
 
 __all__ = ["pyramid_expand", "pyramid_reduce"]
@@ -73,6 +74,20 @@ def pyramid_reduce(
     >>> upsample.skimage.pyramid_reduce(np.ones((5, 4, 3)), channel_axis=-1).shape
     (3, 2, 3)
     """
+    return once(_pyramid_reduce, image, downscale, sigma, order, mode, cval, preserve_range, channel_axis, engine)
+
+
+def _pyramid_reduce(
+    image: Any,
+    downscale: float,
+    sigma: float | None,
+    order: int,
+    mode: SkimageBlurMode,
+    cval: float,
+    preserve_range: bool,
+    channel_axis: int | None,
+    engine: EngineName | None,
+) -> Any:
     op = "pyramid_reduce"
     xp, image, options, channels = _pyramid(op, image, order, mode, cval, preserve_range, channel_axis, engine)
     factor = _factor(op, "downscale", downscale)
@@ -110,6 +125,20 @@ def pyramid_expand(
     >>> upsample.skimage.pyramid_expand(np.ones((5, 4, 3)), channel_axis=-1).shape
     (10, 8, 3)
     """
+    return once(_pyramid_expand, image, upscale, sigma, order, mode, cval, preserve_range, channel_axis, engine)
+
+
+def _pyramid_expand(
+    image: Any,
+    upscale: float,
+    sigma: float | None,
+    order: int,
+    mode: SkimageBlurMode,
+    cval: float,
+    preserve_range: bool,
+    channel_axis: int | None,
+    engine: EngineName | None,
+) -> Any:
     op = "pyramid_expand"
     xp, image, options, channels = _pyramid(op, image, order, mode, cval, preserve_range, channel_axis, engine)
     factor = _factor(op, "upscale", upscale)

@@ -11,6 +11,7 @@ from upsample.arguments import check_dtype, flag, integers, numbers
 from upsample.docstrings import documented_like
 from upsample.errors import Raw, bad_type, bad_value
 from upsample.literals import EngineName, SkimageMode
+from upsample.ops.once import once
 from upsample.ops.taped_casts import convert, reshape
 from upsample.skimage.calls import as_float, axis_of, options_of, resized
 
@@ -86,6 +87,33 @@ def resize(
     >>> upsample.skimage.resize(image, (1, 4), mode="edge")
     array([[0.  , 0.25, 0.75, 1.  ]])
     """
+    return once(
+        _resize,
+        image,
+        output_shape,
+        order,
+        mode,
+        cval,
+        clip,
+        preserve_range,
+        anti_aliasing,
+        anti_aliasing_sigma,
+        engine,
+    )
+
+
+def _resize(
+    image: Any,
+    output_shape: Sequence[int],
+    order: int | None,
+    mode: SkimageMode,
+    cval: float,
+    clip: bool,
+    preserve_range: bool,
+    anti_aliasing: bool | None,
+    anti_aliasing_sigma: float | Sequence[float] | None,
+    engine: EngineName | None,
+) -> Any:
     op = "resize"
     xp = arrays.namespace(op, {"image": image})
     name = check_dtype(op, "image", image, _DTYPES, "convert it")
