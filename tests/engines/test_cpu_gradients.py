@@ -20,7 +20,7 @@ from upsample.engines.cpu.conv_transpose import gemm, input_grad, weight_grad, w
 from upsample.engines.cpu.conv_transpose.grad_kernels import copy
 from upsample.engines.cpu.runtime.compile import frozen, kernel
 from upsample.engines.cpu.runtime.gemm_tile import BITS, ROWS, add_tiles
-from upsample.engines.cpu.runtime.simd_copy import turn
+from upsample.engines.cpu.runtime.simd_copy import transpose
 from upsample.engines.cpu.unpool import backward as gather
 from upsample.engines.cpu.unpool import driver as unpool
 
@@ -85,7 +85,7 @@ def test_tiles_of_scattered_factors(dtype: str, vectors: int, channels: int) -> 
 def test_turn(dtype: str, rows: int, columns: int) -> None:
     source = np.random.default_rng(0).random((rows, columns + 3)).astype(dtype)
     made = np.zeros((columns, rows + 2), dtype=dtype)
-    turn(frozen(source.reshape(-1)), 2, columns + 3, rows, columns, made.reshape(-1), 1, rows + 2)
+    transpose(frozen(source.reshape(-1)), 2, columns + 3, rows, columns, made.reshape(-1), 1, rows + 2)
     want = np.zeros_like(made)
     for j in range(columns):
         want.reshape(-1)[1 + j * (rows + 2) : 1 + j * (rows + 2) + rows] = source[:, 2 + j]

@@ -144,7 +144,7 @@ def test_machine_code_has_vectors(mode: int) -> None:
     opencv.resize(random_bytes((40, 40)), (60, 60), interpolation=mode, engine="cpu")
     ring = "int16" if mode == opencv.INTER_LINEAR else "int32"
     signature = next(s for s in fused.fused_bytes.signatures if str(s[4].dtype) == ring)
-    again = numba.njit(nogil=True, pipeline_class=compile_._Apart, **compile_._OPTIONS)(fused.fused_bytes.py_func)
+    again = numba.njit(nogil=True, pipeline_class=compile_._NoAlias, **compile_._OPTIONS)(fused.fused_bytes.py_func)
     again.compile(signature)
     code = again.inspect_asm(signature)
     assert "vpshufb" in code

@@ -13,7 +13,7 @@ from upsample.arrays import NDArray
 from upsample.engines.cpu.runtime.compile import inlined, kernel, part
 from upsample.engines.cpu.runtime.fma import CHANNELS, fma
 from upsample.engines.cpu.runtime.gemm_tile import BITS, ROWS, add_tiles, widest
-from upsample.engines.cpu.runtime.simd_copy import clear, copy_every_other, turn
+from upsample.engines.cpu.runtime.simd_copy import clear, copy_every_other, transpose
 from upsample.engines.cpu.runtime.window_grid import AXIS, row_place
 
 __all__ = ["copy", "copy_row", "correlate_rows", "correlate_units", "lay_out", "weigh"]
@@ -177,7 +177,7 @@ def _turn_cells(
     if width == line:
         rows, width = 1, rows * width
     for row in range(rows):
-        turn(cells, first + row * line, apart, inputs, width, transposed, to + row * width * pitch, pitch)
+        transpose(cells, first + row * line, apart, inputs, width, transposed, to + row * width * pitch, pitch)
 
 
 @kernel

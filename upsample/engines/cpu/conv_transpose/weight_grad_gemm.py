@@ -19,7 +19,7 @@ from upsample.engines.cpu.conv_transpose.input_grad import Rows
 from upsample.engines.cpu.runtime.compile import frozen
 from upsample.engines.cpu.runtime.gemm_tile import BITS, ROWS
 from upsample.engines.cpu.runtime.machine import L2_BYTES
-from upsample.engines.cpu.runtime.simd_copy import turn
+from upsample.engines.cpu.runtime.simd_copy import transpose
 from upsample.engines.cpu.runtime.window_grid import AXIS
 from upsample.plans.cell_blocks import CellBlocks
 
@@ -189,4 +189,4 @@ class Gemm:
         _, inputs, outputs = self._channels
         count = min(self._sizes.channels, outputs - begin) * self._rows.taps
         target = made[group].reshape(-1)
-        turn(frozen(sums), 0, self._sizes.pitch, count, inputs, target, begin * self._rows.taps, made.shape[2])
+        transpose(frozen(sums), 0, self._sizes.pitch, count, inputs, target, begin * self._rows.taps, made.shape[2])

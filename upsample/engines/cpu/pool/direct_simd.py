@@ -18,6 +18,7 @@ from numba.extending import intrinsic
 
 from upsample.arrays import NDArray
 from upsample.engines.cpu.runtime.compile import frozen, kernel, pointers
+from upsample.engines.cpu.runtime.llvm_values import splat
 from upsample.engines.cpu.runtime.machine import HAS_AVX512
 
 __all__ = ["Lanes", "lanes_of", "pool_lanes"]
@@ -32,7 +33,7 @@ _PERMUTE = "llvm.x86.avx512.vpermi2var.ps.512"
 
 _COUNT, _LANE, _FLOAT = ir.IntType(64), ir.IntType(32), ir.FloatType()
 _PLACES, _VALUES = ir.VectorType(_LANE, _LANES), ir.VectorType(_FLOAT, _LANES)
-_FLAGS, _WIDE = ir.VectorType(ir.IntType(1), _LANES), ir.VectorType(_COUNT, _LANES)
+_WIDE = ir.VectorType(_COUNT, _LANES)
 
 
 class _Writer:
@@ -41,14 +42,10 @@ class _Writer:
     def __init__(self, builder: Any) -> None:
         self.builder = builder
 
-    def splat(self, value: Any, of: Any) -> Any:
-        one = self.builder.insert_element(ir.Constant(of, ir.Undefined), value, _LANE(0))
-        return self.builder.shuffle_vector(one, ir.Constant(of, ir.Undefined), ir.Constant(_PLACES, [0] * _LANES))
-
     def mask(self, begin: int, count: Any) -> Any:
         """Return a mask of `count` lanes from `begin` on."""
         lanes = ir.Constant(_WIDE, [lane - begin for lane in range(_LANES)])  # lanes before `begin` wrap around
-        return self.builder.icmp_unsigned("<", lanes, self.splat(count, _WIDE))
+        return self.builder.icmp_unsigned("<", lanes, splat(self.builder, count, _LANES))
 
     def at(self, data: Any, place: Any, of: Any) -> Any:
         return self.builder.bitcast(self.builder.gep(data, [place]), of.as_pointer())
@@ -83,7 +80,7 @@ class _Writer:
         offset = builder.sub(shift, _COUNT(_HALF))
         for mask, moved in ((self.mask(0, low), _COUNT(0)), (self.mask(_HALF, high), offset)):
             self.store(maxima, values, builder.add(to, moved), mask)
-            index_mask = builder.and_(mask, self.splat(builder.trunc(indexed, ir.IntType(1)), _FLAGS))
+            index_mask = builder.and_(mask, splat(builder, builder.trunc(indexed, ir.IntType(1)), _LANES))
             self.store(places, indices, builder.add(at, moved), index_mask)
 
     def compare_taps(self, data: list[Any], numbers: list[Any], last_nan: bool, best: Any, place: Any) -> None:

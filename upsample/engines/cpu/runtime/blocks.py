@@ -13,16 +13,16 @@ from upsample.plans.window import Range
 __all__ = ["Place", "cuts", "is_copied", "is_large", "plane_blocks"]
 
 MIN_BYTES = 1 << 26
-"""Bytes of an array from which it is not copied whole; a copy of less takes no more than this package's pool."""
+"""Least bytes of an array that is copied in blocks; the result pool has room for a copy of a smaller one."""
 BLOCK_BYTES = 1 << 25
-"""Bytes of input of a block, about; several rows of a large image, so that all threads have work."""
+"""Approximate bytes of input per block: several rows of a large image, so that all threads have work."""
 
 Place = tuple[slice, ...]
-"""An index of leading axes, which keeps them."""
+"""Slices of the leading axes that select a block; the axes remain."""
 
 
 def is_large(x: NDArray) -> bool:
-    """Tell whether an array is not copied whole."""
+    """Tell whether an array is so large that kernels copy it in blocks."""
     return x.nbytes >= MIN_BYTES
 
 
@@ -38,9 +38,10 @@ def cuts(size: int, nbytes: int, block: int) -> Iterator[Range]:
 
 
 def plane_blocks(lead: int, *inputs: NDArray) -> list[Place]:
-    """Return the blocks of planes by which inputs are read, in row-major order; one if none of them needs a large copy.
+    """Return the blocks of planes in which the caller reads the inputs; one block if no input needs a large copy.
 
-    The inputs have their first `lead` axes in common. A plane is what the other axes contain, and is never divided.
+    The blocks are in row-major order. The inputs have their first `lead` axes in common. The other axes span a plane,
+    which is never divided.
     """
     if not any(map(is_copied, inputs)):
         return [()]

@@ -25,7 +25,7 @@ __all__ = ["bound", "frozen", "inlined", "kernel", "part", "pointers"]
 _F = TypeVar("_F", bound=Callable[..., Any])
 
 
-class _Apart(Compiler):  # type: ignore[misc]
+class _NoAlias(Compiler):  # type: ignore[misc]
     """Compile with `noalias`: no written array may overlap another array.
 
     Otherwise LLVM compares addresses before each loop, and does not vectorize loops with a table of addresses.
@@ -37,7 +37,7 @@ class _Apart(Compiler):  # type: ignore[misc]
 
 
 class _Linked(JITCodeLibrary):  # type: ignore[misc]
-    """Code that other kernels link: it is optimised, but not compiled to machine code on its own."""
+    """A library that kernels link: LLVM optimizes its code, but generates no machine code of it alone."""
 
     def _finalize_final_module(self) -> None:
         self._finalize_dynamic_globals()
@@ -46,7 +46,7 @@ class _Linked(JITCodeLibrary):  # type: ignore[misc]
         self._finalized = True
 
 
-class _Part(_Apart):
+class _Part(_NoAlias):
     """Compile a function that only kernels call."""
 
     def define_pipelines(self) -> Any:
@@ -74,29 +74,30 @@ if hasattr(os, "register_at_fork"):
 
 
 def _in_a_thread(dispatcher: Any) -> Callable[[Any], Any]:
-    """Return a dispatcher's `compile` that Ctrl-C ends at once: a thread of its own finishes, and the kernel is kept.
+    """Return a dispatcher's `compile` that compiles in a thread of its own, so that Ctrl-C takes effect at once.
 
     Compilation takes seconds and must not be interrupted: an exception in an LLVM callback is lost, and the machine
-    code with it. No lock is used, because an interrupt could leave it locked; `threading.Thread` uses one.
+    code with it. After Ctrl-C the thread finishes, and a later call uses its kernel. The functions use no lock, because
+    an interrupt could leave it locked; `threading.Thread` uses one.
     """
     compile_here: Callable[[Any], Any] = dispatcher.compile
 
     def compile_there(signature: Any) -> Any:
         if signature in dispatcher.overloads or threading.current_thread() is not threading.main_thread():
             return compile_here(signature)  # Python handles signals in the main thread only
-        news: queue.SimpleQueue[tuple[Any, BaseException | None]] = queue.SimpleQueue()
+        outcome: queue.SimpleQueue[tuple[Any, BaseException | None]] = queue.SimpleQueue()
 
         def work() -> None:
             _begun.append(None)
             try:
-                news.put((compile_here(signature), None))
+                outcome.put((compile_here(signature), None))
             except BaseException as error:
-                news.put((None, error))
+                outcome.put((None, error))
             finally:
                 _ended.append(None)
 
         _thread.start_new_thread(work, ())
-        compiled, error = news.get()
+        compiled, error = outcome.get()
         if error is not None:
             raise error
         return compiled
@@ -105,22 +106,22 @@ def _in_a_thread(dispatcher: Any) -> Callable[[Any], Any]:
 
 
 def _skip_extensions() -> None:
-    """Do nothing, where Numba would import extensions of other packages: the kernels' types are Numba's own.
+    """Replace Numba's import of other packages' extensions by nothing: kernels use only Numba's own types.
 
     Listing the entry points of all installed packages takes as long as loading a kernel.
     """
 
 
 def kernel(function: _F) -> _F:
-    """Compile a serial kernel that releases the GIL; its machine code is cached on disk while no file here changes.
+    """Compile a serial kernel that releases the GIL, and cache its machine code on disk.
 
-    A written array must not overlap any other array. Products and sums are fused only by `fma`
-    (`runtime.fma`), so that results have the same bits on every processor.
+    A change of any source file of this engine makes the cache outdated. A written array must not overlap any other
+    array. Only `fma` (`runtime.fma`) fuses products and sums, so that results have the same bits on every processor.
     """
-    compiled: Any = numba.njit(nogil=True, pipeline_class=_Apart, **_OPTIONS)(function)
+    compiled: Any = numba.njit(nogil=True, pipeline_class=_NoAlias, **_OPTIONS)(function)
     compiled._cache = KernelCache(function)
     compiled._compilation_chain_init_hook = _skip_extensions
-    compiled.compile = _in_a_thread(compiled)  # first calls come by it, and those of other kernels
+    compiled.compile = _in_a_thread(compiled)  # Numba calls it for a first call from Python or from another kernel
     return cast(_F, compiled)
 
 
@@ -138,7 +139,7 @@ def inlined(function: _F) -> _F:
 
 
 def pointers(context: Any, builder: Any, arrays: Any, values: Any) -> list[Any]:
-    """Return the data pointers of a tuple of arrays, from its type and its value, while code is generated."""
+    """Write the code that reads the data pointers of a tuple of arrays, given by its type and value; return them."""
     pairs = zip(arrays.types, cgutils.unpack_tuple(builder, values), strict=True)
     return [context.make_array(kind)(context, builder, value).data for kind, value in pairs]
 

@@ -1,7 +1,7 @@
-"""The fused multiply-add, of which every float sum of this engine is made, and the order of its sums.
+"""The fused multiply-add, which adds every float product of this engine, and the order of sums of each op.
 
-The bits of a value depend only on the values and weights that it is made of: not on the array around it or its layout,
-the kernel that makes it, the number of threads, or the processor. Each op has one order of sums for all its kernels:
+The bits of a value depend only on the values and weights that are its terms: not on the array around it or its layout,
+the kernel that runs, the number of threads, or the processor. Each op has one order of sums for all its kernels:
 
     resize             total = +0; for each tap, ascending: total = fma(input, weight, total); result = total + 0
     conv_transpose     total = +0; for each 32 channels, each tap (row-major), each channel: total = fma(weight, input,
@@ -13,10 +13,10 @@ the kernel that makes it, the number of threads, or the processor. Each op has o
     unpooling that     cells in row-major order; so do gradients of pooling
     adds duplicates
 
-The last ``+ 0`` turns -0 into +0. So a tap of weight zero, or a cell of zero beside the others, never shows, not even
-by the sign of a sum that underflows; and a kernel may begin with the first product, rounded, instead of with +0.
+The last ``+ 0`` turns -0 into +0. Therefore a tap of weight zero, or a cell of zero beside others, changes no result,
+not even the sign of a sum that underflows. A kernel may also start with the first product, rounded, instead of +0.
 
-No kernel is compiled with LLVM's fast-math flags. A NaN has no sign and no payload that anything depends on.
+No kernel is compiled with LLVM's fast-math flags. No result depends on the sign or the payload of a NaN.
 """
 
 from __future__ import annotations
@@ -32,12 +32,12 @@ from upsample.engines.cpu.runtime.machine import HAS_FMA
 __all__ = ["CHANNELS", "fma", "write_fma"]
 
 CHANNELS = 32
-"""Channels that all taps are multiplied with in turn: their cells stay in the first-level cache."""
+"""Channels per block: a kernel adds all taps of a block before the next one, so its cells stay in the L1 cache."""
 
 
 def write_fma(builder: Any, a: Any, b: Any, c: Any) -> Any:
     """Write the code for ``a * b + c``, rounded once, of floats or of vectors of floats."""
-    if not HAS_FMA:  # the C library's function takes some fifty times as long, so bits differ on old x86
+    if not HAS_FMA:  # bits differ on old x86: the C library's `fma` takes about fifty times as long
         return builder.fadd(builder.fmul(a, b), c)
     kind = c.type
     element = kind.element if isinstance(kind, ir.VectorType) else kind

@@ -1,8 +1,8 @@
 """The GEMM micro-kernel: a tile of sums of products that stays in vector registers.
 
-LLVM does not make such a tile of plain loops, so it is written in LLVM's own vectors. Nothing is copied side by side
-first: the columns of a tile are read where they stand, from a place of their own for each tap. NumPy's BLAS would not
-do: it has threads of its own, which wait for each other and spin, and it cannot add to what is there.
+LLVM does not keep such a tile in registers if it compiles plain loops, so this module writes LLVM vector code. The
+kernel does not pack the columns of a tile: it reads them in place, and each tap has its own offset. NumPy's BLAS would
+not do, because its threads wait for each other and spin, and its product cannot be added to an array.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from numba.extending import intrinsic
 from upsample.arrays import NDArray
 from upsample.engines.cpu.runtime.compile import part, pointers
 from upsample.engines.cpu.runtime.fma import write_fma
+from upsample.engines.cpu.runtime.llvm_values import splat
 from upsample.engines.cpu.runtime.machine import VECTOR_BITS, VECTOR_REGISTERS
 
 __all__ = ["BITS", "ROWS", "add_tiles", "widest"]
@@ -28,11 +29,11 @@ BITS = VECTOR_BITS
 ROWS = 8 if VECTOR_REGISTERS == 32 else 4
 """Rows of a tile: with three vectors each they fill most of the 32 registers; x86 without AVX-512 has 16."""
 
-_COUNT, _LANE = ir.IntType(64), ir.IntType(32)
+_COUNT = ir.IntType(64)
 
 
 class _Writer:
-    """Writes the code of one tile."""
+    """Writes the LLVM code of one tile."""
 
     def __init__(self, builder: Any, dtype: Any, size: int) -> None:
         self.builder, self.size, self.lanes = builder, size, BITS // (8 * size)
@@ -45,13 +46,8 @@ class _Writer:
         places = [self.at(pointer, self.builder.mul(apart, _COUNT(v))) for v in range(vectors)]
         return [self.builder.bitcast(place, self.vector.as_pointer()) for place in places]
 
-    def in_all_lanes(self, pointer: Any) -> Any:
-        undefined = ir.Constant(self.vector, ir.Undefined)
-        one = self.builder.insert_element(undefined, self.builder.load(pointer), _LANE(0))
-        return self.builder.shuffle_vector(one, undefined, ir.VectorType(_LANE, self.lanes)([0] * self.lanes))
-
     def add_product(self, total: Any, a: Any, b: Any) -> None:
-        """Add to a variable, rounded once."""
+        """Add ``a * b`` to a variable by a fused multiply-add."""
         self.builder.store(write_fma(self.builder, a, b, self.builder.load(total)), total)
 
     def tile(self, vectors: int, data: list[Any], numbers: list[Any], scattered: list[Any]) -> None:
@@ -69,7 +65,7 @@ class _Writer:
         column = cgutils.alloca_once(builder, cells.type)
         with cgutils.for_range_slice(builder, zero, channels, block) as (first, _):
             left = builder.sub(channels, first)
-            some = builder.select(builder.icmp_signed("<", left, block), left, block)
+            block_channels = builder.select(builder.icmp_signed("<", left, block), left, block)
             base = self.at(self.at(cells, c0), builder.mul(first, step))
             with cgutils.for_range_slice(builder, begin, end, _COUNT(1)) as (tap, _):
                 place = builder.mul(tap, _COUNT(2)) if scattered else tap
@@ -77,13 +73,13 @@ class _Writer:
                 if scattered:
                     other = builder.load(self.at(offsets, builder.add(place, _COUNT(1))))
                     builder.store(self.at(self.at(factors, f0), other), factor)
-                with cgutils.for_range(builder, some):
+                with cgutils.for_range(builder, block_channels):
                     f, c = builder.load(factor), builder.load(column)
-                    read = [builder.load(place, align=self.size) for place in self.columns(c, apart, vectors)]
-                    for row, sums_of_row in zip(rows, totals, strict=True):
-                        spread = self.in_all_lanes(self.at(f, row))
-                        for v, total in enumerate(sums_of_row):
-                            self.add_product(total, spread, read[v])
+                    values = [builder.load(place, align=self.size) for place in self.columns(c, apart, vectors)]
+                    for row, row_totals in zip(rows, totals, strict=True):
+                        row_factor = splat(builder, builder.load(self.at(f, row)), self.lanes)
+                        for value, total in zip(values, row_totals, strict=True):
+                            self.add_product(total, row_factor, value)
                     builder.store(self.at(f, f_step), factor)
                     builder.store(self.at(c, step), column)
         for target, row in zip(targets, totals, strict=True):
@@ -98,9 +94,9 @@ def _tile(vectors: int) -> Callable[..., None]:
     @intrinsic  # type: ignore[untyped-decorator]
     def tile(_context: Any, data: Any, numbers: Any, scattered: Any) -> Any:
         def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-            found, dtype = pointers(context, builder, data, args[0]), data.types[0].dtype
+            arrays, dtype = pointers(context, builder, data, args[0]), data.types[0].dtype
             writer = _Writer(builder, context.get_value_type(dtype), dtype.bitwidth // 8)
-            writer.tile(vectors, found, *(cgutils.unpack_tuple(builder, some) for some in args[1:]))
+            writer.tile(vectors, arrays, *(cgutils.unpack_tuple(builder, numbers) for numbers in args[1:]))
             return context.get_dummy_value()
 
         return types.none(data, types.UniTuple(types.int64, len(numbers)), scattered), generate
@@ -113,7 +109,7 @@ _tile1, _tile2, _tile3 = _tile(1), _tile(2), _tile(3)
 
 @part
 def widest(vectors: int) -> int:
-    """Of a row of so many vectors, how many the next tile takes."""
+    """Return the vectors of the next tile, if so many vectors of the row remain."""
     return 3 if vectors == 3 or vectors > 4 else min(vectors, 2)
 
 
@@ -121,27 +117,30 @@ def widest(vectors: int) -> int:
 def add_tiles(
     data: tuple[NDArray, ...], numbers: tuple[int, ...], scattered: tuple[int, ...], vectors: int, apart: int
 ) -> None:
-    """Add to a row of tiles: to `ROWS` rows of so many vectors, `apart` from each other among cells as among sums.
+    """Add products to a row of tiles: `ROWS` rows of `vectors` vectors, which are `apart` values from each other.
 
-    ``data``: factors, cells, offsets, sums, flat arrays. ``numbers``: the first factor and the first cell; taps from
-    and to; channels, channels of a block, the distance of a channel's cells from the last's; the first sum and the
-    distance of rows of sums. To row m is added, block by block of channels, in a block tap by tap and in a tap channel
-    by channel, the row's next factor times the channel's cells from ``offsets[tap]`` on. All that is summed first, in
-    one order, and then added.
+    ``data``: factors, cells, offsets and sums, flat arrays. ``numbers``: places of the first factor and of the first
+    cell; first tap, and one past the last; channels, channels of a block, and the distance between channels in the
+    cells; place of the first sum, and the distance between rows of sums.
 
-    The factors of all rows lie together, or they are ``scattered``: from factor to factor, and where in `offsets` the
-    rows stand, of each where its factors and its sums begin. The tap's cells then begin at ``offsets[2 * tap]`` and its
-    factors at ``offsets[2 * tap + 1]``, and all channels are one block.
+    For each block of channels, each tap and each channel of the block, in this order, the kernel multiplies row m's
+    next factor by the channel's cells from ``offsets[tap]`` on. It sums these products in registers and then adds them
+    to row m of the sums.
+
+    If `scattered` is empty, factors are packed: those of the `ROWS` rows are neighbors. Otherwise it has two numbers:
+    the distance from a row's factor to the next, and the place in `offsets` of a pair for each row, where its factors
+    and its sums begin. Then the tap's cells begin at ``offsets[2 * tap]`` and its factors at ``offsets[2 * tap + 1]``,
+    and all channels are one block.
     """
     f, c, begin, end, channels, block, step, to, line = numbers
     at = 0
     while at < vectors:
-        some, place = widest(vectors - at), at * apart
-        here = (f, c + place, begin, end, channels, block, step, to + place, line, apart)
-        if some == 3:
-            _tile3(data, here, scattered)
-        elif some == 2:
-            _tile2(data, here, scattered)
+        width, place = widest(vectors - at), at * apart
+        tile = (f, c + place, begin, end, channels, block, step, to + place, line, apart)
+        if width == 3:
+            _tile3(data, tile, scattered)
+        elif width == 2:
+            _tile2(data, tile, scattered)
         else:
-            _tile1(data, here, scattered)
-        at += some
+            _tile1(data, tile, scattered)
+        at += width

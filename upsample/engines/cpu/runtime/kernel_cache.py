@@ -1,9 +1,9 @@
 """Cache the machine code of kernels on disk; without a writable folder, compile in memory.
 
-Each compiled signature is one file: a header, a digest, and Numba's own serialized form. Folders are tried in order, as
-`folders` says. A folder that cannot be written, a full disk, or a file that is cut short, damaged or written by other
-code never raises: the kernel is compiled anew, and `problems` says why. Nothing is kept in site-packages, because pip
-would leave it there, and a folder that it leaves can still be imported.
+Each compiled signature is one file: a header, a digest, and Numba's own serialized form. `folders` says in which order
+folders are tried. A folder that cannot be written, a full disk, or a file that is truncated, damaged or written by
+other code never raises: Numba compiles the kernel again, and `problems` says why. No file is written to site-packages,
+because pip would not delete it, and Python can still import the folder that remains.
 """
 
 from __future__ import annotations
@@ -47,12 +47,12 @@ _compiled: list[str] = []
 
 
 def compiled() -> int:
-    """Return how many kernels this process has compiled itself, because no folder had them."""
+    """Return how many kernels this process has compiled because no folder contained them."""
     return len(_compiled)
 
 
 def problems() -> tuple[str, ...]:
-    """Return in words what went wrong with kernels on disk in this process, each thing once."""
+    """Return the problems of this process with kernels on disk, each described once."""
     return tuple(_problems)
 
 
@@ -63,44 +63,44 @@ def _note(problem: str) -> None:
 
 
 def _candidates() -> list[Path]:
-    """The folders that may hold kernels, in the order of preference; relative ones are not taken."""
+    """Return the folders that may contain kernels, in order of preference, without relative ones."""
     user = str(AppDirs(appname="upsample", appauthor=False).user_cache_dir)
-    told = (os.environ.get(_VARIABLE, ""), str(numba.config.CACHE_DIR or ""), user)
-    own = _folder_name()
-    paths = [Path(os.path.expanduser(path)) / own for path in told if path]
-    if told[0] and not paths[0].is_absolute():
-        environment.ignore(_VARIABLE, told[0], "it must be an absolute path of a folder")
+    roots = (os.environ.get(_VARIABLE, ""), str(numba.config.CACHE_DIR or ""), user)
+    name = _folder_name()
+    paths = [Path(os.path.expanduser(path)) / name for path in roots if path]
+    if roots[0] and not paths[0].is_absolute():
+        environment.ignore(_VARIABLE, roots[0], "it must be an absolute path of a folder")
     return [path for path in paths if path.is_absolute()]
 
 
 def _folder_name() -> str:
-    """One folder for each installation, so that two versions never overwrite each other's kernels."""
+    """Return a name for each installation, so that two versions never overwrite each other's kernels."""
     place = sys.executable if getattr(sys, "frozen", False) else str(Path(cpu.__file__).parent)
     return f"kernels-{hashlib.sha256(place.encode()).hexdigest()[:16]}"
 
 
 @lru_cache(maxsize=1)
 def folders() -> tuple[Path, ...]:
-    """Return where kernels are looked for: all folders up to the first that can be written.
+    """Return the folders in which kernels are searched: all candidates up to the first that can be written.
 
-    UPSAMPLE_CACHE_DIR comes first, then NUMBA_CACHE_DIR, then the user's cache folder. One that can only be read, such
-    as one filled while a container image was built, still serves.
+    UPSAMPLE_CACHE_DIR comes first, then NUMBA_CACHE_DIR, then the user's cache folder. A folder that can only be read
+    is useful too: a container image may contain one that its build has filled.
     """
-    found = []
+    searched = []
     for folder in _candidates():
-        found.append(folder)
+        searched.append(folder)
         if _is_writable(folder):
             break
-    return tuple(found)
+    return tuple(searched)
 
 
 def has_room() -> bool:
-    """Return whether a kernel could be written now; why not is a problem noted."""
+    """Return whether a large kernel could be written now; if not, `problems` says why."""
     return bool(folders()) and _is_writable(folders()[-1], bytes(_LARGE))
 
 
 def _is_writable(folder: Path, data: bytes = b"") -> bool:
-    """Whether files can be written in a folder, which is made if it is not there."""
+    """Tell whether files can be written in a folder; create the folder if it does not exist."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder) as file:
@@ -113,11 +113,11 @@ def _is_writable(folder: Path, data: bytes = b"") -> bool:
 
 @lru_cache(maxsize=1)
 def stamp() -> bytes:
-    """Return a digest of all that this engine's machine code is made of.
+    """Return a digest of the sources of this engine's machine code.
 
-    It covers every source file, because a kernel contains functions of other files too. Contents are compared, not
-    times: an image of a container keeps no fractions of a second. A frozen program has no sources; then it is the
-    program that is compared.
+    It covers every source file, because a kernel contains functions of other files too. It covers their contents, not
+    their times, because a container image stores no fractions of a second. A frozen program has no sources; then the
+    digest covers the size and the time of the program.
     """
     root = Path(cpu.__file__).parent
     digest = hashlib.sha256(repr((numba.__version__, sys.version)).encode())
@@ -135,7 +135,7 @@ def contents(folder: Path) -> tuple[int, int]:
     usable = damaged = 0
     for path in sorted(folder.glob(f"*{SUFFIX}")):
         data = _read(path)
-        if data is not None and _is_whole(data):
+        if data is not None and _is_intact(data):
             usable += data[len(_MAGIC) : len(_MAGIC) + 32] == stamp()
         else:
             damaged += 1
@@ -149,28 +149,28 @@ def _read(path: Path) -> bytes | None:
         return None
 
 
-def _is_whole(data: bytes) -> bool:
+def _is_intact(data: bytes) -> bool:
     return data.startswith(_MAGIC) and hashlib.sha256(data[_HEADER:]).digest() == data[_HEADER - 32 : _HEADER]
 
 
 class KernelCache(FunctionCache):  # type: ignore[misc]
-    """What Numba asks for a kernel's machine code before it compiles, and hands the machine code to afterwards."""
+    """The disk cache of one kernel: Numba loads machine code from it before it compiles, and saves it afterwards."""
 
-    def __init__(self, py_func: Callable[..., Any]) -> None:  # not Numba's: that one raises where it finds no folder
+    def __init__(self, py_func: Callable[..., Any]) -> None:  # does not call Numba's, which raises without a folder
         self._py_func = py_func
         self._name = repr(py_func)
         self._enabled = True
 
     @property
     def cache_path(self) -> str | None:
-        """Where the next kernel is written, if anywhere."""
+        """The folder to which the next kernel is written, or None."""
         return str(folders()[-1]) if folders() else None
 
     def flush(self) -> None:
-        """Forget nothing: files that are out of date are overwritten."""
+        """Do nothing: `save_overload` overwrites outdated files."""
 
     def load_overload(self, sig: Any, target_context: Any) -> Any:
-        """Return a kernel from disk, or None for one that must be compiled."""
+        """Return a kernel from disk, or None if Numba must compile it."""
         if not self._enabled:
             return None
         rtsys.initialize(target_context)  # not `refresh`: it imports 0.3 s of modules that only compiling needs
@@ -179,17 +179,17 @@ class KernelCache(FunctionCache):  # type: ignore[misc]
             data = _read(folder / name)
             if data is None:
                 continue
-            if not _is_whole(data):
+            if not _is_intact(data):
                 _note(f"{folder / name} is damaged: compiled anew")
             elif data[len(_MAGIC) : len(_MAGIC) + 32] == stamp():
                 try:
                     return CompileResult._rebuild(target_context, *pickle.loads(data[_HEADER:]))
-                except Exception as error:  # whatever unpickling raises, the kernel can be compiled
+                except Exception as error:  # unpickling may raise anything; the kernel can be compiled
                     _note(f"{folder / name} cannot be loaded ({type(error).__name__}: {error}): compiled anew")
         return None
 
     def save_overload(self, sig: Any, data: Any) -> None:
-        """Write a kernel to disk, if there is a folder for it and room."""
+        """Write a kernel to disk, if a folder can be written and has room."""
         _compiled.append(self._name)
         if not self._enabled or not folders() or data.library.has_dynamic_globals:
             return
@@ -201,7 +201,7 @@ class KernelCache(FunctionCache):  # type: ignore[misc]
             _note(f"kernels are not kept in {path.parent}: {error.strerror or error}")
 
     def _file(self, sig: Any, codegen: Any) -> str:
-        """A name of its own for each kernel, signature, target and Python."""
+        """Return a file name that is unique for each kernel, signature, target and Python."""
         function = self._py_func
         place = (function.__module__, function.__qualname__, function.__code__.co_firstlineno)
         key = repr((sys.implementation.cache_tag, numba.__version__, place, self._index_key(sig, codegen)))
@@ -210,7 +210,7 @@ class KernelCache(FunctionCache):  # type: ignore[misc]
 
 
 def _write(path: Path, data: bytes) -> None:
-    """Write a file whole or not at all: others may read it meanwhile, or write the same."""
+    """Write a file atomically, because other processes may read it meanwhile, or write the same file."""
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f"{path.stem}.{uuid4().hex}.part")  # not `mkstemp`: only its owner may read its files
     try:

@@ -1,4 +1,4 @@
-"""LLVM instructions that vector code of several kernels needs: unaligned loads and stores, and equal lanes."""
+"""LLVM code that several vector kernels need: unaligned loads, unaligned stores and broadcasts."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _LANE = ir.IntType(32)
 
 
 def _at(builder: Any, pointer: Any, place: Any, kind: Any) -> Any:
-    """Point at a value of `kind` that begins at element `place`."""
+    """Return a pointer to a value of `kind` that begins at element `place`."""
     return builder.bitcast(builder.gep(pointer, [place]), kind.as_pointer())
 
 
@@ -27,7 +27,7 @@ def store(builder: Any, value: Any, pointer: Any, place: Any) -> None:
 
 
 def splat(builder: Any, value: Any, lanes: int) -> Any:
-    """Return a vector with one value in all of its lanes."""
+    """Broadcast a value to all lanes of a vector."""
     undefined = ir.Constant(ir.VectorType(value.type, lanes), ir.Undefined)
     one = builder.insert_element(undefined, value, _LANE(0))
     return builder.shuffle_vector(one, undefined, ir.Constant(ir.VectorType(_LANE, lanes), [0] * lanes))

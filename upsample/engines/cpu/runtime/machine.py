@@ -1,8 +1,8 @@
 """Features, vector widths and cache sizes of the processor, for kernels and for the choice of kernels.
 
 Numba compiles for this machine unless NUMBA_CPU_NAME, NUMBA_CPU_FEATURES or NUMBA_ENABLE_AVX narrow its target, as
-clusters with several kinds of processor do. An intrinsic that the target lacks makes LLVM abort the process, so nothing
-else may ask what this machine has.
+clusters with several kinds of processor do. An intrinsic that the target lacks makes LLVM abort the process. Therefore
+all kernels read the features from this module alone.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ _PROBES = {
     "avx2": ("<8 x i32>", "add <8 x i32> %x, %y", "ymm"),
     "avx512f": ("<16 x float>", "fadd <16 x float> %x, %y", "zmm"),
 }
-"""For each feature a type, LLVM's operation, and what only its machine code has: an instruction or a register."""
+"""For each feature: a type, an LLVM operation, and an instruction or register that only code with the feature has."""
 
 
 def _is_x86() -> bool:
@@ -52,15 +52,15 @@ def features() -> frozenset[str]:
     """
     if not _is_x86():
         return frozenset()
-    triple, name, told = cpu_target.target_context.codegen().magic_tuple()
-    if config.CPU_FEATURES is None:  # then Numba's own text names every feature of this machine
-        return frozenset(feature for feature in _PROBES if f"+{feature}" in told.split(","))
-    target = binding.Target.from_triple(triple).create_target_machine(cpu=name, features=told, opt=2)
-    return frozenset(feature for feature, probe in _PROBES.items() if _makes(target, *probe))
+    triple, name, listed = cpu_target.target_context.codegen().magic_tuple()
+    if config.CPU_FEATURES is None:  # then Numba lists every feature of this machine
+        return frozenset(feature for feature in _PROBES if f"+{feature}" in listed.split(","))
+    target = binding.Target.from_triple(triple).create_target_machine(cpu=name, features=listed, opt=2)
+    return frozenset(feature for feature, probe in _PROBES.items() if _generates(target, *probe))
 
 
-def _makes(target: Any, kind: str, operation: str, sign: str) -> bool:
-    """Whether machine code for a target does an operation so: a name may imply features that no text lists."""
+def _generates(target: Any, kind: str, operation: str, sign: str) -> bool:
+    """Tell whether a target's code for an operation contains `sign`: a CPU's name may imply features not listed."""
     body = f"define {kind} @probe({kind} %x, {kind} %y) {{\n  %z = {operation}\n  ret {kind} %z\n}}"
     return sign in target.emit_assembly(
         binding.parse_assembly(f"declare float @llvm.fma.f32(float, float, float)\n{body}")
@@ -68,7 +68,7 @@ def _makes(target: Any, kind: str, operation: str, sign: str) -> bool:
 
 
 HAS_FMA = not _is_x86() or "fma" in features()
-"""Every processor has fused multiply-adds, except old x86."""
+"""Whether the processor has fused multiply-adds: all have them, except old x86."""
 HAS_AVX2 = "avx2" in features()
 HAS_AVX512 = "avx512f" in features()
 VECTOR_BITS = 512 if HAS_AVX512 else 256 if "avx" in features() else 128
@@ -78,7 +78,7 @@ _CACHES = Path("/sys/devices/system/cpu/cpu0/cache")
 
 
 def cache_bytes(level: int, otherwise: int, folder: Path) -> int:
-    """Return the size of a core's data cache as Linux states it, or `otherwise` if nothing states it.
+    """Return the size of a core's data cache as Linux states it, or `otherwise` if Linux does not state it.
 
     Parameters
     ----------
@@ -87,25 +87,26 @@ def cache_bytes(level: int, otherwise: int, folder: Path) -> int:
     otherwise : int
         A usual size.
     folder : Path
-        What Linux says of one core's caches: a folder each, with the files ``level``, ``type`` and ``size``.
+        The sysfs folder of one core's caches; each has a folder with the files ``level``, ``type`` and ``size``.
 
     Returns
     -------
     int
-        Between a quarter of `otherwise` and four times as much: virtual machines state sizes that no processor has.
+        Bytes, clipped to between a quarter of `otherwise` and four times it, because virtual machines state sizes
+        that no processor has.
     """
     for cache in sorted(folder.glob("index*")):
         try:
-            found, kind, size = ((cache / name).read_text().strip() for name in ("level", "type", "size"))
+            number, kind, size = ((cache / name).read_text().strip() for name in ("level", "type", "size"))
         except OSError:
             continue
-        if found == str(level) and kind != "Instruction" and size[:-1].isdecimal() and size[-1] in "KM":
+        if number == str(level) and kind != "Instruction" and size[:-1].isdecimal() and size[-1] in "KM":
             stated = int(size[:-1]) << (10 if size[-1] == "K" else 20)
             return min(max(stated, otherwise // 4), 4 * otherwise)
     return otherwise
 
 
 L1_BYTES = cache_bytes(1, 1 << 15, _CACHES)
-"""First-level data cache of a core."""
+"""Bytes of a core's L1 data cache."""
 L2_BYTES = cache_bytes(2, 1 << 20, _CACHES)
-"""Second-level cache of a core. Sizes of jobs derive from it; the bits of results do not depend on them."""
+"""Bytes of a core's L2 cache. Sizes of jobs derive from it; the bits of results do not depend on them."""

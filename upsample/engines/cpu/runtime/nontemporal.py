@@ -1,7 +1,7 @@
 """Non-temporal stores: copy a small buffer to a large result without filling the caches.
 
-A plain store first reads what it overwrites. Where the memory was written before, that is a third to a half of a call's
-traffic; where its pages are new, the system has just cleared them, in the cache, and a plain store is the better one.
+A plain store first reads the cache line that it overwrites: a third to a half of a call's memory traffic. If the pages
+are new, the system has just cleared them in the cache, and a plain store is faster.
 """
 
 from __future__ import annotations
@@ -23,17 +23,17 @@ __all__ = ["fence", "pays", "put", "stream"]
 _LINE = 64
 """Bytes of a cache line, which one non-temporal store fills."""
 _LEAST = 1 << 23
-"""Bytes of a result from which non-temporal stores are faster."""
+"""Least bytes of a result for which non-temporal stores are faster."""
 
 
 def pays(size: int, *, fresh: bool) -> bool:
-    """Say whether a result of `size` bytes, in an array that may have fresh pages or in a given one, is streamed."""
+    """Tell whether non-temporal stores are faster for a result of `size` bytes; `fresh` if its pages may be new."""
     return size >= _LEAST and not (fresh and size >= result_pool.MIN_BYTES)
 
 
 @intrinsic  # type: ignore[untyped-decorator]
 def _store_line(_: Any, target: Any, source: Any) -> Any:
-    """Copy the 64 bytes at address `source` to address `target`, a multiple of 64, past the caches."""
+    """Copy the 64 bytes at address `source` to address `target`, a multiple of 64, by non-temporal stores."""
 
     def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         line = ir.VectorType(ir.IntType(32), _LINE // 4)
@@ -47,7 +47,7 @@ def _store_line(_: Any, target: Any, source: Any) -> Any:
 
 @intrinsic  # type: ignore[untyped-decorator]
 def fence(_: Any) -> Any:
-    """Let no later store be seen before those past the caches."""
+    """Order earlier non-temporal stores before later stores, for other threads too."""
 
     def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         builder.fence("seq_cst")
@@ -58,7 +58,7 @@ def fence(_: Any) -> Any:
 
 @part
 def put(source: NDArray, target: NDArray, begin: Any, size: Any) -> None:
-    """Copy the first `size` values to `target[begin:]` by non-temporal stores, except for the first and the last line.
+    """Copy the first `size` values to `target[begin:]` by non-temporal stores, except the first and the last line.
 
     Both numbers are uint64; `fence` must follow the last of several calls.
     """
@@ -79,6 +79,6 @@ def put(source: NDArray, target: NDArray, begin: Any, size: Any) -> None:
 
 @kernel
 def stream(source: NDArray, target: NDArray) -> None:
-    """Copy `source` to `target` by non-temporal stores, except for the first and the last cache line."""
+    """Copy `source` to `target` by non-temporal stores, except the first and the last cache line."""
     put(source, target, np.uint64(0), np.uint64(source.shape[0]))
     fence()

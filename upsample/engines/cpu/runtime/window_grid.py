@@ -1,4 +1,4 @@
-"""Windows as arrays of numbers for kernels, and the places of the rows that taps read."""
+"""Windows as flat arrays of numbers, which kernels read, and the places of the rows that taps read."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ def grid_of(axes: Iterable[WindowAxis]) -> NDArray:
 
 @part
 def row_place(grid: NDArray, tap: int, row: int) -> int:
-    """Where in a plane the row lies that tap `tap` of the leading axes of row `row` of cells meets; -1 in the padding.
+    """Return the place in a plane of the row that tap `tap` of row `row` of cells reads; -1 in the padding.
 
-    Both count in row-major order without the last axis.
+    Taps and rows are counted in row-major order of the leading axes.
     """
     axes = grid.shape[0] // AXIS
     place, scale = 0, grid[AXIS * (axes - 1)]
