@@ -27,7 +27,19 @@ from upsample.plans.pieces import in_pieces
 from upsample.plans.resize import AxisRule, Rounding
 from upsample.plans.tap_table import Ints, Reals, Taps, clamped, trimmed, unmerged
 
-__all__ = ["FixedPoint", "Taps", "fixed_point", "fma", "listed_apart", "scaled", "settling", "taps", "taps_between"]
+__all__ = [
+    "FixedPoint",
+    "Taps",
+    "fixed_point",
+    "fma",
+    "listed_apart",
+    "precision",
+    "scaled",
+    "settling",
+    "settling_by",
+    "taps",
+    "taps_between",
+]
 
 _Real = TypeVar("_Real", float, Reals)
 
@@ -194,7 +206,7 @@ def fixed_point(rule: AxisRule) -> FixedPoint:
         return replace(fixed, table=fixed.table.rows(cut.begin, cut.begin + rule.out_size).moved(cut.low))
     table = taps(rule)
     later = rule.places is not None and rule.places[0] > 0
-    shift = rule.bits or _precision(float(table.weight.max()), 22 if rule.places is None else 15)
+    shift = rule.bits or precision(float(table.weight.max()), 22 if rule.places is None else 15)
     one, sums_of_pieces = 2.0**shift, []
 
     def make(low: int, high: int) -> tuple[Reals]:
@@ -210,7 +222,7 @@ def fixed_point(rule: AxisRule) -> FixedPoint:
     return FixedPoint(replace(table, weight=weight), shift, most + one / 2 < 2.0**24, sums)
 
 
-def _precision(largest: float, most: int) -> int:
+def precision(largest: float, most: int) -> int:
     """Return the number of binary places that torch uses for integer weights up to `largest`."""
     return max(p for p in range(most + 1) if int(0.5 + largest * 2.0**p) < 2**15)
 
@@ -235,7 +247,11 @@ def settling(rule: AxisRule) -> int:
     2     a byte, ties rounded to even
     ====  ==============================================================
     """
-    shift = fixed_point(rule).shift
+    return settling_by(rule, fixed_point(rule).shift)
+
+
+def settling_by(rule: AxisRule, shift: int) -> int:
+    """Return the same for weights of `shift` binary places."""
     if rule.places is None:
         return shift
     before, behind = rule.places

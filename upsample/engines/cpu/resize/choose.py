@@ -8,9 +8,8 @@ from typing import Any
 from upsample.engines.cpu.resize import float_kernels, float_rgb, float_simd, uint8_kernels, uint8_simd
 from upsample.engines.cpu.resize.float_formula import rows_by_formula
 from upsample.engines.cpu.resize.formulas import has_formula, numbers
-from upsample.engines.cpu.resize.taps import LONG, listed, runs, steady, sums_of
+from upsample.engines.cpu.resize.taps import LONG, listed, runs, settling, steady, sums_of
 from upsample.plans.resize import AxisRule
-from upsample.plans.taps import settling
 
 __all__ = ["choose_by_tables", "choose_kernel"]
 

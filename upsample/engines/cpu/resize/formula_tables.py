@@ -53,12 +53,12 @@ def made_lists(rule: AxisRule, dtype: str) -> tuple[NDArray, NDArray, NDArray, N
     how, size = numbers_without_repeats(rule), rule.out_size
     width = int(how[0]) + 2
     count, index, ends = np.empty(size, np.int32), np.zeros((size, width), np.int32), np.empty(2, np.int64)
-    weight = np.zeros((size, width), dtype)
+    weight = np.zeros((size, width))  # of one dtype, so that the kernel is compiled once
     _lists(how, size, count, index, weight, ends)
     most = int(count.max())
     if most < width:  # kernels read whole rows
         index, weight = index[:, :most].copy(), weight[:, :most].copy()
-    return count, index, weight, ends
+    return count, index, weight.astype(dtype, copy=False), ends
 
 
 @kernel

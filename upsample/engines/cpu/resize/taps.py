@@ -19,12 +19,21 @@ import numpy as np
 from upsample.caches import once_a_call
 from upsample.engines.cpu.resize.formula_tables import made_lists, made_runs, repeated
 from upsample.engines.cpu.resize.formulas import has_formula, most_taps, span_of
+from upsample.engines.cpu.resize.run_tables import (
+    Integers,
+    RunTable,
+    can_make,
+    integers_of,
+    listed_runs,
+    paired,
+    run_table,
+)
 from upsample.plans import pieces
 from upsample.plans.pieces import in_pieces
 from upsample.plans.resize import AxisRule
-from upsample.plans.taps import Taps, fixed_point, scaled, taps
+from upsample.plans.taps import Taps, fixed_point, scaled, settling_by, taps
 
-__all__ = ["LONG", "Listed", "Runs", "Steady", "listed", "pairs", "reach", "runs", "steady", "sums_of"]
+__all__ = ["LONG", "Listed", "Runs", "Steady", "listed", "pairs", "reach", "runs", "settling", "steady", "sums_of"]
 
 _Array: TypeAlias = np.ndarray[Any, np.dtype[Any]]
 
@@ -92,12 +101,36 @@ class Steady:
     weight: _Array
 
 
+@once_a_call
+def _run_table(rule: AxisRule) -> RunTable | None:
+    return run_table(rule) if can_make(rule) else None
+
+
+@once_a_call
+def _integers(rule: AxisRule, table: RunTable) -> Integers:
+    return integers_of(rule, table)
+
+
 def sums_of(rule: AxisRule) -> str:
     """Return the integers in which the sums of a uint8 axis fit."""
-    return fixed_point(rule).sums
+    table = _run_table(rule)
+    return fixed_point(rule).sums if table is None else _integers(rule, table).sums
 
 
-_scaled = once_a_call(scaled)
+def settling(rule: AxisRule) -> int:
+    """Return how kernels end the sums of a uint8 axis, see `upsample.plans.taps.settling`."""
+    table = _run_table(rule)
+    return settling_by(rule, (fixed_point(rule) if table is None else _integers(rule, table)).shift)
+
+
+@once_a_call
+def _weighed(rule: AxisRule, dtype: str) -> tuple[_Array, _Array, _Array]:
+    """Return the first input of each output, how many there are, and their weights in the dtype of sums."""
+    run = _run_table(rule)
+    if run is not None:
+        return run.first, run.count, listed(rule, dtype).weight
+    table, weight = scaled(rule, dtype)
+    return table.first, table.count, weight
 
 
 def reach(rule: AxisRule, begin: int, end: int) -> tuple[int, int]:
@@ -119,10 +152,10 @@ def reach(rule: AxisRule, begin: int, end: int) -> tuple[int, int]:
 @once_a_call
 def _ends(rule: AxisRule) -> tuple[_Array | None, _Array | None]:
     """Return where the runs of taps begin and end, if both ascend."""
-    table = taps(rule)
-    past = table.first + table.count
-    ascends = bool((np.diff(table.first) >= 0).all() and (np.diff(past) >= 0).all())
-    return (table.first, past) if ascends else (None, None)
+    table = _run_table(rule) or taps(rule)
+    first, past = table.first, table.first + table.count
+    ascends = bool((first[1:] >= first[:-1]).all() and (past[1:] >= past[:-1]).all())
+    return (first, past) if ascends else (None, None)
 
 
 def _is_made(rule: AxisRule, dtype: str) -> bool:
@@ -139,7 +172,11 @@ def listed(rule: AxisRule, dtype: str) -> Listed:
     """Name the input of every tap."""
     if _is_made(rule, dtype):
         return Listed(*_made(rule, dtype)[:3])
-    table, weight = _scaled(rule, dtype)
+    run = _run_table(rule)
+    if run is not None:
+        weight = _integers(rule, run).weight if dtype.startswith("int") else run.weight
+        return Listed(*listed_runs(run, weight, dtype))
+    table, weight = scaled(rule, dtype)
     floats = dtype.startswith("float")
     more = floats and bool(table.mixed_first.any()), floats and bool(table.mixed_last.any())
 
@@ -199,18 +236,8 @@ def pairs(rule: AxisRule) -> Pairs | None:
     least, largest = int(each.weight.min()), int(each.weight.max())
     if sums_of(rule) != "int32" or max(-least, largest + 1) > 2 ** (15 + LOW_BITS):
         return None
-    fits = least >= -(2**15) and largest < 2**15
-
-    def make(low: int, high: int) -> tuple[_Array, ...]:
-        index, weight, count = each.index[low:high], each.weight[low:high], each.count[low:high]
-        if index.shape[1] % 2:
-            last = index[np.arange(len(index)), count - 1][:, None]
-            index, weight = np.concatenate([index, last], axis=1), np.pad(weight, ((0, 0), (0, 1)))
-        parts = (weight,) if fits else (weight >> LOW_BITS, weight & ((1 << LOW_BITS) - 1))
-        return (count + 1) // 2, index, *((part[:, ::2] & 0xFFFF) | (part[:, 1::2] << 16) for part in parts)
-
-    count, index, *weights = in_pieces(make, 0, rule.out_size, max(1, pieces.PIECE // each.index.shape[1]))
-    return Pairs(count, index, tuple(weights))
+    is_short = least >= -(2**15) and largest < 2**15
+    return Pairs(*paired((each.count, each.index, each.weight), None if is_short else LOW_BITS))
 
 
 @once_a_call
@@ -223,16 +250,19 @@ def runs(rule: AxisRule, dtype: str, inner: int, begin: int, end: int) -> Runs:
         count, index, weight, _ = _made(rule, dtype)
         last, longest = reach(rule, begin, end)[1] - 1, _longest(count[begin:end], index[begin:end])
         return Runs(*made_runs((count, index, weight), (begin, end), last, longest, inner))
-    table, weight = _scaled(rule, dtype)
-    longest = max(int(table.count[begin:end].max()), 1)
+    starts, counts, weight = _weighed(rule, dtype)
+    longest = max(int(counts[begin:end].max()), 1)
     most = reach(rule, begin, end)[1] - longest
+    if _run_table(rule) is not None:
+        each = listed(rule, dtype)
+        return Runs(*made_runs((each.count, each.index, each.weight), (begin, end), most + longest - 1, longest, inner))
     made = Runs(
         np.empty((end - begin) * inner, dtype=np.uint32), np.empty((longest, (end - begin) * inner), dtype=weight.dtype)
     )
     step = max(1, pieces.PIECE // (longest * inner))
     for low in range(begin, end, step):
         high = min(low + step, end)
-        begins, count = table.first[low:high], table.count[low:high]
+        begins, count = starts[low:high], counts[low:high]
         first = np.minimum(begins, most)
         moved = weight[low:high, :longest]
         if (begins != first).any() or (count != longest).any():
@@ -264,17 +294,17 @@ def steady(rule: AxisRule, dtype: str, period: int, advance: int) -> Steady | No
             return None
         place = index[middle : middle + period, 0] - middle // period * advance
         return Steady(*found, tuple(map(int, place)), weight[middle : middle + period, :longest].copy())
-    table, weight = _scaled(rule, dtype)
+    starts, counts, weight = _weighed(rule, dtype)
     groups = rule.out_size // period
     if groups < 2 or rule.out_size % period:
         return None
-    first, count, shaped = (x.reshape(groups, -1) for x in (table.first, table.count, weight))
+    first, count, shaped = (x.reshape(groups, -1) for x in (starts, counts, weight))
     middle = groups // 2
     start, pattern = first[middle] - middle * advance, shaped[middle]
 
     def make(low: int, high: int) -> tuple[_Array]:
         offset = first[low:high] - np.arange(low, high)[:, None] * advance
-        whole = (offset == start) & (count[low:high] == table.longest)
+        whole = (offset == start) & (count[low:high] == weight.shape[1])
         return (whole.all(axis=1) & (shaped[low:high] == pattern).all(axis=1),)
 
     same = in_pieces(make, 0, groups, max(1, pieces.PIECE // len(pattern)))[0]

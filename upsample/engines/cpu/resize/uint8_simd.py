@@ -13,14 +13,13 @@ import numpy as np
 
 from upsample.caches import once_a_call
 from upsample.engines.cpu.resize import uint8_kernels
-from upsample.engines.cpu.resize.taps import listed
+from upsample.engines.cpu.resize.taps import listed, settling
 from upsample.engines.cpu.resize.taps import pairs as pairs_of
 from upsample.engines.cpu.resize.taps import runs as runs_of
 from upsample.engines.cpu.resize.uint8_intrinsics import SIDE, WIDTH, filter_bytes, turn
 from upsample.engines.cpu.runtime.compile import kernel, part
 from upsample.engines.cpu.runtime.machine import HAS_AVX2
 from upsample.plans.resize import AxisRule
-from upsample.plans.taps import settling
 
 __all__ = ["chosen", "columns", "rows", "short_columns"]
 
