@@ -25,6 +25,9 @@ WIDTH = 32
 SIDE = 16
 """Rows and columns that `turn` turns."""
 
+_AHEAD = 256
+"""Bytes by which rows that are turned are prefetched."""
+
 _COUNT, _HALF, _LANE, _BYTE = ir.IntType(64), ir.IntType(16), ir.IntType(32), ir.IntType(8)
 _BYTES, _HALVES, _LANES = (
     ir.VectorType(_BYTE, WIDTH),
@@ -136,8 +139,12 @@ def _write_ended(builder: Any, sums: list[Any], *, in_order: bool, dst: Any, d0:
 
 
 def _turn(builder: Any, data: list[Any], numbers: list[Any]) -> None:
-    """Turn vectors of 16 bytes; of 16-bit numbers two at once, of rows that are eight apart."""
+    """Turn vectors of 16 bytes; of 16-bit numbers two at once, of rows that are eight apart.
+
+    Rows are prefetched: there are more of them than the processor follows by itself.
+    """
     src, dst = data
+    _prefetch(builder, src, numbers)
     s0, s_step, d0, d_step = numbers
     side = 128 // src.type.pointee.width
     kind = ir.VectorType(src.type.pointee, side)
@@ -151,6 +158,16 @@ def _turn(builder: Any, data: list[Any], numbers: list[Any]) -> None:
             rows = [row for k in range(side // 2) for row in _beside(builder, rows[k], rows[k + side // 2])]
         for k, row in enumerate(rows):
             store(builder, row, dst, builder.add(d0, builder.mul(d_step, _COUNT(left + k))))
+
+
+def _prefetch(builder: Any, src: Any, numbers: list[Any]) -> None:
+    """Ask for the bytes of each row that are `_AHEAD` bytes ahead; an address outside of the array does no harm."""
+    s0, step, *_ = numbers
+    kind = ir.FunctionType(ir.VoidType(), (ir.PointerType(_BYTE), _LANE, _LANE, _LANE))
+    function = cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0i8")
+    for k in range(SIDE):
+        row = builder.bitcast(builder.gep(src, [builder.add(s0, builder.mul(step, _COUNT(k)))]), ir.PointerType(_BYTE))
+        builder.call(function, (builder.gep(row, [_COUNT(_AHEAD)]), _LANE(0), _LANE(3), _LANE(1)))
 
 
 def _inlined(write: Callable[[Any, list[Any], list[Any]], None]) -> Any:
