@@ -116,8 +116,7 @@ def resize(
     -------
     array
         Of the library, dtype and device of `x`. Integers are rounded to nearest, ties to even, and clamped to the
-        dtype, once, after all axes; but uint8 after each axis, ties up, the last axis first, where an axis grows in
-        mode linear, cubic or lanczos.
+        dtype, once, after all axes.
 
     Raises
     ------
@@ -157,12 +156,10 @@ def resize(
     that a sum that is a tie is one on every engine: a result lies within ``1/2 + 2**-17`` of the exact value, and
     engines agree bit for bit. JAX without ``jax_enable_x64`` sums 8 and 16 bits in float32 and refuses 32.
 
-    Sums of uint8 are made in integers, and engines agree bit for bit. Where no axis grows, and in mode area, weights
-    have 15 binary places and axes hand on 16-bit numbers with 6 or 7: a result lies within 0.55 of the exact value, and
-    errors average to zero, so that a picture halved again and again keeps its brightness. Where an axis grows by
-    linear, cubic or lanczos, each axis is rounded and clamped to bytes, as in torch and Pillow, for speed: linear is
-    within half a level an axis, and cubic and lanczos cut what their weights overshoot on each, which beside edges of
-    black and white is up to 60 levels. Convert to int16 or float32 for exact sums.
+    Sums of uint8 are made in integers, and engines agree bit for bit. Weights have up to 15 binary places, and axes
+    hand on 16-bit numbers with 6 or 7: a result lies within 0.55 of the exact value, and errors average to zero, so
+    that a picture halved again and again keeps its brightness. torch and Pillow round and clamp each axis to bytes,
+    which beside edges of black and white differs by up to 60 levels in cubic and lanczos.
 
     Examples
     --------
@@ -330,13 +327,8 @@ def _plan(request: Request, dtype: str | None) -> ResizePlan:
 
 
 def _of_bytes(plan: ResizePlan, modes: tuple[str, ...], cubic_coeff: float) -> ResizePlan:
-    """Return the plan for uint8: rounded once where no axis grows or all modes are means of samples.
-
-    Where an axis grows, 16-bit numbers between the axes would take half as long again as bytes do.
-    """
+    """Return the plan for uint8, whose results are rounded once."""
     blurs = sum(mode not in _MEANS for mode in modes)
-    if any(rule.out_size > rule.in_size for rule in plan.rules) and not set(modes) <= {*_POINTS, "area"}:
-        return plan
     if (
         blurs > _MOST_BLURS
         or any(mode.startswith("spline") for mode in modes)

@@ -127,6 +127,41 @@ def test_parts_keep_taps_that_the_border_would_merge() -> None:
         np.testing.assert_array_equal(listed_apart(part(rule, output, output + 1))[1], weight[output : output + 1])
 
 
+@pytest.mark.parametrize("mode", ["linear", "cubic", "lanczos", "area"])
+@pytest.mark.parametrize("shape", [(30, 41), (30, 41, 3), (30, 41, 4), (2, 3, 30, 41), (41, 30, 5)])
+def test_bytes_that_grow_natively(shape: tuple[int, ...], mode: str, used: list[Any], monkeypatch: Any) -> None:
+    """Rows are 16-bit numbers, and one rounding follows: the same bits as by two passes and by the portable engine."""
+    axes = (2, 3) if len(shape) == 4 else (0, 1)
+    height, width = shape[axes[0]], shape[axes[1]]
+    for size in [
+        (2 * height, 2 * width),
+        (height + 9, 3 * width + 1),
+        (height + 1, width - 6),
+        (5 * height, width + 2),
+    ]:
+        x = random_bytes(shape)
+        used.clear()
+        made = upsample.resize(x, size, axes=axes, mode=mode, engine="cpu")
+        assert any(job is not None for job in used) == machine.HAS_AVX2
+        np.testing.assert_array_equal(made, upsample.resize(x, size, axes=axes, mode=mode, engine="portable"))
+        with monkeypatch.context() as patch:
+            patch.setattr(driver, "plan_fused", lambda *_: None)
+            patch.setattr(call_cache, "_known", Cache())
+            np.testing.assert_array_equal(made, upsample.resize(x, size, axes=axes, mode=mode, engine="cpu"))
+
+
+def test_one_job_and_several(used: list[Any]) -> None:
+    """Repeated calls, with and without `out`, of a result that is one job and of one that is several."""
+    for size in ((40, 60), (600, 900)):
+        x = random_bytes((30, 50, 3))
+        made = [upsample.resize(x, size, axes=(0, 1), engine="cpu") for _ in range(3)]
+        out = np.empty((*size, 3), np.uint8)
+        assert all(upsample.resize(x, size, axes=(0, 1), engine="cpu", out=out) is out for _ in range(3))
+        turned = np.ascontiguousarray(x.transpose(1, 0, 2)).transpose(1, 0, 2)
+        for again in (*made, out, upsample.resize(turned, size, axes=(0, 1), engine="cpu")):
+            np.testing.assert_array_equal(again, upsample.resize(x, size, axes=(0, 1), engine="portable"))
+
+
 def test_dask_chunks_have_the_bits_of_the_whole() -> None:
     da = pytest.importorskip("dask.array", reason="dask is not installed")
     x = random_bytes((60, 50, 3))

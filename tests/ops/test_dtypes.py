@@ -81,8 +81,8 @@ def test_uint8(mode: str, antialias: bool) -> None:
     got = upsample.resize(x, (23, 41), axes=(0, 1), mode=mode, antialias=antialias)
     assert got.dtype == np.uint8
     wanted = reference.resize(x, (23, 41), axes=(0, 1), mode=mode, antialias=antialias)
-    # torch's 16-bit weights; the reference's are float64: two levels where both roundings of a pass meet
-    assert np.abs(got.astype(int) - wanted.astype(int)).max() <= 2
+    # 16-bit weights; the reference's are float64: one level where a sum is near the middle of two
+    assert np.abs(got.astype(int) - wanted.astype(int)).max() <= 1
 
 
 @pytest.mark.parametrize("dtype", [*FLOATS, "bfloat16", *COMPLEX, "int64"])

@@ -150,6 +150,13 @@ BYTES = [
     ((33, 50), (20,), (1,)),
     ((9, 12, 14), (4, 12, 5), (0, 1, 2)),
     ((6, 5, 4, 8), (3, 3, 2, 7), (0, 1, 2, 3)),
+    ((11, 17, 3), (22, 34), (0, 1)),
+    ((11, 17, 4), (25, 31), (0, 1)),
+    ((2, 9, 40), (27, 90), (1, 2)),
+    ((30, 20, 3), (45, 11), (0, 1)),
+    ((30, 20, 3), (11, 45), (0, 1)),
+    ((7, 50), (31,), (0,)),
+    ((5, 6, 7), (8, 9, 20), (0, 1, 2)),
 ]
 
 
@@ -162,7 +169,7 @@ def black_and_white(*shape: int) -> np.ndarray:
 
 @pytest.mark.parametrize("mode", ["linear", "cubic", "lanczos", "area", ("nearest", "cubic")], ids=str)
 @pytest.mark.parametrize("antialias", [False, True])
-def test_bytes_that_shrink_are_rounded_once(engine: str, mode: Any, antialias: bool) -> None:
+def test_bytes_are_rounded_once(engine: str, mode: Any, antialias: bool) -> None:
     if antialias and ("area" in mode or not isinstance(mode, str)):
         pytest.skip("no antialias")
     for shape, size, axes in BYTES:

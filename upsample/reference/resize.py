@@ -361,8 +361,7 @@ def resize(
     -------
     array
         Of x's dtype where every mode is nearest or nearest-exact, and for integers, which are rounded to nearest, ties
-        to even, and clamped, once; but uint8 half up after every axis, the last one first, where an axis grows by
-        another mode than these and area. Else float64 or complex128.
+        to even, and clamped, once. Else float64 or complex128.
 
     Examples
     --------
@@ -386,9 +385,7 @@ def resize(
         raise ValueError(f"resize: no resizing of axes {axes!r} of {x.shape} to {tuple(sizes)}")
 
     moves = all(kind.startswith("nearest") for kind in modes)
-    grows = any(o > x.shape[a] for a, o in zip(where, sizes, strict=True))
-    blurs = any(not kind.startswith("nearest") and kind != "area" for kind in modes)
-    once = x.dtype.kind in "iu" and not moves and not (x.dtype == np.uint8 and grows and blurs)
+    once = x.dtype.kind in "iu" and not moves
     y = x.copy() if moves else x.astype(np.float64) if once else _wide(x)
     for axis, o, kind, factor in sorted(zip(where, sizes, modes, scales, strict=True), reverse=True, key=_axis):
         n = x.shape[axis]

@@ -127,8 +127,7 @@ def bind(plan: ResizePlan, x: _Array) -> Callable[..., _Array]:
         return partial(run, np, plan)
     fused = _plan_both(plan, x)
     if fused is not None:
-        whole: Any = type(fused).run
-        return partial(whole, fused)  # not a bound method, whose tables the caches would not count
+        return fused.bound(x)
     if plan.arithmetic.ordered and not plan.only_moves:
         return partial(run_ordered, plan)
     work, dtype = _works.get((plan, x.shape, x.dtype)) or _work(plan, x), x.dtype

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, TypeAlias
 
 import numpy as np
 
 from upsample.copies import contiguous, copy
 from upsample.engines import threads
-from upsample.engines.cpu.runtime.compile import frozen
+from upsample.engines.cpu.runtime.compile import bound, frozen
 
 __all__ = ["RowJobs"]
 
@@ -40,6 +42,23 @@ class RowJobs:
     step: int
     ring: tuple[int, str] | None
     tables: tuple[Any, ...]
+
+    def bound(self, x: _Array) -> Callable[[_Array, _Array | None], _Array]:
+        """Return `run` for contiguous arrays like `x`, with the kernel's compiled function where one job is all."""
+        whole: Any = type(self).run
+        if self.rows > self.step:
+            return partial(whole, self)  # not a bound method, whose tables the caches would not count
+        empty = np.empty(0, x.dtype)
+        ring = () if self.ring is None else (np.empty(0, self.ring[1]),)
+        kernel = bound(self.function, frozen(empty), empty, 0, self.rows, *ring, *self.tables)
+
+        def run_whole(x: _Array, out: _Array | None) -> _Array:
+            result = np.empty(self.shape, x.dtype) if out is None else out
+            ring = () if self.ring is None else (np.empty(*self.ring),)
+            kernel(x.ravel(), result.ravel(), 0, self.rows, *ring, *self.tables)
+            return result
+
+        return run_whole
 
     def run(self, x: _Array, out: _Array | None) -> _Array:
         """Resample `x`; fills and returns `out` where it is given."""

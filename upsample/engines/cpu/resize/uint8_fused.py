@@ -1,7 +1,8 @@
 """Fused kernel for bytes whose weights have few binary places: rows into a ring buffer, columns from it, one rounding.
 
-Which arithmetic it follows is the plan's: ``"high"`` (`upsample.plans.arithmetic.HIGH_HALVES`), or exact sums that are
-rounded once, ties up. Sums along a row are kept as int16 or int32; nothing but the result is written to memory.
+Which arithmetic it follows is the plan's: ``"high"`` (`upsample.plans.arithmetic.HIGH_HALVES`), exact sums that are
+rounded once, ties up, or ``"fixed"`` (`BYTES`), whose rows are 16-bit numbers. Sums along a row are kept as int16 or
+int32; nothing but the result is written to memory.
 """
 
 from __future__ import annotations
@@ -16,14 +17,17 @@ from upsample.engines.cpu.resize.row_jobs import RowJobs
 from upsample.engines.cpu.resize.uint8_fused_intrinsics import (
     ACROSS,
     DOWN,
+    SHUFFLES,
     sum_down_high,
+    sum_down_settled,
     sum_down_whole,
     weigh_across,
 )
-from upsample.engines.cpu.resize.uint8_fused_tables import Columns, Rows, columns_of, integers_of, rows_of
+from upsample.engines.cpu.resize.uint8_fused_tables import Columns, Rows, columns_of, integers_of, paired, rows_of
 from upsample.engines.cpu.runtime.compile import kernel
-from upsample.plans.arithmetic import Ties
+from upsample.plans.arithmetic import BYTES, Ties
 from upsample.plans.resize import ResizePlan
+from upsample.plans.taps import fixed_point, settling
 
 __all__ = ["fused_bytes", "plan_fused"]
 
@@ -31,7 +35,9 @@ _Array: TypeAlias = np.ndarray[Any, np.dtype[Any]]
 _U: Any = np.uint64
 _across_1, _across_2, _across_4 = (weigh_across[pieces] for pieces in (1, 2, 4))
 
-_JOBS = (1 << 15, 1 << 18)
+_WHOLE, _HIGH, _SETTLED = range(3)
+"""How columns are summed: by 32-bit products, by the high halves of 16-bit products, or by pairs of 16-bit numbers."""
+_JOBS = (1 << 17, 1 << 18)
 """Values of a job, least and most, about: ten to a hundred microseconds; in between, an eighth of the result."""
 _ROWS = 16
 """Rows of a job at least, because neighboring jobs filter the rows between them twice."""
@@ -64,7 +70,7 @@ def fused_bytes(
     """
     in_rows, out_rows, row_bytes, n = sizes[0], sizes[1], sizes[2], sizes[3]
     pieces, steps, dropped, stride, inner = sizes[4], sizes[5], sizes[6], sizes[7], sizes[8]
-    is_high, shift, slots, taps = sizes[9], sizes[10], sizes[11], sizes[12]
+    kind, shift, slots, taps, start = sizes[9], sizes[10], sizes[11], sizes[12], sizes[13]
     along, across = (src, ring, begins, masks, factors), (ring, dst, places, down)
     blocks, plane, ready = stride // ACROSS, -1, 0
     for place in range(begin, end):
@@ -74,11 +80,11 @@ def fused_bytes(
         for row in range(max(ready, low[output]), high[output] + 1):
             s, to = (plane * in_rows + row) * row_bytes, row % slots * stride
             if pieces == 1:
-                _across_1(along, (s, to, blocks, steps, dropped))
+                _across_1(along, (s, to, blocks, steps, dropped, start))
             elif pieces == 2:
-                _across_2(along, (s, to, blocks, steps, dropped))
+                _across_2(along, (s, to, blocks, steps, dropped, start))
             elif pieces == 4:
-                _across_4(along, (s, to, blocks, steps, dropped))
+                _across_4(along, (s, to, blocks, steps, dropped, start))
             else:
                 for o in range(len(index)):
                     for c in range(inner):
@@ -88,14 +94,16 @@ def fused_bytes(
                         ring[_U(to + o * inner + c)] = total >> dropped
         ready = max(ready, high[output] + 1)
         first, d = output * taps, place * n
-        if n < DOWN:
+        if kind == _SETTLED:
+            sum_down_settled(across, (n, d, first, taps, shift))
+        elif n < DOWN:
             for j in range(n):
-                total = 2 if is_high else 1 << shift >> 1
+                total = 2 if kind == _HIGH else 1 << shift >> 1
                 for t in range(first, first + taps):
                     product = np.int64(ring[_U(places[t] + j)]) * down[t]
-                    total += product >> 16 if is_high else product
-                dst[_U(d + j)] = min(max(total >> (2 if is_high else shift), 0), 255)
-        elif is_high:
+                    total += product >> 16 if kind == _HIGH else product
+                dst[_U(d + j)] = min(max(total >> (2 if kind == _HIGH else shift), 0), 255)
+        elif kind == _HIGH:
             sum_down_high(across, (n, d, first, taps))
         else:
             sum_down_whole(across, (n, d, first, taps, shift))
@@ -106,6 +114,8 @@ def _suits(plan: ResizePlan) -> bool:
     arithmetic = plan.arithmetic
     if len(plan.axes) != 2 or plan.axes[1] != plan.axes[0] + 1 or plan.order != plan.axes[::-1]:
         return False
+    if arithmetic == BYTES:
+        return SHUFFLES and all(rule.places is not None for rule in plan.rules)
     if not all(rule.bits and not rule.transposed for rule in plan.rules):
         return False
     if arithmetic.sums == "high":
@@ -120,6 +130,8 @@ def plan_fused(plan: ResizePlan, shape: tuple[int, ...]) -> RowJobs | None:
     result = plan.out_shape(shape)
     if not _suits(plan) or not math.prod(result[plan.axes[0] :]):
         return None
+    if plan.arithmetic == BYTES:
+        return _settled(plan, shape, result)
     is_high, (down, across) = plan.arithmetic.sums == "high", plan.rules
     inner, (index, weight) = math.prod(shape[plan.axes[1] + 1 :]), integers_of(across, apart=False)
     columns = columns_of(*integers_of(down, apart=is_high))
@@ -128,27 +140,61 @@ def plan_fused(plan: ResizePlan, shape: tuple[int, ...]) -> RowJobs | None:
     most = 255 * int(np.abs(weight).sum(axis=1).max())
     dtype = "int16" if is_high or most < 1 << 15 else "int32"
     rows = rows_of(index, weight, inner, across.in_size, dtype)
-    n = across.out_size * inner
-    stride = -(-n // DOWN) * DOWN
-    if not is_high and columns.slots * stride * np.dtype(dtype).itemsize > _RING_BYTES:
+    if not is_high and not _fits_ring(columns, across.out_size * inner, dtype):
         return None
+    ends = (across.bits - 7, 0, 0) if is_high else (0, 0, across.bits + down.bits)
+    return _laid_out(plan, shape, result, _HIGH if is_high else _WHOLE, ends, rows, columns, dtype)
+
+
+def _settled(plan: ResizePlan, shape: tuple[int, ...], result: tuple[int, ...]) -> RowJobs | None:
+    """Lay out a call whose rows become 16-bit numbers, and whose columns are rounded to bytes, ties to even."""
+    down, across = plan.rules
+    inner = math.prod(shape[plan.axes[1] + 1 :])
+    if across.out_size * inner < DOWN or any(fixed_point(rule).sums != "int32" for rule in plan.rules):
+        return None
+    columns = columns_of(*integers_of(down, apart=False))
+    rows = rows_of(*integers_of(across, apart=False), inner, across.in_size, "int16")
+    if columns is None or not rows.pieces or not _fits_ring(columns, across.out_size * inner, "int16"):
+        return None
+    pairs = paired(columns)
+    dropped = settling(across) & 255
+    ends = (dropped, 1 << dropped >> 1, settling(down) & 255)
+    return None if pairs is None else _laid_out(plan, shape, result, _SETTLED, ends, rows, pairs, "int16")
+
+
+def _fits_ring(columns: Columns, n: int, dtype: str) -> bool:
+    """Whether the ring of rows of `n` values stays in the second-level cache."""
+    return columns.slots * -(-n // DOWN) * DOWN * np.dtype(dtype).itemsize <= _RING_BYTES
+
+
+def _laid_out(
+    plan: ResizePlan,
+    shape: tuple[int, ...],
+    result: tuple[int, ...],
+    kind: int,
+    ends: tuple[int, int, int],
+    rows: Rows,
+    columns: Columns,
+    dtype: str,
+) -> RowJobs:
+    """Bring tables and sizes into the order of the kernel's arguments.
+
+    `ends`: the places that rows drop, what is added to their sums before, and the places that columns drop.
+    """
+    (down, across), (dropped, start, shift) = plan.rules, ends
+    inner = math.prod(shape[plan.axes[1] + 1 :])
+    n = across.out_size * inner
+    stride = -(-n // ACROSS) * ACROSS
     sizes = np.asarray(
         [
-            down.in_size, down.out_size, across.in_size * inner, n,
-            rows.pieces, rows.steps, across.bits - 7 if is_high else 0, -(-n // ACROSS) * ACROSS, inner,
-            is_high, across.bits + down.bits, columns.slots, columns.index.shape[1],
+            down.in_size, down.out_size, across.in_size * inner, n, rows.pieces, rows.steps, dropped, stride, inner,
+            kind, shift, columns.slots, columns.index.shape[1], start,
         ]
     )  # fmt: skip
-    return _laid_out(result, math.prod(shape[: plan.axes[0]]), sizes, rows, columns, dtype)
-
-
-def _laid_out(result: tuple[int, ...], planes: int, sizes: _Array, rows: Rows, columns: Columns, dtype: str) -> RowJobs:
-    """Bring tables and sizes into the order of the kernel's arguments."""
-    stride = int(sizes[7])
     places = (columns.index % columns.slots * stride).astype(np.int64)
     along = rows.begins, rows.masks, rows.weights, rows.index, rows.weight
     tables = (sizes, *along, columns.low, columns.high, places.reshape(-1), columns.weight.reshape(-1))
-    total, n = planes * int(sizes[1]), int(sizes[3])
+    total = math.prod(shape[: plan.axes[0]]) * down.out_size
     least, most = _JOBS
     step = max(_ROWS, min(most // n, max(least // n, total // 8)))
     return RowJobs(fused_bytes, result, total, max(1, min(step, total)), (columns.slots * stride + DOWN, dtype), tables)

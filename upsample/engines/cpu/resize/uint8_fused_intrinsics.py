@@ -18,7 +18,7 @@ from upsample.engines.cpu.runtime.compile import pointers
 from upsample.engines.cpu.runtime.llvm_values import load, splat, store
 from upsample.engines.cpu.runtime.machine import HAS_AVX2
 
-__all__ = ["ACROSS", "DOWN", "SHUFFLES", "halve", "sum_down_high", "sum_down_whole", "weigh_across"]
+__all__ = ["ACROSS", "DOWN", "SHUFFLES", "halve", "sum_down_high", "sum_down_settled", "sum_down_whole", "weigh_across"]
 
 ACROSS = 16
 """Values of a block of `weigh_across`."""
@@ -59,18 +59,18 @@ def _weigh_across(builder: Any, data: list[Any], numbers: list[Any], pieces: int
     """Make a whole row, block by block."""
     if not SHUFFLES:  # the kernel does not come here, and LLVM aborts at an instruction that the processor lacks
         return
-    row, to, blocks, steps, shift = numbers
+    row, to, blocks, steps, shift, start = numbers
     with cgutils.for_range(builder, blocks) as loop:
         place = builder.add(to, builder.mul(loop.index, _COUNT(ACROSS)))
-        _weigh_block(builder, data, (row, place, builder.mul(loop.index, steps), steps, shift), pieces)
+        _weigh_block(builder, data, (row, place, builder.mul(loop.index, steps), steps, shift, start), pieces)
 
 
 def _weigh_block(builder: Any, data: list[Any], numbers: tuple[Any, ...], pieces: int) -> None:
     src, ring, begins, masks, weights = data
-    row, to, first, steps, shift = numbers
+    row, to, first, steps, shift, start = numbers
     sums = [cgutils.alloca_once(builder, _LANES) for _ in range(2)]
     for total in sums:
-        builder.store(ir.Constant(_LANES, None), total)
+        builder.store(splat(builder, builder.trunc(start, _LANE), 8), total)
     with cgutils.for_range(builder, steps) as loop:
         step = builder.add(first, loop.index)
         for half, total in enumerate(sums):
@@ -150,6 +150,55 @@ def _whole_block(builder: Any, data: list[Any], numbers: tuple[Any, ...]) -> Non
     store(builder, _clamped(builder, sums), dst, to)
 
 
+def _settled_block(builder: Any, data: list[Any], numbers: tuple[Any, ...]) -> None:
+    """Add products of two rows at once, and drop `shift` places, ties to even.
+
+    Bringing two rows side by side leaves the lower values of each 16 bytes in one vector and the upper ones in another;
+    packing undoes that.
+    """
+    if not SHUFFLES:  # as above
+        return
+    dst = data[1]
+    column, to, first, taps, shift = numbers
+    shift = builder.trunc(shift, _LANE)
+    sums = [cgutils.alloca_once(builder, _LANES) for _ in range(4)]
+    for total, product in zip(sums, _products(builder, data, (column, first, _COUNT(0))), strict=True):
+        builder.store(product, total)
+    with cgutils.for_range(builder, builder.lshr(taps, _COUNT(1)), _COUNT(1)) as loop:
+        for total, product in zip(sums, _products(builder, data, (column, first, loop.index)), strict=True):
+            builder.store(builder.add(builder.load(total), product), total)
+    ended = [_nearest(builder, builder.load(total), shift) for total in sums]
+    low, high = (_avx2(builder, "packssdw", _HALVES, *two) for two in (ended[:2], ended[2:]))
+    packed = builder.bitcast(_avx2(builder, "packuswb", _BYTES, low, high), ir.VectorType(_COUNT, 4))
+    packed = builder.shuffle_vector(packed, packed, ir.Constant(ir.VectorType(_LANE, 4), [0, 2, 1, 3]))
+    store(builder, builder.bitcast(packed, _BYTES), dst, to)
+
+
+def _nearest(builder: Any, sums: Any, shift: Any) -> Any:
+    """Drop `shift` places, ties to even: half a unit is added, but one less if the unit's last bit is zero."""
+    one = builder.shl(_LANE(1), shift)
+    is_even = builder.icmp_signed("==", builder.and_(sums, splat(builder, one, 8)), ir.Constant(_LANES, None))
+    sums = builder.add(sums, splat(builder, builder.lshr(one, _LANE(1)), 8))
+    return builder.ashr(builder.add(sums, builder.sext(is_even, _LANES)), splat(builder, shift, 8))
+
+
+def _products(builder: Any, data: list[Any], numbers: tuple[Any, Any, Any]) -> list[Any]:
+    """Multiply and add a pair of rows: four vectors of 32-bit numbers, for `DOWN` values."""
+    ring, _, places, weights = data
+    column, first, pair = numbers
+    number = builder.add(first, builder.shl(pair, _COUNT(1)))
+    at = [builder.load(builder.gep(places, [builder.add(number, _COUNT(k))])) for k in (0, 1)]
+    weight = builder.load(builder.gep(weights, [builder.lshr(number, _COUNT(1))]))
+    factor, made = builder.bitcast(splat(builder, weight, 8), _HALVES), []
+    for begin in (0, DOWN // 2):
+        rows = [load(builder, ring, builder.add(place, builder.add(column, _COUNT(begin))), _HALVES) for place in at]
+        for half in (0, 4):
+            order = [lane + half + j + 16 * row for lane in (0, 8) for j in range(4) for row in (0, 1)]
+            both = builder.shuffle_vector(*rows, ir.Constant(ir.VectorType(_LANE, 16), order))
+            made.append(_avx2(builder, "pmadd.wd", _LANES, both, factor))
+    return made
+
+
 def _inlined(write: Callable[..., None], literal: Any) -> Any:
     def inlined(_context: Any, data: Any, numbers: Any) -> Any:
         def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
@@ -165,7 +214,8 @@ weigh_across = {pieces: _inlined(_weigh_across, pieces) for pieces in (1, 2, 4)}
 """``weigh_across[pieces](data, numbers)`` makes the sums along a row; a group of four outputs reads `pieces` pieces.
 
 ``data``: bytes, the ring (int16 or int32), where pieces begin in a row, masks of the shuffles, weights.
-``numbers``: where the row begins, where the sums go, how many blocks of `ACROSS`, pairs of taps, the places to drop.
+``numbers``: where the row begins, where the sums go, how many blocks of `ACROSS`, pairs of taps, the places to drop,
+and what sums begin with.
 """
 sum_down_high = _inlined(_sum_down, _high_block)
 """``sum_down_high(data, numbers)`` makes a row of bytes of rows of int16: ``(2 + sum(row * weight >> 16)) >> 2``.
@@ -177,6 +227,11 @@ sum_down_whole = _inlined(_sum_down, _whole_block)
 """``sum_down_whole(data, numbers)`` makes a row of bytes: ``(half + sum(row * weight)) >> shift``.
 
 ``numbers`` has the places to drop, `shift`, as its fifth.
+"""
+sum_down_settled = _inlined(_sum_down, _settled_block)
+"""``sum_down_settled(data, numbers)`` makes a row of bytes of rows of int16, rounded to nearest, ties to even.
+
+``data`` has the weights of two taps in each int32. `numbers` are those of `sum_down_whole`; the number of taps is even.
 """
 
 

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
 
 import numpy as np
 
 from upsample.engines.cpu.resize.uint8_fused_intrinsics import ACROSS, SHUFFLES
 from upsample.plans.resize import AxisRule
-from upsample.plans.taps import listed_apart, taps
+from upsample.plans.taps import fixed_point, listed_apart, taps
 
-__all__ = ["Columns", "Rows", "columns_of", "integers_of", "rows_of"]
+__all__ = ["Columns", "Rows", "columns_of", "integers_of", "paired", "rows_of"]
 
 _Array: TypeAlias = np.ndarray[Any, np.dtype[Any]]
 _PIECES = (1, 2, 4)
@@ -71,14 +71,19 @@ class Columns:
 
 
 def integers_of(rule: AxisRule, *, apart: bool) -> tuple[_Array, _Array]:
-    """Return the inputs of each output, and their weights times ``2**bits``; `apart` merges no taps at the border."""
+    """Return the inputs of each output, and their weights as integers; `apart` merges no taps at the border."""
+    bits = rule.bits
     if apart:
         index, weight = listed_apart(rule)
     else:
-        table = taps(rule)
+        if rule.places is None:
+            table = taps(rule)
+        else:
+            fixed = fixed_point(rule)
+            table, bits = fixed.table, fixed.shift
         place = np.minimum(np.arange(table.longest), np.maximum(table.count, 1)[:, None] - 1)
         index, weight = table.first[:, None] + place, table.weight
-    return index, np.rint(weight * 2.0**rule.bits).astype(np.int32)
+    return index, np.rint(weight * 2.0**bits).astype(np.int32)
 
 
 def columns_of(index: _Array, weight: _Array) -> Columns | None:
@@ -87,6 +92,16 @@ def columns_of(index: _Array, weight: _Array) -> Columns | None:
     if (np.diff(low) < 0).any() or (np.diff(high) < 0).any():
         return None
     return Columns(low, high, int((high - low).max()) + 1, index, weight)
+
+
+def paired(columns: Columns) -> Columns | None:
+    """Return the same with two weights in each int32, the first in the lower half; None where one needs 17 bits."""
+    if int(np.abs(columns.weight).max()) >= 1 << 15:
+        return None
+    odd = columns.index.shape[1] % 2
+    index = np.concatenate([columns.index, columns.index[:, -1:]], axis=1) if odd else columns.index
+    weight = np.pad(columns.weight, ((0, 0), (0, odd))).astype(np.uint32)
+    return replace(columns, index=index, weight=(weight[:, ::2] & 0xFFFF | weight[:, 1::2] << 16).view(np.int32))
 
 
 def rows_of(index: _Array, weight: _Array, inner: int, in_size: int, ring: str) -> Rows:

@@ -67,7 +67,7 @@ def _filter(builder: Any, data: list[Any], numbers: list[Any]) -> None:
     shift = builder.trunc(builder.and_(how, _COUNT(255)), _LANE)
     ties_to_even = builder.icmp_signed("==", builder.lshr(how, _COUNT(8)), _COUNT(2))
     half = builder.lshr(builder.shl(_LANE(1), shift), _LANE(1))
-    start = _in_all_lanes(builder, builder.sub(half, builder.zext(ties_to_even, _LANE)))
+    start = _in_all_lanes(builder, builder.select(ties_to_even, _LANE(0), half))
     sums = [[cgutils.alloca_once(builder, _LANES) for _ in range(4)] for _ in weights]
     for totals in sums:
         for total in totals:
@@ -89,10 +89,11 @@ def _filter(builder: Any, data: list[Any], numbers: list[Any]) -> None:
     places = _in_all_lanes(builder, shift)
     if dst.type.pointee == _BYTE:
         with builder.if_then(ties_to_even, likely=src.type.pointee != _BYTE):
+            unit, halves = (_in_all_lanes(builder, value) for value in (builder.shl(_LANE(1), shift), half))
             for total in sums[-1]:
-                odd = builder.ashr(builder.sub(builder.load(total), start), places)
-                odd = builder.and_(odd, ir.Constant(_LANES, [1] * _LANES.count))
-                builder.store(builder.add(builder.load(total), odd), total)
+                made = builder.load(total)
+                is_even = builder.icmp_signed("==", builder.and_(made, unit), ir.Constant(_LANES, None))
+                builder.store(builder.add(builder.add(made, halves), builder.sext(is_even, _LANES)), total)
     ended = [builder.ashr(builder.load(total), places) for total in sums[-1]]
     _write_ended(builder, ended, in_order=src.type.pointee != _BYTE, dst=dst, d0=d0)
 
