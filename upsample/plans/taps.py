@@ -224,7 +224,10 @@ def fixed_point(rule: AxisRule) -> FixedPoint:
 
 def precision(largest: float, most: int) -> int:
     """Return the number of binary places that torch uses for integer weights up to `largest`."""
-    return max(p for p in range(most + 1) if int(0.5 + largest * 2.0**p) < 2**15)
+    places = most
+    while places and int(0.5 + largest * 2.0**places) >= 2**15:
+        places -= 1
+    return places
 
 
 def _balanced(weight: Reals) -> Reals:

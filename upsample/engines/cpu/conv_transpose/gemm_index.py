@@ -11,6 +11,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import numpy as np
 
@@ -52,6 +53,25 @@ class Side:
     kernel: int
     phases: tuple[Phase, ...]
     grids: tuple[tuple[int, ...], ...]
+
+
+class _Windows(NamedTuple):
+    """What the windows along an axis decide, whatever its size: for each phase its taps, shifts and grids; see `Side`.
+
+    The last field has the cells with which the grids begin.
+    """
+
+    kernel: int
+    taps: tuple[tuple[int, ...], ...]
+    shifts: tuple[tuple[int, ...], ...]
+    grids: tuple[tuple[int, ...], ...]
+    firsts: tuple[int, ...]
+
+    @classmethod
+    def of(cls, side: Side) -> _Windows:
+        """Return those of a side."""
+        taps, shifts = (tuple(getattr(phase, name) for phase in side.phases) for name in ("taps", "cells"))
+        return cls(side.kernel, taps, shifts, side.grids, tuple(_firsts(side)))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -132,28 +152,31 @@ def _lists(sides: list[Side], lanes: int) -> Lists:
     short = _unshifted(sides[-1])
     if short.phases[0].count < lanes and len(_firsts(short)) <= _GRIDS:
         sides = [*sides[:-1], short]
-    found = [_firsts(side) for side in sides]
+    return Lists(tuple(sides), *_tables(tuple(map(_Windows.of, sides))))
+
+
+@cached
+def _tables(
+    sides: tuple[_Windows, ...],
+) -> tuple[NDArray, NDArray, NDArray, NDArray, tuple[tuple[int, ...], ...], tuple[int, ...], tuple[int, ...]]:
+    """Return the attributes of `Lists` behind `sides`; sides of other sizes share them."""
     order, shifts, grids = [], [], []
-    for corner in itertools.product(*(range(len(side.phases)) for side in sides)):
+    for corner in itertools.product(*(range(len(side.taps)) for side in sides)):
         chosen = list(zip(sides, corner, strict=True))
-        order.append(_joined([(side.kernel, side.phases[n].taps) for side, n in chosen]))
-        places = [
-            (len(firsts), [firsts.index(first) for first in side.grids[n]])
-            for (side, n), firsts in zip(chosen, found, strict=True)
-        ]
-        grids.append(_joined(places))
-        cells = (np.asarray(side.phases[n].cells, dtype=np.int64) for side, n in chosen)
+        order.append(_joined((side.kernel, side.taps[n]) for side, n in chosen))
+        numbers = ([side.firsts.index(first) for first in side.grids[n]] for side, n in chosen)
+        grids.append(_joined(zip((len(side.firsts) for side in sides), numbers, strict=True)))
+        cells = (np.asarray(side.shifts[n], dtype=np.int64) for side, n in chosen)
         shifts.append(np.stack(np.meshgrid(*cells, indexing="ij"), axis=-1).reshape(-1, len(sides)))
     begins = np.cumsum([0, *map(len, order)], dtype=np.int64)
     moved = np.concatenate(shifts)
     low, high = moved.min(axis=0, initial=0), moved.max(axis=0, initial=0)
-    return Lists(
-        tuple(sides),
+    return (
         frozen(begins),
         frozen(np.concatenate(order)),
         moved,
         np.concatenate(grids),
-        tuple(itertools.product(*found)),
+        tuple(itertools.product(*(side.firsts for side in sides))),
         tuple(map(int, low)),
         tuple(map(int, high)),
     )

@@ -108,6 +108,8 @@ def _positions(axis: _Axis) -> NDArray:
         (first, count), before = axis.spans(0, axis.small), np.zeros(axis.small, dtype=np.int64)
         step, taps = 1, axis.longest
     else:
+        if axis.padding == 0 and (axis.small - 1) * axis.stride + axis.reach <= axis.large:  # no tap is outside
+            return np.add.outer(np.arange(axis.small) * axis.stride, np.arange(axis.kernel) * axis.dilation)
         before, step, taps = axis.first_inside(), axis.dilation, axis.kernel
         first = axis.positions(0) + before * step
         count = np.minimum(taps - before, -(-(axis.large - first) // step))
