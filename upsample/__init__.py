@@ -7,7 +7,7 @@
 from upsample import chainer, nn
 from upsample.comparison import compare
 from upsample.engines.dispatch import explain
-from upsample.engines.pending import synchronize
+from upsample.engines.synchronize import synchronize
 from upsample.engines.thread_count import get_num_threads, num_threads, set_num_threads
 from upsample.functional import *  # noqa: F403
 from upsample.functional import __all__ as _functional

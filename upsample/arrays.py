@@ -20,7 +20,7 @@ from upsample.copies import converted, copy, duplicate
 from upsample.dask_arrays import leading
 from upsample.errors import Raw, bad_type, bad_value, missing_package
 from upsample.jax_arrays import is_movable, is_spread, is_tracer
-from upsample.overlap import is_plainly_apart, may_overlap, overlaps_itself
+from upsample.memory_overlap import is_plainly_apart, may_overlap, overlaps_itself
 from upsample.tensors import is_operand, is_released, is_transformed
 
 __all__ = [

@@ -19,7 +19,7 @@ from upsample.ops.resize import resize as run
 from upsample.plans.arithmetic import NEAREST
 from upsample.plans.filters import FILTERS, Point
 from upsample.plans.makers import native
-from upsample.plans.planned import planned_for_sizes
+from upsample.plans.plan_cache import planned_for_sizes
 from upsample.plans.resize import AxisRule, ResizePlan, tabled
 from upsample.plans.taps import taps
 

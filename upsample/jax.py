@@ -18,10 +18,10 @@ from upsample.arrays import Array
 from upsample.autograd.torch_compile import opaque
 from upsample.errors import bad_type, bad_value
 from upsample.literals import EngineName, JaxMethod
-from upsample.ops.once import once
+from upsample.ops.call_chains import once
 from upsample.ops.resize import resize as _run
 from upsample.ops.taped_casts import convert
-from upsample.plans.planned import planned_for_sizes
+from upsample.plans.plan_cache import planned_for_sizes
 from upsample.plans.resize import ResizePlan, tabled
 
 __all__ = ["resize", "scale_and_translate"]

@@ -30,7 +30,7 @@ from upsample.ops import call_cache
 from upsample.ops.resize import resize as _run
 from upsample.plans.arithmetic import BYTES, NEAREST, TORCH_BYTES
 from upsample.plans.filters import FILTERS, Weighted, keeps_samples
-from upsample.plans.planned import Resized, planned_later
+from upsample.plans.plan_cache import Resized, planned_later
 from upsample.plans.resize import AxisRule, ResizePlan, Rounding, identity
 from upsample.tensors import has_symbols
 

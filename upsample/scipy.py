@@ -19,8 +19,8 @@ from upsample.arrays import Array
 from upsample.autograd.torch_compile import opaque
 from upsample.errors import Raw, bad_type, bad_value
 from upsample.literals import EngineName, ScipyMode
+from upsample.ops.call_chains import once
 from upsample.ops.integers import to_integers
-from upsample.ops.once import once
 from upsample.ops.spline import zoom as _run
 from upsample.ops.taped_casts import convert
 from upsample.plans.splines import MODES

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from upsample.engines import dispatch
-from upsample.plans import parts
+from upsample.plans import resize_parts as parts
 from upsample.plans.filters import FILTERS, Weighted
 from upsample.plans.resize import AxisRule, ResizePlan, Rounding
 from upsample.plans.window import ConvTransposePlan, PlanePart, PoolPlan, UnpoolPlan, WindowAxis

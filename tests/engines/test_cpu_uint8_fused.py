@@ -117,8 +117,8 @@ def test_jobs_do_not_show(threads: int, monkeypatch: pytest.MonkeyPatch) -> None
 
 def test_parts_keep_taps_that_the_border_would_merge() -> None:
     """Two parts whose merged tables are equal have taps of their own, whose products are cut one by one."""
-    from upsample.plans.parts import part
     from upsample.plans.resize import tabled
+    from upsample.plans.resize_parts import part
     from upsample.plans.taps import listed_apart
 
     rule = tabled(5, 40, "opencv linear", 5 / 40, False, 11, bits=11)

@@ -12,7 +12,7 @@ from typing import Any, cast
 
 from upsample.autograd.step import ShapedStep
 from upsample.caches import cached
-from upsample.plans.planned import OpenResize
+from upsample.plans.plan_cache import OpenResize
 from upsample.tensors import is_symbol
 
 __all__ = ["read", "written"]

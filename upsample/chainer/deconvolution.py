@@ -15,7 +15,7 @@ from upsample.errors import Raw, bad_type, bad_value
 from upsample.literals import EngineName, Precision
 from upsample.ops.conv_transpose import conv_transpose
 from upsample.ops.taped_casts import convert, repeat
-from upsample.plans.planned import planned
+from upsample.plans.plan_cache import planned
 from upsample.plans.window import ConvTransposePlan, WindowAxis
 from upsample.precision import precision_of
 

@@ -13,7 +13,7 @@ from upsample.docstrings import documented_like
 from upsample.errors import Raw, bad_value
 from upsample.literals import EngineName
 from upsample.ops.pool import pool
-from upsample.plans.planned import planned
+from upsample.plans.plan_cache import planned
 from upsample.plans.window import PoolPlan, WindowAxis
 
 __all__ = ["max_pooling_1d", "max_pooling_2d", "max_pooling_3d", "max_pooling_nd"]

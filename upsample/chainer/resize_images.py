@@ -10,7 +10,7 @@ from upsample.arrays import Array, ArrayT
 from upsample.errors import Raw, bad_type, bad_value
 from upsample.literals import ChainerMode, EngineName
 from upsample.ops.resize import resize
-from upsample.plans.planned import Resized, planned_later
+from upsample.plans.plan_cache import Resized, planned_later
 from upsample.plans.resize import AxisRule, ResizePlan, Rounding
 
 __all__ = ["resize_images"]

@@ -26,7 +26,7 @@ from upsample.literals import EngineName
 from upsample.ops.conv_transpose import conv_transpose
 from upsample.ops.taped_casts import reshape
 from upsample.ops.unpool import unpool
-from upsample.plans.planned import planned
+from upsample.plans.plan_cache import planned
 from upsample.plans.window import ConvTransposePlan, UnpoolPlan, WindowAxis
 
 __all__ = ["unpooling_1d", "unpooling_2d", "unpooling_3d", "unpooling_nd", "upsampling_2d"]

@@ -11,7 +11,7 @@ from upsample.literals import EngineName, Precision
 from upsample.ops import call_cache
 from upsample.ops.conv_transpose import conv_transpose, repeat_conv_transpose
 from upsample.ops.torch_autocast import in_autocast_dtype
-from upsample.plans.planned import planned
+from upsample.plans.plan_cache import planned
 from upsample.plans.window import ConvTransposePlan, WindowAxis
 from upsample.precision import precision_of
 

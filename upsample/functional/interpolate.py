@@ -30,7 +30,7 @@ from upsample.literals import EngineName, InterpolateMode, UpsampleMode
 from upsample.ops import call_cache
 from upsample.ops.resize import resize
 from upsample.ops.torch_autocast import in_float32
-from upsample.plans.planned import Resized, planned_later
+from upsample.plans.plan_cache import Resized, planned_later
 from upsample.plans.resize import AxisRule, ResizePlan, Rounding, identity
 
 __all__ = ["interpolate", "upsample", "upsample_bilinear", "upsample_nearest"]

@@ -14,7 +14,7 @@ from upsample.literals import EngineName
 from upsample.ops import call_cache
 from upsample.ops.pool import pool
 from upsample.ops.torch_autocast import in_float32
-from upsample.plans.planned import planned
+from upsample.plans.plan_cache import planned
 from upsample.plans.window import PoolPlan, WindowAxis, window_count
 
 __all__ = [

@@ -13,7 +13,7 @@ from upsample.literals import CheckIndices, DuplicateGrad, Duplicates, EngineNam
 from upsample.ops import call_cache
 from upsample.ops.torch_autocast import in_float32
 from upsample.ops.unpool import unpool
-from upsample.plans.planned import planned
+from upsample.plans.plan_cache import planned
 from upsample.plans.window import UnpoolPlan, WindowAxis
 
 __all__ = ["max_unpool1d", "max_unpool2d", "max_unpool3d"]

@@ -12,7 +12,7 @@ from upsample.keras.layout import choice, is_channels_last
 from upsample.literals import DataFormat, EngineName, KerasPadding, Precision
 from upsample.ops.conv_transpose import conv_transpose as _run
 from upsample.ops.taped_casts import permute
-from upsample.plans.planned import planned
+from upsample.plans.plan_cache import planned
 from upsample.plans.window import ConvTransposePlan, WindowAxis
 from upsample.precision import precision_of
 

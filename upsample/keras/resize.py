@@ -14,11 +14,11 @@ from upsample.docstrings import documented_like
 from upsample.errors import Raw, bad_value
 from upsample.keras.layout import choice, is_channels_last
 from upsample.literals import DataFormat, EngineName, KerasBackend, KerasMethod
+from upsample.ops.call_chains import once
 from upsample.ops.integers import to_integers
-from upsample.ops.once import once
 from upsample.ops.resize import resize as _run
 from upsample.ops.taped_casts import convert
-from upsample.plans.planned import Resized, planned_later
+from upsample.plans.plan_cache import Resized, planned_later
 from upsample.plans.resize import AxisRule, ResizePlan, Rounding, tabled
 
 __all__ = ["resize", "up_sampling_1d", "up_sampling_2d", "up_sampling_3d"]

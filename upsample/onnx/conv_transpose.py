@@ -11,7 +11,7 @@ from upsample.errors import Raw, bad_value
 from upsample.literals import AutoPad, EngineName, Precision
 from upsample.onnx.attributes import AUTO_PADS, check_spatial, choice, pads_of, window_ints
 from upsample.ops.conv_transpose import conv_transpose as _run
-from upsample.plans.planned import planned
+from upsample.plans.plan_cache import planned
 from upsample.plans.window import ConvTransposePlan, WindowAxis
 from upsample.precision import precision_of
 

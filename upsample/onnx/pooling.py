@@ -26,7 +26,7 @@ from upsample.onnx.attributes import (
 )
 from upsample.ops.pool import pool
 from upsample.ops.unpool import unpool
-from upsample.plans.planned import planned
+from upsample.plans.plan_cache import planned
 from upsample.plans.window import PoolPlan, UnpoolPlan, WindowAxis, window_count
 
 __all__ = ["max_pool", "max_unpool"]

@@ -14,12 +14,12 @@ from upsample.arrays import Array, ArrayT
 from upsample.errors import Raw, bad_value
 from upsample.literals import EngineName, OnnxCoordinates, OnnxMode, OnnxPolicy, OnnxRounding, OnnxUpsampleMode
 from upsample.onnx.attributes import choice, flag_of, numbers_of
+from upsample.ops.call_chains import once
 from upsample.ops.integers import to_integers
-from upsample.ops.once import once
 from upsample.ops.resize import resize as _run
 from upsample.ops.taped_casts import convert, fill
 from upsample.plans.makers.onnx import COORDINATES, NEAREST, centres
-from upsample.plans.planned import planned_for_sizes
+from upsample.plans.plan_cache import planned_for_sizes
 from upsample.plans.resize import AxisRule, ResizePlan, identity, tabled
 
 __all__ = ["resize", "resize_of_opset_10", "upsample"]

@@ -12,7 +12,7 @@ from upsample.autograd.torch_compile import opaque
 from upsample.errors import bad_value
 from upsample.literals import EngineName
 from upsample.opencv.modes import BYTES, INTEGERS, Border, Image, image_of
-from upsample.ops.once import once
+from upsample.ops.call_chains import once
 from upsample.ops.resize import resize as run
 from upsample.plans.resize import ResizePlan, tabled
 

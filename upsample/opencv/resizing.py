@@ -18,10 +18,10 @@ from upsample.errors import bad_type, bad_value
 from upsample.literals import EngineName
 from upsample.opencv.modes import BYTES, DOUBLES, FLOATS, INTEGERS, Image, Interpolation, image_of, interpolation_of
 from upsample.ops import taped_casts
-from upsample.ops.once import once
+from upsample.ops.call_chains import once
 from upsample.ops.resize import resize as run
 from upsample.plans.arithmetic import HIGH_HALVES, Arithmetic, Ties
-from upsample.plans.planned import planned_for_sizes
+from upsample.plans.plan_cache import planned_for_sizes
 from upsample.plans.resize import AxisRule, ResizePlan, identity, tabled
 
 __all__ = ["resize"]

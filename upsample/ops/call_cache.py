@@ -21,7 +21,7 @@ from upsample.caches import Cache, capacity, during_call
 from upsample.engines import dispatch, lazy_compile
 from upsample.engines.cuda import repeats
 from upsample.float_errors import quiet
-from upsample.overlap import is_plainly_apart
+from upsample.memory_overlap import is_plainly_apart
 from upsample.plans.resize import ResizePlan
 
 __all__ = ["CachedCall", "lookup", "store", "store_chain"]

@@ -12,7 +12,7 @@ from upsample import arrays
 from upsample.array_api import clip
 from upsample.arrays import Array
 from upsample.float_errors import quiet
-from upsample.ops.once import noted
+from upsample.ops.call_chains import noted
 
 __all__ = ["to_integers"]
 

@@ -10,7 +10,7 @@ from upsample.arguments import check_addressable
 from upsample.arrays import Array, ArrayT
 from upsample.autograd.tape import delivered, follow, followed
 from upsample.errors import Raw, bad_type
-from upsample.ops.once import note
+from upsample.ops.call_chains import note
 from upsample.ops.steps import Resize
 from upsample.plans.resize import ResizePlan
 

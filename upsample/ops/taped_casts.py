@@ -20,7 +20,7 @@ from upsample.arrays import Array
 from upsample.autograd.step import Arrays
 from upsample.autograd.tape import record, taped
 from upsample.float_errors import quiet
-from upsample.ops.once import note, noted
+from upsample.ops.call_chains import note, noted
 
 __all__ = [
     "add",

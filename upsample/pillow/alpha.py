@@ -11,7 +11,7 @@ from typing import Any
 
 from upsample import arrays
 from upsample.arrays import Array
-from upsample.ops.once import noted
+from upsample.ops.call_chains import noted
 
 __all__ = ["divided", "multiplied"]
 

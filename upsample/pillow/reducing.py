@@ -16,7 +16,7 @@ from upsample.autograd.torch_compile import opaque
 from upsample.errors import bad_type, bad_value
 from upsample.literals import EngineName
 from upsample.ops import taped_casts
-from upsample.ops.once import once
+from upsample.ops.call_chains import once
 from upsample.pillow.alpha import divided, multiplied
 from upsample.pillow.modes import edges_of, image_of, major
 

@@ -15,14 +15,14 @@ from upsample.arrays import Array, ArrayT
 from upsample.autograd.torch_compile import opaque
 from upsample.errors import bad_value
 from upsample.literals import EngineName
-from upsample.ops.once import once
+from upsample.ops.call_chains import once
 from upsample.ops.resize import resize as run
 from upsample.pillow.alpha import divided, multiplied
 from upsample.pillow.modes import Image, Resampling, edges_of, filter_of, image_of, major
 from upsample.pillow.reducing import cut, mean_of_cells
 from upsample.plans.arithmetic import TORCH_BYTES, Arithmetic, Ties
 from upsample.plans.makers.pillow import FILTERS, places
-from upsample.plans.planned import planned_for_sizes
+from upsample.plans.plan_cache import planned_for_sizes
 from upsample.plans.resize import ResizePlan, identity, tabled
 
 __all__ = ["resize"]

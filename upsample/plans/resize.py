@@ -75,7 +75,7 @@ class AxisRule:
         dialect it does, and so do merged taps whose signs differ.
     cut : Cut or None
         For a part of an axis: which one. Its table is a slice of the table of the whole axis, so that its weights have
-        the same bits. See `upsample.plans.parts`.
+        the same bits. See `upsample.plans.resize_parts`.
     """
 
     in_size: int

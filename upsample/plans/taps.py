@@ -20,10 +20,10 @@ import numpy as np
 
 from upsample.caches import cached
 from upsample.float_errors import quiet
-from upsample.plans import pieces
+from upsample.plans import long_tables
 from upsample.plans.filters import FILTERS, Mean, Point, Weighted
+from upsample.plans.long_tables import in_pieces
 from upsample.plans.makers import MAKERS
-from upsample.plans.pieces import in_pieces
 from upsample.plans.resize import AxisRule, Rounding
 from upsample.plans.tap_table import Ints, Reals, Taps, clamped, trimmed, unmerged
 
@@ -87,7 +87,8 @@ def _expanded(rule: AxisRule, begin: int, end: int) -> Taps:
     if rule.cut is not None:
         cut = rule.cut
         return taps_between(cut.whole, cut.begin + begin, cut.begin + end).moved(cut.low)
-    step = max(1, min(pieces.PIECE, pieces.PIECE * rule.out_size // rule.in_size))  # so many inputs at most, about
+    # at most about a piece of inputs
+    step = max(1, min(long_tables.PIECE, long_tables.PIECE * rule.out_size // rule.in_size))
     method = FILTERS[rule.method]
     make = _turning(rule, begin, end) if rule.transposed else partial(_forward, rule)
     table = Taps(*in_pieces(lambda low, high: make(np.arange(low, high)).arrays, begin, end, step))
@@ -215,7 +216,7 @@ def fixed_point(rule: AxisRule) -> FixedPoint:
         sums_of_pieces.append(float(np.abs(whole).sum(axis=1).max()))
         return (whole / one,)
 
-    weight = in_pieces(make, 0, len(table.first), max(1, pieces.PIECE // table.longest))[0]
+    weight = in_pieces(make, 0, len(table.first), max(1, long_tables.PIECE // table.longest))[0]
     weight.flags.writeable = False
     most = (2.0**15 if later else 255.0) * max(sums_of_pieces)
     sums = "int32" if most + one < 2.0**31 else "int64"
@@ -274,7 +275,7 @@ def scaled(rule: AxisRule, dtype: str) -> tuple[Taps, Reals]:
         part = table.weight[low:high]
         return ((part if one is None else np.rint(part * one)).astype(dtype),)
 
-    return table, in_pieces(make, 0, len(table.first), max(1, pieces.PIECE // table.longest))[0]
+    return table, in_pieces(make, 0, len(table.first), max(1, long_tables.PIECE // table.longest))[0]
 
 
 def _point(rule: AxisRule, method: Point, output: Ints) -> Taps:

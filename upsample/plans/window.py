@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 
 from upsample.plans.cell_blocks import CellBlocks
-from upsample.plans.pieces import PIECE, in_pieces
+from upsample.plans.long_tables import PIECE, in_pieces
 from upsample.tensors import has_symbols, lesser
 
 __all__ = [

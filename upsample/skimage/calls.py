@@ -13,8 +13,8 @@ from upsample import arrays
 from upsample.arguments import flag, integer, number, one_of
 from upsample.array_api import maximum
 from upsample.errors import bad_value
+from upsample.ops.call_chains import noted
 from upsample.ops.integers import to_integers
-from upsample.ops.once import noted
 from upsample.ops.resize import resize
 from upsample.ops.spline import blur, zoom
 from upsample.ops.taped_casts import clip, convert, multiply

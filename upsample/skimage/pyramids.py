@@ -12,7 +12,7 @@ from upsample.arrays import Array
 from upsample.docstrings import documented_like
 from upsample.errors import Raw, bad_value
 from upsample.literals import EngineName, SkimageBlurMode
-from upsample.ops.once import once
+from upsample.ops.call_chains import once
 from upsample.skimage.calls import Options, as_float, axis_of, blurred, options_of, resized
 
 __all__ = ["pyramid_expand", "pyramid_reduce"]

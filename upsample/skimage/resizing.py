@@ -11,7 +11,7 @@ from upsample.arguments import check_dtype, flag, integers, numbers
 from upsample.docstrings import documented_like
 from upsample.errors import Raw, bad_type, bad_value
 from upsample.literals import EngineName, SkimageMode
-from upsample.ops.once import once
+from upsample.ops.call_chains import once
 from upsample.ops.taped_casts import convert, reshape
 from upsample.skimage.calls import as_float, axis_of, options_of, resized
 

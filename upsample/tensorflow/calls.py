@@ -17,7 +17,7 @@ from upsample.ops.resize import resize
 from upsample.ops.taped_casts import convert, multiply
 from upsample.plans.arithmetic import Arithmetic, Ties
 from upsample.plans.makers.tensorflow import step_of
-from upsample.plans.planned import Resized, planned_for_sizes, planned_later
+from upsample.plans.plan_cache import Resized, planned_for_sizes, planned_later
 from upsample.plans.resize import ResizePlan, tabled
 
 __all__ = [

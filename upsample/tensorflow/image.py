@@ -13,7 +13,7 @@ from upsample.arrays import ArrayT
 from upsample.docstrings import documented_like
 from upsample.errors import bad_value
 from upsample.literals import EngineName, TensorflowMethod, TensorflowV1Method
-from upsample.ops.once import once
+from upsample.ops.call_chains import once
 from upsample.tensorflow.calls import (
     REAL,
     centres_of,

@@ -13,8 +13,8 @@ from upsample import arrays
 from upsample.engines.dask.chunks import out_chunks
 from upsample.engines.dask.graph import Ranges, chunked, run_op
 from upsample.engines.dask.slabs import Layout, Slab
-from upsample.plans.parts import needs, part_of_plan, parted
 from upsample.plans.resize import ResizePlan
+from upsample.plans.resize_parts import needs, part_of_plan, parted
 from upsample.plans.window import Range
 
 __all__ = ["run"]

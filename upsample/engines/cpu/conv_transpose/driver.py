@@ -28,8 +28,8 @@ from upsample.engines.cpu.runtime.blocks import plane_blocks
 from upsample.engines.cpu.runtime.compile import bound, frozen
 from upsample.engines.cpu.runtime.gemm_tile import BITS
 from upsample.float_errors import quiet
+from upsample.plans.long_tables import PIECE
 from upsample.plans.phases import phases
-from upsample.plans.pieces import PIECE
 from upsample.plans.window import ConvTransposePlan, WindowAxis
 
 __all__ = ["bind", "run"]

@@ -24,7 +24,7 @@ from upsample.engines.cpu.pool.tables import Cells, Rows, direct_tables
 from upsample.engines.cpu.runtime.blocks import Place, is_large, plane_blocks
 from upsample.engines.cpu.runtime.compile import bound, frozen
 from upsample.float_errors import quiet
-from upsample.plans.pieces import PIECE
+from upsample.plans.long_tables import PIECE
 from upsample.plans.window import PoolPlan, SpanAxis, WindowAxis
 
 __all__ = ["bind", "run"]

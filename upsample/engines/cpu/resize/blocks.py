@@ -18,8 +18,8 @@ from upsample.arrays import NDArray
 from upsample.copies import copy
 from upsample.engines import result_pool
 from upsample.engines.cpu.runtime.blocks import cuts, is_copied
-from upsample.plans.parts import needs, part_of_plan
 from upsample.plans.resize import ResizePlan, identity
+from upsample.plans.resize_parts import needs, part_of_plan
 from upsample.plans.taps import taps
 from upsample.plans.window import Range
 

@@ -28,8 +28,8 @@ from upsample.engines.cpu.resize.run_tables import (
     paired,
     run_table,
 )
-from upsample.plans import pieces
-from upsample.plans.pieces import in_pieces
+from upsample.plans import long_tables
+from upsample.plans.long_tables import in_pieces
 from upsample.plans.resize import AxisRule
 from upsample.plans.taps import Taps, fixed_point, scaled, settling_by, taps
 
@@ -141,8 +141,8 @@ def reach(rule: AxisRule, begin: int, end: int) -> tuple[int, int]:
     if first is not None and past is not None:
         return int(first[begin]), max(int(past[end - 1]), int(first[begin]) + 1)
     table, low, high = taps(rule), rule.in_size, 0
-    for at in range(begin, end, pieces.PIECE):
-        piece = slice(at, min(at + pieces.PIECE, end))
+    for at in range(begin, end, long_tables.PIECE):
+        piece = slice(at, min(at + long_tables.PIECE, end))
         first = table.first[piece]
         low = min(low, int(first.min()))
         high = max(high, int((first + table.count[piece]).max()))
@@ -183,7 +183,7 @@ def listed(rule: AxisRule, dtype: str) -> Listed:
     def make(low: int, high: int) -> tuple[_Array, ...]:
         return _listed(table.rows(low, high), weight[low:high], more, rule.in_size)
 
-    return Listed(*in_pieces(make, 0, rule.out_size, max(1, pieces.PIECE // table.longest)))
+    return Listed(*in_pieces(make, 0, rule.out_size, max(1, long_tables.PIECE // table.longest)))
 
 
 def _listed(table: Taps, weight: _Array, more: tuple[bool, bool], in_size: int) -> tuple[_Array, ...]:
@@ -259,7 +259,7 @@ def runs(rule: AxisRule, dtype: str, inner: int, begin: int, end: int) -> Runs:
     made = Runs(
         np.empty((end - begin) * inner, dtype=np.uint32), np.empty((longest, (end - begin) * inner), dtype=weight.dtype)
     )
-    step = max(1, pieces.PIECE // (longest * inner))
+    step = max(1, long_tables.PIECE // (longest * inner))
     for low in range(begin, end, step):
         high = min(low + step, end)
         begins, count = starts[low:high], counts[low:high]
@@ -307,7 +307,7 @@ def steady(rule: AxisRule, dtype: str, period: int, advance: int) -> Steady | No
         whole = (offset == start) & (count[low:high] == weight.shape[1])
         return (whole.all(axis=1) & (shaped[low:high] == pattern).all(axis=1),)
 
-    same = in_pieces(make, 0, groups, max(1, pieces.PIECE // len(pattern)))[0]
+    same = in_pieces(make, 0, groups, max(1, long_tables.PIECE // len(pattern)))[0]
     if not same[middle]:
         return None
     low = middle - int(np.argmin(same[middle::-1])) + 1 if not same[:middle].all() else 0

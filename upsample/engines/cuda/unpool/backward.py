@@ -1,4 +1,4 @@
-"""The transpose of max-unpooling on a GPU: launches of kernels/gather.cu."""
+"""The transpose of max-unpooling on a GPU: launches of kernels/unpool_backward.cu."""
 
 from __future__ import annotations
 
@@ -39,12 +39,12 @@ _NAMES = ("gather", "indices")
 
 
 def _cells(size: int, index: str) -> Kernel:
-    return kernel("gather", "gather_cells", SCALAR=BITS[size], INDEX=index)
+    return kernel("unpool_backward", "gather_cells", SCALAR=BITS[size], INDEX=index)
 
 
 def _winners() -> Kernel:
     """Its macros say nothing; it is compiled together with another."""
-    return kernel("gather", "gather_winners", SCALAR=BITS[4], INDEX="int")
+    return kernel("unpool_backward", "gather_winners", SCALAR=BITS[4], INDEX="int")
 
 
 def kernels() -> Iterator[Kernel]:

@@ -25,7 +25,7 @@ from upsample.engines.portable.resize.banded_matrix import (
     multiply_rows,
     table_of,
 )
-from upsample.plans.pieces import PIECE
+from upsample.plans.long_tables import PIECE
 from upsample.plans.resize import AxisRule, ResizePlan
 from upsample.plans.taps import fixed_point, taps_between
 

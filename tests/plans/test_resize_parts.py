@@ -16,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from upsample.engines import dispatch
-from upsample.plans import parts
+from upsample.plans import resize_parts as parts
 from upsample.plans.filters import FILTERS, Weighted
 from upsample.plans.resize import AxisRule, ResizePlan, Rounding
 from upsample.plans.taps import fixed_point, taps

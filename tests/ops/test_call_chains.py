@@ -20,7 +20,7 @@ from upsample import opencv, pillow
 from upsample.caches import Cache
 
 call_cache = import_module("upsample.ops.call_cache")
-once = import_module("upsample.ops.once")
+once = import_module("upsample.ops.call_chains")
 
 BYTES = np.arange(8 * 9 * 3, dtype=np.uint8).reshape(8, 9, 3)
 REALS = BYTES.astype(np.float32)

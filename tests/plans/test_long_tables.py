@@ -9,8 +9,8 @@ import pytest
 from methods import Method, every_method
 
 from upsample.engines.cpu.resize.taps import listed, pairs, runs, steady
-from upsample.plans import pieces, taps
-from upsample.plans.pieces import in_pieces
+from upsample.plans import long_tables, taps
+from upsample.plans.long_tables import in_pieces
 from upsample.plans.resize import AxisRule, Rounding
 from upsample.plans.window import SpanAxis, WindowAxis
 
@@ -52,7 +52,7 @@ def test_tables_of_taps(method: Method, n: int, o: int, rounding: Rounding, monk
         sums, names = taps.scaled(rule, "float32")[1], listed.__wrapped__(rule, "float32")
         for size in (1, 7, 40):
             with monkeypatch.context() as patch:
-                patch.setattr(pieces, "PIECE", size)
+                patch.setattr(long_tables, "PIECE", size)
                 made = taps._expanded(rule, 0, rule.out_size)
                 again, named = taps.scaled(rule, "float32")[1], listed.__wrapped__(rule, "float32")
             for one, other in zip(made.arrays, wanted.arrays, strict=True):
@@ -88,7 +88,7 @@ def test_tables_of_the_compiled_engine(n: int, o: int, method: str, monkeypatch:
     assert all(wanted[:3])
     for size in (1, 7, 40):
         with monkeypatch.context() as patch:
-            patch.setattr(pieces, "PIECE", size)
+            patch.setattr(long_tables, "PIECE", size)
             assert [_arrays(make()) for make in makes[:-1]] == wanted
             again = makes[-1]()
         assert again.table.weight.tobytes() == fixed.table.weight.tobytes()
