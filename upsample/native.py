@@ -144,11 +144,16 @@ def resize(
     ``[floor(i * n / o), ceil((i + 1) * n / o))``. Beyond the border the edge sample repeats; antialiased filters are
     cut off there and normalised.
 
+    hamming is a sinc under Hamming's window, as in Pillow; mitchell is Mitchell and Netravali's cubic, which blurs a
+    little; splines go through the samples, as those of scipy.ndimage.zoom with ``grid_mode=True``. An output of a
+    spline depends on 17, 23, 30 or 36 samples on both sides (spline2 to spline5), with weights that fall off quickly.
+
     A NaN or an infinity reaches, along each axis, the outputs of nearest that copy it; of area, those whose interval
-    contains it; of linear, cubic and lanczos those whose centre is less than 1, 2 or 3 samples away (with `antialias`,
-    times the step where that is over 1). A sample of weight zero does not count, so an output just at the place of a
-    sample is that sample; in `interpolate`, as in torch, it counts. Two kinds do count: a weight that is zero between
-    others, as some of an antialiased cubic, and weights of lanczos and splines at whole distances, about 1e-17. With
+    contains it; of linear and hamming, cubic and mitchell, and lanczos those whose centre is less than 1, 2 or 3
+    samples away, and of splines less than 17 to 36 (with `antialias`, times the step where that is over 1). A sample of
+    weight zero does not count, so an output just at the place of a sample is that sample; in `interpolate`, as in
+    torch, it counts. Two kinds do count: a weight that is zero between others, as some of an antialiased cubic, and
+    weights of lanczos and splines at whole distances, about 1e-17. With
     ``nan="omit"`` an output is the weighted mean of what is there, and NaN where the weights of that sum to less than
     2**-16; weights of cubic and lanczos are negative in places, so their means may overshoot where much is missing.
 
@@ -158,8 +163,9 @@ def resize(
 
     Sums of uint8 are made in integers, and engines agree bit for bit. Weights have up to 15 binary places, and axes
     hand on 16-bit numbers with 6 or 7: a result lies within 0.55 of the exact value, and errors average to zero, so
-    that a picture halved again and again keeps its brightness. torch and Pillow round and clamp each axis to bytes,
-    which beside edges of black and white differs by up to 60 levels in cubic and lanczos.
+    that a picture halved again and again keeps its brightness. Splines, and every mode with `boundary`, `box` or
+    `offset`, are summed as other integers are. torch and Pillow round and clamp each axis to bytes, which beside edges
+    of black and white differs by up to 60 levels in cubic and lanczos.
 
     Examples
     --------
