@@ -41,6 +41,16 @@ def test_a_batch_is_its_images() -> None:
     np.testing.assert_array_equal(opencv.pyrDown(images), [opencv.pyrDown(x) for x in images])
 
 
+@pytest.mark.parametrize("mode", ["LINEAR", "CUBIC", "LANCZOS4", "AREA"])
+def test_jax_fuses_no_product_with_a_sum(mode: str) -> None:
+    backend = backends.get("jax")
+    x = np.random.default_rng(4).random((30, 26))
+    for size in ((13, 11), (20, 17), (50, 61)):
+        wanted = opencv.resize(x, size, interpolation=opencv.Interpolation[mode], engine="portable")
+        made = backend.back(opencv.resize(backend.make(x), size, interpolation=opencv.Interpolation[mode]))
+        np.testing.assert_array_equal(made, wanted)
+
+
 def test_gradient() -> None:
     x = np.random.default_rng(1).random((9, 7, 3))
     for mode in opencv.Interpolation:

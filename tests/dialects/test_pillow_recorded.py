@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import backends
 import dialect_recorded
 import numpy as np
@@ -32,6 +34,27 @@ def test_recorded(version: str, name: str) -> None:
         if call.tag.startswith("resize NEAREST") and name == "numpy":
             np.testing.assert_array_equal(image, call.args[0])
     assert wrong == {}
+
+
+def test_jax_without_x64() -> None:
+    """Bytes have the same bits; sums of uint16 are in float32, and those of int32 are refused."""
+    backend = backends.get("jax")
+    import jax
+
+    context: Any = jax.enable_x64 if hasattr(jax, "enable_x64") else jax.experimental.enable_x64
+    for function, dtype, count in (("reduce", "uint8", 2), ("resize", "uint8", 1), ("resize", "uint16", 1)):
+        calls = [c for c in dialect_recorded.calls("pillow") if (c.function, c.args[0].dtype) == (function, dtype)]
+        for call in calls[:count]:
+            with context(False):
+                image = backend.make(call.args[0])
+                made = backend.back(getattr(pillow, call.function)(image, *call.args[1:], **call.options))
+            far = np.abs(made.astype(np.int64) - call.result).max()
+            assert far <= (1 if dtype == "uint16" else 0)
+    with context(False):
+        wide = backend.make(np.zeros((4, 4), np.int32))
+        for function in (pillow.reduce, lambda x, _: pillow.resize(x, (2, 2))):
+            with pytest.raises(TypeError, match="jax_enable_x64"):
+                function(wide, 2)
 
 
 @pytest.mark.parametrize("mode", ["RGB", "L", "RGBA"])

@@ -13,7 +13,7 @@ from upsample import arrays
 from upsample.arguments import integer, integers
 from upsample.arrays import ArrayT
 from upsample.autograd.torch_compile import opaque
-from upsample.errors import bad_type, bad_value
+from upsample.errors import Raw, bad_type, bad_value
 from upsample.literals import EngineName
 from upsample.ops import taped_casts
 from upsample.ops.call_chains import once
@@ -95,6 +95,9 @@ def _reduce(
         raise bad_type(
             op, "image", arrays.dtype_name(image), "Pillow does not reduce such images", "convert it to int32"
         )
+    if of.mode == "I" and arrays.double(xp) != xp.float64:
+        rule = "its sums need float64, which JAX has switched off"
+        raise bad_type(op, "image", Raw("<dtype int32>"), rule, "call jax.config.update('jax_enable_x64', True)")
     if engine is not None and not isinstance(engine, str):
         raise bad_type(op, "engine", engine, "an engine's name must be text", "omit it")
     factors = cast("tuple[int, int]", integers(op, "factor", factor, 2, least=1, one_for_all=False))
@@ -157,7 +160,9 @@ def _mean(xp: ModuleType, x: Any, top: int, high: int, wide: int, *, singly: boo
             for column in range(wide):
                 total = arrays.astype(xp, sample(row, column), kind) + total
         factor = int(np.float32(2.0**32) / np.float32(256 * count))
-        return arrays.astype(xp, (((total + count // 2) * factor) & 0xFFFFFFFF) >> 24, x.dtype)
+        product = (total + count // 2) * factor
+        wrapped = product if kind == xp.uint32 else product & 0xFFFFFFFF
+        return arrays.astype(xp, wrapped >> 24, x.dtype)
     double = arrays.double(xp)
     total = 0.0
     for group in _groups(high, wide, singly=singly or name != "float32"):

@@ -138,7 +138,8 @@ def _weigh(x: Any, axis: int, table: _Table, ordered: bool) -> Any:
         share = share if is_used is None else jnp.where(_beside(is_used, axis, x.ndim), share, 0)
         if source.ndim > 1:
             return jnp.sum(share, axis=axis, dtype=share.dtype)
-        return lax.optimization_barrier(share) if ordered else share  # a fused multiply-add would round once
+        # XLA would fuse the product and the sum, which rounds once; LLVM does not look through a choice by NaN
+        return jnp.where(share != share, share.dtype.type(np.nan), share) if ordered else share
 
     def added(total: Any, tap: Any) -> tuple[Any, None]:
         return total + product(*tap), None
