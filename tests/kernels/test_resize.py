@@ -16,9 +16,11 @@ from emulator.trials import entries
 
 import upsample
 from upsample.engines.cuda.resize import copy as resize_move
+from upsample.engines.cuda.resize import driver, one_axis, packed_bytes
 from upsample.engines.cuda.resize import fused as resize_fused
-from upsample.engines.cuda.resize import one_axis
 from upsample.engines.cuda.runtime.device import emulating
+from upsample.engines.portable import resize as portable
+from upsample.plans.resize import AxisRule, ResizePlan, Rounding
 
 RESIZES = [case for case in CASES if case.id.startswith(("interpolate", "resize"))]
 DTYPES = ["float16", "bfloat16", "float32", "float64", "uint8", "complex64", "complex128"]
@@ -112,25 +114,14 @@ FUSED = [
 ]
 
 
-def by_axis(shape: tuple[int, ...], size: tuple[int, ...], axes: tuple[int, ...]) -> list[str] | None:
-    """Kernels for bytes none of whose axes grows: rounded once, the first axis first; None where one grows."""
-    if any(o > shape[axis] for axis, o in zip(axes, size, strict=True)):
-        return None
-    return [ALONG if axis == len(shape) - 1 else DOWN for axis in axes]
-
-
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_fused(gpu: EmulatedDevice, dtype: str) -> None:
     for shape, size, axes, mode, antialias, ran in FUSED:
         x = values(dtype, *shape)
-        if dtype == "uint8" and shape in ((2, 16, 24), (1, 16, 12, 16)) and mode != "linear":  # more than four taps
-            ran = [ALONG if len(shape) == 3 else DOWN, DOWN]
-        elif dtype == "uint8" and len(ran) == 3:
-            ran = LAST
-        elif dtype == "float64" and ran is LAST_DOWN:
+        if dtype == "float64" and ran is LAST_DOWN:
             ran = TWO
-        ran = (by_axis(shape, size, axes) if dtype == "uint8" else None) or ran
-        check(gpu, x, size, axes=axes, mode=mode, antialias=antialias, ran=ran if x.dtype.kind != "c" else None)
+        floats = x.dtype.kind in "fV"  # of bytes: tests/kernels/test_resize_bytes.py
+        check(gpu, x, size, axes=axes, mode=mode, antialias=antialias, ran=ran if floats else None)
 
 
 BY_AXIS = [
@@ -152,9 +143,6 @@ def test_axis_by_axis(gpu: EmulatedDevice, dtype: str) -> None:
     for shape, size, axes, mode, antialias, ran in BY_AXIS:
         if dtype.startswith("complex"):  # a number more to each place
             ran = [DOWN] * len(ran)
-        elif dtype == "uint8":  # rounds after each axis: the last one first
-            ran = ran[::-1]
-        ran = (by_axis(shape, size, axes) if dtype == "uint8" else None) or ran
         check(gpu, values(dtype, *shape), size, axes=axes, mode=mode, antialias=antialias, ran=ran)
 
 
@@ -266,12 +254,13 @@ def test_a_low_index_limit(limit: int) -> None:
 
 
 def test_bytes_whose_sums_pass_32_bits(gpu: EmulatedDevice) -> None:
-    options: dict[str, Any] = dict(mode="cubic", antialias=True, cubic_coeff=-9.0)
-    x = values("uint8", 2, 4000, 3)
-    check(gpu, x, (3, 5), axes=(0, 1), ran=["along_columns", "along_columns"], **options)
-    x = values("uint8", 2, 4000)
-    check(gpu, x, (3, 5), axes=(0, 1), **options)
-    assert dict(gpu.launches[-2].kernel.macros)["ACC"] == "int64"
+    """By torch's rules for images with a coefficient that torch does not have."""
+    for shape in ((2, 4000, 3), (2, 3, 4000)):
+        rule = AxisRule(4000, 3, "cubic", (4000, 3), False, True, -9.0, Rounding.FLOAT32)
+        plan, x = ResizePlan((shape.index(4000),), (rule,)), values("uint8", *shape)
+        got = driver.run(np, plan, x, None)
+        assert dict(gpu.launches[-1].kernel.macros)["ACC"] == "int64"
+        np.testing.assert_array_equal(got, portable.run(np, plan, x, None))
 
 
 def test_strips_and_planes() -> None:
@@ -287,5 +276,6 @@ def test_strips_and_planes() -> None:
 
 
 def test_every_specialisation_is_named_once() -> None:
-    listed = list(itertools.chain(one_axis.kernels(), resize_fused.kernels(), resize_move.kernels()))
-    assert len(listed) == len(set(listed)) <= 96
+    modules = one_axis, resize_fused, packed_bytes, resize_move
+    listed = list(itertools.chain.from_iterable(module.kernels() for module in modules))
+    assert len(listed) == len(set(listed)) <= 122

@@ -407,6 +407,16 @@ COC_NOSAN inline void coc_syncwarp(unsigned m, int line) {
 #define __syncwarp(...) COC_SYNCWARP(__VA_ARGS__ __VA_OPT__(, ) 0xffffffffu, 0)
 
 template <class T> inline T __ldg(const T* p) { return *p; }
+inline unsigned __byte_perm(unsigned low, unsigned high, unsigned selector) {
+  const unsigned long long bytes = (static_cast<unsigned long long>(high) << 32) | low;
+  unsigned r = 0;
+  for (int i = 0; i < 4; ++i) r |= static_cast<unsigned>(bytes >> 8 * (selector >> 4 * i & 7) & 255) << 8 * i;
+  return r;
+}
+inline unsigned __funnelshift_r(unsigned low, unsigned high, unsigned by) {
+  const unsigned long long both = (static_cast<unsigned long long>(high) << 32) | low;
+  return static_cast<unsigned>(both >> (by & 31));
+}
 template <class A, class B, class = std::enable_if_t<std::is_arithmetic_v<A> && std::is_arithmetic_v<B>>>
 constexpr std::common_type_t<A, B> min(A a, B b) { using C = std::common_type_t<A, B>; return C(b) < C(a) ? C(b) : C(a); }
 template <class A, class B, class = std::enable_if_t<std::is_arithmetic_v<A> && std::is_arithmetic_v<B>>>

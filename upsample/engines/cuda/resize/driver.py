@@ -1,7 +1,8 @@
 """Resize on the GPU: choose the kernels of a plan by the bytes that they move.
 
 If values only move, one pass copies them. One fused pass filters two neighbouring axes of few taps, or three of two
-taps each. Others are filtered one after the other. Either way the axes are filtered in the order that the plan says
+taps each; bytes whose layout suits it have a fused pass of their own (`packed_bytes`). Others are filtered one after
+the other. Either way the axes are filtered in the order that the plan says
 (`upsample.plans.resize.ResizePlan.filtered`), because a sum in another order has other bits.
 """
 
@@ -20,6 +21,7 @@ from upsample.caches import cached
 from upsample.engines.cuda.resize.copy import plan_moves
 from upsample.engines.cuda.resize.fused import Box, fuses, plan_fused
 from upsample.engines.cuda.resize.one_axis import plan_axis
+from upsample.engines.cuda.resize.packed_bytes import plan_bytes
 from upsample.engines.cuda.resize.passes import Pass, axis_of
 from upsample.engines.cuda.runtime import device
 from upsample.engines.cuda.runtime.device import Device
@@ -133,6 +135,9 @@ def plan_resize(
     if last - first + 1 == len(active) and list(turns) in (active, active[::-1]) and not one_by_one:
         rules, down_first = tuple(rule for _, rule in active), list(turns) == active
         box = Box(math.prod(shape[:first]), rules, math.prod(shape[last + 1 :]), down_first)
+        packed = plan_bytes(box, aligned, limit, processors) if dtype == "uint8" else None
+        if packed is not None:
+            return (packed,)
         if fuses(box, dtype, limit):
             return (plan_fused(box, dtype, aligned, processors),)
     return _filters(turns, shape, dtype)

@@ -16,7 +16,7 @@ from upsample.engines.cuda.runtime.launch import C_TYPES, Kernel, Launch, ceil_d
 from upsample.plans.resize import AxisRule
 from upsample.plans.taps import fixed_point, settling
 
-__all__ = ["Box", "fuses", "kernels", "plan_fused"]
+__all__ = ["Box", "box_row", "fuses", "kernels", "plan_fused", "row_strips"]
 
 _THREADS = 64
 """A block; as in the .cu file."""
@@ -77,7 +77,7 @@ def fuses(box: Box, dtype: str, limit: int) -> bool:
     if dtype == "uint8" and (box.down_first or any(fixed_point(rule).sums != "int32" for rule in box.rules)):
         return False
     down = box.rules[0]
-    rows = [_row(box, [r.in_size for r in box.rules]), _row(box, [r.out_size for r in box.rules])]
+    rows = [box_row(box, [r.in_size for r in box.rules]), box_row(box, [r.out_size for r in box.rules])]
     threads = box.planes * ceil_div(down.out_size, _LEAST_ROWS) * rows[1]
     return max(*rows, down.in_size, down.out_size) + 32 * _THREADS < limit and threads < 1 << 32
 
@@ -100,7 +100,7 @@ def _packet(item: int, width: int, lines: int, down_first: bool) -> int:
     return min(16 // item, held // (width * lines))
 
 
-def _row(box: Box, sizes: Sequence[int]) -> int:
+def box_row(box: Box, sizes: Sequence[int]) -> int:
     """Return the values of a row: of all but the first of the axes."""
     row = box.inner
     for size in sizes[1:]:
@@ -123,7 +123,7 @@ def plan_fused(box: Box, dtype: str, aligned: bool, processors: int) -> Pass:
         in_row, out_row = in_row * box.rules[1].in_size, out_row * box.rules[1].out_size
     across = ceil_div(out_row, columns)
     across = across if across < 16 else ceil_div(across, 8) * 8  # so that warps write whole sectors of 32 bytes
-    strips = _strips(box.planes * across, down.out_size, processors)
+    strips = row_strips(box.planes * across, down.out_size, processors)
     rows = ceil_div(down.out_size, strips)
     strips = ceil_div(down.out_size, rows)
     threads = box.planes * strips * across
@@ -148,11 +148,11 @@ def plan_fused(box: Box, dtype: str, aligned: bool, processors: int) -> Pass:
     }
     entry = _kernel("packets" if wide else "columns", dtype, width, lines, box.down_first)
     launch = Launch(entry, (ceil_div(threads, _THREADS), 1, 1), (_THREADS, 1, 1), 0, (struct(geometry),))
-    size = box.planes * down.out_size * _row(box, [r.out_size for r in box.rules])
+    size = box.planes * down.out_size * box_row(box, [r.out_size for r in box.rules])
     return Pass(launch, _tables(box, dtype, width), size, dtype)
 
 
-def _strips(threads: int, rows: int, processors: int) -> int:
+def row_strips(threads: int, rows: int, processors: int) -> int:
     """Return into how many strips to cut the rows of a plane, of which one has so many threads with all planes."""
     wanted = ceil_div(processors * _WANTED, threads)
     return max(ceil_div(rows, _MOST_ROWS), min(wanted, ceil_div(rows, _LEAST_ROWS)), 1)

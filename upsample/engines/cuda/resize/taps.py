@@ -13,7 +13,7 @@ from upsample.caches import cached
 from upsample.plans.resize import AxisRule
 from upsample.plans.taps import Taps, scaled, taps
 
-__all__ = ["axis_tables", "longest", "marches", "place_tables", "run_tables", "widest"]
+__all__ = ["axis_tables", "base", "longest", "marches", "place_tables", "run_tables", "widest"]
 
 _Array: TypeAlias = np.ndarray[Any, np.dtype[Any]]
 
@@ -25,7 +25,7 @@ _MIXED_FIRST, _MIXED_LAST = 1 << 29, 1 << 30
 def longest(rule: AxisRule) -> int:
     """Return the most inputs of an output, from its base on; taps that `Taps` merged and an infinity shows count."""
     table = taps(rule)
-    return int((table.first - _base(table) + table.count + table.mixed_first + table.mixed_last).max())
+    return int((table.first - base(table) + table.count + table.mixed_first + table.mixed_last).max())
 
 
 @cached
@@ -40,7 +40,7 @@ def widest(rule: AxisRule, outputs: int) -> int:
     begin = np.arange(0, rule.out_size, outputs)
     end = np.minimum(begin + outputs, rule.out_size)
     table = taps(rule)
-    return int((_reach(table)[end - 1] - _base(table)[begin]).max())
+    return int((_reach(table)[end - 1] - base(table)[begin]).max())
 
 
 def _flagged(table: Taps) -> _Array:
@@ -58,12 +58,13 @@ def axis_tables(rule: AxisRule, dtype: str, by_output: bool) -> tuple[_Array, ..
     """
     table, weight = scaled(rule, dtype)
     weight = weight if by_output else weight.T
-    return table.first, _flagged(table), _base(table), _reach(table), np.ascontiguousarray(weight)
+    return table.first, _flagged(table), base(table), _reach(table), np.ascontiguousarray(weight)
 
 
-def _base(table: Taps) -> _Array:
-    base: _Array = np.ascontiguousarray(np.minimum.accumulate(table.first[::-1])[::-1])
-    return base
+def base(table: Taps) -> _Array:
+    """Return the input at which the runs of each output and of those behind it begin, or before which they do not."""
+    lowest: _Array = np.ascontiguousarray(np.minimum.accumulate(table.first[::-1])[::-1])
+    return lowest
 
 
 def _reach(table: Taps) -> _Array:
@@ -96,13 +97,13 @@ def run_tables(rule: AxisRule, dtype: str, width: int) -> tuple[_Array, ...]:
     whether it holds a tap, one 16 higher whether `Taps` flags that.
     """
     table, weight = scaled(rule, dtype)
-    base = _base(table)
-    tap = (np.arange(width) - base[:, None]) % width - (table.first - base)[:, None]
+    begin = base(table)
+    tap = (np.arange(width) - begin[:, None]) % width - (table.first - begin)[:, None]
     own = (tap >= 0) & (tap < table.count[:, None])
     flagged = (tap == 0) & table.mixed_first[:, None]
     flagged |= (tap == table.count[:, None] - 1) & table.mixed_last[:, None]
     bits = (own << np.arange(width)).sum(axis=1) + (flagged << np.arange(16, 16 + width)).sum(axis=1)
-    runs = np.stack([base, bits], axis=1).astype(np.int32)
+    runs = np.stack([begin, bits], axis=1).astype(np.int32)
     weights = np.take_along_axis(_padded(weight, width), np.maximum(tap, 0), axis=1)
     return runs, np.ascontiguousarray(np.where(own, weights, 0).astype(dtype))
 
