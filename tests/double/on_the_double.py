@@ -177,6 +177,52 @@ def test_channels_last_tensors_are_read_in_place(mode: str, dtype: str, monkeypa
     assert call(moved, out=torch.zeros_like(want)).is_contiguous()
 
 
+POOLS: dict[str, Callable[..., Any]] = {
+    "2/2": partial(upsample.max_pool2d_with_indices, kernel_size=2),
+    "3/2, padded": partial(upsample.max_pool2d_with_indices, kernel_size=3, stride=2, padding=1),
+    "dilated": partial(upsample.max_pool2d_with_indices, kernel_size=(2, 3), stride=1, dilation=(2, 1)),
+    "adaptive": partial(upsample.adaptive_max_pool2d, output_size=(4, 3), return_indices=True),
+    "within windows": partial(upsample.chainer.max_pooling_2d, ksize=3, return_indices=True),
+}
+
+
+@pytest.mark.parametrize("name", POOLS)
+@pytest.mark.parametrize("dtype", ["float32", "float16"])
+def test_channels_last_tensors_are_pooled_in_place(name: str, dtype: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither the input nor a result is copied, and the bits are those of the other memory format."""
+    x = tensors((VALUES * 20 + 100).astype(dtype))
+    x[0, 3, 2, 1] = x[0, 3, 2, 2]  # equal maxima: the first one counts
+    call = partial(POOLS[name], engine="cuda")
+    want = call(x)
+    moved = x.contiguous(memory_format=torch.channels_last)
+    borrow, contiguous, copied = device.TorchDevice.borrow, torch.Tensor.contiguous, []
+
+    def borrowed(self: Any, tensor: Any) -> Any:
+        assert tensor.is_contiguous()
+        return borrow(self, tensor)
+
+    def packed(self: Any, **options: Any) -> Any:
+        made = contiguous(self, **options)
+        copied.extend([made] * (made is not self and made.data_ptr() != self.data_ptr()))
+        return made
+
+    with monkeypatch.context() as patched, memory.recording() as events:
+        patched.setattr(device.TorchDevice, "borrow", borrowed)
+        patched.setattr(torch.Tensor, "contiguous", packed)
+        several = [call(moved), call(moved)]  # the second one is replayed
+    assert not copied
+    assert [e.what.split("(")[0] for e in events if e.kind == "launch"] == ["pool.pool_cells"] * 2
+    for got in several:
+        for g, w in zip(got, want, strict=True):
+            assert g.is_contiguous(memory_format=torch.channels_last)
+            assert torch.equal(g.contiguous(), w)
+    out = tuple(torch.zeros_like(g, memory_format=torch.preserve_format) for g in got)
+    assert all(a is b for a, b in zip(call(moved, out=out), out, strict=True))
+    assert all(torch.equal(a.contiguous(), w) for a, w in zip(out, want, strict=True))
+    blank = tuple(torch.zeros_like(w) for w in want)
+    assert all(a is b and torch.equal(a, w) for a, b, w in zip(call(moved, out=blank), blank, want, strict=True))
+
+
 def plant_wrong_stream(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(device, "_foreign", lambda pointer: cupy.cuda.Stream(null=True))
 

@@ -80,7 +80,7 @@ class Engine:
             xp = arrays.namespace(task, {"input": given[0]})
             if all(x is None or layout_of(x) is None for x in given):
                 return repeats.Repeated(task, module.run, xp, plan)
-            moved = module.moved(plan, given[0]) if task == "resize" else None
+            moved = module.moved(plan, given[0]) if hasattr(module, "moved") else None
             inner = plan if moved is None else moved
             return repeats.RepeatedInLayout(
                 task, module.run, xp, inner, moved is not None, lambda *all_: self.run(task, all_[0])(xp, plan, *all_)

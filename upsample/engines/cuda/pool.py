@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from types import MappingProxyType, ModuleType
+from typing import Any, cast
 
 import numpy as np
 
@@ -16,8 +18,9 @@ from upsample.engines.cuda.runtime.launch import C_TYPES, Kernel, Launch, ceil_d
 from upsample.engines.cuda.runtime.output import Target
 from upsample.engines.cuda.runtime.windows import AXES, THREADS, cover, three
 from upsample.plans.window import PoolPlan, SpanAxis, WindowAxis
+from upsample.tensors import layout_of
 
-__all__ = ["kernels", "run"]
+__all__ = ["ChannelsLast", "kernels", "moved", "run"]
 
 
 _BLOCKS = 64
@@ -74,27 +77,71 @@ def kernels() -> Iterator[Kernel]:
             yield _kernel(c_type, floating, "int", window)
 
 
+@dataclass(frozen=True, slots=True)
+class ChannelsLast:
+    """A plan for an array whose axis 1 was moved behind the others: the kernel takes it as an axis without windows."""
+
+    plan: PoolPlan
+
+
+def moved(plan: PoolPlan, x: Array) -> ChannelsLast | None:
+    """Return the plan for `x` with axis 1 behind the others, if its values lie in memory like that; otherwise None."""
+    fits = len(plan.axes) < AXES and len(plan.axes) == x.ndim - 2 and plan.within is None
+    return ChannelsLast(plan) if fits and layout_of(x) is not None else None
+
+
 def run(
-    xp: ModuleType, plan: PoolPlan, x: Array, out: tuple[Array | None, Array | None], with_indices: bool
+    xp: ModuleType, plan: PoolPlan | ChannelsLast, x: Array, out: tuple[Array | None, Array | None], with_indices: bool
 ) -> tuple[Array, Array | None]:
-    """Return the maxima of the windows, and their indices when they are asked for."""
-    lead = x.shape[: x.ndim - len(plan.axes)]
-    shape = (*lead, *plan.small_shape)
+    """Return the maxima of the windows, and their indices when they are asked for.
+
+    A torch tensor whose channels come last in memory is read in place, and so is the result written.
+    """
+    if isinstance(plan, ChannelsLast):
+        return _run(xp, plan.plan, x, out, with_indices, x.shape[-1])
+    behind = moved(plan, x)
+    if behind is None:
+        return _run(xp, plan, x, out, with_indices, 0)
+    last, back = (0, *range(2, x.ndim), 1), (0, x.ndim - 1, *range(1, x.ndim - 1))
+    targets = tuple(None if given is None else cast(Any, given).permute(last) for given in out)
+    made = _run(xp, plan, cast(Any, x).permute(last), cast(Any, targets), with_indices, x.shape[1])
+    several = (None if one is None else cast(Any, one).permute(back) for one in made)
+    values, indices = (given if given is not None else one for given, one in zip(out, several, strict=True))
+    return cast(Array, values), indices
+
+
+def _run(
+    xp: ModuleType,
+    plan: PoolPlan,
+    x: Array,
+    out: tuple[Array | None, Array | None],
+    with_indices: bool,
+    channels: int,
+) -> tuple[Array, Array | None]:
+    """Pool an array whose last axis has so many channels, or has none (0)."""
+    behind = (channels,) if channels else ()
+    lead = x.shape[: x.ndim - len(plan.axes) - len(behind)]
+    shape = (*lead, *plan.small_shape, *behind)
     with device.of(x) as gpu:
         values = Target(gpu, xp, shape, x, x.dtype, out[0])
         indices = Target(gpu, xp, shape, x, arrays.index_dtype(xp), out[1]) if with_indices else None
-        launch, index = _launch(plan, math.prod(lead), arrays.dtype_name(x), gpu.index_limit, gpu.processors)
-        (tables,) = gpu.tables(_tables, plan, index)
+        name = arrays.dtype_name(x)
+        launch, index = _launch(plan, math.prod(lead), channels, name, gpu.index_limit, gpu.processors)
+        (tables,) = gpu.tables(_tables, plan, channels, index)
         gpu.launch(launch, gpu.borrow(x), tables, values.memory, None if indices is None else indices.memory)
         return values.finished(), None if indices is None else indices.finished()
 
 
 @cached
-def _tables(plan: PoolPlan, index: str) -> tuple[NDArray]:
-    """For each axis and cell: the first position inside; how many taps are; what an index counts at the first."""
+def _tables(plan: PoolPlan, channels: int, index: str) -> tuple[NDArray]:
+    """For each axis and cell: the first position inside; how many taps are; what an index counts at the first.
+
+    Channels behind the axes are positions with one tap, which an index does not count.
+    """
     tables = []
     origin = (0,) * len(plan.axes) if plan.within is None else plan.within.origin
-    for axis, begin in zip(three(plan.axes), (0,) * (AXES - len(origin)) + origin, strict=True):
+    more = 1 if channels else 0
+    for axis, begin in zip(three(plan.axes)[more:], (0,) * (AXES - more - len(origin)) + origin, strict=True):
         if isinstance(axis, SpanAxis):
             first, count, before = axis.first(), axis.count(), np.zeros(axis.small, dtype=np.int64)
         else:
@@ -104,6 +151,8 @@ def _tables(plan: PoolPlan, index: str) -> tuple[NDArray]:
             first, before = np.where(count > 0, first, 0), np.where(count > 0, before, 0)
         number = first if begin == 0 else np.where(count > 0, first + begin, 0)
         tables += [first, count, before if plan.local_indices else number]
+    if channels:
+        tables += [np.arange(channels), np.ones(channels, dtype=np.int64), np.zeros(channels, dtype=np.int64)]
     return (np.concatenate(tables).astype(np.int32 if index == "int" else np.int64),)
 
 
@@ -115,13 +164,14 @@ def _pair_window(axis: WindowAxis | SpanAxis) -> int:
 
 
 @cached
-def _launch(plan: PoolPlan, planes: int, name: str, limit: int, processors: int) -> tuple[Launch, str]:
+def _launch(plan: PoolPlan, planes: int, channels: int, name: str, limit: int, processors: int) -> tuple[Launch, str]:
     """Plan the launch, and say of what type indices within a plane are."""
-    axes = three(plan.axes)
+    behind = (WindowAxis(channels, channels, 1, 1, 0, 1),) if channels else ()
+    axes = three((*plan.axes, *behind))
     large, small = [axis.large for axis in axes], [axis.small for axis in axes]
     taps = [axis.kernel if isinstance(axis, WindowAxis) else axis.large for axis in axes]
     steps = [min(axis.dilation, axis.large) if isinstance(axis, WindowAxis) else 1 for axis in axes]
-    weights = (0,) * (AXES - len(plan.axes)) + plan.weights
+    weights = (0,) * (AXES - len(plan.axes) - len(behind)) + plan.weights + (0,) * len(behind)
     cells = math.prod(small)
     reach = math.prod(large) + _REACH * (steps[1] * large[2] + steps[2])
     longest = max(reach, plan.counted, math.prod(taps), cells + (processors * _BLOCKS + 1) * THREADS, 3 * sum(small))

@@ -187,7 +187,10 @@ class RepeatedInLayout(Repeated):
             return self._whole(*given)
         if self._moves:
             made = super().__call__(given[0].permute(0, *range(2, count), 1), *given[1:])
-            return made.permute(0, count - 1, *range(1, count - 1))
+            back = 0, count - 1, *range(1, count - 1)
+            if isinstance(made, tuple):
+                return tuple(y if y is None else y.permute(back) for y in made)
+            return made.permute(back)
         rows = (x if x is None else x.contiguous() for x in given[:place])
         made = super().__call__(*rows, *given[place:])
         several = made if isinstance(made, tuple) else (made,)
