@@ -16,7 +16,7 @@ from typing import Any, TypeAlias, cast
 import numpy as np
 
 from upsample import arrays
-from upsample.caches import Cache
+from upsample.caches import Cache, during_call
 from upsample.copies import contiguous, copy
 from upsample.engines import result_pool, threads
 from upsample.engines.cpu.resize import nearest, strips
@@ -184,7 +184,8 @@ def _work(plan: ResizePlan, x: _Array) -> _Work:
             task = nearest.plan_move(x.shape, active, x.dtype.itemsize)
             view = task.dtype
         else:
-            view, task = _filter(plan, x.shape, name)
+            with during_call():  # a repeated call runs without one; strips share the tables of their axes
+                view, task = _filter(plan, x.shape, name)
     past = None
     if isinstance(task, strips.Filter) and view is not None and pays(math.prod(shape) * x.itemsize, fresh=False):
         past = task.streamed()
