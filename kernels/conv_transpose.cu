@@ -32,16 +32,17 @@ constexpr int DEPTH = sizeof(SCALAR) < 8 ? 16 : 8;       // words of a slice: wh
 constexpr int WIDE = 16 / sizeof(Word);                  // words that are moved as one
 constexpr int PACK = 16 / sizeof(SCALAR);                // values that are stored as one
 constexpr int SUMS = TILE_OUTPUTS * TILE_CELLS / 128;    // of a thread of ordinary cores, of which there are 128
-constexpr int WARP_OUTPUTS = TENSOR && TILE_OUTPUTS > 32 ? 64 : 32;
+constexpr int WARP_OUTPUTS = TENSOR && TILE_OUTPUTS > 32 ? 64 : TILE_OUTPUTS < 32 ? TILE_OUTPUTS : 32;
 constexpr int WARP_CELLS = TENSOR ? 32 : SUMS;           // 8 threads of SUMS / 8 sums each
 constexpr int WARPS_ACROSS = TILE_CELLS / WARP_CELLS;
 constexpr int THREADS = 32 * WARPS_ACROSS * (TILE_OUTPUTS / WARP_OUTPUTS);
 // Rows of shared memory in words; 8 more than a multiple of 32 let the lanes of a tensor core's fragment hit all banks.
 constexpr int WEIGHT_STEP = TILE_OUTPUTS + (TENSOR ? 8 : 0), CELL_STEP = TILE_CELLS + (TENSOR ? 8 : 0);
 constexpr int SLICE = DEPTH * (WEIGHT_STEP + CELL_STEP);
-// Slices of a share, 512 words: a longer sum is one of shares, in their order, whichever blocks make them. Half and
-// bfloat16 have none: their running totals would need 64 KiB of shared memory more.
-constexpr int SHARE = sizeof(SCALAR) >= 4 ? 512 / DEPTH : 1 << 30;
+// Channels that all taps are multiplied with in turn, and of a share of a sum: more are sums of shares, in their order,
+// whichever blocks make them. Half and bfloat16 have none: their running totals would need 64 KiB more shared memory.
+constexpr int TURN_CHANNELS = 32, SHARE_CHANNELS = sizeof(SCALAR) >= 4 ? 128 : 1 << 30;
+constexpr int TURN = TURN_CHANNELS / (DEPTH * CHANNELS), SHARE = SHARE_CHANNELS / (DEPTH * CHANNELS);  // their slices
 static_assert(THREADS % TILE_CELLS == 0 && DEPTH * TILE_CELLS % THREADS == 0);
 
 struct Geometry {
@@ -54,7 +55,7 @@ struct Geometry {
   int in_runs;                     // whether rows of the result are whole packs of these phases
   int groups, channels, outputs;   // channels and outputs of a group
   int words, padded, taps;         // of the arranged weights: words of a tap, outputs with padding; taps of the kernel
-  int shares;                      // of the longest phase, if blocks make shares
+  int shares;                      // of a sum, if blocks make shares
 };
 
 // For each tap of each phase, in the order of phases: the tap of the kernel, and on each axis which cell it reaches,
@@ -280,7 +281,10 @@ DEVICE void add_totals(Sums& sums, const Acc* totals, int step) {
 #pragma unroll
   for (int i = 0; i < Sums::OUTPUTS; ++i)
 #pragma unroll
-    for (int j = 0; j < Sums::CELLS; ++j) sums.at(i, j) = totals[Sums::output(i) * step + Sums::cell(j)] + sums.at(i, j);
+    for (int j = 0; j < Sums::CELLS; ++j) {
+      Acc& sum = sums.at(i, j);
+      sum = added(totals[Sums::output(i) * step + Sums::cell(j)], sum);
+    }
 }
 
 DEVICE bool reaches_all(const Tap* taps, int count, const Column& column, const Geometry& g) {
@@ -289,19 +293,85 @@ DEVICE bool reaches_all(const Tap* taps, int count, const Column& column, const 
 }
 
 // One output from the cells alone that there are: where a tap reaches none, the product has added 0 times its weight,
-// which is NaN for a weight that is not finite.
+// which is NaN for a weight that is not finite. The order of the sum is that of the product.
 DEVICE Acc summed_strictly(const SCALAR* x, const SCALAR* arranged, const Tap* taps, int count, const Column& column,
                            int output, const Geometry& g) {
-  Acc sum = 0;
-  for (int t = 0; t < count; ++t) {
-    const INDEX place = cell_of(column, taps[t], g);
-    const SCALAR* const weight = arranged + (int64(taps[t].tap) * g.words * g.padded + output) * CHANNELS;
-    for (int c = 0; place >= 0 && c < g.channels; ++c)
-      sum = fused(widened<Acc>(weight[int64(c / CHANNELS) * g.padded * CHANNELS + c % CHANNELS]),
-                  widened<Acc>(x[c * g.source_plane + place]), sum);
+  Acc total = 0, sum = 0;
+  for (int first = 0; first < g.channels; first += TURN_CHANNELS) {
+    if (first > 0 && first % SHARE_CHANNELS == 0) {
+      total = first == SHARE_CHANNELS ? sum : added(total, sum);
+      sum = 0;
+    }
+    const int end = lesser(first + TURN_CHANNELS, g.channels);
+    for (int t = 0; t < count; ++t) {
+      const INDEX place = cell_of(column, taps[t], g);
+      const SCALAR* const weight = arranged + (int64(taps[t].tap) * g.words * g.padded + output) * CHANNELS;
+      for (int c = first; place >= 0 && c < end; ++c)
+        sum = fused(widened<Acc>(weight[int64(c / CHANNELS) * g.padded * CHANNELS + c % CHANNELS]),
+                    widened<Acc>(x[c * g.source_plane + place]), sum);
+    }
   }
-  return sum;
+  return g.channels > SHARE_CHANNELS ? added(total, sum) : sum;
 }
+
+#if TENSOR
+// The same of 16 outputs by the tensor cores of a warp: its lanes that have a `member` of 0 return outputs `group` and
+// `group` + 8. A tap that reaches no cell is left out; in the product it has added +0.
+DEVICE void sum_strictly_by_warp(float (&sum)[4], const SCALAR* x, const SCALAR* arranged, const Tap* taps, int count,
+                                 const Column& column, const Geometry& g) {
+  const int member = threadIdx.x % 4, group = threadIdx.x % 32 / 4;
+  float total[4] = {};
+#pragma unroll 1
+  for (int first = 0; first < g.channels; first += TURN_CHANNELS) {
+    if (first > 0 && first % SHARE_CHANNELS == 0) {
+#pragma unroll
+      for (int k = 0; k < 4; ++k) {
+        total[k] = first == SHARE_CHANNELS ? sum[k] : added(total[k], sum[k]);
+        sum[k] = 0;
+      }
+    }
+#pragma unroll 1
+    for (int t = 0; t < count; ++t) {
+      const INDEX place = cell_of(column, taps[t], g);
+      if (place < 0) continue;
+      const int begin = first / CHANNELS, end = lesser(begin + TURN_CHANNELS / CHANNELS, g.words);
+#pragma unroll 1
+      for (int word = begin; word < end; word += 8) {
+        const Word* from = reinterpret_cast<const Word*>(arranged);
+        from += (int64(taps[t].tap) * g.words + word) * g.padded;
+        uint32 a[4], b[2];
+        [[maybe_unused]] uint32 a_rest[4], b_rest[2];
+#pragma unroll
+        for (int k = 0; k < 4; ++k) a[k] = from[int64(member + k / 2 * 4) * g.padded + group + k % 2 * 8];
+#pragma unroll
+        for (int k = 0; k < 2; ++k) {
+          SCALAR cells[CHANNELS];
+#pragma unroll
+          for (int c = 0; c < CHANNELS; ++c) {
+            const int channel = (word + member + k * 4) * CHANNELS + c;
+            cells[c] = group == 0 && channel < g.channels ? x[channel * g.source_plane + place] : SCALAR(0.f);
+          }
+          memcpy(&b[k], cells, sizeof(b[k]));
+        }
+        if constexpr (sizeof(SCALAR) == 4) {
+#pragma unroll
+          for (int k = 0; k < 4; ++k) split_tf32(a[k], a[k], a_rest[k]);
+#pragma unroll
+          for (int k = 0; k < 2; ++k) split_tf32(b[k], b[k], b_rest[k]);
+        }
+        if constexpr (TENSOR == 3) {
+          multiply_add<SCALAR>(sum, a_rest, b);
+          multiply_add<SCALAR>(sum, a, b_rest);
+        }
+        multiply_add<SCALAR>(sum, a, b);
+      }
+    }
+  }
+  if (g.channels > SHARE_CHANNELS)
+#pragma unroll
+    for (int k = 0; k < 4; ++k) sum[k] = added(total[k], sum[k]);
+}
+#endif
 
 // Stores RUN positions of PHASES phases as one, which lie side by side in the result.
 template <int PHASES>
@@ -344,11 +414,12 @@ DEVICE void store_values(const SCALAR* finished, const INDEX* places, const int*
 // other; blocks of the same cells (other outputs, then phases) are neighbours, for the cache. A thread fetches cells of
 // one position, with zeros where there is none, sums as `Sums` says, and leaves finished phases in shared memory, from
 // which the block writes runs of the result.
-// Accumulator: float32, or float64; TF32 rounds factors, and three products of TF32 keep 21 of their bits. Each share of
-// a sum is in the order of taps, then channels, in one thread (on tensor cores: in one warp), and shares add in their
-// order. A block adds its running totals where the finished values will be; or blocks of SPLIT 1, one for each share,
-// leave `part` [blocks, shares, sums of a thread, threads], and blocks of SPLIT 2 add that: the same bits, whatever the
-// size of the grid. Results are the same each time.
+// Accumulator: float32, or float64; TF32 rounds factors, and three products of TF32 keep 21 of their bits. Each share
+// of a sum, 128 channels, begins with +0: for each 32 channels, each tap in the order of its cells, each channel, in
+// one thread (on tensor cores: in one warp). Shares add in their order, then the bias. conv_transpose_direct.cu has
+// the same order. A block adds its running totals where the finished values will be; or blocks of SPLIT 1, one for each
+// share, leave `part` [blocks, shares, sums of a thread, threads], and blocks of SPLIT 2 add that: the same bits,
+// whatever the size of the grid.
 KERNEL(THREADS, 512 / THREADS > 3 ? 3 : 512 / THREADS)
 multiply(const SCALAR* __restrict__ x, const SCALAR* __restrict__ arranged, const SCALAR* __restrict__ bias,
          const Tap* __restrict__ taps, const int* __restrict__ starts, SCALAR* __restrict__ y,
@@ -385,17 +456,24 @@ multiply(const SCALAR* __restrict__ x, const SCALAR* __restrict__ arranged, cons
   x += int64(work.group) * g.channels * g.source_plane;
   arranged += ((int64(work.group) * g.taps * g.words) * g.padded + work.output) * CHANNELS;
   y += int64(channel) * g.result_plane;
-  const int parts = g.words / DEPTH;
 #if SPLIT != 2
-  const int skipped = SPLIT == 1 ? share * SHARE : 0, first = starts[work.corner + work.phase];
-  int slices_in_all = (starts[work.corner + work.last_phase] - first) * parts - skipped;
-  if (SPLIT == 1) slices_in_all = lesser(slices_in_all, SHARE);
+  const int parts = g.words / DEPTH;  // slices of a tap
+  const int first_part = SPLIT == 1 ? share * SHARE : 0;
+  const int last_part = SPLIT == 1 ? lesser(parts, first_part + SHARE) : parts;
+  int ahead = work.corner + work.phase, first_tap = starts[ahead], last_tap = starts[ahead + 1];  // of the phase ahead
+  int tap = first_tap, turn = first_part, slice = first_part, done = 0;
+  const int slices_in_all = (starts[work.corner + work.last_phase] - first_tap) * (last_part - first_part);
   Mover mover(x + column.image * image_step, arranged, column, exists, g);
-  int tap = first + skipped / parts, word = skipped % parts * DEPTH, done = 0;
   const auto fetch = [&]() {
-    mover.fetch(taps[tap], word, g);
-    word += DEPTH;
-    if (word == g.words) word = 0, ++tap;
+    while (first_tap == last_tap) last_tap = starts[++ahead + 1];  // a phase without taps
+    mover.fetch(taps[tap], slice * DEPTH, g);
+    if (++slice < last_part && slice % TURN != 0) return;
+    if (++tap == last_tap) {
+      turn = slice < last_part ? slice : first_part;
+      if (slice == last_part) first_tap = last_tap;
+      tap = first_tap;
+    }
+    slice = turn;
   };
   if (slices_in_all > 0) {
     fetch();
@@ -408,16 +486,15 @@ multiply(const SCALAR* __restrict__ x, const SCALAR* __restrict__ arranged, cons
     Sums sums = {};
 #if SPLIT == 2
     const Acc* shares = part + tile * g.shares * SUMS_OF_BLOCK + threadIdx.x;
-    for (int n = (end - begin) * parts; n > 0; n -= SHARE, shares += SUMS_OF_BLOCK)
+    for (int n = 0; n < g.shares; ++n, shares += SUMS_OF_BLOCK)
 #pragma unroll
       for (int k = 0; k < Sums::OUTPUTS * Sums::CELLS; ++k) {
         Acc& sum = sums.at(k / Sums::CELLS, k % Sums::CELLS);
-        sum = n == (end - begin) * parts ? shares[k * THREADS] : sum + shares[k * THREADS];
+        sum = n == 0 ? shares[k * THREADS] : added(sum, shares[k * THREADS]);
       }
 #else
-    int left = SPLIT == 1 ? slices_in_all : (end - begin) * parts;
-    for ([[maybe_unused]] bool fresh = true;; fresh = false) {
-      for (int n = lesser(left, SHARE); n > 0; --n) {
+    for (int from = first_part; from < last_part; from += SHARE) {
+      for (int n = (end - begin) * lesser(last_part - from, SHARE); n > 0; --n) {
         Word* const now = slices + done % 2 * SLICE;
         const bool more = ++done < slices_in_all;
         if (more) fetch();
@@ -427,14 +504,12 @@ multiply(const SCALAR* __restrict__ x, const SCALAR* __restrict__ arranged, cons
       }
       if constexpr (SPLIT == 0 && sizeof(SCALAR) == sizeof(Acc)) {
         Acc* const totals = reinterpret_cast<Acc*>(finished) + p * TILE_CELLS;
-        if (!fresh) add_totals(sums, totals, step);
-        if (left > SHARE) {
+        if (from > first_part) add_totals(sums, totals, step);
+        if (from + SHARE < last_part) {
           keep_totals(sums, totals, step);
           sums = {};
         }
       }
-      left -= SHARE;
-      if (left <= 0) break;
     }
 #endif
 #if SPLIT == 1
@@ -447,18 +522,46 @@ multiply(const SCALAR* __restrict__ x, const SCALAR* __restrict__ arranged, cons
 #pragma unroll
     for (int i = 0; i < Sums::OUTPUTS; ++i) {
       const int output = Sums::output(i);
-      const Acc added = bias != nullptr && output < outputs ? widened<Acc>(bias[channel + output]) : Acc(0);
+      const Acc shift = bias != nullptr && output < outputs ? widened<Acc>(bias[channel + output]) : Acc(0);
 #pragma unroll
       for (int j = 0; j < Sums::CELLS; j += Sums::SIDE) {
         Pack<SCALAR, Sums::SIDE> made;
 #pragma unroll
         for (int k = 0; k < Sums::SIDE; ++k) {
           check = fused(sums.at(i, j + k), Acc(0), check);
-          made.at[k] = narrowed<SCALAR>(sums.at(i, j + k) + added);
+          made.at[k] = narrowed<SCALAR>(added(sums.at(i, j + k), shift));
         }
         *reinterpret_cast<decltype(made)*>(finished + output * step + p * TILE_CELLS + Sums::cell(j)) = made;
       }
     }
+#if TENSOR
+    if (!__any_sync(0xffffffffu, !(check == Acc(0)))) continue;
+    __syncwarp();
+#pragma unroll 1
+    for (int n = 0; n < Sums::OUTPUTS / 2 * WARP_CELLS; ++n) {
+      const int output = Sums::output(n / WARP_CELLS * 2), cell = Sums::cell(0) - threadIdx.x % 4 * 2 + n % WARP_CELLS;
+      SCALAR* const value = finished + output * step + p * TILE_CELLS + cell;
+      const bool lost = !is_finite(widened<Acc>(value[0])) || !is_finite(widened<Acc>(value[8 * step]));
+      if (!__any_sync(0xffffffffu, lost) || work.column + cell >= g.columns) continue;
+      const Column other = column_of(work.column + cell, g);
+      // three products of an infinite factor are NaN, so that such a sum is always made again
+      if (TENSOR != 3 && reaches_all(taps + begin, end - begin, other, g)) continue;
+      const SCALAR* const image = x + other.image * image_step;
+      const int first = output - threadIdx.x % 32 / 4;
+      float again[4] = {};
+      sum_strictly_by_warp(again, image, arranged + first * CHANNELS, taps + begin, end - begin, other, g);
+      if (threadIdx.x % 4 != 0) continue;
+#pragma unroll
+      for (int k = 0; k < 2; ++k) {
+        if (is_finite(widened<Acc>(value[k * 8 * step])) || output + k * 8 >= outputs) continue;
+        const Acc shift = bias != nullptr ? widened<Acc>(bias[channel + output + k * 8]) : Acc(0);
+        Acc sum = again[2 * k];
+        if (TENSOR == 3 && !is_finite(sum))
+          sum = summed_strictly(image, arranged, taps + begin, end - begin, other, output + k * 8, g);
+        value[k * 8 * step] = narrowed<SCALAR>(added(sum, shift));
+      }
+    }
+#else
     if (check == Acc(0)) continue;
 #pragma unroll 1
     for (int n = 0; n < Sums::OUTPUTS * Sums::CELLS; ++n) {
@@ -466,12 +569,13 @@ multiply(const SCALAR* __restrict__ x, const SCALAR* __restrict__ arranged, cons
       SCALAR* const value = finished + output * step + p * TILE_CELLS + cell;
       if (is_finite(widened<Acc>(*value)) || output >= outputs || work.column + cell >= g.columns) continue;
       const Column other = column_of(work.column + cell, g);
-      // three products of an infinite factor are NaN, so that such a sum is always made again
-      if (TENSOR != 3 && reaches_all(taps + begin, end - begin, other, g)) continue;
+      if (reaches_all(taps + begin, end - begin, other, g)) continue;
       const SCALAR* const image = x + other.image * image_step;
-      const Acc added = bias != nullptr ? widened<Acc>(bias[channel + output]) : Acc(0);
-      *value = narrowed<SCALAR>(summed_strictly(image, arranged, taps + begin, end - begin, other, output, g) + added);
+      const Acc shift = bias != nullptr ? widened<Acc>(bias[channel + output]) : Acc(0);
+      const Acc sum = summed_strictly(image, arranged, taps + begin, end - begin, other, output, g);
+      *value = narrowed<SCALAR>(added(sum, shift));
     }
+#endif
 #endif
   }
 #if SPLIT != 1

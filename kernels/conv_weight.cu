@@ -39,7 +39,8 @@ struct Geometry {
   int small[AXES], large[AXES], stride[AXES];
   int groups, channels, outputs;   // channels of x and of y in a group
   int taps, units;                 // taps that reach a position for some cell; for each, columns in whole units
-  int slices, batch;               // of a share; and those whose places are worked out at once
+  int slices, group, run;          // slices of a share, shares of a group, slices of a block
+  int batch;                       // slices whose places are worked out at once
 };
 
 // On each axis, where a tap lies from the cell's stride times its number on.
@@ -47,7 +48,7 @@ struct __align__(16) Tap { int at[AXES], unused; };
 
 // What the threads of this block work on.
 struct Work {
-  int share, group, row, unit;     // the first row and unit
+  int run, group, row, unit;       // the first row and unit
   int tap, taps;                   // those of its units
 };
 
@@ -61,7 +62,7 @@ DEVICE Work work_of(const Geometry& g) {
   w.row = rest % down * TILE_ROWS;
   rest /= down;
   w.group = rest % g.groups;
-  w.share = rest / g.groups;
+  w.run = rest / g.groups;
   w.tap = w.unit / g.units;
   w.taps = lesser((w.unit + TILE_COLUMNS / UNIT - 1) / g.units + 1, g.taps) - w.tap;
   return w;
@@ -263,26 +264,57 @@ struct Sums {
 };
 #endif
 
+// Ends a share: adds the totals of its group and of all groups, as far as there are any, and stores the total of one.
+// Only in a run of several groups do the two have different places.
+DEVICE void put_share(Sums& sums, Acc* part, const Work& work, bool has_group, bool has_all, bool to_group,
+                      const Geometry& g) {
+  const int columns = g.taps * g.units * UNIT;
+  const int64 all_values = int64(g.groups) * g.channels * columns;
+  Acc* const all = part + work.run * all_values + int64(work.group) * g.channels * columns;
+  Acc* const group = g.run > g.group * g.slices ? all + all_values : all;
+#pragma unroll
+  for (int i = 0; i < Sums::ROWS; ++i) {
+    const int row = work.row + Sums::row(i);
+#pragma unroll
+    for (int j = 0; j < Sums::COLUMNS; j += Sums::SIDE) {
+      using Side = Pack<Acc, Sums::SIDE>;
+      const int column = work.unit * UNIT + Sums::column(j);
+      if (row >= g.channels || column >= columns) continue;
+      const int64 place = int64(row) * columns + column;
+      Side made;
+#pragma unroll
+      for (int k = 0; k < Sums::SIDE; ++k) {
+        made.at[k] = sums.at(i, j + k);
+        if (has_group) made.at[k] = added(group[place + k], made.at[k]);
+        if (has_all) made.at[k] = added(all[place + k], made.at[k]);
+      }
+      *reinterpret_cast<Side*>((to_group ? group : all) + place) = made;
+    }
+  }
+  sums = {};
+}
+
 // x [images, groups * channels, *small] and y [images, groups * outputs, *large]
-// -> part [shares, groups * channels, taps, units * UNIT], whose sum over shares (conv_weight_shares.cu) is
+// -> part [runs, groups * channels, taps, units * UNIT], whose sum (conv_weight_shares.cu) is
 //   w[channel, output, tap] = sum over images and cells of
 //                             x[image, channel, cell] * y[image, output, cell * stride + at]
-// with `at` of the tap; what lies outside y is 0. `cells` is a row of all images' cells, one after the other; share s
-// sums their slices [s * slices, (s + 1) * slices).
+// with `at` of the tap; what lies outside y is 0. `cells` is a row of all images' cells, one after the other. Share s
+// sums their slices [s * slices, (s + 1) * slices); a group of shares is added in order, then the groups.
 //
-// Block: TILE_ROWS channels by TILE_COLUMNS pairs of tap and output, for one share; blocks of the same cells are
-// neighbours, for the cache. Neighbouring threads fetch neighbouring cells of one channel. Where cells lie is worked
-// out for a batch of slices at once, while the one before it is used.
+// Block: TILE_ROWS channels by TILE_COLUMNS pairs of tap and output, for a run: one share, a group of shares, or all
+// groups. Blocks of the same cells are neighbours, for the cache. Neighbouring threads fetch neighbouring cells of one
+// channel. Where cells lie is worked out for a batch of slices at once, while the one before it is used.
 // Accumulator: float32, or float64; TF32 rounds factors. Each sum is in the order of the cells, in one thread (on
-// tensor cores: in one warp), and shares depend on sizes alone, so results are the same each time.
+// tensor cores: in one warp), and shares and groups depend on the number of cells alone. A block adds its shares in
+// `part`, so runs of every length have the same bits.
 KERNEL(THREADS, 512 / THREADS > 3 ? 3 : 512 / THREADS)
 correlate(const SCALAR* __restrict__ x, const SCALAR* __restrict__ y, const Tap* __restrict__ taps,
           Acc* __restrict__ part, const Geometry g) {
   DYN_SHARED(Word, slices);
   int64* const places = reinterpret_cast<int64*>(slices + 2 * SLICE);
   const Work work = work_of(g);
-  const int begin = work.share * g.slices, each = (1 + work.taps) * SLICE_CELLS;
-  const int count = lesser(g.slices, (g.cells + SLICE_CELLS - 1) / SLICE_CELLS - begin);
+  const int begin = work.run * g.run, each = (1 + work.taps) * SLICE_CELLS;
+  const int count = lesser(g.run, (g.cells + SLICE_CELLS - 1) / SLICE_CELLS - begin);
   Mover mover(x, y, work, g);
   Sums sums = {};
   put_places(places, begin, taps, work, g);
@@ -297,23 +329,13 @@ correlate(const SCALAR* __restrict__ x, const SCALAR* __restrict__ y, const Tap*
     if (n < count) mover.fetch(places + at * each, work, g);
     sums.add(slices + (n - 1) % 2 * SLICE);
     if (n < count) mover.put(slices + n % 2 * SLICE);
+    if (n % g.slices == 0 || n == count) {
+      const int share = (n - 1) / g.slices, in_group = share % g.group;
+      const bool ends = in_group == g.group - 1 || n == count;
+      put_share(sums, part, work, in_group > 0, share >= g.group && ends, !ends, g);
+    }
     if (at == 0 || at == g.batch)  // the other batch is no longer read
       put_places(places + (g.batch - at) * each, begin + n + g.batch, taps, work, g);
     __syncthreads();
-  }
-  const int columns = g.taps * g.units * UNIT;
-  part += (int64(work.share) * g.groups + work.group) * g.channels * columns;
-#pragma unroll
-  for (int i = 0; i < Sums::ROWS; ++i) {
-    const int row = work.row + Sums::row(i);
-#pragma unroll
-    for (int j = 0; j < Sums::COLUMNS; j += Sums::SIDE) {
-      const int column = work.unit * UNIT + Sums::column(j);
-      Pack<Acc, Sums::SIDE> made;
-#pragma unroll
-      for (int k = 0; k < Sums::SIDE; ++k) made.at[k] = sums.at(i, j + k);
-      if (row < g.channels && column < columns)
-        *reinterpret_cast<Pack<Acc, Sums::SIDE>*>(part + int64(row) * columns + column) = made;
-    }
   }
 }

@@ -140,9 +140,9 @@ FAULTS = [
     ),
     (DIRECT, "z / g.step[0] * g.jump[0]", "z / g.step[0] * g.jump[1]"),
     (DIRECT, "cells[NEAR ? i * JUMP : i]", "cells[i]"),
-    (DIRECT, "cells[SPAN + 1] = cell(begin + 1 + SPAN);", "cells[SPAN + 1] = cell(begin + SPAN);"),
-    (DIRECT, "cell(begin + place + i * jump)", "cell(begin + place + i)"),
-    (DIRECT, "weight += g.channel_step;", "weight += g.output_step;"),
+    (DIRECT, "cells[SPAN + 1] = cell(from, begin + 1 + SPAN);", "cells[SPAN + 1] = cell(from, begin + SPAN);"),
+    (DIRECT, "r.cell(row, r.begin + place + i * r.jump)", "r.cell(row, r.begin + place + i)"),
+    (DIRECT, "taps += g.channel_step", "taps += g.output_step"),
 ]
 
 

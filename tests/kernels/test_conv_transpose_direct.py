@@ -53,37 +53,43 @@ def test_more_pieces_and_planes_than_threads(
         *((3, 1, 1, 1, ("1", "0")), (16, 8, 4, 1, ("1", "0")), (1, 2, 0, 1, ("2", "1"))),
     ],
 )
+@pytest.mark.parametrize("groups", [3, 6])
 def test_windows(
-    gpu: EmulatedDevice, kernel: int, stride: int, padding: int, dilation: int, macro: tuple[str, str]
+    gpu: EmulatedDevice, kernel: int, stride: int, padding: int, dilation: int, macro: tuple[str, str], groups: int
 ) -> None:
+    """Of two channels, and of one."""
     x, weight = noise(2, 6, 5, 7).astype("float32"), noise(6, 2, kernel, kernel, seed=1).astype("float32")
-    options = dict(stride=stride, padding=padding, dilation=dilation, groups=3)
+    options = dict(stride=stride, padding=padding, dilation=dilation, groups=groups)
     got = upsample.conv_transpose2d(x, weight, **options, engine="cuda")
     assert macros(gpu.launches[-1]) == macro
     tolerances.assert_close(got, upsample.conv_transpose2d(x, weight, **options, engine="portable"), exact=False)
 
 
 FAULTS = [
-    (4, "piece.depth + entry.depth", "piece.depth + entry.height"),
-    (4, "piece.height + entry.height;", "piece.height + entry.height + 1;"),
-    (4, "y < 0 || y >= g.source[1]", "y < 0 || y > g.source[1]"),
-    (4, "cells[SPAN + 1] = cell(begin + 1 + SPAN);", "cells[SPAN + 1] = cell(begin + 2 + SPAN);"),
-    (4, "piece.phase + p) * g.window + place", "piece.phase + 1 - p) * g.window + place"),
-    (4, "sum[(n + k) % PHASES][(n + k) / PHASES] + added", "sum[(n + k) / PHASES % 2][(n + k) % PHASES] + added"),
-    (4, "if (n < left)", "if (n <= left)"),
-    (8, "if (i * g.step[2] + p < left)", "if (i * g.step[2] + p <= left)"),
-    (8, "cells[i] = cell(begin + i - 1);", "cells[i] = cell(begin + i);"),
-    (8, "piece.phase + p) * g.window + place", "piece.phase + place) * g.window + p"),
-    (8, "group = int(set % g.groups)", "group = int(set / g.groups)"),
+    (4, 3, "piece.depth + entry.depth", "piece.depth + entry.height"),
+    (4, 3, "piece.height + entry.height;", "piece.height + entry.height + 1;"),
+    (4, 3, "y < 0 || y >= g.source[1]", "y < 0 || y > g.source[1]"),
+    (4, 3, "cells[SPAN + 1] = cell(from, begin + 1 + SPAN);", "cells[SPAN + 1] = cell(from, begin + 2 + SPAN);"),
+    (4, 3, "tap[p] = g.tap[(piece.phase + p) * g.window", "tap[p] = g.tap[(piece.phase + 1 - p) * g.window"),
+    (4, 3, "sum[(n + k) % PHASES][(n + k) / PHASES], shift", "sum[(n + k) / PHASES % 2][(n + k) % PHASES], shift"),
+    (4, 3, "row += plane, taps += g.channel_step", "row += plane"),
+    (4, 6, "int tap = g.tap[(piece.phase + p) * g.window", "int tap = g.tap[(piece.phase + 1 - p) * g.window"),
+    (4, 6, "add_taps(cells + place, place);", "add_taps(cells, place);"),
+    (4, 3, "if (n < left)", "if (n <= left)"),
+    (8, 3, "if (i * g.step[2] + p < left)", "if (i * g.step[2] + p <= left)"),
+    (8, 3, "own[i] = r.cell(row, r.begin + place", "own[i] = r.cell(row, r.begin"),
+    (8, 6, "cells[i] = r.cell(r.row, r.begin + i - 1);", "cells[i] = r.cell(r.row, r.begin + i);"),
+    (8, 6, "group = int(set % g.groups)", "group = int(set / g.groups)"),
 ]
+"""The last kernel size, the groups of six channels, and a text of the file with what takes its place."""
 
 
 @faults_are_planted
-@pytest.mark.parametrize(("kernel", "old", "new"), FAULTS, ids=range(len(FAULTS)))
-def test_planted_faults_are_caught(kernel: int, old: str, new: str) -> None:
+@pytest.mark.parametrize(("kernel", "groups", "old", "new"), FAULTS, ids=range(len(FAULTS)))
+def test_planted_faults_are_caught(kernel: int, groups: int, old: str, new: str) -> None:
     width = 6 if kernel == 4 else 5  # the last piece is not whole; rows are whole packs, or not
     x, weight = noise(2, 6, 3, 5, width).astype("float32"), noise(6, 2, 3, 3, kernel, seed=1).astype("float32")
-    options = dict(stride=(1, 2, 2), padding=(1, 0, kernel // 2 - 1), groups=3)
+    options = dict(stride=(1, 2, 2), padding=(1, 0, kernel // 2 - 1), groups=groups)
     want = upsample.conv_transpose3d(x, weight, **options, engine="portable")
     memory = np.full(want.size + 64, 7.0, np.float32)  # what a write past the end spoils
     out = memory[: want.size].reshape(want.shape)

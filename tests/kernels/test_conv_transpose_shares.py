@@ -20,7 +20,7 @@ from upsample.engines.cuda.runtime.device import emulating
 from upsample.precision import PRECISIONS
 
 CHANNELS = 300
-"""Long enough for several shares of a sum, whose ends lie within a tap."""
+"""Three shares of a sum, of which the last one is not whole."""
 KINDS = [("float64", "float32"), *(("float32", precision) for precision in PRECISIONS)]
 KINDS = KINDS[1:2] if SANITIZED else KINDS
 WINDOWS: list[tuple[tuple[int, ...], dict[str, Any]]] = [
@@ -111,7 +111,7 @@ def test_a_batch_of_one_has_the_bits_of_the_whole(precision: str) -> None:
 @pytest.mark.parametrize(
     ("old", "new"),
     [
-        ("skipped % parts * DEPTH", "0"),
+        ("int first_part = SPLIT == 1 ? share * SHARE : 0;", "int first_part = 0;"),
         ("(tile * g.shares + share) * SUMS_OF_BLOCK", "(tile * g.shares) * SUMS_OF_BLOCK"),
     ],
 )
@@ -130,5 +130,5 @@ def test_totals_that_are_not_kept_are_found() -> None:
     call = partial(upsample.conv_transpose2d, x, weight, **options, engine="cuda")
     with emulating(EmulatedDevice()):
         want = by(False, call)
-    with emulating(Faulty("conv_transpose", ("if (!fresh) add_totals", "if (false) add_totals"), 0)):
+    with emulating(Faulty("conv_transpose", ("if (from > first_part) add_totals", "if (false) add_totals"), 0)):
         assert (by(False, call) != want).any()

@@ -93,8 +93,8 @@ def test_every_tile(monkeypatch: pytest.MonkeyPatch, dtype: str, tensor: bool, t
     """
     assert cuda._kernel(dtype, tensor, tile) in listed("conv_weight")
     monkeypatch.setattr(cuda, "_is_direct", lambda *_: False)
-    monkeypatch.setattr(cuda, "_best", lambda *_: (tile, 0.0))
-    monkeypatch.setattr(cuda, "_cut", lambda slices, *_: -(-slices // 2))
+    monkeypatch.setattr(cuda, "_best", lambda *_: tile)
+    monkeypatch.setattr(cuda, "_run", lambda slices, *_: (-(-slices // 2),) * 2)
     cuda._launch.cache_clear()
     rng = np.random.default_rng(1)
     cases = ((3, (5, 26), (3, 2)), (tile.columns + 5, (7, 9), (1, 2)))
@@ -128,14 +128,14 @@ def test_the_same_bits_in_any_order_and_on_any_number_of_processors(road: str) -
 
 def test_shares_add_in_order(road: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """In another order the small one would be lost."""
-    monkeypatch.setattr(cuda, "_cut", lambda slices, *_: -(-slices // 3))
+    monkeypatch.setattr(cuda, "_run", lambda slices, *_: (-(-slices // 3),) * 2)
     monkeypatch.setattr(direct, "_CELLS", 1)
     caches = (cuda._launch, direct._launches)
     for cache in caches:
         cache.cache_clear()
     assert sum_of_shares(EmulatedDevice(order=7)) == 1.0
     if not SANITIZED:
-        fault = ("int share = 0; share < g.shares; ++share", "int share = g.shares - 1; share >= 0; --share")
+        fault = ("int share = first; share < end; ++share", "int share = end - 1; share >= first; --share")
         assert sum_of_shares(Faulty("conv_weight_shares", fault, 0)) != 1.0
     for cache in caches:
         cache.cache_clear()
@@ -151,15 +151,33 @@ def sum_of_shares(gpu: EmulatedDevice) -> float:
     return float(made[0, 0, 0])
 
 
+@pytest.mark.parametrize("dtype", ["float32"] if SANITIZED else ["float16", "float32", "float64"])
+def test_a_block_of_any_run_has_the_same_bits(monkeypatch: pytest.MonkeyPatch, dtype: str) -> None:
+    """Blocks compute one share each, a group of shares, or all; the last group and its last share are not whole."""
+    plan = ConvTransposePlan((WindowAxis(300, 150, 3, 2, 1, 1),), 1, precision="float32")
+    rng = np.random.default_rng(0)
+    x, y = (rng.standard_normal(shape).astype(dtype) for shape in ((4, 33, 150), (4, 5, 300)))
+    share, group = 2, cuda._GROUP
+    made = []
+    for run in (share, share * group, share * group * 64):
+        monkeypatch.setattr(cuda, "_run", lambda *_, run=run: (share, run))
+        cuda._launch.cache_clear()
+        with emulating(EmulatedDevice(order=7)):
+            made.append(cuda.run(np, plan, x, y))
+    cuda._launch.cache_clear()
+    np.testing.assert_array_equal(made[0], made[1])
+    np.testing.assert_array_equal(made[0], made[2])
+    tolerances.assert_close(made[0], portable.run(np, plan, x, y).astype(np.float64), exact=False, margin=4.0)
+
+
 @pytest.mark.parametrize("slices", [1, 7, 100, 5000])
 @pytest.mark.parametrize("blocks", [1, 8, 264, 1000])
-def test_shares_cover_the_sum(slices: int, blocks: int) -> None:
-    """No share is empty, and a grid that is large enough is not cut."""
-    of_a_share = cuda._cut(slices, blocks, 264)
-    shares_there_are = -(-slices // of_a_share)
-    assert (shares_there_are - 1) * of_a_share < slices
-    assert blocks < 264 or shares_there_are <= 8
-    assert slices < 5000 or blocks * shares_there_are >= 200
+def test_runs_cover_the_sum(slices: int, blocks: int) -> None:
+    """A share depends on the slices alone; a run is a share, a group of shares or all, as the grid's size demands."""
+    share, run = cuda._run(slices, blocks, 264)
+    assert share == cuda._run(slices, 1, 264)[0]
+    assert run in (share, share * cuda._GROUP) or run >= slices
+    assert slices < 5000 or blocks * -(-slices // run) >= 100
 
 
 @pytest.mark.parametrize("groups", [1, 2])
@@ -184,12 +202,12 @@ def test_more_cells_than_can_be_counted_go_elsewhere() -> None:
 
 
 @pytest.mark.parametrize(
-    ("dtype", "groups", "channels", "outputs", "chosen"),
-    [("float32", 8, 1, 1, True), ("float16", 8, 1, 1, True), ("float32", 1, 64, 32, False), ("float32", 1, 3, 3, True)],
+    ("dtype", "channels", "chosen"),
+    [("float32", 1, True), ("float16", 1, True), ("float32", 64, False), ("float32", 3, True), ("float16", 3, False)],
 )
-def test_the_kernel_that_is_chosen(dtype: str, groups: int, channels: int, outputs: int, chosen: bool) -> None:
-    plan = ConvTransposePlan((WindowAxis(8, 4, 4, 2, 1, 1),) * 2, groups, precision="float32")
-    assert cuda._is_direct(plan, dtype, channels, outputs) == chosen
+def test_the_kernel_that_is_chosen(dtype: str, channels: int, chosen: bool) -> None:
+    plan = ConvTransposePlan((WindowAxis(8, 4, 4, 2, 1, 1),) * 2, 1, precision="float32")
+    assert cuda._is_direct(plan, dtype, channels) == chosen
 
 
 TILED, DIRECT, ADDED = "conv_weight", "conv_weight_direct", "conv_weight_shares"
@@ -222,7 +240,10 @@ FAULTS = [
         "(channel * g.outputs + output) * g.taps + tap",
         "(output * g.channels + channel) * g.taps + tap",
     ),
-    (ADDED, "float32", "int share = 0;", "int share = 1;"),
+    (ADDED, "float32", "int first = 0;", "int first = 1;"),
+    (TILED, "float32", "(n - 1) / g.slices", "n / g.slices"),
+    (TILED, "float32", "if (has_group) made", "if (false) made"),
+    (TILED, "float32", "if (has_all) made", "if (false) made"),
 ]
 
 
@@ -230,7 +251,8 @@ FAULTS = [
 @pytest.mark.parametrize(("file", "dtype", "old", "new"), FAULTS, ids=range(len(FAULTS)))
 def test_planted_faults_are_caught(monkeypatch: pytest.MonkeyPatch, file: str, dtype: str, old: str, new: str) -> None:
     monkeypatch.setattr(cuda, "_is_direct", lambda *_: file == DIRECT)
-    monkeypatch.setattr(cuda, "_cut", lambda slices, *_: -(-slices // 2))
+    monkeypatch.setattr(cuda, "_GROUP", 2)
+    monkeypatch.setattr(cuda, "_run", lambda slices, *_: (2, 4 * -(-slices // 4)))
     cuda._launch.cache_clear()
     rng = np.random.default_rng(0)
     axes = (WindowAxis(5, 5, 7, 1, 6, 1), WindowAxis(16, 7, 3, 2, 0, 1), WindowAxis(20, 7, 4, 3, 1, 1))

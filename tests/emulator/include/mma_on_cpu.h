@@ -57,6 +57,8 @@ template <class Scalar> void coc_mma(float (&c)[4], const unsigned (&a)[4], cons
   for (int i = 0; i < 4; ++i) {
     int m, n;
     coc_place_c(COC_LANE, i, m, n);
-    for (int k = 0; k < K; ++k) c[i] += rows[m][k] * columns[n][k];
+    double products = 0;  // added to the sum at once, as the hardware does in some order of its own
+    for (int k = 0; k < K; ++k) products += double(rows[m][k]) * columns[n][k];
+    c[i] = float(c[i] + products);
   }
 }

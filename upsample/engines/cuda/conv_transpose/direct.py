@@ -14,14 +14,14 @@ from upsample.caches import cached
 from upsample.engines.cuda.conv_transpose.axes import Axis, axes_of
 from upsample.engines.cuda.runtime.device import Device
 from upsample.engines.cuda.runtime.launch import C_TYPES, Kernel, Launch, ceil_div, index_type, kernel, struct
-from upsample.engines.cuda.runtime.windows import THREADS, cover
+from upsample.engines.cuda.runtime.windows import THREADS, cover, three
 from upsample.plans.window import ConvTransposePlan
 
 __all__ = ["fits", "kernels", "run"]
 
 _RUN = 4
 """Positions of a thread."""
-_TAPS = 64
+_TAPS = 128
 """Entries of the kernel's table for the last axis."""
 _SIDES = ("source", "result", "step", "jump")
 _BLOCKS = 64
@@ -31,27 +31,30 @@ _MOST_NEAR = 2
 """From a position's first cell to the next one's, where the kernel has the window along the last axis in one piece."""
 
 
-def _kernel(name: str, index: str, together: int, near: int, jump: int) -> Kernel:
+def _kernel(name: str, index: str, together: int, near: int, jump: int, many: bool) -> Kernel:
     scalar = "uint64" if name == "int64" else C_TYPES[name]  # whose sums may wrap around
     file, entry = "conv_transpose_direct", "spread"
-    return kernel(file, entry, SCALAR=scalar, INDEX=index, PHASES=together, NEAR=near, JUMP=jump)
+    return kernel(file, entry, SCALAR=scalar, INDEX=index, PHASES=together, NEAR=near, JUMP=jump, MANY=int(many))
 
 
 def kernels() -> Iterator[Kernel]:
     """Yield every specialisation that `run` can launch."""
-    for name in _FLOATS:
+    for name, many in itertools.product(_FLOATS, (False, True)):
         for near, jump in ((1, 1), (0, 1)):
-            yield _kernel(name, "int", 2, near, jump)
-        yield _kernel(name, "int", 1, 1, _MOST_NEAR)
-    for name, index in itertools.product((*_FLOATS, "int64"), ("int", "int64")):
-        yield _kernel(name, index, 1, 0, 1)
+            yield _kernel(name, "int", 2, near, jump, many)
+        yield _kernel(name, "int", 1, 1, _MOST_NEAR, many)
+        yield _kernel(name, "int", 1, 0, 1, many)
+    for name in (*_FLOATS, "int64"):
+        yield _kernel(name, "int64", 1, 0, 1, True)
+    yield _kernel("int64", "int", 1, 0, 1, True)
 
 
 def fits(plan: ConvTransposePlan, task: str) -> bool:
-    """Whether the kernel has room for the taps of the last axis."""
-    last = axes_of(plan, task)[2]
-    _, count = _window(last)
-    return len(last.phases) * count <= _TAPS
+    """Whether the kernel has room for the taps of the last axis, in the whole of a result and in each part of it."""
+    last = three(plan.axes)[2]
+    steps, jump = (last.stride, 1) if task == "conv_transpose" else (1, last.stride)
+    window = (last.reach - 1) // steps + 3
+    return steps * max(window, _near(jump)[1]) <= _TAPS
 
 
 def run(
@@ -112,11 +115,12 @@ def _tables(plan: ConvTransposePlan, task: str, index: str) -> tuple[NDArray, ND
     return table, np.asarray(starts, dtype=np.int32)
 
 
-def _variant(last: Axis, name: str, index: str) -> Kernel:
+def _variant(last: Axis, name: str, index: str, channels: int) -> Kernel:
     together = 2 if index == "int" and last.step == 2 and last.result > 1 and name != "int64" else 1
     one_piece = index == "int" and name != "int64" and _window(last) == _near(last.jump)
     near = one_piece and (together, last.jump) in ((2, 1), (1, _MOST_NEAR))
-    return _kernel(name, index, together, int(near), last.jump if near else 1)
+    many = channels > 1 or index == "int64" or name == "int64"
+    return _kernel(name, index, together, int(near), last.jump if near else 1, many)
 
 
 @cached
@@ -128,7 +132,7 @@ def _launch(
     planes = batch * plan.groups * outputs
     reach = math.prod(2 * max(a.result * a.jump, a.source, a.step) + a.reach + _RUN * (a.step + a.jump) for a in axes)
     index = index_type(max(reach, planes) + processors * _BLOCKS * THREADS, limit)
-    variant = _variant(last, name, index)
+    variant = _variant(last, name, index, channels)
     together = int(dict(variant.macros)["PHASES"])
     first, window = _window(last)
     taps = math.prod(axis.kernel for axis in axes)

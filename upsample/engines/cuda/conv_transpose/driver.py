@@ -38,12 +38,16 @@ _MOST_RESIDENT = 3
 """Blocks of a multiprocessor that the kernel's launch bounds leave registers for."""
 _TENSOR_RATE = {0: 1, 1: 8, 3: 2}
 """How much faster tensor cores are than ordinary ones, by `on_tensor_cores`, as the choice of the kernel has it."""
-_SHARE = 512
-"""Words of a share of a sum, as the kernel has it: longer sums are sums of shares, which blocks may make apart."""
+_SHARE = 128
+"""Channels of a share of a sum, as the kernel has it: more are sums of shares, which blocks may make apart."""
 _SECOND_LAUNCH = 700_000
 """What adding shares by a second launch costs at least, in products of an ordinary core: about 3 µs."""
 _DIRECT_COST = 4
 """Instructions of the direct kernel for a product; a tile needs little more than one."""
+_FEW_CHANNELS: Mapping[tuple[str, int], int] = MappingProxyType(
+    {("float16", 1): 4, ("bfloat16", 1): 4, ("float32", 1): 2, ("float32", 3): 8}
+)
+"""Channels of a group for which the direct kernel runs instead of tensor cores, by dtype and `on_tensor_cores`."""
 
 
 class _Tile(NamedTuple):
@@ -55,14 +59,14 @@ class _Tile(NamedTuple):
     rate: float
 
 
-_WIDE, _FLAT = _Tile(64, 128, 128, 1.0), _Tile(32, 128, 128, 0.75)
+_WIDE, _FLAT, _LOW = _Tile(64, 128, 128, 1.0), _Tile(32, 128, 128, 0.75), _Tile(16, 128, 128, 0.5)
 _CORES = (_Tile(128, 64, 128, 1.0), _WIDE, _Tile(64, 64, 128, 0.8), _FLAT)
 _TILES: Mapping[tuple[str, int], tuple[_Tile, ...]] = MappingProxyType(
     {
-        ("float16", 1): (_Tile(128, 128, 256, 1.2), _WIDE, _FLAT),
-        ("bfloat16", 1): (_Tile(128, 128, 256, 1.2), _WIDE, _FLAT),
-        ("float32", 1): (_WIDE, _FLAT),
-        ("float32", 3): (_WIDE, _FLAT),
+        ("float16", 1): (_LOW, _Tile(128, 128, 256, 1.2), _WIDE, _FLAT),
+        ("bfloat16", 1): (_LOW, _Tile(128, 128, 256, 1.2), _WIDE, _FLAT),
+        ("float32", 1): (_LOW, _WIDE, _FLAT),
+        ("float32", 3): (_LOW, _WIDE, _FLAT),
         ("float32", 0): _CORES,
         ("float64", 0): (_CORES[2], _FLAT),
     }
@@ -207,13 +211,20 @@ def _words(name: str, channels: int) -> int:
 
 @cached
 def _is_direct(plan: ConvTransposePlan, task: str, name: str, channels: int, outputs: int) -> bool:
-    """Whether the sums are made one by one: those of integers, and where tiles would be padding for the most part."""
+    """Whether the sums are made one by one: those of integers, and where tiles would be padding for the most part.
+
+    Tensor cores add in another order than ordinary ones. So `outputs`, of which the bits of a value do not depend,
+    choose only among ordinary cores; there both kernels add in one order.
+    """
     if name == "int64":
         return True
+    if not direct.fits(plan, task):
+        return False
     tensor = on_tensor_cores(plan, name)
+    if tensor:
+        return channels <= _FEW_CHANNELS[name, tensor]
     padded = min(ceil_div(outputs, tile.outputs) * tile.outputs for tile in _TILES[name, tensor])
-    tiled = _words(name, channels) * channels_a_word(name) * padded / outputs
-    return direct.fits(plan, task) and _DIRECT_COST * channels <= 1.3 * tiled / _TENSOR_RATE[tensor]
+    return _DIRECT_COST * channels <= 1.3 * _words(name, channels) * padded / outputs
 
 
 @cached
@@ -312,8 +323,7 @@ def _launch(
         shared = _shared(name, tensor, cut.tile, index, cut.together)
         return _cost(cut, products / _TENSOR_RATE[tensor], last, shared, gpu)
 
-    longest = words * max(math.prod(len(p.taps) for p in c) for c in itertools.product(*(a.phases for a in axes)))
-    shares = ceil_div(longest, _SHARE)
+    shares = ceil_div(channels, _SHARE)
     cut = min(_cuts(axes, name, tensor, index, plan.groups, outputs, columns, room, shares), key=cost)
     padded = ceil_div(outputs, cut.tile.outputs) * cut.tile.outputs
     geometry = _geometry(axes, index, columns, counts, cut.together, name)

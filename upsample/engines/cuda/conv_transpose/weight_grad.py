@@ -1,7 +1,9 @@
 """The gradient of transposed convolution by its weight on a GPU: launches of kernels/conv_weight.cu.
 
-The sum over all cells is cut into shares, so that there are blocks enough for the processors; how many depends on the
-plan and the sizes alone, never on the GPU, so that the sums round alike everywhere.
+The sum over all cells is cut into shares, and these into groups; the number of cells and the dtype alone decide how
+many. A block computes a share, a group, or all groups, so that there are blocks enough for the processors; each way has
+the same bits. The number of input channels of a group chooses the kernel. So outputs, groups and the GPU never show in
+a sum.
 """
 
 from __future__ import annotations
@@ -32,12 +34,18 @@ __all__ = ["kernels", "run"]
 
 _THREADS_AT_ONCE = 256 * 264
 """About what a large GPU holds of these kernels' threads; shares are chosen to fill whole rounds of them."""
-_MOST_SHARES = 512
-"""Most parts of a sum, whose partial sums a second kernel adds."""
+_MOST_SHARES = 128
+"""Most parts of a sum."""
+_SLICES = 32
+"""Least slices of a share, if there are as many; a block needs the time of `_OVERHEAD` more."""
+_GROUP = 8
+"""Shares of a group, which are added before the groups are."""
 _OVERHEAD = 12
 """What a block does besides its slices, in the time of one: the first fetch, its sums to memory, and adding them."""
-_TENSOR_RATE = 8
-"""Products of a tensor core in the time of one other product, for the cost model."""
+_FEW_CHANNELS = 8
+"""Input channels of a group for which the direct kernel runs: with more, it takes longer, even if outputs are many."""
+_FEW_ON_TENSOR_CORES = 1
+"""The same where tensor cores multiply: they add in another order."""
 
 
 class _Tile(NamedTuple):
@@ -99,15 +107,15 @@ def _partial(
 ) -> Part:
     """Sum each share of the cells; the sizes are images, and a group's channels and outputs."""
     if 0 in sizes or not len(reaching(plan)[0]):
-        return Part(None, 0, sizes[2])
+        return Part(None, 0, 1, sizes[2])
     cells, positions = gpu.borrow(x), gpu.borrow(y)
-    if _is_direct(plan, name, *sizes[1:]):
+    if _is_direct(plan, name, sizes[1]):
         return direct.run(gpu, plan, cells, positions, name=name, sizes=sizes)
-    launch, count, padded = _launch(plan, name, sizes)
+    planned = _launch(plan, name, sizes)
     (taps,) = gpu.tables(_tables, plan)
-    made = gpu.empty((count * launch.partial,), shares.accumulator(name))
-    gpu.launch(launch.launch, cells, positions, taps, made)
-    return Part(made, count, padded)
+    made = gpu.empty((planned.values,), shares.accumulator(name))
+    gpu.launch(planned.launch, cells, positions, taps, made)
+    return Part(made, planned.runs, planned.group, planned.padded)
 
 
 def _complex(xp: ModuleType, plan: ConvTransposePlan, x: Array, y: Array) -> Array:
@@ -143,23 +151,20 @@ def _size(name: str, tile: _Tile, channels: int, outputs: int, taps: int) -> tup
     return padded, ceil_div(channels, tile.rows), ceil_div(taps * padded, tile.columns)
 
 
-def _best(plan: ConvTransposePlan, name: str, channels: int, outputs: int) -> tuple[_Tile, float]:
-    """The tile that wastes least, and what it takes for a cell of a group."""
+def _best(plan: ConvTransposePlan, name: str, channels: int, outputs: int) -> _Tile:
+    """Return the tile that wastes least."""
     taps = len(reaching(plan)[0])
 
     def cost(tile: _Tile) -> float:
         _, down, across = _size(name, tile, channels, outputs, taps)
         return down * across * tile.rows * tile.columns / tile.rate
 
-    tensor = _tensor(plan, name)
-    best = min(_TILES[name, tensor], key=cost)
-    return best, cost(best) / (_TENSOR_RATE if tensor else 1)
+    return min(_TILES[name, _tensor(plan, name)], key=cost)
 
 
-@cached
-def _is_direct(plan: ConvTransposePlan, name: str, channels: int, outputs: int) -> bool:
+def _is_direct(plan: ConvTransposePlan, name: str, channels: int) -> bool:
     """Whether the sums are made one by one: where tiles would be padding for the most part."""
-    return direct.cost(plan, channels, outputs) <= _best(plan, name, channels, outputs)[1]
+    return channels <= (_FEW_ON_TENSOR_CORES if _tensor(plan, name) else _FEW_CHANNELS)
 
 
 @cached
@@ -169,13 +174,20 @@ def _tables(plan: ConvTransposePlan) -> tuple[NDArray, ...]:
     return (np.concatenate([at, np.zeros((len(at), 1), dtype=np.int32)], axis=1),)
 
 
-def _cut(slices: int, blocks: int, at_once: int) -> int:
-    """Slices of a share: as many shares as take the least time, in whole rounds of so many blocks."""
+def _share(slices: int) -> int:
+    """Return the slices of a share."""
+    return max(_SLICES, ceil_div(slices, _MOST_SHARES))
 
-    def cost(count: int) -> float:
-        return ceil_div(blocks * count, at_once) * (ceil_div(slices, count) + _OVERHEAD)
 
-    return ceil_div(slices, min(range(1, min(slices, _MOST_SHARES) + 1), key=cost))
+def _run(slices: int, blocks: int, at_once: int) -> tuple[int, int]:
+    """Return the slices of a share, and those of a block: a share's, a group's or all, whichever takes least time."""
+    share = _share(slices)
+
+    def cost(run: int) -> float:
+        return ceil_div(blocks * ceil_div(slices, run), at_once) * (min(run, slices) + _OVERHEAD)
+
+    whole = ceil_div(slices, share * _GROUP) * share * _GROUP
+    return share, min((whole, share * _GROUP, share), key=cost)
 
 
 def _taps_of_a_tile(columns: int, padded: int) -> int:
@@ -186,22 +198,26 @@ def _taps_of_a_tile(columns: int, padded: int) -> int:
 
 
 class _Planned(NamedTuple):
-    """A launch, and how many values a share has."""
+    """A launch: how many runs it leaves, those of a group, a tap's outputs with padding, and values in all."""
 
     launch: Launch
-    partial: int
+    runs: int
+    group: int
+    padded: int
+    values: int
 
 
 @cached
-def _launch(plan: ConvTransposePlan, name: str, sizes: tuple[int, int, int]) -> tuple[_Planned, int, int]:
-    """Plan the launch; also return how many shares there are, and a tap's outputs with padding."""
+def _launch(plan: ConvTransposePlan, name: str, sizes: tuple[int, int, int]) -> _Planned:
+    """Plan the launch."""
     axes, (batch, channels, outputs) = three(plan.axes), sizes
-    taps, tile = len(reaching(plan)[0]), _best(plan, name, channels, outputs)[0]
+    taps, tile = len(reaching(plan)[0]), _best(plan, name, channels, outputs)
     padded, down, across = _size(name, tile, channels, outputs, taps)
     unit, side = _unit(name, tile), depth(name) * channels_a_word(name)
     cells, blocks = batch * math.prod(plan.small_shape), down * across * plan.groups
-    slices = _cut(ceil_div(cells, side), blocks, _THREADS_AT_ONCE // tile.threads)
-    count = ceil_div(ceil_div(cells, side), slices)
+    slices = ceil_div(cells, side)
+    share, run = _run(slices, blocks, _THREADS_AT_ONCE // tile.threads)
+    runs, is_whole = ceil_div(slices, run), run > share * _GROUP
     together = min(taps, _taps_of_a_tile(tile.columns, padded))
     ahead = max(1, tile.threads // ((1 + together) * side))
     numbers = {
@@ -210,7 +226,9 @@ def _launch(plan: ConvTransposePlan, name: str, sizes: tuple[int, int, int]) -> 
         "outputs": outputs,
         "taps": taps,
         "units": padded // unit,
-        "slices": slices,
+        "slices": share,
+        "group": _GROUP,
+        "run": run,
         "batch": ahead,
     }
     geometry = shares.sides(axes, batch) | {key: np.int32(n) for key, n in numbers.items()}
@@ -218,5 +236,6 @@ def _launch(plan: ConvTransposePlan, name: str, sizes: tuple[int, int, int]) -> 
     step = depth(name) + 16 // word
     shared = 2 * step * (tile.rows + tile.columns) * word + 2 * ahead * (1 + together) * side * 8
     chosen = _kernel(name, _tensor(plan, name), tile)
-    made = Launch(chosen, (blocks * count, 1, 1), (tile.threads, 1, 1), shared, (struct(geometry),))
-    return _Planned(made, plan.groups * channels * taps * padded), count, padded
+    made = Launch(chosen, (blocks * runs, 1, 1), (tile.threads, 1, 1), shared, (struct(geometry),))
+    values = plan.groups * channels * taps * padded
+    return _Planned(made, runs, _GROUP if run == share else 1, padded, (1 + is_whole if runs == 1 else runs) * values)

@@ -17,17 +17,17 @@ from upsample.engines.cuda.runtime.launch import C_TYPES, Kernel, Launch, ceil_d
 from upsample.engines.cuda.runtime.windows import AXES, THREADS, three
 from upsample.plans.window import ConvTransposePlan
 
-__all__ = ["cost", "kernels", "run"]
+__all__ = ["kernels", "run"]
 
 
 _TAPS = 16
 """Taps that one launch computes, with a sum for each in registers."""
-_BLOCKS = 2048
-"""Blocks that fill a large GPU several times."""
+_MOST_SHARES = 512
+"""Most parts of a sum, whose partial sums a second kernel adds."""
 _CELLS = 16
 """Least cells of a thread, if there are as many: adding the sums of threads takes as long as some cells."""
-_CELL_COST, _TAP_COST = 60, 4
-"""Instructions for a cell, and for each of its taps."""
+_GROUP = 8
+"""Shares of a group, which are added before the groups are."""
 
 
 def _kernel(name: str) -> Kernel:
@@ -40,12 +40,6 @@ def kernels() -> Iterator[Kernel]:
         yield _kernel(name)
 
 
-def cost(plan: ConvTransposePlan, channels: int, outputs: int) -> float:
-    """Instructions for a cell of a group; a product of matrices needs little more than one for each product."""
-    taps = len(reaching(plan)[0])
-    return channels * outputs * (ceil_div(taps, _TAPS) * _CELL_COST + taps * _TAP_COST)
-
-
 def run(gpu: Device, plan: ConvTransposePlan, x: Any, y: Any, *, name: str, sizes: tuple[int, int, int]) -> Part:
     """Sum each share of the cells; the sizes are images, and a group's channels and outputs."""
     launches, count = _launches(plan, name, sizes)
@@ -53,7 +47,7 @@ def run(gpu: Device, plan: ConvTransposePlan, x: Any, y: Any, *, name: str, size
     part = gpu.empty((count * plan.groups * channels * len(reaching(plan)[0]) * outputs,), shares.accumulator(name))
     for launch in launches:
         gpu.launch(launch, x, y, part)
-    return Part(part, count, outputs)
+    return Part(part, count, _GROUP, outputs)
 
 
 @cached
@@ -62,8 +56,7 @@ def _launches(plan: ConvTransposePlan, name: str, sizes: tuple[int, int, int]) -
     batch, channels, outputs = sizes
     axes, at = three(plan.axes), reaching(plan)[0]
     cells, rows = batch * math.prod(plan.small_shape), plan.groups * channels * outputs
-    count = max(1, min(ceil_div(_BLOCKS, rows), cells // (_CELLS * THREADS)))
-    share = ceil_div(ceil_div(cells, count), THREADS) * THREADS
+    share = _share(cells)
     count = ceil_div(cells, share)
     sizes_of = [axis.small for axis in axes]
     step = [THREADS // math.prod(sizes_of[place:]) for place in range(AXES + 1)]
@@ -91,6 +84,12 @@ def _launches(plan: ConvTransposePlan, name: str, sizes: tuple[int, int, int]) -
         shared = THREADS // 32 * _TAPS * shares.accumulator(name).itemsize
         made.append(Launch(_kernel(name), (rows * count, 1, 1), (THREADS, 1, 1), shared, (struct(geometry),)))
     return tuple(made), count
+
+
+def _share(cells: int) -> int:
+    """Return the cells of a share. They depend on no channels, so that the sum of a weight does not."""
+    count = max(1, min(_MOST_SHARES, cells // (_CELLS * THREADS)))
+    return ceil_div(ceil_div(cells, count), THREADS) * THREADS
 
 
 def _places(at: NDArray, large: list[int]) -> dict[str, NDArray]:

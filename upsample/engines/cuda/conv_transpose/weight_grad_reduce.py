@@ -24,10 +24,14 @@ _BEYOND = 1 << 16
 
 
 class Part(NamedTuple):
-    """Shares of a sum: ``memory [number, channels, taps that reach something, padded]``; outputs are padded."""
+    """Shares of a sum: ``memory [number, channels, taps that reach something, padded]``; outputs are padded.
+
+    Each `group` of shares is added in order, then the groups.
+    """
 
     memory: Any
     number: int
+    group: int
     padded: int
 
 
@@ -85,16 +89,18 @@ def _tables(plan: ConvTransposePlan) -> tuple[NDArray, ...]:
 def add(gpu: Device, plan: ConvTransposePlan, part: Part, w: Any, *, name: str, channels: int, outputs: int) -> None:
     """Write the sum of the shares into ``w [channels, outputs, *kernel]``."""
     (places,) = gpu.tables(_tables, plan)
-    launch = _launch(plan, name, channels, outputs, part.number, part.padded)
+    launch = _launch(plan, name, channels, outputs, (part.number, part.group, part.padded))
     gpu.launch(launch, part.memory, places, w)
 
 
 @cached
-def _launch(plan: ConvTransposePlan, name: str, channels: int, outputs: int, count: int, padded: int) -> Launch:
+def _launch(plan: ConvTransposePlan, name: str, channels: int, outputs: int, part: tuple[int, int, int]) -> Launch:
+    count, group, padded = part
     taps = math.prod(plan.kernel_shape)
     items = channels * outputs * taps
     numbers = {
         "shares": count,
+        "group": group,
         "channels": channels,
         "outputs": outputs,
         "taps": taps,
