@@ -341,7 +341,7 @@ def _of_bytes(plan: ResizePlan, modes: tuple[str, ...], cubic_coeff: float) -> R
         or ("cubic" in modes and abs(cubic_coeff) > _LARGEST_IN_BYTES)
     ):
         return replace(plan, arithmetic=NEAREST)
-    order, between = plan.filtered(rounds=False), _PLACES if blurs == 0 else _PLACES - 1
+    order, between = plan.filter_order(rounds=False), _PLACES if blurs == 0 else _PLACES - 1
     places = {axis: (between if axis != order[0] else 0, between if axis != order[-1] else 0) for axis in order}
     rules = [replace(r, places=places.get(axis)) for axis, r in zip(plan.axes, plan.rules, strict=True)]
     return replace(plan, rules=tuple(rules), order=order, arithmetic=BYTES)

@@ -69,7 +69,7 @@ def resize(rng: random.Random, dtypes: Sequence[str]) -> Drawn:
     shape = (*(rng.randint(1, 4) for _ in range(lead)), *(r.in_size for r in rules), *trail)
     plan = ResizePlan(tuple(range(lead, lead + count)), rules)
     x = values(rng, shape, dtype)
-    order = plan.filtered(dtype == "uint8")
+    order = plan.filter_order(dtype == "uint8")
     found: list[Part] = []
     for _ in range(4):
         ranges = [some(rng, n) if rng.random() < 0.6 else (0, n) for n in plan.out_shape(shape)]

@@ -35,7 +35,7 @@ def _conv_transpose(
     for _ in range(4):
         images, outputs = some(rng, batch), some(rng, each)
         ranges = [some(rng, n) if rng.random() < 0.5 else (0, n) for n in large]
-        needed = [a.meets(*r) for a, r in zip(axes, ranges, strict=True)]
+        needed = [a.covering_cells(*r) for a, r in zip(axes, ranges, strict=True)]
         if any(low >= high for low, high in needed):
             continue
         group = rng.randrange(groups)

@@ -86,7 +86,7 @@ def test_pooling_by_every_kernel(large: tuple[int, int], kernel: int, dtype: str
 
 
 def _cells(plan: Any, positions: Box) -> Box:
-    return tuple(axis.meets(*p) for axis, p in zip(plan.axes, positions, strict=True))
+    return tuple(axis.covering_cells(*p) for axis, p in zip(plan.axes, positions, strict=True))
 
 
 @each_engine

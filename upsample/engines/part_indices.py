@@ -33,7 +33,7 @@ def localised(xp: ModuleType, plan: UnpoolPlan, where: Any, names: tuple[str, st
             raise_bad(plan, _on_host(where), names)
     if plan.local_indices:
         return replace(plan, within=None, check_indices=False), where
-    if plan.has_whole_planes:  # an index may lie outside of its own window, because all cells are at hand
+    if plan.has_full_planes:  # an index may lie outside of its own window, because all cells are at hand
         if plan.check_indices and plan.duplicates == "error":
             check_twice(plan, _on_host(where), _on_host(where), names)
             return replace(plan, within=None, duplicates="last"), where

@@ -1,12 +1,12 @@
-"""The arithmetic of sums of integers, and how they are rounded to integers.
+"""How arrays of integers are resampled: the dtype of sums, and the rounding to integers.
 
-Floating-point arrays need none of this: their sums are the result. An array of integers does::
+Sums of floating-point arrays are the result. For an array of integers a plan defines::
 
     sums       "fixed"      integers; weights are multiples of a power of two (`upsample.plans.taps.fixed_point`)
-               "float64"    or "float32", with the weights as they are
-               "high", the high halves of 16-bit products (`HIGH_HALVES`)
-    ties       which of two integers a sum halfway between them becomes
-    each_axis  rounded and clamped to the dtype after each axis, the last axis first; or once, after all of them
+               "float64"    or "float32"; weights are not rounded
+               "high"       high halves of 16-bit products (`HIGH_HALVES`)
+    ties       to which of two integers a sum halfway between them is rounded
+    each_axis  whether sums are rounded and clamped after each axis, the last axis first, or once after all axes
 """
 
 from __future__ import annotations
@@ -24,16 +24,16 @@ __all__ = ["BYTES", "HIGH_HALVES", "NEAREST", "TORCH_BYTES", "Arithmetic", "Ties
 
 
 class Ties(Enum):
-    """Which of the two nearest integers a sum halfway between them becomes."""
+    """To which of the two nearest integers a sum halfway between them is rounded."""
 
     EVEN = "even"
-    """The even one, as IEEE 754 and ``rint`` round; no bias."""
+    """To the even integer, as IEEE 754 and ``rint`` round; no bias."""
     AWAY = "away"
-    """The one farther from zero, as C's ``round``."""
+    """To the integer farther from zero, as C's ``round``."""
     UP = "up"
-    """The larger one: ``floor(sum + 1/2)``."""
+    """To the larger integer: ``floor(sum + 1/2)``."""
     CUT = "cut"
-    """No rounding to nearest at all: the fraction is dropped, as a C cast does."""
+    """All sums are truncated toward zero, as by a C cast; none is rounded to nearest."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,21 +43,21 @@ class Arithmetic:
     Attributes
     ----------
     sums : {"fixed", "high", "float32", "float64"}
-        What sums are made of.
+        Arithmetic of the sums.
     ties : Ties
-        How they are rounded.
+        Rounding of ties.
     each_axis : bool
-        Whether after each axis, the last axis first, instead of once at the end.
+        Round after each axis, the last axis first, instead of once at the end.
     grain : int
-        Binary places to which sums are rounded before all else; 0 for none. Weights such as 1/3 are not exact in
-        binary, so a sum that should be a tie misses it by a little, in a direction that depends on the order of the
-        sums. Rounded to ``2**-grain`` first, it is a tie again, on every engine.
+        Binary places to which sums are rounded first; 0 for no such rounding. Weights such as 1/3 are not exact in
+        binary. Therefore a sum that should be a tie differs from it a little, and the sign of the error depends on the
+        order of the sums. Rounded to ``2**-grain`` first, the sum is a tie on every engine.
     ordered : bool
-        Keep the order of sums of another library: each product and each sum is rounded by itself, taps ascending, axes
-        in the plan's order. Floats are then summed in `sums`, too, and have their own dtype after each axis where
-        `each_axis` says so.
+        Keep the order of sums of another library: round each product and each sum, add taps in ascending order, and
+        filter axes in the plan's order. Then floats are summed in `sums` too, and converted to their own dtype after
+        each axis if `each_axis`.
     scale : float
-        Sums of integers, and of floats if they are ordered, are multiplied by this in the dtype of sums, at the end.
+        Factor of sums of integers, and of floats if sums are ordered; applied at the end, in the dtype of sums.
     """
 
     sums: str
@@ -68,9 +68,9 @@ class Arithmetic:
     scale: float = 1.0
 
     def rounded(self, xp: ModuleType, sums: Any, dtype: str) -> Any:
-        """Return the integers nearest to the sums, clamped to `dtype`, still in the dtype of the sums.
+        """Return the sums rounded to integers and clamped to `dtype`, in the dtype of the sums.
 
-        NumPy arrays are overwritten.
+        The method overwrites NumPy arrays.
         """
         low, high = bounds(dtype)
         if xp is np:
@@ -80,14 +80,14 @@ class Arithmetic:
         if self.grain:
             sums = xp.round(sums * 2.0**self.grain) * 0.5**self.grain
         if self.ties is Ties.EVEN:
-            whole = xp.round(sums)
+            integers = xp.round(sums)
         elif self.ties is Ties.UP:
-            whole = xp.floor(sums + 0.5)
+            integers = xp.floor(sums + 0.5)
         elif self.ties is Ties.CUT:
-            whole = xp.trunc(sums)
+            integers = xp.trunc(sums)
         else:
-            whole = xp.sign(sums) * xp.floor(xp.abs(sums) + 0.5)
-        return clip(xp, whole, low, high)
+            integers = xp.sign(sums) * xp.floor(xp.abs(sums) + 0.5)
+        return clip(xp, integers, low, high)
 
     def _rounded_in_place(self, sums: Any, low: float, high: float) -> Any:
         if self.scale != 1.0:
@@ -115,14 +115,14 @@ def bounds(dtype: str) -> tuple[float, float]:
 
 
 TORCH_BYTES = Arithmetic("fixed", Ties.UP, each_axis=True)
-"""torch's, for uint8: weights of up to 22 binary places that fit 16 bits."""
+"""Arithmetic of torch for uint8: weights have up to 22 binary places, and fit 16 bits."""
 NEAREST = Arithmetic("float64", Ties.EVEN, each_axis=False, grain=16)
-"""Rounded once, to nearest, ties to even: at most 1/2 + 2**-17 of a level from the exact value, and without bias."""
+"""Round once, to nearest, ties to even: at most 1/2 + 2**-17 of a level from the exact value, and no bias."""
 BYTES = Arithmetic("fixed", Ties.EVEN, each_axis=False)
-"""The same for uint8, in integers: what axes make is 16-bit numbers of `upsample.plans.resize.AxisRule.places`."""
+"""`NEAREST` for uint8, in integers: between axes, values are 16-bit numbers (see `AxisRule.places`)."""
 HIGH_HALVES = Arithmetic("high", Ties.UP, each_axis=False)
-"""OpenCV's, for linear interpolation of bytes, by ``pmulhw``; weights have 11 binary places (`AxisRule.bits`).
+"""Arithmetic of OpenCV for linear interpolation of bytes, by ``pmulhw``; weights have 11 binary places.
 
-Sums along rows drop all but 7 binary places and fit 16 bits. Along columns each product drops 16 of its 18 places
-before products are added. The sum is rounded, ties up. Taps that a border moves onto one row are multiplied one by one.
+Sums along rows are truncated to 7 binary places and fit 16 bits. Along columns, each product drops 16 of its 18 places
+before the addition. The sum is rounded, ties up. If a border clamps two taps to one row, each is multiplied alone.
 """

@@ -1,4 +1,4 @@
-"""B-splines, and the cardinal splines that interpolate.
+"""B-splines, and cardinal splines, which interpolate.
 
 Source: M. Unser, Splines: a perfect fit for signal and image processing (1999), https://doi.org/10.1109/79.799930.
 """
@@ -16,14 +16,14 @@ __all__ = ["SUPPORT", "b_spline", "cardinal_spline"]
 _Reals: TypeAlias = np.ndarray[Any, np.dtype[Any]]
 
 SUPPORT = {2: 17, 3: 23, 4: 30, 5: 36}
-"""By order, the distance from which on a cardinal spline is below 1e-13."""
+"""The distance, by order, beyond which a cardinal spline is below 1e-13."""
 _MARGIN = 24
-"""Coefficients beyond the support, whose error dies away before it."""
+"""Coefficients beyond the support: the error at the ends decays within them."""
 
 
 def b_spline(x: _Reals, order: int) -> _Reals:
     """Return the central B-spline of an order."""
-    below = -np.abs(x)  # the fewest terms that cancel each other
+    below = -np.abs(x)  # on this side fewer terms cancel each other
     total = np.zeros_like(below)
     for k in range(order // 2 + 1):
         part = np.maximum(below + (order + 1) / 2 - k, 0.0)
@@ -50,5 +50,5 @@ def _coefficients(order: int) -> _Reals:
     size = SUPPORT[order] + _MARGIN
     place = np.arange(-size, size + 1)
     matrix = b_spline((place[:, None] - place).astype(np.float64), order)
-    made: _Reals = np.linalg.solve(matrix, (place == 0).astype(np.float64))
-    return made
+    coefficients: _Reals = np.linalg.solve(matrix, (place == 0).astype(np.float64))
+    return coefficients

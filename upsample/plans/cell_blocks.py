@@ -1,7 +1,8 @@
-"""Blocks of cells: parts of a batch whose products are summed by themselves, so that a sum over cells has one order.
+"""Blocks of cells, which fix the order of a sum over the cells of a batch.
 
-A gradient by a weight or a bias is a sum over the cells of all images. Each block has a sum, and the blocks' sums are
-added in row-major order. Blocks depend on the plan alone, not on threads, channels, or the chunks of an array.
+The gradient of a weight or a bias is a sum over the cells of all images. Engines sum each block of cells, and then add
+the sums of the blocks in row-major order. Blocks depend on the plan alone, not on threads, channels, or the chunks of
+an array.
 """
 
 from __future__ import annotations
@@ -15,9 +16,9 @@ __all__ = ["CellBlocks", "sums_of_bias", "sums_of_weights"]
 _Range: TypeAlias = tuple[int, int]
 
 _CELLS = 1 << 13
-"""Most cells per block of a gradient by a weight."""
+"""Most cells per block of the gradient of a weight."""
 _POSITIONS = 1 << 16
-"""Most positions per block of a gradient by a bias; NumPy sums them pairwise."""
+"""Most positions per block of the gradient of a bias; NumPy sums them pairwise."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +28,7 @@ class CellBlocks:
     Attributes
     ----------
     axis : int
-        The axis that is cut; 0 is the batch.
+        The axis that is divided; 0 is the batch.
     step : int
         Extent of a box along that axis; the last box of the axis may be shorter.
     """
@@ -37,24 +38,24 @@ class CellBlocks:
 
     @classmethod
     def of(cls, small: tuple[int, ...], cells: int) -> CellBlocks:
-        """Return the largest boxes of at most so many cells; small images share a box."""
-        each = 1
+        """Return the largest boxes of at most `cells` cells; small images share a box."""
+        inner = 1
         for axis in range(len(small), 0, -1):
-            if each * small[axis - 1] > cells:
-                return cls(axis, max(1, cells // each))
-            each *= small[axis - 1]
-        return cls(0, max(1, cells // max(each, 1)))
+            if inner * small[axis - 1] > cells:
+                return cls(axis, max(1, cells // inner))
+            inner *= small[axis - 1]
+        return cls(0, max(1, cells // max(inner, 1)))
 
     def cells(self, shape: tuple[int, ...]) -> int:
-        """Return the cells of the largest box of cells of this shape."""
+        """Return the number of cells of the largest box, for cells of this shape."""
         return min(self.step, shape[self.axis]) * math.prod(shape[self.axis + 1 :])
 
     def pieces(self, shape: tuple[int, ...]) -> int:
-        """Return how many boxes there are along the axis, of cells of this shape."""
+        """Return the number of boxes along the axis, for cells of this shape."""
         return -(-shape[self.axis] // self.step)
 
     def count(self, shape: tuple[int, ...]) -> int:
-        """Return how many boxes cells of this shape are cut into."""
+        """Return the number of boxes, for cells of this shape."""
         return math.prod(shape[: self.axis]) * self.pieces(shape)
 
     def box(self, shape: tuple[int, ...], number: int) -> tuple[_Range, ...]:
@@ -69,10 +70,10 @@ class CellBlocks:
 
 
 def sums_of_weights(small: tuple[int, ...]) -> CellBlocks:
-    """Return the blocks of cells of a gradient by the weight."""
+    """Return the blocks of cells for the gradient of the weight."""
     return CellBlocks.of(small, _CELLS)
 
 
 def sums_of_bias(large: tuple[int, ...]) -> CellBlocks:
-    """Return the blocks of positions of a gradient by the bias."""
+    """Return the blocks of positions for the gradient of the bias."""
     return CellBlocks.of(large, _POSITIONS)

@@ -1,7 +1,7 @@
-"""The interpolation methods: one registry, one entry a method.
+"""The registry of interpolation methods, with one entry for each.
 
-A method added to `FILTERS` works in `upsample.resize` at once, antialiased too, on every engine: all that an engine
-sees of it is the table that `upsample.plans.taps` makes.
+A method in `FILTERS` works in `upsample.resize` on every engine, with antialiasing too, because engines read only the
+table that `upsample.plans.taps` computes from it.
 """
 
 from __future__ import annotations
@@ -22,32 +22,32 @@ _Reals: TypeAlias = np.ndarray[Any, np.dtype[Any]]
 
 @dataclass(frozen=True, slots=True)
 class Point:
-    """One input sample an output: the one in which the output sample's `anchor` lies."""
+    """Each output is one input sample: the sample that contains the output sample's `anchor`."""
 
     anchor: float
 
 
 @dataclass(frozen=True, slots=True)
 class Mean:
-    """The mean of every input sample that the output sample overlaps, whole samples only."""
+    """Each output is the mean of the input samples that it overlaps; a sample counts fully or not at all."""
 
 
 @dataclass(frozen=True, slots=True)
 class Weighted:
-    """A weight function of the distance, in input samples, on both sides of the output sample's centre.
+    """Each output is a weighted sum of the input samples around its centre.
 
     Attributes
     ----------
     support : int
-        Distance from which on the weight is zero.
+        Distance in input samples beyond which the weight is zero.
     weight : callable
         ``weight(distance, coefficient)``, for distances of either sign, in their precision; only cubic uses the
         coefficient.
     knows_corners : bool
-        Whether ``align_corners`` has a meaning.
+        Whether the method supports ``align_corners``.
     stops_at_edge : bool
-        Whether a centre left of the first sample moves onto it (linear, as everywhere) instead of repeating the
-        edge sample under the weights.
+        Whether a centre left of the first sample is moved onto it, as linear interpolation does in every library.
+        Otherwise taps outside repeat the edge sample.
     """
 
     support: int
@@ -60,7 +60,7 @@ Method: TypeAlias = Point | Mean | Weighted
 
 
 def keeps_samples(method: Method, coefficient: float) -> bool:
-    """Say whether an output sample at the place of an input sample is that sample; some filters blur it."""
+    """Tell whether an output at the position of an input sample equals it; filters that blur do not keep it."""
     if not isinstance(method, Weighted):
         return True
     places = np.arange(-method.support, method.support + 1.0)
@@ -105,14 +105,14 @@ def _polynomial(coefficients: tuple[float, ...], x: _Reals) -> _Reals:
 def sine_of_pi(x: _Reals) -> _Reals:
     """Return sin(pi x) within 3 units in the last place, with the same bits everywhere.
 
-    The sine of NumPy or of the C library has other bits on another processor or system. This takes only operations that
-    IEEE 754 rounds correctly, of float64, one after the other.
+    The bits of NumPy's sine and of the C library's depend on the processor and the system. This function uses only
+    float64 operations that IEEE 754 rounds correctly.
     """
-    whole = np.rint(x)
-    rest = np.abs(x - whole)
+    integer = np.rint(x)
+    rest = np.abs(x - integer)
     near, far = _polynomial(_SINE, rest * rest) * rest, _polynomial(_COSINE, (0.5 - rest) * (0.5 - rest))
-    even = np.where(whole % 2 == 0, 1.0, -1.0)
-    sine: _Reals = np.copysign(np.where(rest <= 0.25, near, far), (x - whole) * even)
+    sign = np.where(integer % 2 == 0, 1.0, -1.0)
+    sine: _Reals = np.copysign(np.where(rest <= 0.25, near, far), (x - integer) * sign)
     return sine
 
 
@@ -121,21 +121,21 @@ def _sinc(x: _Reals) -> _Reals:
 
 
 def _lanczos(distance: _Reals, _: float) -> _Reals:
-    """Sinc windowed by a three times wider sinc (Duchon 1979).
+    """Return a sinc windowed by a three times wider sinc (Duchon 1979).
 
-    Its zeros at whole distances are as large here as the dtype's error of pi makes them in torch: an infinity under a
+    At integer distances the weight is not exactly zero, but the dtype's error of pi, as in torch: an infinity times a
     weight of exactly zero would become NaN.
     """
     x = distance.astype(np.float64)
     weight = np.where(np.abs(x) < 3.0, _sinc(x) * _sinc(x / 3.0), 0.0)
-    whole = (x == np.rint(x)) & (x != 0.0) & (np.abs(x) < 3.0)
+    is_integer = (x == np.rint(x)) & (x != 0.0) & (np.abs(x) < 3.0)
     error = _PI_ERRORS[distance.dtype.itemsize] / np.pi * np.where(x % 2 == 0, 1.0, -1.0)
-    weight = np.where(whole, error * _sinc(x / 3.0), weight)
+    weight = np.where(is_integer, error * _sinc(x / 3.0), weight)
     return weight.astype(distance.dtype)
 
 
 def _hamming(distance: _Reals, _: float) -> _Reals:
-    """Sinc windowed by Hamming's window as wide, Pillow's HAMMING."""
+    """Return a sinc times a Hamming window of equal width, as Pillow's HAMMING."""
     x = distance.astype(np.float64)
     weight = np.where(np.abs(x) < 1.0, _sinc(x) * (0.54 + 0.46 * sine_of_pi(0.5 - np.abs(x))), 0.0)
     return weight.astype(distance.dtype)
@@ -150,7 +150,7 @@ def _mitchell(distance: _Reals, _: float) -> _Reals:
 
 
 def _spline(order: int) -> Weighted:
-    """Interpolating splines: the B-spline's prefilter and its weights in one."""
+    """Return the method of interpolating splines, which joins the prefilter and the B-spline's weights."""
 
     def weight(distance: _Reals, _: float) -> _Reals:
         return cardinal_spline(distance.astype(np.float64), order).astype(distance.dtype)

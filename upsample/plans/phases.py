@@ -1,4 +1,4 @@
-"""Phases: positions of the large side with the same taps, because they have one remainder modulo the stride."""
+"""Polyphase decomposition: positions of the large side with equal remainders modulo the stride have equal taps."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ __all__ = ["Phase", "phases"]
 
 @dataclass(frozen=True, slots=True)
 class Phase:
-    """The positions of the large side that leave one rest when divided by the stride.
+    """The positions of the large side that have one remainder modulo the stride.
 
-    Position ``start + stride * j`` of the output, for ``j`` in ``[0, count)``, receives tap ``taps[t]`` of cell
-    ``j + cells[t]``, for each ``t``; outside ``[0, small)``, the cell does not exist. Cells ascend, so
-    that the last one that fits is the last in row-major order.
+    For each ``t``, position ``start + stride * j`` of the output, for ``j`` in ``[0, count)``, receives tap ``taps[t]``
+    of cell ``j + cells[t]``. Cells outside ``[0, small)`` do not exist. Cells ascend, so that the last existing one is
+    the last in row-major order.
     """
 
     start: int
@@ -29,7 +29,7 @@ class Phase:
 
 @cached
 def phases(axis: WindowAxis) -> tuple[Phase, ...]:
-    """Split the large side by the rest modulo the stride: within a phase, every position has the same taps."""
+    """Return the phases of an axis, one for each remainder modulo the stride."""
     return tuple(_phases(axis))
 
 

@@ -1,7 +1,8 @@
-"""Functions that make a plan of plain numbers: cached, and able to take sizes that torch.compile leaves open.
+"""Decorators of functions that make plans: they cache plans, and accept sizes that torch.compile leaves open.
 
-An open size is a symbol (``torch.SymInt``). Windows are arithmetic on integers, which symbols take part in. The steps
-of a resize are rounded floats, which symbols have none of: its plan is `OpenResize`, made when the sizes are known.
+An open size is a symbol (``torch.SymInt``). Plans of windows need integer arithmetic, which symbols support. Plans of a
+resize need rounded floats, which symbols do not support: with symbols the plan is an `OpenResize`, and the `ResizePlan`
+is made when the sizes are known.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ P = ParamSpec("P")
 PlanT = TypeVar("PlanT")
 
 _MAKERS: dict[str, Callable[..., ResizePlan]] = {}
-"""The functions of `planned_later` by module and name."""
+"""The functions that `planned_later` decorates, by module and name."""
 
 
 class Resized(NamedTuple):
@@ -42,13 +43,13 @@ class OpenResize:
     maker : str
         Module and name of the function that makes the plan.
     arguments : tuple
-        What the maker takes.
+        Arguments of that function.
     sizes : tuple
         A `Resized`.
     is_transposed : bool
         Whether the plan is that of the gradient.
     shift : int
-        How many leading axes the array has more than the plan of the maker.
+        Number of leading axes that the array has in addition to the axes of the maker's plan.
     """
 
     maker: str
@@ -82,35 +83,35 @@ class OpenResize:
 
 
 def planned(function: Callable[P, PlanT]) -> Callable[P, PlanT]:
-    """Keep the plans of a function that takes symbols as it takes numbers."""
-    return _kept(function, function)
+    """Cache the plans of a function that accepts symbols as well as numbers."""
+    return _cached_plans(function, function)
 
 
 def planned_for_sizes(function: Callable[P, PlanT]) -> Callable[P, PlanT]:
-    """Keep the plans of a function that takes numbers alone: torch.compile compiles again for other sizes."""
-    made: Any = _kept(function, lambda *args: made(*_fixed(args)))
-    return cast(Callable[P, PlanT], made)
+    """Cache the plans of a function that accepts numbers only: torch.compile compiles again for other sizes."""
+    plan: Any = _cached_plans(function, lambda *args: plan(*_fixed(args)))
+    return cast(Callable[P, PlanT], plan)
 
 
 def planned_later(sizes: Callable[..., Resized]) -> Callable[[Callable[P, ResizePlan]], Callable[P, ResizePlan]]:
-    """Keep the plans of a function; with symbols its plan is open, and `sizes` tells what of it is known."""
+    """Cache the plans of a function; with symbols the plan is an `OpenResize` with what `sizes` returns."""
 
     def decorate(function: Callable[P, ResizePlan]) -> Callable[P, ResizePlan]:
         name = f"{function.__module__}:{function.__qualname__}"
-        made = _kept(function, lambda *args: OpenResize(name, args, tuple(sizes(*args)), False, 0))
-        _MAKERS[name] = made
-        return made
+        plan = _cached_plans(function, lambda *args: OpenResize(name, args, tuple(sizes(*args)), False, 0))
+        _MAKERS[name] = plan
+        return plan
 
     return decorate
 
 
-def _kept(function: Callable[P, PlanT], with_symbols: Callable[..., Any]) -> Callable[P, PlanT]:
-    kept: Any = cached(function)
+def _cached_plans(function: Callable[P, PlanT], with_symbols: Callable[..., Any]) -> Callable[P, PlanT]:
+    cached_plan: Any = cached(function)
 
     @wraps(function)
     def plan(*args: P.args, **kwargs: P.kwargs) -> PlanT:
         try:
-            return cast(PlanT, kept(*(_fixed(args) if is_traced() else args), **kwargs))
+            return cast(PlanT, cached_plan(*(_fixed(args) if is_traced() else args), **kwargs))
         except TypeError:  # symbols have no hash
             if not has_symbols(args):
                 raise
@@ -120,7 +121,7 @@ def _kept(function: Callable[P, PlanT], with_symbols: Callable[..., Any]) -> Cal
 
 
 def _fixed(values: tuple[Any, ...]) -> tuple[Any, ...]:
-    """Return sizes that are symbols, or tensors of torch.jit.trace, as numbers."""
+    """Convert sizes that are symbols, or tensors of torch.jit.trace, to numbers."""
     fixed: list[Any] = [
         _fixed(v) if isinstance(v, tuple) else _number(v) if is_symbol(v) else v.item() if _is_tensor(v) else v
         for v in values

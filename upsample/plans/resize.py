@@ -1,15 +1,16 @@
 """The plan of a resize: a rule for each axis.
 
-Two coordinate maps carry every method; sample ``i`` of the output lies at ``c`` of the input::
+All methods use one of two coordinate maps; sample ``i`` of the output has coordinate ``c`` in the input::
 
-    half-pixel        c = (i + 1/2) * step - 1/2     samples are cells; the outer edges of both rows of cells meet
-    aligned corners   c = i * step                   samples are points; the first and last points of both rows meet
+    half-pixel        c = (i + 1/2) * step - 1/2     samples are cells; the outer edges of both rows of cells coincide
+    aligned corners   c = i * step                   samples are points; the first and last points of both coincide
 
     input        |    0    |    1    |    2    |
     output 6     | 0  | 1  | 2  | 3  | 4  | 5  |     half-pixel, step 3/6
     output 6          0   1   2   3   4   5          aligned corners, step 2/5
 
-A gradient is the same with every rule transposed: what an input gave to some outputs, it gets back from them.
+The plan of a gradient has the transpose of each rule: each input receives the gradients of its outputs, times the
+weights.
 """
 
 from __future__ import annotations
@@ -25,57 +26,56 @@ from upsample.plans.makers import MAKERS
 __all__ = ["AxisRule", "Cut", "ResizePlan", "Rounding", "identity", "tabled"]
 
 _SHORT = 16
-"""Samples of a row below which axes that grow are filtered first to last: such columns are as quick as rows."""
+"""Least samples of a row for which axes that grow are filtered last to first: columns of shorter rows are as fast."""
 
 
 class Rounding(Enum):
-    """In which precision a dialect computes its coordinates: bit parity depends on it."""
+    """The precision in which a dialect computes its coordinates; the bits of results depend on it."""
 
     FLOAT64 = "float64"
     FLOAT32 = "float32"
     FLOAT64_FLOORF = "float64, but floored by way of float32"
-    """torch on float64 arrays: its floorf rounds a coordinate just under a whole number up to it."""
+    """torch's precision for float64 arrays: its floorf rounds a coordinate just below an integer up to it."""
 
 
 @dataclass(frozen=True, slots=True)
 class AxisRule:
-    """All of one axis.
+    """How one axis is resampled: an engine needs no more to compute its table.
 
     Attributes
     ----------
     in_size, out_size : int
-        Samples.
+        Numbers of input and output samples.
     method : str
         A name of `upsample.plans.filters.FILTERS`.
     step : tuple of float
-        Input samples per output sample, as a ratio: ``(n, o)`` divides after the product and so is exact where
-        the product is an integer; ``(s, 1.0)`` multiplies by a step that is rounded already.
+        Input samples per output sample, as a ratio: ``(n, o)`` divides after the product, and is exact if the product
+        is a multiple of ``o``; ``(s, 1.0)`` multiplies by a step that is rounded already.
     corners : bool
         Aligned corners instead of half-pixel.
     antialias : bool
-        Widen the filter by the step where that is over 1.
+        Widen the filter by the step if the step exceeds 1.
     cubic_coeff : float
         Keys' a, for the cubic method.
     rounding : Rounding
         Precision of the coordinates.
     transposed : bool
-        The rule is that of the gradient: `in_size` counts the samples that the method makes, `out_size` those that it
-        takes, and all else is as it was.
+        The rule is that of the gradient: `in_size` counts outputs of the method, `out_size` counts its inputs, and the
+        other attributes are unchanged.
     table : tuple
-        A name of `upsample.plans.makers.MAKERS` and the maker's numbers, where that makes the table; `method` and what
-        follows it mean nothing then. Empty where they do. See `tabled`.
+        A name of `upsample.plans.makers.MAKERS` and the maker's numbers. Then `method` to `rounding` have no meaning.
+        Empty if `method` defines the table. See `tabled`.
     bits : int
-        Binary places of the weights in integer arithmetic; 0 for as many as torch takes.
+        Binary places of the weights in integer arithmetic; 0 for as many as torch uses.
     places : tuple of int or None
-        Binary places of the 16-bit numbers that the axis' sums are made of, and of those that they become, in integer
-        arithmetic that rounds once (`upsample.plans.arithmetic.BYTES`): 0 where those are bytes. None where each axis
-        is rounded to bytes.
+        Binary places of the axis's input and of its output, which are 16-bit numbers, or bytes if the places are 0, in
+        integer arithmetic that rounds once (`upsample.plans.arithmetic.BYTES`). None if each axis is rounded to bytes.
     skips_zeros : bool
         A sample of weight zero at an end of an output's taps does not count, even if it is NaN or infinite. In torch's
-        dialect it does, and so do merged taps whose signs differ.
+        dialect it counts, and so do merged taps whose signs differ.
     cut : Cut or None
-        For a part of an axis: which one. Its table is a slice of the table of the whole axis, so that its weights have
-        the same bits. See `upsample.plans.resize_parts`.
+        The place of a part in its full axis; None for a full axis. The table of a part is a slice of the full table, so
+        that its weights have equal bits. See `upsample.plans.resize_parts`.
     """
 
     in_size: int
@@ -106,7 +106,7 @@ class AxisRule:
         return type(self), tuple(getattr(self, f.name) for f in fields(self) if f.init)  # text hashes by process
 
     def transpose(self) -> AxisRule:
-        """Return the rule of the gradient; of a gradient's, the rule it came from."""
+        """Return the rule of the gradient; for the rule of a gradient, the original rule."""
         return replace(self, in_size=self.out_size, out_size=self.in_size, transposed=not self.transposed)
 
     @property
@@ -116,47 +116,47 @@ class AxisRule:
 
     @property
     def _points(self) -> bool:
-        """Whether the method, or the maker, takes one input sample for an output sample."""
+        """Whether the method, or the maker, copies one input sample to each output sample."""
         return MAKERS[str(self.table[0])].moves if self.table else self.method in ("nearest", "nearest-exact")
 
     @property
     def is_identity(self) -> bool:
-        """Whether every output sample is the input sample of its own number."""
+        """Whether each output sample is a copy of the input sample with the same number."""
         return self.copies and self.method == "nearest"
 
     @property
     def copies(self) -> bool:
-        """Whether only infinities change: torch's linear mode makes them NaN even on an axis that keeps its size."""
+        """Whether all samples except infinities are copied: torch's linear mode turns infinities into NaN."""
         if self.cut is not None:
-            return self.cut.whole.copies
+            return self.cut.full.copies
         same = self.in_size == self.out_size and self.step == (1.0, 1.0)
         return same and self.method in ("nearest", "linear") and not self.antialias and not self.table
 
 
 @dataclass(frozen=True, slots=True)
 class Cut:
-    """Where a part of an axis lies in the whole axis.
+    """The place of a part in a full axis.
 
     Attributes
     ----------
-    whole : AxisRule
-        The rule of the whole axis.
+    full : AxisRule
+        The rule of the full axis.
     begin, low : int
-        The outputs of the part begin at `begin`, its inputs at `low`.
+        Numbers of the first output and of the first input of the part.
     """
 
-    whole: AxisRule
+    full: AxisRule
     begin: int
     low: int
 
 
 def identity(size: int) -> AxisRule:
-    """Return the rule of an axis that stays as it is."""
+    """Return the rule of an axis that does not change."""
     return AxisRule(size, size, "nearest", (1.0, 1.0), False, False, 0.0, Rounding.FLOAT64)
 
 
 def tabled(in_size: int, out_size: int, *table: str | int | float, bits: int) -> AxisRule:
-    """Return the rule of an axis whose table a maker makes: its name, and its numbers."""
+    """Return the rule of an axis whose table is `table`: the name of a maker, and the maker's numbers."""
     return AxisRule(
         in_size, out_size, "linear", (1.0, 1.0), False, False, 0.0, Rounding.FLOAT64, table=table, bits=bits
     )
@@ -164,20 +164,20 @@ def tabled(in_size: int, out_size: int, *table: str | int | float, bits: int) ->
 
 @dataclass(frozen=True, slots=True)
 class ResizePlan:
-    """What a resize does: a rule for each resized axis, axes ascending and none twice.
+    """The plan of a resize: a rule for each resized axis.
 
     Attributes
     ----------
     axes : tuple of int
-        The axes, ascending.
+        The axes, ascending, without repetition.
     rules : tuple of AxisRule
-        The rule of each.
+        The rule of each axis.
     order : tuple of int
-        The same axes in the order in which they are filtered; empty for the last one first, or, where nothing is
-        rounded between them, for the order that the sizes decide (`filtered`). A part of a plan has the order of the
-        whole plan, because its own sizes may decide otherwise.
+        The axes in the order in which engines filter them. Empty for the last axis first, or, if values are not rounded
+        between axes, for the order that the sizes decide (`filter_order`). A part of a plan has the order of the full
+        plan, because its own sizes may decide otherwise.
     arithmetic : Arithmetic
-        How an array of integers is summed and rounded.
+        How sums of integers are computed and rounded.
     """
 
     axes: tuple[int, ...]
@@ -195,16 +195,16 @@ class ResizePlan:
     def __reduce__(self) -> tuple[Any, ...]:
         return type(self), tuple(getattr(self, f.name) for f in fields(self) if f.init)  # text hashes by process
 
-    def filtered(self, rounds: bool) -> tuple[int, ...]:
-        """Return the axes that change, in the order in which they are filtered.
+    def filter_order(self, rounds: bool) -> tuple[int, ...]:
+        """Return the axes that change, in the order in which engines filter them.
 
-        Values that are rounded after each axis (`rounds`) show the order: the last axis is first, as in torch. For
-        others, axes that shrink come first, down the columns before along the rows, so that less is left for the
-        next ones. Of the axes that grow, the last comes first, unless rows are short.
+        If values are rounded after each axis (`rounds`), the last axis is first, as in torch. Otherwise axes that
+        shrink are first, in ascending order, so that later axes have less work. Axes that grow follow in descending
+        order, or in ascending order if rows are short.
         """
         active = [(axis, rule) for axis, rule in zip(self.axes, self.rules, strict=True) if not rule.is_identity]
         if self.order:
-            return tuple(axis for axis, _ in self.turns())
+            return tuple(axis for axis, _ in self.active_rules())
         if rounds:
             return tuple(axis for axis, _ in reversed(active))
         shrink = [axis for axis, rule in active if rule.out_size < rule.in_size]
@@ -219,23 +219,23 @@ class ResizePlan:
             sizes[axis] = rule.out_size
         return tuple(sizes)
 
-    def turns(self) -> tuple[tuple[int, AxisRule], ...]:
-        """Return the axes that change and their rules, in the order in which they are filtered."""
+    def active_rules(self) -> tuple[tuple[int, AxisRule], ...]:
+        """Return the axes that change and their rules, in the order of `order`, or the last axis first."""
         rules = dict(zip(self.axes, self.rules, strict=True))
         return tuple((axis, rules[axis]) for axis in self.order or self.axes[::-1] if not rules[axis].is_identity)
 
     @property
     def only_moves(self) -> bool:
-        """Whether every output is a copy of one input, so that any dtype can be taken."""
+        """Whether each output is a copy of one input, so that the plan suits any dtype."""
         return all(rule.moves for rule in self.rules)
 
     def moved(self, by: int) -> ResizePlan:
-        """Return the same plan for an array with `by` more leading axes."""
-        axes, order = (tuple(axis + by for axis in each) for each in (self.axes, self.order))
+        """Return the plan for an array with `by` more leading axes."""
+        axes, order = (tuple(axis + by for axis in numbers) for numbers in (self.axes, self.order))
         return replace(self, axes=axes, order=order) if by else self
 
     def transpose(self) -> ResizePlan:
-        """Return the plan of the gradient; the same object again for an equal plan, as engines remember plans."""
+        """Return the plan of the gradient; equal plans return one object, because engines cache work by the plan."""
         return _transposed(self)
 
 

@@ -1,8 +1,8 @@
-"""Parts of plans: some outputs of a resize, made from the inputs that they need, with the bits of the whole result.
+"""Plans of parts of a resize: a range of outputs from the inputs that they need, with the bits of the full result.
 
-The table of a part is a slice of the table of the whole axis: coordinates are those of the global numbers in every
-rounding mode, weights are normalised, and those of bytes are rounded, in the whole table. Windows have parts as methods
-of their axes (`upsample.plans.window`).
+The table of a part is a slice of the full axis's table. Therefore coordinates count from the start of the axis, and
+weights are normalized, and rounded for bytes, as in the full table. Plans of windows have parts as methods of their
+axes (`upsample.plans.window`).
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ __all__ = ["needs", "part", "part_of_plan", "parted"]
 
 @cached
 def needs(rule: AxisRule, begin: int, end: int) -> Range:
-    """Return the inputs that outputs ``[begin, end)`` are made of; at least one for any output."""
+    """Return the range of inputs that outputs ``[begin, end)`` need; at least one input."""
     if rule.is_identity or begin == end:
         return begin, end
     low, high = taps_between(rule, begin, end).span
@@ -32,15 +32,15 @@ def needs(rule: AxisRule, begin: int, end: int) -> Range:
 
 @cached
 def part(rule: AxisRule, begin: int, end: int) -> AxisRule:
-    """Return the rule of outputs ``[begin, end)``, whose inputs are those that `needs` returns; of a part or a whole.
+    """Return the rule of outputs ``[begin, end)`` from the inputs that `needs` returns; `rule` may be a part itself.
 
-    Parts of one rule with equal tables are the same object: the parts of an axis that doubles differ at the borders
-    only, and engines remember their work by the plan.
+    Parts of one rule with equal tables are the same object, because engines cache their work by the plan. For example,
+    parts of an axis that doubles differ only at the borders.
     """
     if rule.is_identity or begin == end:
         return identity(end - begin)
     if rule.cut is not None:
-        return part(rule.cut.whole, rule.cut.begin + begin, rule.cut.begin + end)
+        return part(rule.cut.full, rule.cut.begin + begin, rule.cut.begin + end)
     low, high = needs(rule, begin, end)
     table = _digest(rule, begin, end, low)
     first = _first_like(rule, high - low, end - begin, table)
@@ -51,12 +51,12 @@ def part(rule: AxisRule, begin: int, end: int) -> AxisRule:
 
 @cached
 def _first_like(rule: AxisRule, in_size: int, out_size: int, table: bytes) -> list[AxisRule]:
-    """Return the list that holds the first part with this table, once there is one."""
+    """Return a list for the first part with this table; the caller appends it."""
     return []
 
 
 def _digest(rule: AxisRule, begin: int, end: int, low: int) -> bytes:
-    """Return a digest of all that engines see of the outputs ``[begin, end)``, their inputs counted from `low`."""
+    """Return a digest of the tables of outputs ``[begin, end)``, with inputs counted from `low`."""
     digest = blake2b(digest_size=16)
     for array in taps_between(rule, begin, end).moved(low).arrays:
         digest.update(array.tobytes())
@@ -69,9 +69,10 @@ def _digest(rule: AxisRule, begin: int, end: int, low: int) -> bytes:
 
 @cached
 def parted(rule: AxisRule, borders: tuple[int, ...]) -> tuple[int, ...] | None:
-    """Return where outputs are to be parted so that each part needs the inputs between two borders only.
+    """Return the bounds of parts of the outputs, such that each part needs only inputs between two borders.
 
-    `borders` ascend from 0 to the number of inputs. None if an output needs inputs of both sides of one.
+    `borders` ascend from 0 to the number of inputs. The result is None if an output needs inputs on both sides of a
+    border.
     """
     if rule.is_identity:
         return borders
@@ -87,7 +88,7 @@ def parted(rule: AxisRule, borders: tuple[int, ...]) -> tuple[int, ...] | None:
 def part_of_plan(plan: ResizePlan, ranges: Mapping[int, Range], order: tuple[int, ...]) -> ResizePlan:
     """Return the plan of the outputs ``ranges[axis]`` of each axis of the plan.
 
-    `order` is the order in which the whole plan filters its axes: ``plan.filtered(...)``.
+    `order` is the order in which the full plan filters its axes: ``plan.filter_order(...)``.
     """
     rules = tuple(part(rule, *ranges[axis]) for axis, rule in zip(plan.axes, plan.rules, strict=True))
     return _interned(replace(plan, rules=rules, order=order))

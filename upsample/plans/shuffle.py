@@ -1,7 +1,7 @@
-"""The plan of a pixel shuffle: the axes to split, move and join.
+"""The plan of a pixel shuffle: a reshape that splits axes, a permutation, and a reshape that joins axes.
 
-Space is finer than depth by a factor r on both of its axes; a channel of the coarse side holds one place (i, j) of the
-r × r block of each fine channel c. Two orders are in use::
+The fine side has r times as many rows and columns as the coarse side. A coarse channel contains one element (i, j) of
+the r × r block of a fine channel c. Libraries use two orders::
 
     CRD (torch)      coarse channel = (c * r + i) * r + j
     DCR (Chainer)    coarse channel = (i * r + j) * C + c
@@ -24,20 +24,20 @@ class ShufflePlan:
     shape: tuple[int, ...]
 
     def transpose(self, shape: tuple[int, ...]) -> ShufflePlan:
-        """Return the plan that undoes this one, for what was made of an array of `shape`."""
+        """Return the inverse plan, whose result has the shape `shape`."""
         moved = tuple(self.split[axis] for axis in self.order)
         back = tuple(self.order.index(axis) for axis in range(len(self.order)))
         return ShufflePlan(moved, back, shape)
 
     def over(self, count: int) -> ShufflePlan:
-        """Return the plan that does the same to each of `count` arrays, which are one with a leading axis."""
+        """Return the plan for `count` arrays that are stacked along a new leading axis."""
         return ShufflePlan((count * self.split[0], *self.split[1:]), self.order, (count, *self.shape))
 
     @property
-    def moves_nothing(self) -> bool:
-        """Whether elements stay in the order in which they lie."""
-        kept = [axis for axis in self.order if self.split[axis] != 1]
-        return kept == sorted(kept) or 0 in self.split
+    def is_reshape(self) -> bool:
+        """Whether the permutation keeps the row-major order of elements."""
+        long_axes = [axis for axis in self.order if self.split[axis] != 1]
+        return long_axes == sorted(long_axes) or 0 in self.split
 
 
 def shuffle(shape: tuple[int, ...], factor: int, channel_first: bool) -> ShufflePlan:

@@ -1,18 +1,18 @@
-"""Plans that interpolate an axis by a B-spline, or blur it, with the borders of scipy.ndimage.
+"""Rules that interpolate an axis by a B-spline, or blur it, with the borders of scipy.ndimage.
 
-An axis takes up to three rules, one after the other: it is continued periodically, filtered into coefficients (or
-blurred), and interpolated::
+An axis has up to three rules, applied in this order: a periodic continuation, the prefilter (or the blur), and the
+interpolation::
 
     mode                      filter, with its border      interpolation
     mirror                    mirror                       mirror
     reflect, grid-mirror      reflect                      reflect
-    constant                  mirror                       mirror; the value where a centre is outside
-    wrap                      mirror                       mirror; centres go around by n - 1
-    nearest                   reflect, 12 edge samples     none is outside
-    grid-constant             mirror, 12 values            none is outside
-    grid-wrap                 none: continued              none is outside
+    constant                  mirror                       mirror; the constant if a centre is outside
+    wrap                      mirror                       mirror; centres are taken modulo n - 1
+    nearest                   reflect, 12 edge samples     no tap is outside
+    grid-constant             mirror, 12 constants         no tap is outside
+    grid-wrap                 none: continued              no tap is outside
 
-Without a filter, "nearest" repeats the edge, and "grid-constant" has the value for each tap outside.
+Without a prefilter, "nearest" repeats the edge sample, and "grid-constant" replaces each tap outside by the constant.
 """
 
 from __future__ import annotations
@@ -29,12 +29,12 @@ __all__ = ["MODES", "applied", "blur_rules", "outside", "zoom_rules"]
 
 MODES = ("reflect", "grid-mirror", "constant", "grid-constant", "nearest", "mirror", "grid-wrap", "wrap")
 _TRUNCATE = 4.0
-"""Standard deviations after which SciPy cuts a Gaussian."""
+"""Radius of SciPy's truncated Gaussian, in standard deviations."""
 
 
 @cached
 def zoom_rules(n: int, o: int, order: int, mode: str, is_grid: bool, filters: bool) -> tuple[AxisRule, ...]:
-    """Return the rules of one axis; `filters` says whether samples are made into coefficients first."""
+    """Return the rules that resample one axis; `filters` says whether the prefilter is applied."""
     filters = filters and order > 1
     if n == o and (order < 2 or (filters and mode not in ("reflect", "grid-mirror"))):
         return (identity(n),)
@@ -62,7 +62,7 @@ def zoom_rules(n: int, o: int, order: int, mode: str, is_grid: bool, filters: bo
 
 @cached
 def blur_rules(n: int, sigma: float, mode: str) -> tuple[AxisRule, ...]:
-    """Return the rules of a Gaussian along one axis."""
+    """Return the rules that blur one axis by a Gaussian."""
     radius = int(_TRUNCATE * sigma + 0.5)
     if sigma <= 1e-15 or radius == 0:
         return (identity(n),)
@@ -75,7 +75,7 @@ def blur_rules(n: int, sigma: float, mode: str) -> tuple[AxisRule, ...]:
 
 
 def applied(rules: tuple[AxisRule, ...], samples: Reals) -> Reals:
-    """Return what the rules make of one line of samples."""
+    """Apply the rules to one line of samples."""
     for rule in rules:
         if not rule.is_identity:
             table = taps(rule)
@@ -85,7 +85,7 @@ def applied(rules: tuple[AxisRule, ...], samples: Reals) -> Reals:
 
 
 def outside(n: int, o: int, order: int, mode: str, is_grid: bool) -> Bools:
-    """Return which outputs of an axis are the value of the border alone."""
+    """Return a mask of the outputs of an axis that are the border's constant."""
     centre = centres(n, o, np.arange(o), is_grid)
     if mode == "grid-constant":
         centre = np.floor(centre + 0.5) if order == 0 else np.zeros(o)

@@ -34,15 +34,16 @@ class Taps:
     Attributes
     ----------
     first : ndarray of int64, shape (out_size,)
-        The first input of each output.
+        Number of each output's first input.
     count : ndarray of int64, shape (out_size,)
-        How many inputs, from there on; an output of none is zero, and its `first` is an input all the same.
+        Number of consecutive inputs of each output. It may be 0: then the output is zero, and `first` is still a valid
+        input.
     weight : ndarray of float64, shape (out_size, longest)
-        Their weights; zero from `count` on.
+        Weights of the inputs; zero from `count` on.
     mixed_first, mixed_last : ndarray of bool, shape (out_size,)
-        Whether taps of several signs, or of weight zero and another, were merged into the first or the last one:
-        an infinity there makes the output NaN, since torch, which merges nothing, adds infinities of both signs
-        or multiplies one by zero.
+        Whether the first or the last weight is a sum of weights of several signs, zero included. An infinity at this
+        input makes the output NaN, because torch does not merge taps: it adds infinities of both signs, or multiplies
+        one by zero.
     """
 
     first: Ints
@@ -58,12 +59,12 @@ class Taps:
 
     @property
     def longest(self) -> int:
-        """Taps of the output that has most."""
+        """The largest number of taps of an output."""
         return int(self.weight.shape[1])
 
     @property
     def span(self) -> tuple[int, int]:
-        """The inputs, from and to, that the outputs are made of; of one that is made of none, `first` is among them."""
+        """The range of inputs of all outputs; it includes `first` of an output without inputs."""
         return int(self.first.min()), int((self.first + np.maximum(self.count, 1)).max())
 
     def moved(self, low: int) -> Taps:
@@ -77,48 +78,48 @@ class Taps:
 
 
 def unmerged(first: Ints, count: Ints, weight: Reals) -> Taps:
-    """Return a table into which no tap was merged."""
+    """Return a table without merged taps."""
     return Taps(first, count, weight, np.zeros(len(first), dtype=bool), np.zeros(len(first), dtype=bool))
 
 
 def clamped(index: Ints, weight: Reals, last: int) -> Taps:
-    """Clamp taps to ``[0, last]`` and merge those that then name one input; `index` ascends along its last axis."""
-    kept = np.clip(index, 0, last)
-    first, final = kept[:, 0].copy(), kept[:, -1]
+    """Clamp taps to ``[0, last]`` and merge those on one input; `index` must ascend along its last axis."""
+    inputs = np.clip(index, 0, last)
+    first, final = inputs[:, 0].copy(), inputs[:, -1]
     count = final - first + 1
     merged = np.zeros((len(first), int(count.max(initial=1))))
     mixed_first, mixed_last = np.zeros((2, len(first)), dtype=bool)
-    apart = count == index.shape[1]
-    if apart.any():  # all but a few at the border, where the axis is no shorter than the filter
-        merged[apart] = weight[apart]
-    if not apart.all():
-        border = np.flatnonzero(~apart)
-        kept, few = kept[border], weight[border]
-        np.add.at(merged, (border[:, None], kept - first[border, None]), few)
-        mixed_first[border] = _disagree(kept == first[border, None], few)
-        mixed_last[border] = _disagree(kept == final[border, None], few) & (count[border] > 1)
+    is_inner = count == index.shape[1]
+    if is_inner.any():  # if the axis is longer than the filter, all outputs except a few at the border
+        merged[is_inner] = weight[is_inner]
+    if not is_inner.all():
+        border = np.flatnonzero(~is_inner)
+        inputs, weights = inputs[border], weight[border]
+        np.add.at(merged, (border[:, None], inputs - first[border, None]), weights)
+        mixed_first[border] = _has_several_signs(inputs == first[border, None], weights)
+        mixed_last[border] = _has_several_signs(inputs == final[border, None], weights) & (count[border] > 1)
     return Taps(first, count, merged, mixed_first, mixed_last)
 
 
-def _disagree(merged: Bools, weight: Reals) -> Bools:
-    """Whether the merged taps of an output do not all have one sign, zero being a third."""
+def _has_several_signs(merged: Bools, weight: Reals) -> Bools:
+    """Tell for each output whether its merged taps have several signs; zero counts as a third sign."""
     signs = np.where(merged, np.sign(weight), np.nan)
     return np.asarray(np.nanmin(signs, axis=1) != np.nanmax(signs, axis=1))
 
 
 def folded(index: Ints, weight: Reals, size: int, boundary: str) -> Taps:
-    """Fold taps onto the inputs ``[0, size)`` and merge those that then name one input.
+    """Fold taps onto the inputs ``[0, size)`` and merge those on one input.
 
     Parameters
     ----------
     index : ndarray of int64, shape (outputs, taps)
-        Consecutive numbers in each row, below 0 and past the last input, too.
+        Consecutive numbers in each row; they may be negative, or exceed the last input.
     weight : ndarray, shape (outputs, taps)
-        The weight of each.
+        The weight of each tap.
     size : int
-        Inputs of the axis.
+        Number of inputs of the axis.
     boundary : {"edge", "reflect", "mirror", "drop"}
-        What lies beyond the border; see the head of this file.
+        How the axis continues beyond the border, as the docstring of this module shows.
     """
     if boundary == "edge":
         return clamped(index, weight, size - 1)
@@ -130,13 +131,13 @@ def folded(index: Ints, weight: Reals, size: int, boundary: str) -> Taps:
         place = index % (2 * size)
         place = np.minimum(place, 2 * size - 1 - place)
     else:
-        around = max(2 * size - 2, 1)
-        place = index % around
-        place = np.minimum(place, around - place) if size > 1 else np.zeros_like(index)
+        period = max(2 * size - 2, 1)
+        place = index % period
+        place = np.minimum(place, period - place) if size > 1 else np.zeros_like(index)
     first = np.where(inside, place, size - 1).min(axis=1)
-    some = inside.any(axis=1)
-    first = np.where(some, first, place[:, 0])
-    count = np.where(some, np.where(inside, place, 0).max(axis=1) - first + 1, 0)
+    has_taps = inside.any(axis=1)
+    first = np.where(has_taps, first, place[:, 0])
+    count = np.where(has_taps, np.where(inside, place, 0).max(axis=1) - first + 1, 0)
     merged = np.zeros((len(first), int(count.max(initial=1))))
     row, tap = np.nonzero(inside)
     np.add.at(merged, (row, place[row, tap] - first[row]), weight[row, tap])
@@ -144,7 +145,7 @@ def folded(index: Ints, weight: Reals, size: int, boundary: str) -> Taps:
 
 
 def trimmed(table: Taps) -> Taps:
-    """Drop the taps of weight zero at both ends of a run: they make runs longer, and NaN of an infinite sample."""
+    """Drop taps of weight zero at both ends: they take time, and turn an infinite sample into NaN."""
     used = table.weight != 0
     if used[:, 0].all() and np.take_along_axis(used, table.count[:, None] - 1, axis=1).all():
         return unmerged(table.first, table.count, table.weight)

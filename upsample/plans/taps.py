@@ -68,7 +68,7 @@ def listed_apart(rule: AxisRule) -> tuple[Ints, Reals]:
     Only for makers that have such a table (`upsample.plans.makers.Maker.apart`), and their parts.
     """
     if rule.cut is not None:
-        index, weight = listed_apart(rule.cut.whole)
+        index, weight = listed_apart(rule.cut.full)
         cut = slice(rule.cut.begin, rule.cut.begin + rule.out_size)
         return index[cut] - rule.cut.low, weight[cut]
     name, *numbers = rule.table
@@ -86,7 +86,7 @@ def _part(rule: AxisRule, begin: int, end: int) -> Taps:
 def _expanded(rule: AxisRule, begin: int, end: int) -> Taps:
     if rule.cut is not None:
         cut = rule.cut
-        return taps_between(cut.whole, cut.begin + begin, cut.begin + end).moved(cut.low)
+        return taps_between(cut.full, cut.begin + begin, cut.begin + end).moved(cut.low)
     # at most about a piece of inputs
     step = max(1, min(long_tables.PIECE, long_tables.PIECE * rule.out_size // rule.in_size))
     method = FILTERS[rule.method]
@@ -203,7 +203,7 @@ def fixed_point(rule: AxisRule) -> FixedPoint:
     ``_compute_index_ranges_int16_weights`` (aten/src/ATen/native/cpu/UpSampleKernel.cpp).
     """
     if rule.cut is not None:  # rounded by the largest weight of the whole axis
-        cut, fixed = rule.cut, fixed_point(rule.cut.whole)
+        cut, fixed = rule.cut, fixed_point(rule.cut.full)
         return replace(fixed, table=fixed.table.rows(cut.begin, cut.begin + rule.out_size).moved(cut.low))
     table = taps(rule)
     later = rule.places is not None and rule.places[0] > 0

@@ -174,7 +174,9 @@ def _launch(plan: PoolPlan, planes: int, channels: int, name: str, limit: int, p
     weights = (0,) * (AXES - len(plan.axes) - len(behind)) + plan.weights + (0,) * len(behind)
     cells = math.prod(small)
     reach = math.prod(large) + _REACH * (steps[1] * large[2] + steps[2])
-    longest = max(reach, plan.counted, math.prod(taps), cells + (processors * _BLOCKS + 1) * THREADS, 3 * sum(small))
+    longest = max(
+        reach, plan.index_bound, math.prod(taps), cells + (processors * _BLOCKS + 1) * THREADS, 3 * sum(small)
+    )
     index = index_type(longest, limit)
     c_type, floating, infinity, lowest = _scalar(name)
     window = _pair_window(axes[2]) if plan.within is None and index == "int" and _has_pairs(c_type, floating) else 0

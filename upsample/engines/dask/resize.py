@@ -44,7 +44,7 @@ def _order(plan: ResizePlan, x: Any) -> tuple[int, ...]:
     arithmetic, name = plan.arithmetic, arrays.dtype_name(x)
     if plan.only_moves or plan.order:
         return plan.order
-    return plan.filtered((name in arrays.INTEGER or arithmetic.ordered) and arithmetic.each_axis)
+    return plan.filter_order((name in arrays.INTEGER or arithmetic.ordered) and arithmetic.each_axis)
 
 
 def _resize(plan: ResizePlan, x: Slab) -> Any:

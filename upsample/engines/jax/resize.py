@@ -50,7 +50,7 @@ class _Table(NamedTuple):
 
 def run(xp: ModuleType, plan: ResizePlan, x: Array, out: None) -> Array:
     """Resample `x` as the plan says."""
-    if not plan.turns():
+    if not plan.active_rules():
         return cast(Array, arrays.copied(xp, x))
     if arrays.dtype_name(x) in arrays.FLOATING | arrays.COMPLEX:
         return cast(Array, _primitive()(plan, x))
@@ -68,7 +68,7 @@ def _behind_one_axis(plan: ResizePlan) -> ResizePlan:
 
 def _run(plan: ResizePlan, x: Any) -> Any:
     sums = _dtype_of_sums(plan, x)
-    return _resampled(plan, x, *(_table(plan, rule, sums) for _, rule in plan.turns()))
+    return _resampled(plan, x, *(_table(plan, rule, sums) for _, rule in plan.active_rules()))
 
 
 def _dtype_of_sums(plan: ResizePlan, x: Any) -> str:
@@ -77,7 +77,7 @@ def _dtype_of_sums(plan: ResizePlan, x: Any) -> str:
     if plan.only_moves:
         return name
     if name in arrays.INTEGER and plan.arithmetic.sums == "fixed":
-        is_short = all(fixed_point(rule).sums == "int32" for _, rule in plan.turns())
+        is_short = all(fixed_point(rule).sums == "int32" for _, rule in plan.active_rules())
         return "int32" if is_short else _available("int64", "float32")
     if name in arrays.INTEGER or plan.arithmetic.ordered:
         return _available(plan.arithmetic.sums, "float32")
@@ -116,7 +116,7 @@ def _resampled(plan: ResizePlan, x: Any, *tables: _Table) -> Any:
 
     if not plan.only_moves and jnp.iscomplexobj(x):  # apart, so that NaN of one part does not spread to the other
         return lax.complex(_resampled(plan, jnp.real(x), *tables), _resampled(plan, jnp.imag(x), *tables))
-    turns, sums = plan.turns(), x
+    turns, sums = plan.active_rules(), x
     for (axis, rule), table in zip(turns, tables, strict=True):
         if table.weight is None:
             sums = jnp.take(sums, table.source[0, :], axis=axis, mode="clip")

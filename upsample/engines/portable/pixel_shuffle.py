@@ -25,7 +25,7 @@ def run(xp: ModuleType, plan: ShufflePlan, x: Array, out: Array | None) -> Array
     if own:  # of a broadcast array no reshape copies
         x = copied(xp, x)
     moved = xp.permute_dims(xp.reshape(x, plan.split), plan.order)
-    if out is None and plan.moves_nothing and not own:  # else the reshape copies
+    if out is None and plan.is_reshape and not own:  # else the reshape copies
         moved = copied(xp, moved)
     return deliver(xp.reshape(moved, plan.shape), out)
 

@@ -1,7 +1,8 @@
-"""Makers of tap tables that no filter and step describe: one registry, one entry a table.
+"""The registry of functions that make tap tables which no filter and step describe.
 
-A rule names its maker and the maker's numbers (`upsample.plans.resize.tabled`). Engines, gradients and parts of plans
-see only the table, so an entry here is all that a dialect needs for weights, places or borders of its own.
+A rule contains the name of its maker and the maker's numbers (`upsample.plans.resize.tabled`). Engines, gradients and
+parts of plans read only the table. Therefore a dialect with weights, positions or borders of its own needs only an
+entry here.
 """
 
 from __future__ import annotations
@@ -18,18 +19,18 @@ __all__ = ["MAKERS", "Maker"]
 
 @dataclass(frozen=True, slots=True)
 class Maker:
-    """What makes a table.
+    """A function that makes tap tables, and what engines may assume about them.
 
     Attributes
     ----------
     make : callable
-        ``make(in_size, out_size, output, *numbers)``: the table of the outputs whose numbers `output` holds, which are
-        consecutive. An output's taps depend on its own number alone, not on which others are asked for.
+        ``make(in_size, out_size, output, *numbers)`` returns the table of the outputs with the consecutive numbers
+        `output`. The taps of an output must depend on its own number alone.
     moves : bool
-        Whether every output is one input, with weight 1.
+        Whether each output is one input, with weight 1.
     apart : callable or None
-        The inputs and weights of all taps, two arrays of shape (out, taps), before those on one input are merged; None
-        if no arithmetic needs them.
+        Takes the arguments of `make` and returns the inputs and weights of all taps, two arrays of shape (out, taps),
+        before taps on one input are merged; None if no arithmetic needs them.
     """
 
     make: Callable[..., Taps]

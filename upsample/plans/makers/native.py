@@ -16,7 +16,7 @@ from upsample.plans.tap_table import Ints, Reals, Taps, folded, trimmed
 __all__ = ["point", "reach", "resampled"]
 
 _CUT = "cut"
-"""The boundary of an antialiased filter by default: taps outside count as nothing, and the others sum to one."""
+"""The default boundary of an antialiased filter: taps outside have no weight, and the others sum to one."""
 
 
 def resampled(
@@ -52,7 +52,7 @@ def point(
     denominator: float,
     boundary: str,
 ) -> Taps:
-    """Take one sample for each output, from where the boundary finds it."""
+    """Take one sample for each output; one outside is replaced as `boundary` says."""
     index, weight = _weighed(output, mode, low, numerator, denominator, False, False, 0.0)
     return folded(index, weight, in_size, boundary)
 
@@ -67,7 +67,7 @@ def reach(
     antialias: bool,
     coefficient: float,
 ) -> tuple[int, int]:
-    """Return the first sample of the first output and the last one of the last, outside of the axis too."""
+    """Return the first sample of the first output and the last sample of the last output; they may be outside."""
     ends = np.asarray([0, out_size - 1])
     index, _ = _weighed(ends, mode, low, numerator, denominator, corners, antialias, coefficient)
     return int(index.min()), int(index.max())

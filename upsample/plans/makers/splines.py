@@ -1,8 +1,9 @@
-"""B-splines and Gaussians as tables, with the borders of scipy.ndimage.
+"""Tables of B-splines and Gaussians, with the borders of scipy.ndimage.
 
-A spline of order k interpolates in two steps, each a table: coefficients, which are a filter of the samples, and sums
-of k + 1 coefficients. SciPy finds coefficients by a recursion from both ends. Its impulse response falls below 1e-17
-after `REACH` samples, so a run of 2 * REACH + 1 taps, folded at the borders, gives the same numbers.
+A spline of order k interpolates in two steps, and each has a table: the prefilter, which turns samples into
+coefficients, and weighted sums of k + 1 coefficients. SciPy computes coefficients by a recursion from both ends. Its
+impulse response falls below 1e-17 after `REACH` samples, so 2 * REACH + 1 taps, folded at the borders, give equal
+numbers.
 
 Source: ``scipy/ndimage/src/ni_splines.c`` and ``ni_interpolation.c`` of SciPy 1.17; Unser, "Splines: a perfect fit for
 signal and image processing", 1999.
@@ -30,13 +31,13 @@ _POLES: Mapping[int, tuple[float, ...]] = MappingProxyType(
         5: (-0.430575347099973791851434783493520110, -0.043096288203264653822712376822550182),
     }
 )
-"""By order, the poles of the recursion inside the unit circle."""
+"""The poles of the recursion inside the unit circle, by order."""
 REACH: Mapping[int, int] = MappingProxyType({2: 24, 3: 31, 4: 40, 5: 49})
-"""By order, the distance from which on the impulse response of the filter is below 1e-17."""
+"""The distance, by order, beyond which the impulse response of the filter is below 1e-17."""
 PAD = 12
-"""Samples by which SciPy extends an axis before the filter, where a border has no closed form."""
+"""Samples by which SciPy extends an axis before the filter, if a border has no closed form."""
 _SHORT = 64
-"""Samples up to which a reflected axis is filtered by SciPy's own recursion, whose start has a slip."""
+"""Most samples of a reflected axis that is filtered by SciPy's own recursion, whose start has an error."""
 
 
 def filtered(lines: Reals, order: int, boundary: str) -> Reals:
@@ -68,14 +69,14 @@ def _mirror_end(c: Reals, z: float) -> None:
 
 
 def _reflect(c: Reals, z: float) -> None:
-    """Include SciPy's slip: the last term adds the sum so far instead of the first sample."""
+    """Start the recursion as SciPy does, with its error: the last term adds the sum, not the first sample."""
     n, power = len(c), z
-    whole, before = z**n, c[0].copy()
-    c[0] += whole * c[n - 1]
+    last, before = z**n, c[0].copy()
+    c[0] += last * c[n - 1]
     for i in range(1, n):
-        c[0] += power * (c[i] + whole * c[n - 1 - i])
+        c[0] += power * (c[i] + last * c[n - 1 - i])
         power *= z
-    c[0] *= z / (1.0 - whole * whole)
+    c[0] *= z / (1.0 - last * last)
     c[0] += before
 
 
@@ -99,21 +100,22 @@ def _short(size: int, order: int) -> Reals:
 
 
 def coefficients(in_size: int, out_size: int, output: Ints, order: int, boundary: str, pad: int) -> Taps:
-    """Make spline coefficients.
+    """Make the table of the prefilter, which turns samples into spline coefficients.
 
     Parameters
     ----------
     in_size, out_size : int
-        Samples, and coefficients.
+        Numbers of samples and of coefficients.
     output : ndarray of int64
-        The coefficients to make.
+        Numbers of the coefficients.
     order : int
         2 to 5.
     boundary : {"mirror", "reflect", "drop"}
-        How the axis continues for the filter; "drop" filters an axis that is extended already.
+        Continuation of the axis for the filter; "drop" if the axis is extended already.
     pad : int
-        0: one coefficient a sample. Above 0: the axis is extended by so many samples first, copies of the edge for
-        "reflect" and zeros for "mirror", and each has a coefficient. Below 0: the first and last samples have none.
+        0: each sample has a coefficient. Positive: the axis is first extended by `pad` samples at both ends, which are
+        copies of the edge for "reflect" and zeros for "mirror"; each has a coefficient. Negative: the first and the
+        last ``-pad`` samples have no coefficients.
     """
     extended = in_size + 2 * max(pad, 0)
     if boundary == "reflect" and extended <= _SHORT and extended > 1:
@@ -140,22 +142,22 @@ def centres(in_size: int, out_size: int, output: Ints, is_grid: bool) -> Reals:
 def interpolated(
     in_size: int, out_size: int, output: Ints, order: int, boundary: str, is_grid: bool, before: int, goes_around: bool
 ) -> Taps:
-    """Sum up coefficients by the weights of a B-spline around each centre.
+    """Make the table that weighs coefficients by the B-spline around each centre.
 
     Parameters
     ----------
     in_size, out_size : int
-        Coefficients, and results.
+        Numbers of coefficients and of results.
     output : ndarray of int64
-        The results to make.
+        Numbers of the results.
     order : int
         0 to 5.
     boundary : {"edge", "mirror", "reflect", "drop"}
-        What taps outside are.
+        Replacement of taps outside.
     is_grid : bool
-        Which coordinates there are.
+        Whether coordinates are those of SciPy's ``grid_mode``.
     before : int
-        Coefficients before that of the first sample, and behind that of the last.
+        Coefficients before that of the first sample, and after that of the last.
     goes_around : bool
         Whether a centre outside the samples moves by a multiple of ``samples - 1`` first, as in SciPy's "wrap".
     """
@@ -184,7 +186,7 @@ def _around(centre: Reals, samples: int) -> Reals:
 
 
 def _bspline(x: Reals, order: int) -> Reals:
-    """Weigh the coefficients around places that are `x` behind their middle knot, with SciPy's roundings."""
+    """Return the weights of the coefficients around positions `x` after a middle knot, with SciPy's roundings."""
     z = 1.0 - x
     if order < 2:
         weights = [z] * order
@@ -228,13 +230,13 @@ def _quintic(d: Reals) -> Reals:
 
 
 def wrapped(in_size: int, out_size: int, output: Ints) -> Taps:
-    """Continue an axis periodically, by as many samples on both sides as `out_size` says."""
+    """Continue an axis periodically, by ``(out_size - in_size) / 2`` samples at both ends."""
     first = (output - (out_size - in_size) // 2) % in_size
     return unmerged(first, np.ones_like(first), np.ones((len(first), 1)))
 
 
 def gaussian(in_size: int, out_size: int, output: Ints, sigma: float, radius: int, boundary: str) -> Taps:
-    """Blur; an `out_size` below `in_size` is of an axis that is extended already."""
+    """Weigh samples by a Gaussian; if `out_size` is less than `in_size`, the axis is extended already."""
     tap = np.arange(-radius, radius + 1)
     weight = np.exp(-0.5 / (sigma * sigma) * tap**2)
     weight /= weight.sum()

@@ -47,7 +47,7 @@ def run_blocks(plan: ResizePlan, x: NDArray, out: NDArray | None, run: _Run) -> 
     order = plan.order
     if not plan.only_moves and not order:
         arithmetic, is_integer = plan.arithmetic, x.dtype.name in arrays.INTEGER
-        order = plan.filtered((is_integer or arithmetic.ordered) and arithmetic.each_axis)
+        order = plan.filter_order((is_integer or arithmetic.ordered) and arithmetic.each_axis)
     memory = np.empty(0, x.dtype)
     for begin, end in cuts(shape[axis], x.nbytes, _BLOCK_BYTES):
         part, low, high = _part(plan, axis, (begin, end), order)

@@ -132,7 +132,7 @@ def plan_first(plan: ResizePlan, shape: tuple[int, ...], dtype: np.dtype[Any]) -
     if values > _MOST_VALUES or 0 in shape:
         return None
     rules = dict(zip(plan.axes, plan.rules, strict=True))
-    return tuple((axis, rules[axis]) for axis in plan.filtered(rounds=False))
+    return tuple((axis, rules[axis]) for axis in plan.filter_order(rounds=False))
 
 
 def resample(turns: Turns, x: _Array, result: _Array) -> None:

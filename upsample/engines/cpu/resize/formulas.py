@@ -54,20 +54,20 @@ _LARGEST_PERIOD = 64
 
 def has_formula(rule: AxisRule) -> bool:
     """Return whether the taps of an axis have a formula here."""
-    whole = rule if rule.cut is None else rule.cut.whole
+    whole = rule if rule.cut is None else rule.cut.full
     plain = not (whole.transposed or whole.table or whole.antialias or whole.copies)
     return plain and whole.method in _TAPS
 
 
 def most_taps(rule: AxisRule) -> int:
     """Return the taps of an output inside of an axis that has a formula."""
-    return _TAPS[(rule if rule.cut is None else rule.cut.whole).method]
+    return _TAPS[(rule if rule.cut is None else rule.cut.full).method]
 
 
 @once_a_call
 def numbers(rule: AxisRule) -> NDArray:
     """Describe an axis for kernels; one array of float64, so that all kernels have one signature."""
-    return _described(rule, _repeats(rule if rule.cut is None else rule.cut.whole))
+    return _described(rule, _repeats(rule if rule.cut is None else rule.cut.full))
 
 
 def numbers_without_repeats(rule: AxisRule) -> NDArray:
@@ -76,7 +76,7 @@ def numbers_without_repeats(rule: AxisRule) -> NDArray:
 
 
 def _described(rule: AxisRule, repeats: tuple[int, int]) -> NDArray:
-    whole, begin, low = (rule, 0, 0) if rule.cut is None else (rule.cut.whole, rule.cut.begin, rule.cut.low)
+    whole, begin, low = (rule, 0, 0) if rule.cut is None else (rule.cut.full, rule.cut.begin, rule.cut.low)
     kind, (numerator, denominator) = _ROUNDINGS.index(whole.rounding), whole.step
     how = [_TAPS[whole.method], kind, whole.corners, numerator, denominator, whole.cubic_coeff, whole.in_size - 1]
     return np.asarray([*how, begin, low, *repeats, whole.skips_zeros], dtype=np.float64)
@@ -99,7 +99,7 @@ def _repeats(rule: AxisRule) -> tuple[int, int]:
 
 def span_of(rule: AxisRule, begin: int, end: int) -> tuple[int, int]:
     """Return the inputs ``[low, high)`` of the outputs ``[begin, end)``; a few may have weight zero."""
-    whole, offset, low = (rule, 0, 0) if rule.cut is None else (rule.cut.whole, rule.cut.begin, rule.cut.low)
+    whole, offset, low = (rule, 0, 0) if rule.cut is None else (rule.cut.full, rule.cut.begin, rule.cut.low)
     first = _first_of(whole, begin + offset)
     last = _first_of(whole, end - 1 + offset) + _TAPS[whole.method] - 1
     start = min(max(first - low, 0), rule.in_size - 1)

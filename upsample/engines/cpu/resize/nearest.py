@@ -285,7 +285,7 @@ def _described(rule: AxisRule, outputs: int, distance: int, begin: int) -> tuple
 
     `distance` is how far apart its inputs are.
     """
-    whole, offset, low = (rule, 0, 0) if rule.cut is None else (rule.cut.whole, rule.cut.begin, rule.cut.low)
+    whole, offset, low = (rule, 0, 0) if rule.cut is None else (rule.cut.full, rule.cut.begin, rule.cut.low)
     method = FILTERS[whole.method]
     if whole.table or not isinstance(method, Point):
         table = taps(rule).first
@@ -301,7 +301,7 @@ def _doubles(rule: AxisRule, table: _Array | None) -> bool:
         return False
     if table is not None:
         return bool((table == np.arange(rule.out_size) // 2).all())
-    whole, offset, low = (rule, 0, 0) if rule.cut is None else (rule.cut.whole, rule.cut.begin, rule.cut.low)
+    whole, offset, low = (rule, 0, 0) if rule.cut is None else (rule.cut.full, rule.cut.begin, rule.cut.low)
     is_half = 2.0 * whole.step[0] == whole.step[1] and offset == 2 * low
     return is_half and whole.out_size <= _EXACT and whole.in_size <= _EXACT
 

@@ -89,7 +89,7 @@ def _weighed(
 @quiet
 def run_ordered(plan: ResizePlan, x: _Array, out: _Array | None) -> _Array:
     """Resample `x` axis by axis; fills and returns `out` where it is given."""
-    made, turns = contiguous(x), plan.turns()
+    made, turns = contiguous(x), plan.active_rules()
     for place, (axis, rule) in enumerate(turns, 1):
         made = _pass(plan.arithmetic, made, axis, rule, x.dtype, last=place == len(turns))
     if out is None:

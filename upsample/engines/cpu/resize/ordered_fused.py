@@ -120,7 +120,7 @@ def is_exact(plan: ResizePlan, dtype: str) -> bool:
 
 def _suits(plan: ResizePlan, dtype: str) -> bool:
     """Whether rows are filtered before columns, and only the last sums of integers are rounded, ties to even."""
-    arithmetic, turns = plan.arithmetic, plan.turns()
+    arithmetic, turns = plan.arithmetic, plan.active_rules()
     if (
         not (arithmetic.ordered or is_exact(plan, dtype))
         or dtype not in _DTYPES
@@ -137,7 +137,7 @@ def plan_ordered(plan: ResizePlan, shape: tuple[int, ...], dtype: str) -> RowJob
     if not _suits(plan, dtype):
         return None
     result, arithmetic = plan.out_shape(shape), plan.arithmetic
-    (left, across), (top, down) = plan.turns()
+    (left, across), (top, down) = plan.active_rules()
     inner = math.prod(shape[left + 1 :])
     if 0 in result or across.transposed or down.transposed:
         return None

@@ -283,12 +283,12 @@ def plan_filter(
     `dtype` is the dtype of sums, "uint8" for bytes; `pair` the values of an element, two for complex numbers; `compact`
     says whether the input has another dtype; `ordered` whether sums are rounded between axes, so that the order shows.
     """
-    active = sorted(plan.turns(), key=lambda turn: turn[0])
+    active = sorted(plan.active_rules(), key=lambda turn: turn[0])
     begin, end = active[0][0], active[-1][0]
     rules = [identity(n) for n in shape[begin : end + 1]]
     for axis, rule in active:
         rules[axis - begin] = rule
-    order = tuple(axis - begin for axis in plan.filtered(ordered))
+    order = tuple(axis - begin for axis in plan.filter_order(ordered))
     geometry = _Geometry(tuple(rules), order, math.prod(shape[end + 1 :]) * pair, dtype, compact, not ordered)
     planes = math.prod(shape[:begin])
     between = np.dtype("int16" if dtype == "uint8" and active[0][1].places else dtype)

@@ -75,7 +75,7 @@ def _targets(where: NDArray, row0: int, row1: int, grid: NDArray, positions: int
 
 def localised(plan: UnpoolPlan, where: NDArray, names: tuple[str, str]) -> tuple[UnpoolPlan, NDArray]:
     """Do as `upsample.engines.part_indices.localised`."""
-    if plan.local_indices or plan.has_whole_planes:
+    if plan.local_indices or plan.has_full_planes:
         return part_indices.localised(np, plan, where, names)
     within = plan.within
     assert within is not None

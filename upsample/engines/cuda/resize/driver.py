@@ -3,7 +3,7 @@
 If values only move, one pass copies them. One fused pass filters two neighbouring axes of few taps, or three of two
 taps each; bytes whose layout suits it have a fused pass of their own (`packed_bytes`). Others are filtered one after
 the other. Either way the axes are filtered in the order that the plan says
-(`upsample.plans.resize.ResizePlan.filtered`), because a sum in another order has other bits.
+(`upsample.plans.resize.ResizePlan.filter_order`), because a sum in another order has other bits.
 """
 
 from __future__ import annotations
@@ -122,8 +122,8 @@ def plan_resize(
 
     `aligned` where it and the result begin at a multiple of 16 bytes; `one_by_one` where no two axes may be one pass.
     """
-    changed = dict(plan.turns())
-    turns = tuple((axis, changed[axis]) for axis in plan.filtered(dtype == "uint8" or one_by_one))
+    changed = dict(plan.active_rules())
+    turns = tuple((axis, changed[axis]) for axis in plan.filter_order(dtype == "uint8" or one_by_one))
     active = sorted(turns, key=lambda turn: turn[0])
     if not active:
         return ()

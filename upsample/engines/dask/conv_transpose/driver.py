@@ -32,7 +32,7 @@ def run(_xp: ModuleType, plan: ConvTransposePlan, x: Any, weight: Any, bias: Any
 
 def _met(axis: WindowAxis, begin: int, end: int) -> Range:
     """The cells that meet some positions, or one next to them: then the result is the bias alone."""
-    low, high = axis.meets(begin, end)
+    low, high = axis.covering_cells(begin, end)
     low = min(low, axis.small - 1)
     return low, max(high, low + 1)
 

@@ -27,8 +27,9 @@ def run(_xp: ModuleType, plan: UnpoolPlan, y: Any, indices: Any) -> Any:
             positions: Ranges = tuple((0, n) for n in plan.large_shape)
             return (_unpool_backward, plan, cells), ((*ranges[:lead], *positions), ranges)
         positions = tuple(axis.needs(*c) for axis, c in zip(plan.axes, cells, strict=True))
-        met = tuple(axis.meets(*p) for axis, p in zip(plan.axes, positions, strict=True))  # they may name them later
-        wider = tuple((min(c[0], m[0]), max(c[1], m[1])) for c, m in zip(cells, met, strict=True))
+        # later cells may name the positions too
+        others = tuple(axis.covering_cells(*p) for axis, p in zip(plan.axes, positions, strict=True))
+        wider = tuple((min(c[0], o[0]), max(c[1], o[1])) for c, o in zip(cells, others, strict=True))
         part = cut_plan(plan, wider, positions, ())
         inner = tuple((c[0] - w[0], c[1] - w[0]) for c, w in zip(cells, wider, strict=True))
         return (_unpool_backward, part, inner), ((*ranges[:lead], *positions), (*ranges[:lead], *wider))

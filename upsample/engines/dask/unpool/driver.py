@@ -29,7 +29,7 @@ def run(_xp: ModuleType, plan: UnpoolPlan, x: Any, indices: Any, _out: None, nam
         cells: Ranges = tuple((0, n) for n in plan.small_shape)
         first = tuple(begin for begin, _ in ranges[:lead])
         if not in_one_chunk:
-            cells = tuple(axis.meets(*p) for axis, p in zip(plan.axes, positions, strict=True))
+            cells = tuple(axis.covering_cells(*p) for axis, p in zip(plan.axes, positions, strict=True))
             if any(begin == end for begin, end in cells):
                 return (), None
             part = cut_plan(plan, cells, positions, first)

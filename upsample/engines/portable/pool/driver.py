@@ -113,7 +113,7 @@ class _Pooling:
     def __init__(self, xp: ModuleType, plan: PoolPlan, indexed: bool) -> None:
         self.xp, self.plan, self.indexed = xp, plan, indexed
         self.weights = plan.weights
-        self.integer = xp.int32 if plan.counted < 2**31 else arrays.index_dtype(xp)  # half the traffic
+        self.integer = xp.int32 if plan.index_bound < 2**31 else arrays.index_dtype(xp)  # half the traffic
 
     def part(self, values: Any, part: Part) -> tuple[Any, Any]:
         """Return the maxima and their places in the plane, of a part that can be looked at."""

@@ -53,7 +53,7 @@ class PoolKeys:
         if name not in _DTYPES or plan.local_indices or len(windows) < len(plan.axes):
             return False
         few = all(axis.kernel <= 2 for axis in windows)
-        return not (few and shared) and plan.counted <= _LAST
+        return not (few and shared) and plan.index_bound <= _LAST
 
     def pool(self, values: NDArray, part: Part, maxima: NDArray, places: NDArray) -> bool:
         """Write maxima and places of a part; False, and nothing is written, where values have another order as keys."""

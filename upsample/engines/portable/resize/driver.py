@@ -58,7 +58,7 @@ def run(xp: ModuleType, plan: ResizePlan, x: Array, out: Array | None) -> Array:
 
 def _picked(plan: ResizePlan, x: Any) -> Array:
     """Return the samples that a plan moves, of a NumPy array that is not contiguous; another shape would copy it."""
-    for axis, rule in sorted(plan.turns(), key=lambda turn: turn[1].out_size / turn[1].in_size):
+    for axis, rule in sorted(plan.active_rules(), key=lambda turn: turn[1].out_size / turn[1].in_size):
         x = x[(*[slice(None)] * axis, taps(rule).first)]
     return cast(Array, x)
 

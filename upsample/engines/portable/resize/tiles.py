@@ -165,7 +165,7 @@ class Layout:
     def __init__(self, plan: ResizePlan, shape: tuple[int, ...], name: str, item: int, most: int) -> None:
         self.plan, self.name = plan, name
         self.result = plan.out_shape(shape)
-        self.active = sorted(plan.turns(), key=lambda turn: turn[0])
+        self.active = sorted(plan.active_rules(), key=lambda turn: turn[0])
         self.moves = plan.only_moves
         self.integers = name in arrays.INTEGER and not self.moves
         self.fixed = self.integers and plan.arithmetic.sums == "fixed"
@@ -175,7 +175,7 @@ class Layout:
         if not self.active or 0 in self.result:
             self.sums = name
             return
-        turns = [axis - self.active[0][0] + 1 for axis, _ in plan.turns()]
+        turns = [axis - self.active[0][0] + 1 for axis, _ in plan.active_rules()]
         self.shape, after, self.active = _canonical(shape, self.active)
         self.turns = [(axis, dict(self.active)[axis]) for axis in turns]
         self.sums = name if self.moves else arrays.accumulator(name)
