@@ -88,7 +88,7 @@ def test_an_empty_grid_launches_nothing() -> None:
 
 
 def test_tables_are_made_once_and_the_oldest_are_dropped(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(device, "_KEPT_BYTES", 100)
+    monkeypatch.setattr(device, "_CACHED_BYTES", 100)
     made: list[int] = []
 
     def make(size: int) -> tuple[np.ndarray]:

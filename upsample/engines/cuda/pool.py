@@ -24,9 +24,9 @@ __all__ = ["ChannelsLast", "kernels", "moved", "run"]
 
 
 _BLOCKS = 64
-"""Blocks a multiprocessor, at most: a thread makes the same cells of several planes where there are more."""
+"""Most blocks per multiprocessor; with more cells, each thread pools cells of several planes."""
 _REACH = 4
-"""Rows and columns by which offsets pass a window's end, at most: taps that are read together."""
+"""Most rows and columns by which offsets exceed a window's end, because a thread reads several taps at once."""
 _FLOATS: Mapping[str, tuple[str, int]] = MappingProxyType(
     {
         "float16": ("short", 0x7C00),
@@ -35,13 +35,13 @@ _FLOATS: Mapping[str, tuple[str, int]] = MappingProxyType(
         "float64": ("int64", 0x7FF0_0000_0000_0000),
     }
 )
-"""The integers that hold a float's bits, and infinity's."""
+"""The C type of integers with a float's bits, and the bits of infinity."""
 _CELLS: Mapping[str, int] = MappingProxyType({"uint8": 4, "short": 4, "int": 2, "int64": 1})
-"""Cells that a thread of pool_pairs makes, so that it reads 16 bytes (uint8: 8) in one piece."""
+"""Cells that a thread of pool_pairs computes, so that it loads 16 bytes (uint8: 8) at once."""
 
 
 def _scalar(name: str) -> tuple[str, int, int, int]:
-    """The integers that hold values of a dtype; whether it is floating; infinity's bits; those of what padding is."""
+    """Return a dtype's C type of integers, whether it is a float, and the bits of infinity and of padding."""
     if name in _FLOATS:
         c_type, infinity = _FLOATS[name]
         return c_type, 1, infinity, infinity - 2 ** (8 * {"short": 2, "int": 4, "int64": 8}[c_type] - 1)
@@ -49,7 +49,7 @@ def _scalar(name: str) -> tuple[str, int, int, int]:
 
 
 def _kernel(c_type: str, floating: int, index: str, window: int) -> Kernel:
-    """The kernel of pairs for windows of two or three taps along a row, of single cells for a `window` of 0."""
+    """Return pool_pairs for a `window` of two or three taps along a row, or pool_cells for a `window` of 0."""
     if window:
         return kernel(
             "pool",
@@ -68,7 +68,7 @@ def _has_pairs(c_type: str, floating: int) -> bool:
 
 
 def kernels() -> Iterator[Kernel]:
-    """Yield every specialisation that `run` can launch."""
+    """Yield every specialization that `run` can launch."""
     types = sorted({_scalar(name)[:2] for name in (*C_TYPES,)})
     for c_type, floating in types:
         for index in ("int", "int64"):
@@ -79,13 +79,13 @@ def kernels() -> Iterator[Kernel]:
 
 @dataclass(frozen=True, slots=True)
 class ChannelsLast:
-    """A plan for an array whose axis 1 was moved behind the others: the kernel takes it as an axis without windows."""
+    """A plan for an array whose axis 1 was moved to the end; for the kernel it is an axis with windows of one tap."""
 
     plan: PoolPlan
 
 
 def moved(plan: PoolPlan, x: Array) -> ChannelsLast | None:
-    """Return the plan for `x` with axis 1 behind the others, if its values lie in memory like that; otherwise None."""
+    """Return the plan for `x` with axis 1 as the last axis, if this is its layout in memory; otherwise None."""
     fits = len(plan.axes) < AXES and len(plan.axes) == x.ndim - 2 and plan.within is None
     return ChannelsLast(plan) if fits and layout_of(x) is not None else None
 
@@ -93,9 +93,9 @@ def moved(plan: PoolPlan, x: Array) -> ChannelsLast | None:
 def run(
     xp: ModuleType, plan: PoolPlan | ChannelsLast, x: Array, out: tuple[Array | None, Array | None], with_indices: bool
 ) -> tuple[Array, Array | None]:
-    """Return the maxima of the windows, and their indices when they are asked for.
+    """Return the maximum of each window, and its index if `with_indices`.
 
-    A torch tensor whose channels come last in memory is read in place, and so is the result written.
+    If a torch tensor's channels are last in memory, kernels read it in place and write a result of this layout.
     """
     if isinstance(plan, ChannelsLast):
         return _run(xp, plan.plan, x, out, with_indices, x.shape[-1])
@@ -118,7 +118,7 @@ def _run(
     with_indices: bool,
     channels: int,
 ) -> tuple[Array, Array | None]:
-    """Pool an array whose last axis has so many channels, or has none (0)."""
+    """Pool an array whose last axis is its `channels` channels; it has no such axis if `channels` is 0."""
     behind = (channels,) if channels else ()
     lead = x.shape[: x.ndim - len(plan.axes) - len(behind)]
     shape = (*lead, *plan.small_shape, *behind)
@@ -134,9 +134,10 @@ def _run(
 
 @cached
 def _tables(plan: PoolPlan, channels: int, index: str) -> tuple[NDArray]:
-    """For each axis and cell: the first position inside; how many taps are; what an index counts at the first.
+    """Return three entries for each axis and cell: first position inside, taps inside, the first tap's coordinate.
 
-    Channels behind the axes are positions with one tap, which an index does not count.
+    The coordinate counts taps of the window or positions of the plane, as indices do. Channels as last axis have one
+    tap, and indices do not count them.
     """
     tables = []
     origin = (0,) * len(plan.axes) if plan.within is None else plan.within.origin
@@ -157,7 +158,7 @@ def _tables(plan: PoolPlan, channels: int, index: str) -> tuple[NDArray]:
 
 
 def _pair_window(axis: WindowAxis | SpanAxis) -> int:
-    """The taps along a row, if the kernel of pairs makes such windows."""
+    """Return the taps along a row if pool_pairs supports the windows, otherwise 0."""
     if isinstance(axis, WindowAxis) and (axis.stride, axis.dilation) == (2, 1):
         return {(2, 0): 2, (3, 1): 3}.get((axis.kernel, axis.padding), 0)
     return 0
@@ -165,7 +166,7 @@ def _pair_window(axis: WindowAxis | SpanAxis) -> int:
 
 @cached
 def _launch(plan: PoolPlan, planes: int, channels: int, name: str, limit: int, processors: int) -> tuple[Launch, str]:
-    """Plan the launch, and say of what type indices within a plane are."""
+    """Return the launch, and the C type of indices within a plane."""
     behind = (WindowAxis(channels, channels, 1, 1, 0, 1),) if channels else ()
     axes = three((*plan.axes, *behind))
     large, small = [axis.large for axis in axes], [axis.small for axis in axes]

@@ -1,8 +1,8 @@
-"""Repeated calls with CuPy arrays and torch tensors: their keys, and their recorded launches.
+"""Repeated calls with CuPy arrays and torch tensors: their cache keys, and the replay of their launches.
 
-A call's checks, plan and launches depend on what `key_of` returns and on the other arguments. A repeated call makes its
-results, fills in the addresses and launches: 4 to 8 µs of the host's time for CuPy arrays, 9 to 16 µs for torch
-tensors, measured with launches, allocations and waits stubbed (2.6 GHz Zen 4).
+A call's checks, plan and launches depend on what `key_of` returns and on the other arguments. A repeated call allocates
+its results, fills in the addresses and launches. That takes 4 to 8 µs of the host's time for CuPy arrays, 9 to 16 µs
+for torch tensors, measured with launches, allocations and waits stubbed (2.6 GHz Zen 4).
 """
 
 from __future__ import annotations
@@ -19,16 +19,14 @@ from upsample.tensors import are_plain_tensors, layout_of
 __all__ = ["Repeated", "RepeatedInLayout", "is_apart", "key_of"]
 
 _OUT = {"resize": 1, "pool": 1, "unpool": 2, "conv_transpose": 3}
-"""Which argument of an op's `run`, behind the namespace and the plan, receives the result."""
+"""Number of the argument `out` of each op's `run`, after the namespace and the plan."""
 
 
 def key_of(given: tuple[Any, ...]) -> tuple[Any, ...] | None:
-    """Return what launches depend on of contiguous arrays on a GPU: equal keys, equal launches. None for other arrays.
+    """Return a key of arrays on a GPU, such that calls with equal keys have equal launches; None if there is none.
 
-    Tensors whose channels come last in memory have a key, too.
-
-    None also for a tensor that autograd, forward mode, a transform, a tracer or autocast has to do with, and for one
-    whose storage was released or cut shorter than the tensor.
+    Contiguous arrays have a key, and tensors whose channels are last in memory. A tensor has none if autograd, forward
+    mode, a transform, a tracer or autocast is involved, or if its storage was released or is shorter than the tensor.
     """
     kind: Any = type(given[0])
     cupy = sys.modules.get("cupy")
@@ -78,7 +76,7 @@ def _torch_key(given: tuple[Any, ...], torch: Any) -> tuple[Any, ...] | None:
 
 
 def is_apart(out: Any, shape: tuple[int, ...], dtype: Any, given: tuple[Any, ...]) -> bool:
-    """Say whether kernels can write straight into `out`; False where a closer look is needed."""
+    """Tell whether kernels can certainly write directly to `out`; if False, the caller must check."""
     found = key_of((out,))
     if found is None or found[1:4] != (shape, dtype, 0) or getattr(out, "requires_grad", False):
         return False
@@ -95,7 +93,7 @@ def _address(x: Any) -> int:
 
 
 def _extent(x: Any) -> tuple[int, int]:
-    """Return where a contiguous array begins and ends."""
+    """Return the addresses at which a contiguous array begins and ends."""
     begin = _address(x)
     return begin, begin + int(x.nbytes)
 
@@ -105,14 +103,14 @@ def _device(x: Any) -> int:
 
 
 class Repeated:
-    """An op's `run` without the namespace and the plan, for arrays of one key.
+    """An op's `run` for arrays of one key, which records its launches in the first call and replays them later.
 
     Parameters
     ----------
     task, run : str, callable
-        The op.
+        The op's name, and its `run`.
     xp, plan : module, plan
-        Its first arguments.
+        The first arguments of `run`; the others are those of a call.
 
     Attributes
     ----------
@@ -136,11 +134,11 @@ class Repeated:
         return self._play(*given)
 
     def plainly(self, *given: Any) -> Any:
-        """Run the op without what was recorded."""
+        """Run the op without the recording."""
         return self._run(self._xp, self._plan, *given)
 
     def _recorded(self, given: tuple[Any, ...]) -> Callable[..., Any] | None:
-        """Return what repeats the launches of a call; None if it does more than launch."""
+        """Record a call and return a function that replays its launches; None if the call does more than launch."""
         place = self.out_place
         inputs = tuple(x for x in given[:place] if x is not None)
         blank = (None, None) if type(given[place]) is tuple else None
@@ -150,7 +148,7 @@ class Repeated:
             try:
                 with emulating(recorder):
                     made = self._run(self._xp, self._plan, *given[:place], blank, *given[place + 1 :])
-            except Exception:  # the call that is made instead raises what is wrong with it
+            except Exception:  # the caller then calls `plainly`, which raises the error of the call itself
                 return None
             returned = made if isinstance(made, tuple) else (made,)
             if not all(x is None or isinstance(x, Slot) for x in returned):
@@ -160,17 +158,17 @@ class Repeated:
 
 
 class RepeatedInLayout(Repeated):
-    """`Repeated` for torch tensors, if the channels of at least one come last in memory.
+    """`Repeated` for torch tensors, if the channels of at least one are last in memory.
 
     Parameters
     ----------
     task, run, xp, plan : object
         See `Repeated`; for contiguous tensors.
     moves : bool
-        Whether the launches are those on contiguous views with the channels behind the other axes; otherwise they
-        read contiguous copies.
+        Whether the launches read contiguous views with the channels as last axis; otherwise they read contiguous
+        copies.
     whole : callable
-        The op's `run` with the namespace and the plan, for tensors as they are.
+        The op's `run` with the namespace and the plan, for tensors of any layout.
     """
 
     def __init__(
@@ -221,7 +219,7 @@ class _Replay:
         self._looks, self._steps = steps[:waits], steps[waits:]
 
     def play(self, *given: Any) -> Any:
-        """Make the results and launch, on the arrays' device and stream."""
+        """Allocate the results and launch, on the arrays' device and stream."""
         return self._gpu.within(self._play, given)
 
     def _play(self, given: tuple[Any, ...]) -> Any:
@@ -247,7 +245,7 @@ class _Replay:
         return (made[0], made[1] if len(made) > 1 else None) if self._pair else made[0]
 
     def _is_checked(self, flags: int, memory: list[Any]) -> bool:
-        """Launch what looks at values, wait, and launch the rest if nothing was found."""
+        """Launch the kernels that check values, wait, and launch the others if no flag is set; tell whether."""
         gpu = self._gpu
         slot = gpu.flags.take()
         memory[flags], found = slot

@@ -33,14 +33,14 @@ _DTYPES: Mapping[str, frozenset[str]] = MappingProxyType(
         "conv_transpose.weight_grad": arrays.FLOATING | arrays.COMPLEX,
     }
 )
-"""By op, what it computes with; what only moves is moved whatever it is."""
+"""The dtypes of each op; a resize that only copies values supports all movable ones."""
 _MOST_ROWS = 1 << 31
-"""Rows from which a kernel cannot count them in 32 bits."""
+"""Least rows that a kernel cannot count in its 32-bit integers."""
 
 
 @lru_cache(maxsize=1)
 def unusable() -> str | None:
-    """Return None, or in words why the engine is of no use on this machine; CuPy is imported if it is installed."""
+    """Return None if this machine can run the engine, otherwise the reason in words; imports CuPy if installed."""
     if find_spec("cupy") is None:
         return 'CuPy is not installed: pip install "upsample[cuda12]" or "upsample[cuda13]"'
     try:
@@ -55,7 +55,7 @@ def unusable() -> str | None:
 
 
 def supports(task: str, plan: object, x: Array) -> str | None:
-    """Return None, or in words why this engine does not carry out `plan` on `x`."""
+    """Return None if this engine supports `plan` on `x`, otherwise the reason in words."""
     if not _on_device(x):
         return "it takes CuPy arrays and torch CUDA tensors only"
     if emulated() is None and unusable() is not None:
@@ -80,7 +80,7 @@ def supports(task: str, plan: object, x: Array) -> str | None:
 
 
 def _spreads(task: str, plan: ConvTransposePlan, x: Array, name: str) -> str | None:
-    """Say the same of what is left of a transposed convolution and its gradients."""
+    """Return what `supports` returns for the remaining checks of a transposed convolution and its gradients."""
     from upsample.engines.cuda.conv_transpose import direct, weight_grad_reduce  # 11 modules that few programs need
 
     if math.prod(plan.kernel_shape) >= INDEX_LIMIT:
@@ -95,7 +95,7 @@ def _spreads(task: str, plan: ConvTransposePlan, x: Array, name: str) -> str | N
 
 
 def _rows(plan: ResizePlan, x: Array) -> int:
-    """How many rows of the last resized axis there are, before or after."""
+    """Return the number of rows along the last resized axis, in the larger of input and result."""
     shape = tuple(x.shape)
     return max(math.prod(sizes[: plan.axes[-1]]) for sizes in (shape, plan.out_shape(shape)))
 

@@ -28,28 +28,28 @@ from upsample.engines.cuda.runtime.loader import function
 
 __all__ = ["Device", "Tables", "address", "emulated", "emulating", "is_aligned", "of", "synchronize"]
 
-_KEPT_BYTES = 1 << 26
-"""Bytes of tables that each device keeps."""
+_CACHED_BYTES = 1 << 26
+"""Most bytes of tables that each device caches."""
 
-_SHARED_UNASKED = 48 << 10
-"""Bytes of shared memory that every kernel may have; for more, it must be told."""
+_SHARED_DEFAULT = 48 << 10
+"""Bytes of shared memory that a kernel may use without setting an attribute first; a limit of CUDA."""
 
 
 class Device(Protocol):
-    """What an op's `run` asks for.
+    """A GPU as an op's `run` uses it; tests replace it by an emulator.
 
     Attributes
     ----------
     xp : module
-        The namespace of its arrays.
+        The namespace of the device's arrays.
     index_limit : int
-        Offsets from here on need 64-bit indices.
+        Least offset that needs 64-bit indices.
     processors : int
-        Multiprocessors, for launches that are sized by them.
+        Number of multiprocessors; it decides the grids of launches.
     shared_limit : int
-        Bytes of shared memory that a block can have.
+        Most bytes of shared memory of a block.
     flags : Flags
-        What kernels tell the host.
+        Flags that kernels set and the host reads.
     """
 
     xp: ModuleType
@@ -62,66 +62,63 @@ class Device(Protocol):
         """Wait for the launches of the current stream."""
 
     def borrow(self, x: Array) -> Any:
-        """Return the array as the kernels read it: in row-major order, without gaps, each value aligned to its size.
-
-        An array that is all of this is not copied.
-        """
+        """Return a C-contiguous array of the values, each aligned to its size; a copy only if `x` is not so already."""
 
     def view(self, x: Array) -> Any:
-        """Return the array as it lies in memory, gaps and all."""
+        """Return a view of the array's memory with its strides."""
 
     def empty(self, shape: tuple[int, ...], dtype: Any) -> Any:
-        """Make scratch memory."""
+        """Allocate scratch memory."""
 
     def result(self, xp: ModuleType, shape: tuple[int, ...], dtype: Any, like: Array) -> Array:
-        """Make an uninitialised array of the caller's library."""
+        """Allocate an uninitialized array of the caller's library."""
 
     def tables(self, make: Callable[..., tuple[np.ndarray[Any, Any], ...]], *key: Hashable) -> tuple[Any, ...]:
-        """Return ``make(*key)`` on the device, kept for later calls."""
+        """Return ``make(*key)`` on the device; later calls reuse the tables."""
 
     def launch(self, launch: Launch, *given: Any) -> None:
-        """Run a launch on arrays (None is a null pointer); nothing where its grid is empty."""
+        """Run a launch on arrays (None is a null pointer); do nothing if its grid is empty."""
 
 
 class Tables:
-    """Tables on a device: the ones used last, up to so many bytes.
+    """A cache of tables on a device: least recently used first out, bounded in bytes.
 
-    So the first call of a geometry uploads its tables, and one past the limit waits for the device when old ones are
-    freed; calls after it do neither, and can be captured in a CUDA graph.
+    The first call of a geometry uploads its tables. If the cache then exceeds its bound, the call waits for the device
+    when old tables are freed. Later calls do neither, and a CUDA graph can capture them.
     """
 
     def __init__(self, upload: Callable[[np.ndarray[Any, Any]], Any]) -> None:
         self._upload = upload
-        self._kept: OrderedDict[Hashable, tuple[Any, ...]] = OrderedDict()
+        self._cached: OrderedDict[Hashable, tuple[Any, ...]] = OrderedDict()
         self._bytes = 0
         self._lock = threading.Lock()
 
     def get(self, make: Callable[..., tuple[np.ndarray[Any, Any], ...]], key: tuple[Hashable, ...]) -> tuple[Any, ...]:
-        """Return the tables of a key, made and uploaded at its first use."""
+        """Return the tables of a key; the first use makes and uploads them."""
         name = (make, *key)
         with self._lock:
-            found = self._kept.get(name)
-            if found is not None:
-                self._kept.move_to_end(name)
-                return found
-            found = tuple(self._upload(table) for table in make(*key))
-            self._kept[name] = found
-            self._bytes += sum(table.nbytes for table in found)
+            tables = self._cached.get(name)
+            if tables is not None:
+                self._cached.move_to_end(name)
+                return tables
+            tables = tuple(self._upload(table) for table in make(*key))
+            self._cached[name] = tables
+            self._bytes += sum(table.nbytes for table in tables)
             dropped = []
-            while self._bytes > _KEPT_BYTES and len(self._kept) > 1:
-                dropped.append(self._kept.popitem(last=False)[1])
+            while self._bytes > _CACHED_BYTES and len(self._cached) > 1:
+                dropped.append(self._cached.popitem(last=False)[1])
                 self._bytes -= sum(table.nbytes for table in dropped[-1])
-        del dropped  # not under the lock, since freeing waits for the device
-        return found
+        del dropped  # outside of the lock, because freeing waits for the device
+        return tables
 
 
 def address(memory: Any) -> int:
-    """Return where an array of a device begins."""
+    """Return the address at which an array of a device begins."""
     return int(memory.ctypes.data if hasattr(memory, "ctypes") else memory.data.ptr)
 
 
 def is_aligned(memory: Any) -> bool:
-    """Say whether values begin at multiples of their size, as kernels need: complex128 views often do not."""
+    """Tell whether values are aligned to their size, as kernels need; views as complex128 often are not."""
     return address(memory) % int(memory.dtype.itemsize) == 0
 
 
@@ -141,7 +138,7 @@ class CupyDevice:
         self.flags = self._pinned()
 
     def _pinned(self) -> Flags:
-        """Return flags in memory that a kernel writes without a copy: unified addressing maps all pinned memory."""
+        """Return flags in pinned host memory, which kernels write directly: unified addressing maps all of it."""
         cuda = self._cupy.cuda
         memory = cuda.alloc_pinned_memory(BYTES)
         unowned = cuda.UnownedMemory(memory.ptr, BYTES, memory, self._number)
@@ -153,10 +150,10 @@ class CupyDevice:
         self._cupy.cuda.get_current_stream().synchronize()
 
     def _upload(self, table: np.ndarray[Any, Any]) -> Any:
-        """Copy by a stream of its own, and wait for that alone: any stream may read the table from then on.
+        """Copy a table to the device on a stream of its own, and wait for it, so that any stream may read the table.
 
-        The memory is no pool's, for a pool would give it to others as soon as the table is dropped, while launches of
-        other streams still read it; freeing it waits for them.
+        The memory comes from no pool. A pool would reuse it as soon as the table is dropped, while launches of other
+        streams still read it; freeing the memory waits for them.
         """
         cuda = self._cupy.cuda
         if cuda.get_current_stream().is_capturing():
@@ -165,9 +162,9 @@ class CupyDevice:
                 " such call before the capture"
             )
         with cuda.using_allocator(None), cuda.Stream(non_blocking=True) as stream:
-            made = self._cupy.asarray(np.ascontiguousarray(table))
+            uploaded = self._cupy.asarray(np.ascontiguousarray(table))
             stream.synchronize()
-        return made
+        return uploaded
 
     def borrow(self, x: Any) -> Any:
         """See `Device`."""
@@ -185,8 +182,8 @@ class CupyDevice:
 
     def result(self, xp: ModuleType, shape: tuple[int, ...], dtype: Any, like: Array) -> Array:
         """See `Device`."""
-        made: Array = xp.empty(shape, dtype=dtype, device=arrays.device_of(like))
-        return made
+        result: Array = xp.empty(shape, dtype=dtype, device=arrays.device_of(like))
+        return result
 
     def tables(self, make: Callable[..., tuple[np.ndarray[Any, Any], ...]], *key: Hashable) -> tuple[Any, ...]:
         """See `Device`."""
@@ -199,9 +196,9 @@ class CupyDevice:
             run(launch.grid, launch.block, (*given, *launch.scalars), shared_mem=launch.shared)
 
     def prepared(self, launch: Launch) -> Any:
-        """Return a launch's function, with as much shared memory as it needs."""
+        """Return the function of a launch, after a request for the shared memory that it needs."""
         run = function(launch.kernel, self._number)
-        if launch.shared > _SHARED_UNASKED and launch.shared > run.max_dynamic_shared_size_bytes:
+        if launch.shared > _SHARED_DEFAULT and launch.shared > run.max_dynamic_shared_size_bytes:
             run.max_dynamic_shared_size_bytes = launch.shared
         return run
 
@@ -214,24 +211,24 @@ class CupyDevice:
             return play(given)
 
     def fresh(self, shape: tuple[int, ...], dtype: Any) -> Any:
-        """Make the result of a repeated call."""
+        """Allocate the result of a repeated call."""
         return self._cupy.empty(shape, dtype)
 
     def scratch(self, shape: tuple[int, ...], dtype: Any) -> Any:
-        """Make scratch memory of a repeated call."""
+        """Allocate scratch memory of a repeated call."""
         return self._cupy.empty(shape, dtype)
 
     def addresses(self, memory: list[Any]) -> list[Any]:
-        """Return arrays as launches take them."""
+        """Convert arrays to arguments of a launch."""
         return memory
 
 
 class TorchDevice(CupyDevice):
-    """The same GPU, for torch tensors: all memory except that of tables comes from torch's allocator.
+    """A GPU, for torch tensors: all memory except that of tables comes from torch's allocator.
 
-    `of` makes `allocate` CuPy's allocator, so that this holds for temporaries of CuPy's own operations, too. torch's
-    allocator knows torch's streams and which of its CUDA graphs is being captured; a CuPy pool does not, and would give
-    memory that a graph writes in each replay to another call.
+    `of` sets `allocate` as CuPy's allocator, so that temporaries of CuPy operations come from torch too. torch's
+    allocator keeps account of torch's streams and of CUDA graphs that are being captured. A CuPy pool does not: it
+    would reuse memory that a graph writes in each replay.
     """
 
     def __init__(self, beside: CupyDevice) -> None:
@@ -250,8 +247,8 @@ class TorchDevice(CupyDevice):
         """Return memory from torch's allocator in CuPy's form: at least `size` bytes, for the current stream."""
         import torch
 
-        made = torch.empty(max(size, 1), dtype=torch.uint8, device=torch.device("cuda", self._number))
-        memory = self._cupy.cuda.UnownedMemory(made.data_ptr(), made.numel(), made, self._number)
+        block = torch.empty(max(size, 1), dtype=torch.uint8, device=torch.device("cuda", self._number))
+        memory = self._cupy.cuda.UnownedMemory(block.data_ptr(), block.numel(), block, self._number)
         return self._cupy.cuda.MemoryPointer(memory, 0)
 
     @cached_property
@@ -277,36 +274,36 @@ class TorchDevice(CupyDevice):
         return torch.empty(math.prod(shape) * dtype.itemsize, dtype=torch.uint8, device=self._place)
 
     def addresses(self, memory: list[Any]) -> list[Any]:
-        """See `CupyDevice`; a pointer is eight bytes, as a kernel's argument too."""
+        """See `CupyDevice`; an argument that is a pointer has eight bytes."""
         return [np.uint64(tensor.data_ptr()) for tensor in memory]
 
     def _seen(self, tensor: Any) -> Any:
-        """Return a tensor's memory as CuPy's array, without a copy."""
+        """Return a CuPy array that shares a tensor's memory."""
         import torch
         from torch.utils.dlpack import to_dlpack  # Tensor.__dlpack__ synchronizes streams, which `of` has set
 
-        if tensor.dtype == torch.bfloat16:  # CuPy's DLPack has no such dtype; kernels only ask for the bits
+        if tensor.dtype == torch.bfloat16:  # CuPy's DLPack lacks this dtype, and kernels need only the bits
             tensor = tensor.view(torch.int16)
-        elif tensor.dtype == torch.bool:  # older DLPacks have none
+        elif tensor.dtype == torch.bool:  # older versions of DLPack lack it
             tensor = tensor.view(torch.uint8)
         return self._cupy.from_dlpack(to_dlpack(tensor))
 
 
 def _plain(tensor: Any) -> Any:
-    """Return a tensor apart from autograd whose memory has its values, not their conjugates or negatives."""
+    """Detach a tensor from autograd, and resolve lazy conjugates and negatives."""
     return tensor.detach().resolve_conj().resolve_neg()
 
 
 _emulator: ContextVar[Device | None] = ContextVar("upsample_cuda_emulator", default=None)
 emulated: Callable[[], Device | None] = _emulator.get
-"""Return the emulator that is in use, or None."""
+"""Return the active emulator, or None."""
 _devices: dict[int, tuple[CupyDevice, TorchDevice]] = {}
-"""By a GPU's number: for CuPy arrays, and for torch tensors."""
+"""The devices of each GPU, by its number: one for CuPy arrays, one for torch tensors."""
 
 
 @contextmanager
 def emulating(device: Device) -> Iterator[None]:
-    """Within this block, the engine takes NumPy arrays and launches on `device`; for tests."""
+    """Let the engine run NumPy arrays on `device` within this block; for tests."""
     token = _emulator.set(device)
     try:
         yield
@@ -316,7 +313,7 @@ def emulating(device: Device) -> Iterator[None]:
 
 @contextmanager
 def of(x: Array) -> Iterator[Device]:
-    """Yield the device of an array; within, it and the array's stream are the current ones."""
+    """Yield the device of an array, and make it and the array's stream current within the block."""
     emulator = _emulator.get()
     if emulator is not None:
         yield emulator
@@ -336,7 +333,7 @@ def of(x: Array) -> Iterator[Device]:
 
 
 class _Handle:
-    """A CUDA stream of another library, as CUDA's protocol for streams has it; older torch lacks the method."""
+    """A CUDA stream of another library with the method of CUDA's stream protocol, which older torch lacks."""
 
     def __init__(self, pointer: int) -> None:
         self.pointer = pointer
@@ -364,7 +361,7 @@ def _foreign(pointer: int) -> Any:
 
 
 def synchronize() -> None:
-    """Wait for the GPUs and raise what their kernels have found; see `upsample.synchronize`."""
+    """Wait for the GPUs and raise the errors that their kernels have found; see `upsample.synchronize`."""
     emulator = _emulator.get()
     if emulator is not None:
         emulator.flags.raise_found()
@@ -376,8 +373,8 @@ def synchronize() -> None:
 
 
 def _numbered(number: int) -> tuple[CupyDevice, TorchDevice]:
-    made = _devices.get(number)
-    if made is None:
+    pair = _devices.get(number)
+    if pair is None:
         gpu = CupyDevice(number)
-        made = _devices.setdefault(number, (gpu, TorchDevice(gpu)))
-    return made
+        pair = _devices.setdefault(number, (gpu, TorchDevice(gpu)))
+    return pair

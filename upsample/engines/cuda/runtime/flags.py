@@ -1,8 +1,8 @@
-"""Flags that kernels set and the host reads: bytes of page-locked (pinned) host memory, which a GPU writes directly.
+"""Flags that kernels set and the host reads: bytes of pinned host memory, which a GPU writes directly.
 
-A slot has a byte for each kind of finding. A call that waits takes a slot of its own. Calls that do not wait share the
-slot of their description; a later call, or `upsample.synchronize`, reads it and raises the error. Reading costs no wait
-for the GPU, and a CUDA graph that captured a call reports in each replay.
+A slot has a byte for each kind of error. A call that waits has a slot of its own. Calls that do not wait share a slot
+if they have equal descriptions (`Finding`); a later call, or `upsample.synchronize`, reads the slot and raises the
+error. Reading needs no wait for the GPU, and a captured CUDA graph sets the flags in each replay.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ import numpy as np
 __all__ = ["BYTES", "SLOT", "Finding", "Flags"]
 
 SLOT = 2
-"""Bytes of a slot: one for each kind of finding."""
+"""Bytes of a slot: one for each kind of error."""
 _WAITING, _LATER = 64, 960
-"""Slots for calls that wait, which threads take from each other, and for descriptions of calls that do not."""
+"""Number of slots for calls that wait, at one time, and for descriptions of calls that do not wait."""
 _LATER_BEGIN = SLOT * _WAITING
 """Byte at which the slots of calls that do not wait begin."""
 BYTES = SLOT * (_WAITING + _LATER)
@@ -30,7 +30,7 @@ _ZEROS = bytes(SLOT * _LATER)
 
 
 class Finding(Protocol):
-    """What calls that share a slot have in common; hashable."""
+    """The description of calls that share a slot; it must be hashable."""
 
     def error(self, kind: int) -> Exception:
         """Return the error for the flag of a kind."""
@@ -42,13 +42,13 @@ class Flags:
     Parameters
     ----------
     host, device : array of uint8
-        The same `BYTES` bytes, as NumPy and as kernels have them.
+        `BYTES` bytes of shared memory, as an array for NumPy and as an array for kernels.
 
     Attributes
     ----------
     take : callable
-        Returns a slot that no other call has, as kernels have it and as the host reads it; `release` takes it back.
-        Only repeated calls, which must be fast, use these instead of `waiting`. The caller makes the slot zero.
+        Returns a free slot, as an array for kernels and as a view for the host; `release` frees it. Only repeated
+        calls, which must be fast, use these instead of `waiting`. The caller must clear the slot.
     """
 
     def __init__(self, host: np.ndarray[Any, Any], device: Any) -> None:
@@ -65,7 +65,7 @@ class Flags:
 
     @contextmanager
     def waiting(self) -> Iterator[tuple[Any, memoryview]]:
-        """Yield a slot that no other call has, all zeros: as kernels have it and as the host reads it."""
+        """Yield a free, cleared slot, as an array for kernels and as a view for the host."""
         slot = self.take()
         try:
             slot[1][:] = bytes(SLOT)
@@ -74,7 +74,7 @@ class Flags:
             self.release(slot)
 
     def later(self, finding: Finding) -> Any:
-        """Return the slot of a description, as kernels have it; the last slot is for all that have no more room."""
+        """Return the slot of a description, as an array for kernels; descriptions without room share the last slot."""
         known = self._later.get(finding)
         if known is None:
             with self._lock:
@@ -84,7 +84,7 @@ class Flags:
         return known[1]
 
     def raise_found(self) -> None:
-        """Raise the error of the first flag that an earlier call has set; all flags are zero again then."""
+        """Raise the error of the first flag that an earlier call has set, and clear all flags."""
         if self._seen_later.tobytes() == _ZEROS:
             return
         with self._lock:

@@ -1,4 +1,4 @@
-"""A launch as plain data, planned by pure functions, so that a GPU and the emulator of the tests run the same ones."""
+"""Kernel launches as plain data, which pure functions plan, and which a GPU or the tests' emulator runs."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import numpy as np
 __all__ = ["BITS", "C_TYPES", "INDEX_LIMIT", "Kernel", "Launch", "ceil_div", "index_type", "kernel", "struct"]
 
 INDEX_LIMIT = 2**31
-"""Offsets from here on need 64-bit indices."""
+"""Least offset that needs 64-bit indices."""
 
 C_TYPES: Mapping[str, str] = MappingProxyType(
     {
@@ -31,10 +31,10 @@ C_TYPES: Mapping[str, str] = MappingProxyType(
         "uint64": "uint64",
     }
 )
-"""What arithmetic on an array of a dtype is compiled for."""
+"""The C type in which kernels compute with values of a dtype."""
 
 BITS: Mapping[int, str] = MappingProxyType({1: "uint8", 2: "uint16", 4: "uint32", 8: "uint64", 16: "uint128"})
-"""What values of so many bytes are moved as."""
+"""The C type as which kernels copy values, by their bytes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +60,7 @@ class Kernel:
 
 
 def kernel(file: str, entry: str, **macros: str | int) -> Kernel:
-    """Name a specialisation; macros are sorted, so that equal ones are equal."""
+    """Return a specialization; its macros are sorted, so that equal specializations compare equal."""
     return Kernel(file, entry, tuple(sorted((name, str(value)) for name, value in macros.items())))
 
 
@@ -77,7 +77,7 @@ class Launch:
     shared : int
         Bytes of dynamic shared memory.
     scalars : tuple of NumPy scalars and 0-d structured arrays
-        The arguments behind the arrays, which come first; each of exactly the parameter's type.
+        The arguments after the arrays; each has exactly the parameter's type.
     """
 
     kernel: Kernel
@@ -88,7 +88,7 @@ class Launch:
 
     @property
     def is_empty(self) -> bool:
-        """Whether there is nothing to run."""
+        """Whether the grid has no block."""
         return 0 in self.grid
 
 
@@ -103,7 +103,7 @@ def ceil_div(a: int, b: int) -> int:
 
 
 def struct(fields: Mapping[str, Any]) -> Any:
-    """Make a struct that a kernel takes by value: a 0-d array, laid out as C lays out members in this order.
+    """Return a struct that a kernel takes by value: a 0-d array with the layout of a C struct.
 
     Parameters
     ----------
@@ -117,8 +117,8 @@ def struct(fields: Mapping[str, Any]) -> Any:
     """
     arrays = {name: np.asarray(value) for name, value in fields.items()}
     dtype = np.dtype([(name, a.dtype, a.shape) for name, a in arrays.items()], align=True)
-    made = np.zeros((), dtype=dtype)
+    record = np.zeros((), dtype=dtype)
     for name, value in arrays.items():
-        made[name] = value
-    made.flags.writeable = False
-    return made
+        record[name] = value
+    record.flags.writeable = False
+    return record

@@ -1,4 +1,4 @@
-"""Compiles kernels by CuPy, once a device and specialisation; CuPy keeps what it compiled on disk."""
+"""Compile kernels by CuPy, once for each device and specialization; CuPy caches the binaries on disk."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ if TYPE_CHECKING:
 __all__ = ["ADDED_BY_CUPY", "OPTIONS", "folder", "function", "source", "text"]
 
 OPTIONS = ("-std=c++17", "--fmad=false")
-"""Of every compilation. Only `fused` (kernels/common.cuh) fuses, so that bits do not depend on the compiler."""
+"""Options of every compilation. Only `fused` (kernels/common.cuh) fuses, so that bits do not depend on the compiler."""
 
 ADDED_BY_CUPY = ("-ftz=true", "--device-as-default-execution-space")
-"""What the tests, which compile without CuPy, add too."""
+"""Options that CuPy adds; the tests, which compile without CuPy, add them too."""
 
 
 @lru_cache(maxsize=1)
 def folder() -> Traversable:
-    """Return where the kernels are: in the package, or, in a checkout on Python's path, beside it."""
+    """Return the folder of the kernels: in the package, or beside it in a checkout on Python's path."""
     from importlib import resources  # with 20 modules that only a GPU needs
 
     try:
@@ -36,22 +36,22 @@ def folder() -> Traversable:
 
 @lru_cache(maxsize=16)
 def source(file: str) -> str:
-    """Return the text of a .cu file, so numbered that the compiler's errors name the file and its lines."""
+    """Return the text of a .cu file after a `#line`, so that the compiler's errors name the file and its lines."""
     return f'#line 1 "{file}.cu"\n' + (folder() / f"{file}.cu").read_text(encoding="utf-8")
 
 
 def text(kernel: Kernel) -> str:
-    """Return the program of a specialisation: its macros, then the file.
+    """Return the program of a specialization: its macros, then the file.
 
-    The macros are no options of the compiler, since for each new set of options CuPy first asks the compiler for its
-    version, 12 ms a time even where the kernel itself is found on disk.
+    The macros are not options of the compiler. For each new set of options CuPy queries the compiler's version, which
+    takes 12 ms even if the kernel is on disk.
     """
     return "".join(f"#define {name} {value}\n" for name, value in kernel.macros) + source(kernel.file)
 
 
 @lru_cache(maxsize=1)
 def _headers() -> str:
-    """A digest of the headers: CuPy's key for its files on disk knows only the text and the options."""
+    """Return a digest of the headers, because CuPy's key of files on disk covers only the text and the options."""
     from hashlib import sha256
 
     texts = sorted((p.name, p.read_text(encoding="utf-8")) for p in folder().iterdir() if p.name.endswith(".cuh"))
@@ -65,7 +65,8 @@ def function(kernel: Kernel, device: int) -> Any:
     Raises
     ------
     RuntimeError
-        It does not compile, with the compiler's words: a fault of this package, or of the installation's headers.
+        The kernel does not compile; the message has the compiler's text. A fault of this package, or of the
+        installation's headers.
     """
     import cupy
 
@@ -81,7 +82,7 @@ def function(kernel: Kernel, device: int) -> Any:
 
 
 def _hint(words: str, major: int) -> str:
-    """Return a line that says what to install, where CuPy finds no compiler or the compiler no headers."""
+    """Return a line that says what to install if CuPy finds no compiler, or the compiler no headers."""
     missing = "CUDA's compiler NVRTC is" if "nvrtc" in words.lower() and "open source file" not in words else ""
     if "open source file" in words or "CUDA headers" in words:
         missing = "CUDA's headers are"

@@ -18,7 +18,7 @@ class Target:
     Attributes
     ----------
     memory : device array
-        Row-major, without gaps: what the kernel writes. Scratch memory where `out` has gaps, or values that are not
+        The C-contiguous array that the kernel writes: the result, or scratch memory if `out` is not contiguous or not
         aligned.
     """
 
@@ -26,23 +26,23 @@ class Target:
         self, gpu: Device, xp: ModuleType, shape: tuple[int, ...], like: Array, dtype: Any, out: Array | None
     ) -> None:
         self._out = out
-        self._made: Any = out
+        self._array: Any = out
         if out is None or not arrays.is_contiguous(out) or _is_foreign(out) or not is_aligned(gpu.view(out)):
-            self._made = gpu.result(xp, shape, dtype, like)
-        self.memory = gpu.view(self._made)
+            self._array = gpu.result(xp, shape, dtype, like)
+        self.memory = gpu.view(self._array)
 
     def finished(self) -> Array:
-        """Return the result, or `out`, which then holds it."""
-        if self._out is not None and self._made is not self._out:
+        """Return the result, or copy it to `out` and return `out`."""
+        if self._out is not None and self._array is not self._out:
             target: Any = self._out
-            target[...] = self._made
+            target[...] = self._array
             return self._out
-        result: Array = self._made
+        result: Array = self._array
         return result
 
 
 def _is_foreign(x: Any) -> bool:
-    """Say whether memory holds other bits than the values: torch's lazy conjugates and negatives, other byte orders."""
+    """Tell whether the bits in memory differ from the values: lazy conjugates and negatives, other byte orders."""
     if hasattr(x, "is_conj"):
         return bool(x.is_conj() or x.is_neg())
     return not getattr(x.dtype, "isnative", True)

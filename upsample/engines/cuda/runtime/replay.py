@@ -1,9 +1,9 @@
-"""Record the launches of a call, and repeat them on other arrays without planning them again.
+"""Record the launches of a call, so that other calls can replay them without planning.
 
-A launch depends on the shapes, dtypes and alignment of the arrays, which a repeated call shares, and on their
-addresses, which it does not. `Recorder` is a `Device` that launches nothing: its arrays are `Slot`s, which have a shape
-and a dtype alone, and it writes down which slot is which argument. What an op does to an array beside launches is
-nothing that a `Slot` can do, so that the call raises and is not recorded.
+A launch depends on the shapes, dtypes and alignment of the arrays, which repeated calls share, and on the addresses,
+which they do not. `Recorder` is a `Device` that launches nothing. Its arrays are `Slot`s, which have only a shape and a
+dtype, and it records the slot of each argument. If an op does more with an array than launch kernels, `Slot` raises,
+and the call is not recorded.
 """
 
 from __future__ import annotations
@@ -29,14 +29,14 @@ class Unrecorded(Exception):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Slot:
-    """An array of a recorded call.
+    """A placeholder for an array of a recorded call.
 
     Attributes
     ----------
     place : int
-        Its number among the arrays of the call: the inputs, then the others as they are made.
+        Number of the array among those of the call: first the inputs, then the others in the order of allocation.
     shape, dtype : object
-        Of the array.
+        Shape and dtype of the array.
     ptr : int
         The address modulo 16.
     """
@@ -48,7 +48,7 @@ class Slot:
 
     @property
     def data(self) -> Slot:
-        """CuPy's name for where an array begins."""
+        """The object with the attribute `ptr`, as of a CuPy array."""
         return self
 
     @property
@@ -58,16 +58,16 @@ class Slot:
 
 
 class Step(NamedTuple):
-    """A launch.
+    """A recorded launch.
 
     Attributes
     ----------
     launch : Launch
-        What runs.
+        The launch.
     arguments : tuple
-        Arrays that all calls share, scalars, and None in the holes.
+        Tables that all calls share, scalars, and None in the place of each call's own array.
     holes : tuple of (int, int)
-        Which argument is the array of which slot.
+        Number of such an argument, and number of its slot.
     """
 
     launch: Launch
@@ -77,20 +77,20 @@ class Step(NamedTuple):
 
 @dataclass(slots=True)
 class Program:
-    """What a call does.
+    """The recording of a call.
 
     Attributes
     ----------
     steps : list of Step
-        Its launches, in order.
+        The launches, in order.
     made : list of (bool, shape, dtype)
-        The arrays behind the inputs: results (True) and scratch memory.
+        The arrays that the call allocates: results (True) and scratch memory.
     raises_found : bool
-        Whether the errors of earlier calls are raised first.
+        Whether the call first raises the errors of earlier calls.
     flags : int or None
-        The slot of the flags that decide whether the call goes as recorded.
+        Slot of the flags that decide whether the call can be replayed to its end.
     waits : int or None
-        After so many steps the flags are read.
+        Number of steps after which the call waits and reads the flags.
     """
 
     steps: list[Step] = field(default_factory=list)
@@ -101,14 +101,14 @@ class Program:
 
 
 class Recorder:
-    """A device that writes down what a call would do on `gpu`; see `Device`.
+    """A device that records what a call would do on `gpu`; see `Device`.
 
     Parameters
     ----------
     gpu : Device
-        Whose tables and limits the call has.
+        The device whose tables and limits the call uses.
     inputs : tuple of array
-        The arrays of the call: contiguous, aligned, no result.
+        The input arrays of the call, contiguous and aligned.
     """
 
     def __init__(self, gpu: Device, inputs: tuple[Any, ...], remainder: Callable[[Any], int]) -> None:
@@ -119,8 +119,8 @@ class Recorder:
         self.flags: Any = _RecordedFlags(self)
         self._inputs: dict[int, Slot] = {}
         for place, x in enumerate(inputs):
-            seen = gpu.view(x)
-            self._inputs.setdefault(id(x), Slot(place, tuple(seen.shape), seen.dtype, remainder(x)))
+            view = gpu.view(x)
+            self._inputs.setdefault(id(x), Slot(place, tuple(view.shape), view.dtype, remainder(x)))
 
     def wait(self) -> None:
         """See `Device`."""
@@ -147,7 +147,7 @@ class Recorder:
         return self.make(True, shape, dtype)
 
     def make(self, is_result: bool, shape: tuple[int, ...], dtype: Any) -> Slot:
-        """Write down an array; allocators begin arrays at multiples of 16 bytes."""
+        """Record an allocation; allocators align arrays to 16 bytes."""
         self.program.made.append((is_result, tuple(shape), dtype))
         return Slot(self._count + len(self.program.made) - 1, tuple(shape), dtype, 0)
 
@@ -170,7 +170,7 @@ class Recorder:
 
 
 class _RecordedFlags:
-    """The flags of a `Recorder`: a wait finds nothing."""
+    """The flags of a `Recorder`; none is ever set."""
 
     def __init__(self, recorder: Recorder) -> None:
         self._recorder = recorder
@@ -190,5 +190,5 @@ class _RecordedFlags:
         return self._recorder.later.later(finding)
 
     def raise_found(self) -> None:
-        """See `Flags`; before the launches, or once the call has waited for them."""
+        """See `Flags`; a replay raises before its launches, or after it has waited for them."""
         self._recorder.program.raises_found = True

@@ -1,4 +1,4 @@
-"""Shared by launches over windows: three axes, and threads over parts of planes."""
+"""Shared by launches over windows: a geometry of three axes, and a grid over parts of planes."""
 
 from __future__ import annotations
 
@@ -13,24 +13,24 @@ __all__ = ["AXES", "THREADS", "cover", "three"]
 _Axis = TypeVar("_Axis", WindowAxis, WindowAxis | SpanAxis)
 
 AXES = 3
-"""Spatial axes that the kernels have."""
+"""Number of spatial axes of the kernels."""
 _ONE = WindowAxis(1, 1, 1, 1, 0, 1)
 THREADS = 256
-"""Threads of a block; as in the .cu files."""
+"""Threads of a block; must equal the constant of the .cu files."""
 _MOST_ROWS = 65535
 """Most blocks along the second axis of a grid, a limit of CUDA."""
 
 
 def three(axes: tuple[_Axis, ...]) -> tuple[_Axis, ...]:
-    """Return as many axes as the kernels have, with axes of one position in front where there are fewer."""
+    """Return three axes: if a plan has fewer, axes of one position come first."""
     return (_ONE,) * (AXES - len(axes)) + axes
 
 
 @cached
 def cover(items: int, planes: int, blocks: int) -> tuple[tuple[int, int, int], tuple[int, int, int]]:
-    """Return a grid and its blocks: x over a plane's pieces, y over planes, about `blocks` of them.
+    """Return a grid of about `blocks` blocks, and the shape of a block: x counts items of a plane, y counts planes.
 
-    Threads step over the pieces and planes that are left; what they worked out of a piece serves all of its planes.
+    Each thread loops over the remaining items and planes. It computes what depends on the item once for all planes.
 
     Examples
     --------
