@@ -1,4 +1,4 @@
-"""Resampling on the GPU."""
+"""Resize on a GPU."""
 
 from upsample.engines.cuda.resize.driver import moved, run
 

@@ -1,4 +1,4 @@
-"""Resampling in which values only move: launches of ``kernels/resize_move.cu``."""
+"""Nearest-neighbor resize, which copies values: launches of ``kernels/resize_move.cu``."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ from upsample.plans.taps import taps
 __all__ = ["kernels", "plan_moves"]
 
 _THREADS, _STORE = 256, 16
-"""As in the .cu file: threads a block, and bytes of a thread's store."""
+"""Threads per block, and bytes of a thread's store; must equal the constants of the .cu file."""
 _GATHERED, _STRAIGHT, _DOUBLED = 0, 1, 2
-"""Its patterns."""
+"""Patterns along a row, as in the .cu file: by a table, without change, each value twice."""
 _LONG_PIXEL = 512
-"""Bytes of a pixel from which on a row is one pixel: a row of pixels would want a place in a table for every value."""
+"""Least bytes of a pixel that is a row by itself: a row of pixels needs a table entry for each of its values."""
 _WANTED = 4 * 1280
-"""Threads a multiprocessor: about four times as many as it holds, so that few stand idle when the last ones run."""
+"""Threads per multiprocessor: about four times as many as it can hold, so that few are idle at the end."""
 _LEAST_ROWS, _MOST_ROWS = 4, 64
-"""Rows of a strip."""
+"""Least and most rows of a strip."""
 _MOST_THREADS = (1 << 32) - 1
 """Most threads of a launch: the kernel counts them in 32 bits."""
 
@@ -34,7 +34,7 @@ _Table: TypeAlias = np.ndarray[Any, np.dtype[Any]]
 
 @dataclass(frozen=True, slots=True)
 class _Side:
-    """A resized axis, or what lies between two of them, which has no rule."""
+    """A resized axis, or the product of the axes between two resized ones, which has no rule."""
 
     in_size: int
     out_size: int
@@ -46,17 +46,17 @@ _ONE = _Side(1, 1, -1, None)
 
 
 def kernels() -> Iterator[Kernel]:
-    """Yield every specialisation that this module can launch."""
+    """Yield every specialization that this module can launch."""
     return (kernel("resize_move", "move", SCALAR=bits) for bits in BITS.values())
 
 
 def places(rule: AxisRule) -> tuple[_Table, ...]:
-    """Make the table of an axis: from where each place comes."""
+    """Return the table of an axis: the input of each output."""
     return (taps(rule).first,)
 
 
 def columns(rule: AxisRule, pixel: int) -> tuple[_Table, ...]:
-    """Make the table of the values of a row: from where each comes, of `pixel` values a place."""
+    """Return the table of a row of pixels with `pixel` values each: the input of each value."""
     first = taps(rule).first
     return (np.ascontiguousarray((first[:, None] * pixel + np.arange(pixel)).reshape(-1).astype(np.int32)),)
 
@@ -70,9 +70,9 @@ def plan_moves(
     limit: int,
     processors: int,
 ) -> tuple[Pass, ...]:
-    """Plan the passes over the axes of an array whose values have `item` bytes: about three axes a pass, last first.
+    """Plan the passes over the axes of an array whose values have `item` bytes: up to three axes a pass, last first.
 
-    `aligned` where it and the result begin at a multiple of 16 bytes.
+    `aligned` says whether input and result begin at multiples of 16 bytes.
     """
     passes, sizes, left = [], list(shape), dict(axes)
     while left:
@@ -100,9 +100,9 @@ def plan_moves(
 def _arranged(
     axes: dict[int, AxisRule], shape: tuple[int, ...], item: int, limit: int
 ) -> tuple[int, _Side, _Side, _Side, int]:
-    """See an array as the kernel does: how many outer ones, planes, rows, a row, and how many values are a pixel.
+    """Return an array's layout for the kernel: number of outer blocks, planes, rows, a row, and values of a pixel.
 
-    A row is the last resized axis with its pixels, or, where they are long, one pixel.
+    A row is the last resized axis with its pixels, or one pixel if pixels are long.
     """
     sides = _sides(axes, shape)
     pixel = sides.pop().in_size if sides[-1].rule is None else 1
@@ -142,10 +142,11 @@ def _planned(
     processors: int,
     limit: int,
 ) -> tuple[Launch, tuple[Request, ...]]:
-    """Plan the launch for words of so many bytes, of which `pixel` are one place of a row."""
+    """Plan the launch for words of `word` bytes, `pixel` of which are an element of a row."""
     in_row, out_row, many = row.in_size * pixel, row.out_size * pixel, _STORE // word
     most = min(limit // (2 * many), _MOST_THREADS // (outer * planes.out_size))
-    across = min(ceil_div(out_row, many), max(most // 2 * 2, 2))  # even, for a part begins with both of a doubled value
+    # even, because a part must not begin with the second copy of a doubled value
+    across = min(ceil_div(out_row, many), max(most // 2 * 2, 2))
     lines = outer * planes.out_size * across
     wanted = ceil_div(processors * _WANTED, lines)
     strips = max(min(wanted, ceil_div(rows.out_size, _LEAST_ROWS)), ceil_div(rows.out_size, _MOST_ROWS))

@@ -1,6 +1,6 @@
-"""Resampling of two or three neighbouring axes in one pass: launches of ``kernels/resize_fused.cu``.
+"""Resize of two or three neighboring axes in one fused pass: launches of ``kernels/resize_fused.cu``.
 
-The kernel filters the last axis first; where taps are few it can also filter the first axis first.
+The kernel filters the last axis first; if taps are few, it can also filter the first axis first.
 """
 
 from __future__ import annotations
@@ -19,15 +19,15 @@ from upsample.plans.taps import fixed_point, settling
 __all__ = ["Box", "box_row", "fuses", "kernels", "plan_fused", "row_strips"]
 
 _THREADS = 64
-"""A block; as in the .cu file."""
+"""Threads of a block; must equal the constant of the .cu file."""
 _MOST_TAPS = 8
-"""An axis; of bytes half as many, whose intermediate result costs little."""
+"""Most taps of an axis; half as many for bytes, because their intermediate result is small."""
 _WANTED = 4 * 768
-"""Threads a multiprocessor: about four times as many as it holds, so that few stand idle when the last ones run."""
+"""Threads per multiprocessor: about four times as many as it can hold, so that few are idle at the end."""
 _MOST_TAPS_DOWN = 4
 """Most taps of an axis if the first axis is filtered first: a thread then keeps the cells of all taps of both axes."""
 _LEAST_ROWS, _MOST_ROWS = 16, 128
-"""Rows of a strip: each strip filters the rows above its first again, and a long one starts late."""
+"""Least and most rows of a strip: short strips filter the rows above them more often, and long ones start late."""
 
 _ITEMS = {"float16": 2, "bfloat16": 2, "float32": 4, "float64": 8, "uint8": 1}
 _SUMS = {"float64": ("double", "float64"), "uint8": ("int", "int32")}
@@ -35,7 +35,7 @@ _SUMS = {"float64": ("double", "float64"), "uint8": ("int", "int32")}
 
 @dataclass(frozen=True, slots=True)
 class Box:
-    """An array that is taken as [planes, the rules' axes, inner]; `down_first`: the first axis is filtered first."""
+    """An array of shape ``[planes, *axes of the rules, inner]``; `down_first`: filter the first axis first."""
 
     planes: int
     rules: tuple[AxisRule, ...]
@@ -44,7 +44,7 @@ class Box:
 
 
 def kernels() -> Iterator[Kernel]:
-    """Yield every specialisation that this module can launch."""
+    """Yield every specialization that this module can launch."""
     for dtype in _ITEMS:
         for entry in ("columns", "packets"):
             yield from (_kernel(entry, dtype, taps, 1, False) for taps in (2, 4, 8) if taps <= _most_taps(dtype))
@@ -69,7 +69,7 @@ def _sums(dtype: str) -> tuple[str, str]:
 
 
 def fuses(box: Box, dtype: str, limit: int) -> bool:
-    """Tell whether one pass takes these axes: two of up to eight taps, or three of two."""
+    """Tell whether a fused pass supports these axes: two of up to eight taps, or three of two."""
     most = {2: _MOST_TAPS_DOWN if box.down_first else _most_taps(dtype), 3: 2}.get(len(box.rules), 0)
     width = _taps(box)
     if width > most or not all(marches(rule) for rule in box.rules):
@@ -83,25 +83,25 @@ def fuses(box: Box, dtype: str, limit: int) -> bool:
 
 
 def _taps(box: Box) -> int:
-    """Return how many neighbours the kernel weighs on every axis."""
+    """Return the number of taps that the kernel weighs on each axis."""
     return next((t for t in (2, 4, 8) if all(longest(rule) <= t for rule in box.rules)), _MOST_TAPS + 1)
 
 
 def _columns(item: int, width: int, lines: int, down_first: bool) -> int:
-    """Return how many values of a row a thread of `columns` makes; COLUMNS of the .cu file, or WORD if that is more."""
+    """Return the values of a row per thread of `columns`: COLUMNS of the .cu file, or WORD if that is more."""
     if width > 4 or (down_first and width * lines > 2):
         return max(8 // max(4, item), 4 // item)
     return 8 if item == 2 and lines == 1 else 16 // max(4, item)
 
 
 def _packet(item: int, width: int, lines: int, down_first: bool) -> int:
-    """Return how many values a thread of `packets` makes; PACKET of the .cu file."""
+    """Return the values per thread of `packets`: PACKET of the .cu file."""
     held = 32 if width > 4 else 32 // max(4, item) if down_first and width > 2 else 16
     return min(16 // item, held // (width * lines))
 
 
 def box_row(box: Box, sizes: Sequence[int]) -> int:
-    """Return the values of a row: of all but the first of the axes."""
+    """Return the values of a row, which spans all axes except the first."""
     row = box.inner
     for size in sizes[1:]:
         row *= size
@@ -109,7 +109,7 @@ def box_row(box: Box, sizes: Sequence[int]) -> int:
 
 
 def plan_fused(box: Box, dtype: str, aligned: bool, processors: int) -> Pass:
-    """Plan the pass; `aligned` where both arrays begin at a multiple of 16 bytes."""
+    """Plan the pass; `aligned` says whether both arrays begin at multiples of 16 bytes."""
     width = _taps(box)
     lines, item = len(box.rules) - 1, _ITEMS[dtype]
     packet = _packet(item, width, lines, box.down_first)
@@ -153,7 +153,7 @@ def plan_fused(box: Box, dtype: str, aligned: bool, processors: int) -> Pass:
 
 
 def row_strips(threads: int, rows: int, processors: int) -> int:
-    """Return into how many strips to cut the rows of a plane, of which one has so many threads with all planes."""
+    """Return the number of strips of the rows of a plane; a row of all planes has `threads` threads."""
     wanted = ceil_div(processors * _WANTED, threads)
     return max(ceil_div(rows, _MOST_ROWS), min(wanted, ceil_div(rows, _LEAST_ROWS)), 1)
 

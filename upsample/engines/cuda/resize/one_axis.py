@@ -1,4 +1,4 @@
-"""Resampling of one axis after the other, by any filter: launches of ``kernels/resize_axis.cu``."""
+"""Resize of one axis by any filter: launches of ``kernels/resize_axis.cu``."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ from upsample.plans.taps import fixed_point, settling, taps
 __all__ = ["kernels", "plan_axis"]
 
 _THREADS, _WARP, _ROWS, _COLUMNS = 256, 32, 4, 4
-"""As in the .cu file."""
+"""Threads of a block, threads of a warp, rows and columns per thread; must equal the constants of the .cu file."""
 _MOST_ROWS = 64
-"""Rows of a block of along_rows."""
+"""Most rows per block of along_rows."""
 _SAMPLES = 1 << 15
-"""Bytes of samples that such a block holds: with eight of them a multiprocessor is full of threads."""
+"""Bytes of samples in a block's shared memory: eight such blocks have as many threads as a multiprocessor can hold."""
 
 _SUMS = MappingProxyType({"float": "float32", "double": "float64", "int": "int32", "int64": "int64"})
-"""In NumPy's words, what sums are made in."""
+"""The NumPy dtype of each C type of sums."""
 
 
 def kernels() -> Iterator[Kernel]:
-    """Yield every specialisation that this module can launch."""
+    """Yield every specialization that this module can launch."""
     types = [("float32", "float32", "float"), ("float64", "float64", "double")]
     types += [("uint8", "uint8", "int"), ("uint8", "uint8", "int64")]
     types += [("uint8", "int16", "int"), ("int16", "int16", "int"), ("int16", "uint8", "int")]
@@ -44,7 +44,7 @@ def _kernel(entry: str, source: str, target: str, sums: str) -> Kernel:
 def plan_axis(axis: Axis, source: str, target: str) -> Pass:
     """Plan the pass over one axis, from values of the dtype `source` to values of the dtype `target`.
 
-    Those of int16 are what lies between the axes of bytes.
+    Between two axes of an array of bytes, values may be int16.
     """
     if source in ("uint8", "int16"):
         sums = "int" if fixed_point(axis.rule).sums == "int32" else "int64"

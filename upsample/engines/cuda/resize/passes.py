@@ -1,4 +1,4 @@
-"""Shared by the launches of a resize: their canonical axes, and a launch with its tables."""
+"""Shared by the launches of a resize: an axis in canonical form, and a launch with its tables."""
 
 from __future__ import annotations
 
@@ -17,12 +17,15 @@ __all__ = ["Axis", "Pass", "Request", "axis_of"]
 Request: TypeAlias = tuple[
     Callable[..., tuple[np.ndarray[Any, Any], ...]] | None, tuple[Hashable, ...], tuple[int, ...]
 ]
-"""A maker of tables, its arguments, and which of the tables the kernel takes; no maker: so many null pointers."""
+"""A function that makes tables, its arguments, and the numbers of the tables that the kernel reads.
+
+If the function is None, the kernel gets as many null pointers.
+"""
 
 
 @dataclass(frozen=True, slots=True)
 class Axis:
-    """One axis of an array that is taken as [outer, rule.in_size, inner]."""
+    """One axis of an array of shape ``[outer, rule.in_size, inner]``."""
 
     outer: int
     rule: AxisRule
@@ -36,13 +39,13 @@ class Pass:
     Attributes
     ----------
     launch : Launch
-        Its arrays are the source, the target and the tables.
+        The launch; its arrays are the source, the target and the tables.
     tables : tuple of Request
-        What tables.
+        The tables.
     size : int
-        Values of the target.
+        Number of values of the target.
     dtype : str
-        Of the target.
+        Dtype of the target.
     """
 
     launch: Launch
@@ -52,5 +55,5 @@ class Pass:
 
 
 def axis_of(shape: tuple[int, ...], axis: int, rule: AxisRule) -> Axis:
-    """See an array of `shape` from one of its axes."""
+    """Return the canonical form of an axis of an array of `shape`."""
     return Axis(math.prod(shape[:axis]), rule, math.prod(shape[axis + 1 :]))

@@ -1,6 +1,6 @@
-"""Taps of a plan in the layout of the kernels, cached on the device.
+"""Tables of taps in the layouts of the resize kernels; the device caches them.
 
-Weights are in the type in which a kernel sums (`upsample.plans.taps.scaled`).
+Weights have the type of a kernel's sums (`upsample.plans.taps.scaled`).
 """
 
 from __future__ import annotations
@@ -18,25 +18,25 @@ __all__ = ["axis_tables", "base", "longest", "marches", "place_tables", "run_tab
 _Array: TypeAlias = np.ndarray[Any, np.dtype[Any]]
 
 _MIXED_FIRST, _MIXED_LAST = 1 << 29, 1 << 30
-"""Flags above the number of taps; as in kernels/resize.cuh."""
+"""Flags in the high bits of a number of taps; must equal the constants of kernels/resize.cuh."""
 
 
 @cached
 def longest(rule: AxisRule) -> int:
-    """Return the most inputs of an output, from its base on; taps that `Taps` merged and an infinity shows count."""
+    """Return the most inputs of an output, counted from its base; a flag of `Taps` counts as one more."""
     table = taps(rule)
     return int((table.first - base(table) + table.count + table.mixed_first + table.mixed_last).max())
 
 
 @cached
 def marches(rule: AxisRule) -> bool:
-    """Tell whether every output has a tap; transposed tables may not."""
+    """Tell whether each output has a tap; in transposed tables one may have none."""
     return int(taps(rule).count.min()) > 0
 
 
 @cached
 def widest(rule: AxisRule, outputs: int) -> int:
-    """Return how many inputs the outputs of a tile are made of, at most."""
+    """Return the most inputs that a tile of `outputs` outputs needs."""
     begin = np.arange(0, rule.out_size, outputs)
     end = np.minimum(begin + outputs, rule.out_size)
     table = taps(rule)
@@ -44,17 +44,16 @@ def widest(rule: AxisRule, outputs: int) -> int:
 
 
 def _flagged(table: Taps) -> _Array:
-    """Return the number of taps of each output, with its flags."""
+    """Return the number of taps of each output, with the flags in its high bits."""
     flags: _Array = _MIXED_FIRST * table.mixed_first + _MIXED_LAST * table.mixed_last
     return (table.count + flags).astype(np.int32)
 
 
 def axis_tables(rule: AxisRule, dtype: str, by_output: bool) -> tuple[_Array, ...]:
-    """Make the tables of one axis: first, count, base and reach, and weight.
+    """Return the tables of one axis: first input, number of taps, base, reach and weights of each output.
 
-    The runs of an output and of those after it begin at its base or later, those of it and before end by its reach.
-
-    `by_output` puts the weights of an output side by side, else those of neighbours.
+    The base is the first input of this output and all later ones; the reach is one past the last input of this output
+    and all earlier ones. Weights are ``[outputs, taps]`` if `by_output`, otherwise ``[taps, outputs]``.
     """
     table, weight = scaled(rule, dtype)
     weight = weight if by_output else weight.T
@@ -73,11 +72,11 @@ def _reach(table: Taps) -> _Array:
 
 
 def place_tables(rule: AxisRule, dtype: str, width: int) -> tuple[_Array, ...]:
-    """Make the tables of an axis of which a kernel reads `width` inputs an output: (first, offsets), and the weights.
+    """Return the tables of an axis of which a kernel reads `width` inputs per output: (first, offsets), and weights.
 
-    Three bits an offset, the first tap's lowest; from bit 24 on the number of taps. The first or the last tap comes
-    again, with weight zero, where `Taps` flags that. Where an output has fewer taps than `width`, the last one is read
-    again and not weighed.
+    Offsets have three bits each, the first tap's lowest; the number of taps begins at bit 24. If `Taps` flags the first
+    or the last tap, it is repeated with weight zero. If an output has fewer taps than `width`, the kernel reads the
+    last one again, and does not weigh it.
     """
     table, weight = scaled(rule, dtype)
     count, place, taps = table.count[:, None], np.arange(width), table.count
@@ -91,10 +90,10 @@ def place_tables(rule: AxisRule, dtype: str, width: int) -> tuple[_Array, ...]:
 
 
 def run_tables(rule: AxisRule, dtype: str, width: int) -> tuple[_Array, ...]:
-    """Make the tables of an axis along which a kernel moves a window of `width` inputs: (base, own), and the weights.
+    """Return the tables of an axis along which a kernel slides a window of `width` inputs: (base, own), and weights.
 
-    Input i is at place i modulo `width` of the window, and so is its weight. A bit of `own` says for each place
-    whether it holds a tap, one 16 higher whether `Taps` flags that.
+    Input i and its weight are at place i modulo `width` of the window, a ring buffer. Bit p of `own` tells whether
+    place p contains a tap, and bit 16 + p whether `Taps` flags this tap.
     """
     table, weight = scaled(rule, dtype)
     begin = base(table)
@@ -109,6 +108,6 @@ def run_tables(rule: AxisRule, dtype: str, width: int) -> tuple[_Array, ...]:
 
 
 def _padded(weight: _Array, width: int) -> _Array:
-    made = np.zeros((len(weight), width), dtype=weight.dtype)
-    made[:, : weight.shape[1]] = weight[:, :width]
-    return made
+    padded = np.zeros((len(weight), width), dtype=weight.dtype)
+    padded[:, : weight.shape[1]] = weight[:, :width]
+    return padded

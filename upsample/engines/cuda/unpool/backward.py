@@ -1,4 +1,4 @@
-"""The transpose of max-unpooling on a GPU: launches of kernels/unpool_backward.cu."""
+"""The gradient of max-unpooling on a GPU, a gather: launches of kernels/unpool_backward.cu."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ from upsample.engines.cuda.runtime.windows import THREADS
 from upsample.engines.cuda.unpool.geometry import (
     BLOCKS,
     ELSEWHERE,
+    checked_now,
     index_of,
     keys,
-    looked_at,
-    meet,
     planned,
+    windows_overlap,
 )
 from upsample.engines.index_checks import signed
 from upsample.engines.part_indices import localised
@@ -34,7 +34,7 @@ from upsample.plans.window import UnpoolPlan, WindowAxis
 __all__ = ["kernels", "run"]
 
 _MANY = 4
-"""Neighbouring cells that a thread makes, as the kernel has it."""
+"""Neighboring cells per thread; must equal the constant of the .cu file."""
 _NAMES = ("gather", "indices")
 
 
@@ -43,12 +43,12 @@ def _cells(size: int, index: str) -> Kernel:
 
 
 def _winners() -> Kernel:
-    """Its macros say nothing; it is compiled together with another."""
+    """Return gather_winners; it ignores its macros, with which gather_cells is compiled too."""
     return kernel("unpool_backward", "gather_winners", SCALAR=BITS[4], INDEX="int")
 
 
 def kernels() -> Iterator[Kernel]:
-    """Yield every specialisation that `run` can launch."""
+    """Yield every specialization that `run` can launch."""
     yield _winners()
     for index in ("int", "int64"):
         for size in BITS:
@@ -56,10 +56,10 @@ def kernels() -> Iterator[Kernel]:
 
 
 def run(xp: ModuleType, plan: UnpoolPlan, y: Array, indices: Array) -> Array:
-    """Return for each cell of ``indices [..., *small]`` what ``y [..., *large]`` has at its position.
+    """Return the value of ``y [..., *large]`` at the position of each cell of ``indices [..., *small]``.
 
-    Where the last of several cells won and indices may lie outside their windows, looking at them costs a
-    synchronisation, and sorting them if they do.
+    If the last of several cells won, and indices may be outside their windows, the check of the indices needs a
+    synchronization, and a sort if one is outside.
     """
     indices = signed(xp, plan, indices, None)
     if plan.within is not None:
@@ -83,11 +83,11 @@ def _gather(
     if not _looks(plan):
         gpu.launch(launch, values, indices, result, None)
         return
-    found = looked_at(gpu, launch, values, indices, result, xp=xp, plan=plan, where=where, names=_NAMES)
+    found = checked_now(gpu, launch, values, indices, result, xp=xp, plan=plan, where=where, names=_NAMES)
     if found == ELSEWHERE:
-        kept = _winning(xp, plan, gpu, planes, where)
-        everyone = _launch(replace(plan, duplicates="sum"), planes, size, gpu.index_limit, gpu.processors)
-        gpu.launch(everyone, values, kept, result, None)
+        winners = _winning(xp, plan, gpu, planes, where)
+        launch = _launch(replace(plan, duplicates="sum"), planes, size, gpu.index_limit, gpu.processors)
+        gpu.launch(launch, values, winners, result, None)
 
 
 def _looks(plan: UnpoolPlan) -> bool:
@@ -97,21 +97,21 @@ def _looks(plan: UnpoolPlan) -> bool:
 
 
 def _winning(xp: ModuleType, plan: UnpoolPlan, gpu: Device, planes: int, where: Any) -> Any:
-    """Return the indices, with one that names nothing for each cell that is not the last at its position."""
+    """Return the indices, with an invalid one for each cell that is not the last at its position."""
     count = math.prod(where.shape)
     named = keys(xp, plan, where, planes)
     order = xp.argsort(named, stable=True)
-    kept = gpu.empty((count,), np.int64)
+    winners = gpu.empty((count,), np.int64)
     grid = (min(ceil_div(count, THREADS), gpu.processors * BLOCKS), 1, 1)
     launch = Launch(_winners(), grid, (THREADS, 1, 1), 0, (np.int64(count),))
-    gpu.launch(launch, gpu.borrow(where), gpu.borrow(named), gpu.borrow(order), kept)
-    return kept
+    gpu.launch(launch, gpu.borrow(where), gpu.borrow(named), gpu.borrow(order), winners)
+    return winners
 
 
 @cached
 def _launch(plan: UnpoolPlan, planes: int, size: int, limit: int, processors: int) -> Launch:
-    """Plan the launch; where windows do not matter, a plane is one row, whose pieces are whole."""
-    last, looks = plan.duplicates == "last" and meet(plan), _looks(plan)
+    """Plan the launch; if windows do not matter, a plane is one row, so that only its last piece may be short."""
+    last, looks = plan.duplicates == "last" and windows_overlap(plan), _looks(plan)
     known = plan.trusted or plan.check_indices
     anywhere = known and not (last or looks or plan.local_indices)
     if anywhere:

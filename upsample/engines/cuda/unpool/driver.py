@@ -23,11 +23,11 @@ from upsample.engines.cuda.unpool.geometry import (
     OWN,
     axes_of,
     checked_later,
+    checked_now,
     index_of,
     keys,
-    looked_at,
-    meet,
     planned,
+    windows_overlap,
 )
 from upsample.engines.index_checks import check_duplicates, signed
 from upsample.engines.part_indices import localised
@@ -38,9 +38,9 @@ __all__ = ["kernels", "run"]
 
 
 _ENTRIES = ("gather", "tiles", "check", "runs", "scatter")
-"""Entries of the .cu file in its order, each compiled by itself."""
+"""Entries of the .cu file in its order; each is compiled alone."""
 _MANY = {1: 4, 2: 4, 4: 4, 8: 2}
-"""Neighbouring positions that a thread of unpool_gather makes, by the bytes of one."""
+"""Neighboring positions per thread of unpool_gather, by the bytes of a value."""
 _PIECE = 16
 """Bytes that a thread of unpool_tiles writes at once."""
 _SUMMED = ("__half", "__nv_bfloat16", "float", "double", "Complex<float>", "Complex<double>", *(BITS[n] for n in _MANY))
@@ -72,7 +72,7 @@ def _scatter(size: int) -> Kernel:
 
 
 def kernels() -> Iterator[Kernel]:
-    """Yield every specialisation that `run` can launch."""
+    """Yield every specialization that `run` can launch."""
     for index in ("int", "int64"):
         yield _check(index)
         for scalar in _SUMMED:
@@ -90,17 +90,17 @@ def kernels() -> Iterator[Kernel]:
 
 
 def _summed_type(name: str) -> str:
-    """The type in which values of a dtype are summed; integers wrap around, signed ones too."""
+    """Return the C type in which values of a dtype are summed; sums of integers wrap around."""
     if name in arrays.COMPLEX:
         return {"complex64": "Complex<float>", "complex128": "Complex<double>"}[name]
     return C_TYPES[name] if name in arrays.FLOATING else BITS[np.dtype(name).itemsize]
 
 
 def run(xp: ModuleType, plan: UnpoolPlan, x: Array, indices: Array, out: Array | None, names: tuple[str, str]) -> Array:
-    """Return the unpooled array; raises IndexError for a bad index, ValueError for a duplicate under "error".
+    """Return the unpooled array; raise IndexError for a bad index, ValueError for a duplicate under "error".
 
-    Looking at the indices costs the call's only synchronisation; none is made under ``check_indices=False``, nor under
-    "later", where a later call raises the IndexError.
+    The check of the indices needs a synchronization, the only one of the call. There is none if ``check_indices`` is
+    False, or "later", which lets a later call raise the IndexError.
     """
     shape = (*x.shape[: x.ndim - len(plan.axes)], *plan.large_shape)
     indices = signed(xp, plan, indices, names)
@@ -128,7 +128,7 @@ class _Unpooling:
         self.values, self.indices = gpu.borrow(x), gpu.borrow(where)
 
     def make(self, target: Target, *, fresh: bool) -> None:
-        """Write the result; a `fresh` one may be written before the indices are found to be bad."""
+        """Write the result; a `fresh` one may be written before the check of the indices has ended."""
         result, look, verdict = target.memory, self.plan.check_indices, OWN
         if look and self.plan.checks_later and not self._seeks_duplicates(OWN):
             self._unwaiting(result)
@@ -149,7 +149,7 @@ class _Unpooling:
             self._anywhere(result)
 
     def _unwaiting(self, result: Any) -> None:
-        """Unpool indices that lie in their own windows; flags say later whether they do."""
+        """Unpool on the assumption that indices are in their own windows; a later call reads the flags."""
         flags = checked_later(self.gpu, self.plan, self.names)
         limit, processors = self.gpu.index_limit, self.gpu.processors
         tiles = _tiles_launch(self.plan, self.planes, self.size, limit, processors)
@@ -160,12 +160,14 @@ class _Unpooling:
             self._gather(result)
 
     def _seeks_duplicates(self, verdict: int) -> bool:
-        """Whether duplicates are errors and possible."""
-        return self.plan.duplicates == "error" and (verdict == ELSEWHERE or self.plan.local_indices or meet(self.plan))
+        """Tell whether duplicates are errors and possible."""
+        return self.plan.duplicates == "error" and (
+            verdict == ELSEWHERE or self.plan.local_indices or windows_overlap(self.plan)
+        )
 
     def _verdict(self, launch: Launch, *arguments: Any) -> int:
-        """Run a launch that looks at the indices, wait for its verdict, and raise if it or duplicates are errors."""
-        verdict = looked_at(
+        """Run a launch that checks the indices, wait for its verdict, and raise for bad indices or duplicates."""
+        verdict = checked_now(
             self.gpu, launch, *arguments, xp=self.xp, plan=self.plan, where=self.where, names=self.names
         )
         if self._seeks_duplicates(verdict):
@@ -173,14 +175,14 @@ class _Unpooling:
         return verdict
 
     def _gather(self, result: Any) -> None:
-        scalar = _summed_type(self.name) if self.plan.duplicates == "sum" and meet(self.plan) else None
+        scalar = _summed_type(self.name) if self.plan.duplicates == "sum" and windows_overlap(self.plan) else None
         limit, processors = self.gpu.index_limit, self.gpu.processors
         launch, columns, index = _gather_launch(self.plan, self.planes, self.size, scalar, limit, processors)
         (tables,) = self.gpu.tables(_tables, self.plan, columns, index)
         self.gpu.launch(launch, self.values, self.indices, tables, result)
 
     def _anywhere(self, result: Any) -> None:
-        """Unpool indices that lie outside their windows: sorted, or, if the plan lets any cell win, as they come."""
+        """Unpool indices that may be outside their windows: sort them, or scatter them if any cell may win."""
         xp, plan = self.xp, self.plan
         named = keys(xp, plan, self.where, self.planes)
         result.fill(0)
@@ -194,7 +196,7 @@ class _Unpooling:
         self.gpu.launch(launch, self.values, self.gpu.borrow(named), self.gpu.borrow(order), result)
 
     def _by_cells(self, chosen: Kernel) -> Launch:
-        """Plan a launch over all cells in one row."""
+        """Plan a launch with a thread for each cell."""
         count = math.prod(self.x.shape)
         blocks = min(ceil_div(count, THREADS), self.gpu.processors * BLOCKS)
         return Launch(chosen, (blocks, 1, 1), (THREADS, 1, 1), 0, (np.int64(count),))
@@ -202,7 +204,7 @@ class _Unpooling:
 
 @cached
 def _tiles_launch(plan: UnpoolPlan, planes: int, size: int, limit: int, processors: int) -> Launch | None:
-    """Plan the launch for windows that tile the large side, if these are such and rows are whole pieces."""
+    """Plan the launch for windows that tile the large side; None if they do not, or rows are not full pieces."""
     axes = axes_of(plan)
     last = axes[2]
     if any((axis.stride, axis.padding, axis.dilation) != (axis.kernel, 0, 1) for axis in axes):
@@ -224,7 +226,7 @@ def _check_launch(plan: UnpoolPlan, planes: int, limit: int, processors: int) ->
 def _gather_launch(
     plan: UnpoolPlan, planes: int, size: int, scalar: str | None, limit: int, processors: int
 ) -> tuple[Launch, int, str]:
-    """Plan the launch that gathers, and say how many positions a piece has and of what type its tables are."""
+    """Plan the launch that gathers; return it, the positions of a piece, and the C type of its tables."""
     index = index_of(plan, limit, processors)
     large = plan.large_shape[-1]
     many = _MANY.get(size, 1)
@@ -236,7 +238,7 @@ def _gather_launch(
 
 
 def _launch(chosen: Kernel, plan: UnpoolPlan, planes: int, index: str, columns: int, blocks: int) -> Launch:
-    """Plan a launch over pieces of rows, of which there are `columns` each."""
+    """Plan a launch over rows of `columns` pieces each."""
     by_position = chosen.entry == "unpool_gather"
     return planned(
         chosen,
@@ -253,9 +255,12 @@ def _launch(chosen: Kernel, plan: UnpoolPlan, planes: int, index: str, columns: 
 
 @cached
 def _tables(plan: UnpoolPlan, many: int, index: str) -> tuple[NDArray]:
-    """For depth and row, by position: the first cell that covers it, how many do, the first one's tap; for the last
-    axis, by pieces of `many` positions: the first cell that covers any, and how many there are to the last such one.
-    """  # fmt: skip
+    """Return the tables of the cells that cover each position.
+
+    Depth and rows have three entries a position: the first covering cell, the number of covering cells, and the tap of
+    the first. The last axis has two entries for each piece of `many` positions: the first cell that covers any of them,
+    and the number of cells from this one to the last that does.
+    """
     depth, row, column = map(_covering, three(plan.axes))
     first, count, _ = column
     last = axes_of(plan)[2]
@@ -268,7 +273,7 @@ def _tables(plan: UnpoolPlan, many: int, index: str) -> tuple[NDArray]:
 
 
 def _covering(axis: WindowAxis | SpanAxis) -> tuple[NDArray, NDArray, NDArray]:
-    """For each position: the first cell whose window covers it, how many do, and the first one's tap there."""
+    """Return three entries a position: the first cell that covers it, the number of such cells, the first one's tap."""
     if isinstance(axis, SpanAxis):
         return *axis.covering(), np.zeros(axis.large, dtype=np.int64)
     first, count, tap = (np.zeros(axis.large, dtype=np.int64) for _ in range(3))

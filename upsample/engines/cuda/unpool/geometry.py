@@ -1,4 +1,4 @@
-"""Shared by the launches of unpooling and its gradient: the geometry, and the check of the indices."""
+"""Shared by the launches of unpooling and its gradient: the kernels' geometry, and the check of indices."""
 
 from __future__ import annotations
 
@@ -22,25 +22,25 @@ __all__ = [
     "OWN",
     "axes_of",
     "checked_later",
+    "checked_now",
     "index_of",
     "keys",
-    "looked_at",
-    "meet",
     "planned",
     "reciprocal",
+    "windows_overlap",
 ]
 
 BLOCKS = 64
-"""Blocks a multiprocessor, at most: a thread makes the same pieces of several planes where there are more."""
+"""Most blocks per multiprocessor; with more pieces, each thread processes pieces of several planes."""
 OWN, ELSEWHERE = range(2)
-"""Where all indices lie: in their own windows, or at least in the plane."""
+"""Verdicts of a check: all indices are in their own windows, or at least in the plane."""
 
 
 def axes_of(plan: UnpoolPlan) -> tuple[WindowAxis, ...]:
-    """Return the kernels' axes.
+    """Return the kernels' three axes, without adaptive windows.
 
-    The windows of an adaptive one are all of the axis: its indices are trusted to lie in narrower ones, if these are
-    not all the same.
+    Adaptive windows of one size become windows of a fixed stride. Those of several sizes become windows that span the
+    axis, because their indices are trusted.
     """
     return tuple(_windows(axis) for axis in three(plan.axes))
 
@@ -54,13 +54,13 @@ def _windows(axis: WindowAxis | SpanAxis) -> WindowAxis:
     return WindowAxis(axis.large, axis.small, kernel=axis.large, stride=0, padding=0, dilation=1)
 
 
-def meet(plan: UnpoolPlan) -> bool:
-    """Whether two windows can have a position in common."""
+def windows_overlap(plan: UnpoolPlan) -> bool:
+    """Tell whether two windows may have a position in common."""
     return any(axis.reach > axis.stride for axis in axes_of(plan) if axis.small > 1)
 
 
 def index_of(plan: UnpoolPlan, limit: int, processors: int) -> str:
-    """The type of indices within a plane, for the largest number that any kernel meets there."""
+    """Return the C type of indices within a plane, given the largest number that a kernel computes."""
     axes = axes_of(plan)
     extents = [a.small * a.stride + a.large + a.padding + a.reach for a in axes]
     pieces = max(math.prod(plan.large_shape), math.prod(plan.small_shape)) + (processors * BLOCKS + 1) * THREADS
@@ -69,9 +69,9 @@ def index_of(plan: UnpoolPlan, limit: int, processors: int) -> str:
 
 
 def reciprocal(size: int) -> tuple[int, int]:
-    """Return what a kernel divides by `size` with: a 32-bit multiplier, and a shift.
+    """Return a 32-bit multiplier and a shift, by which a kernel divides by `size`.
 
-    ``number // size == ((2 * number * multiplier) >> 32) >> shift`` for all numbers from 0 to 2**31 - 1, for the
+    ``number // size == ((2 * number * multiplier) >> 32) >> shift`` for all numbers from 0 to 2**31 - 1, because the
     multiplier is ``(2 ** (31 + shift) + rest) / size`` with a rest below `size`, and ``size <= 2 ** shift``.
 
     Examples
@@ -96,10 +96,10 @@ def planned(
     anywhere: bool,
     last: bool,
 ) -> Launch:
-    """Plan a launch over pieces of rows, of positions or of cells; each row has `columns` of them.
+    """Plan a launch over rows of `columns` pieces, which are positions or cells.
 
-    `anywhere` and `last` are for the transpose: whether windows are not looked at, and whether of the cells that name a
-    position only the last one counts.
+    The gradient uses `anywhere`, to skip the check of windows, and `last`, if only the last of several cells with one
+    position receives a value.
     """
     axes = axes_of(plan)
     rows = [axis.large if by_position else axis.small for axis in axes]
@@ -140,30 +140,30 @@ def planned(
     return Launch(chosen, grid, block, 0, (geometry,))
 
 
-def looked_at(
+def checked_now(
     gpu: Device, launch: Launch, *arguments: Any, xp: ModuleType, plan: UnpoolPlan, where: Any, names: tuple[str, str]
 ) -> int:
-    """Run a launch that looks at the indices, and wait for its verdict; raises IndexError for an illegal index."""
-    with gpu.flags.waiting() as (flags, found):
+    """Run a launch that checks the indices, and wait for its verdict; raise IndexError for an illegal index."""
+    with gpu.flags.waiting() as (flags, view):
         gpu.launch(launch, *arguments, flags)
         gpu.wait()
-        elsewhere, illegal = found
+        elsewhere, illegal = view
     gpu.flags.raise_found()
     if illegal:
         check_range(xp, plan, where, names)
-        raise AssertionError("the kernel saw an illegal index, and there is none")
+        raise AssertionError("the kernel reported an illegal index, but the check on the host found none")
     return ELSEWHERE if elsewhere else OWN
 
 
 class _Indices(NamedTuple):
-    """What calls have in common whose indices are checked later."""
+    """The description of calls whose indices are checked later (`Finding`)."""
 
     op: str
     argument: str
     plane: tuple[int, ...]
 
     def error(self, kind: int) -> IndexError:
-        """Return the error for an index that lies outside of its window, or of the plane."""
+        """Return the error for an index outside its window (kind 0) or outside the plane (kind 1)."""
         where = ("its cell's window", f"the output plane {self.plane}")[kind]
         return bad_index(
             self.op,
@@ -175,13 +175,13 @@ class _Indices(NamedTuple):
 
 
 def checked_later(gpu: Device, plan: UnpoolPlan, names: tuple[str, str]) -> Any:
-    """Return the flags for a launch that looks at the indices; raise what earlier calls have found."""
+    """Return the flags for a launch that checks the indices; raise the error of an earlier call."""
     gpu.flags.raise_found()
     return gpu.flags.later(_Indices(*names, plan.large_shape))
 
 
 def keys(xp: ModuleType, plan: UnpoolPlan, where: Any, planes: int) -> Any:
-    """Return, flat, the position that each cell names, counted through all planes."""
+    """Return the position of each cell's index, counted through all planes, as a flat array."""
     flat = xp.reshape(where, (planes, -1))
     starts = np.arange(planes, dtype=np.int64)[:, None] * math.prod(plan.large_shape)
     return xp.reshape(flat + arrays.from_table(xp, starts, where), (-1,))
