@@ -1,7 +1,7 @@
-"""Max-pooling: for each axis one windowed reduction of pairs of a value and its position, the last axis first.
+"""Max-pooling: for each axis a windowed reduction of pairs (value, position), the last axis first.
 
-The maximum is separable, and so is its position. Adaptive windows that are not all of one size are gathered by a table
-instead. The maxima are then gathered from their positions, so a gradient reaches one element of each window.
+The maximum is separable, and so is its position. Adaptive windows of several sizes are gathered by a table instead.
+Finally the op gathers the maxima from their positions, so that the gradient of a window belongs to one element.
 """
 
 from __future__ import annotations
@@ -21,19 +21,19 @@ from upsample.plans.window import PoolPlan, SpanAxis, WindowAxis
 __all__ = ["run"]
 
 _UNROLLED = 8
-"""Taps of an axis up to which each is an operation of its own."""
+"""Most taps of an axis that are unrolled into slices; with more taps, XLA reduces windows."""
 
 
 def run(
     xp: ModuleType, plan: PoolPlan, x: Any, out: tuple[None, None], with_indices: bool
 ) -> tuple[Array, Array | None]:
-    """Return the maxima of the windows, and their indices if they are asked for."""
+    """Return the maximum of each window, and its index if `with_indices`."""
     values, indices = _pooled(plan, x, [_spans(axis) for axis in plan.axes])
     return values, indices if with_indices else None
 
 
 def _spans(axis: WindowAxis | SpanAxis) -> Any:
-    """Return the positions of adaptive windows, of which shorter ones repeat the last; None for windows of one size."""
+    """Return the positions of adaptive windows, padded by their last one; None for windows of one size."""
     if isinstance(axis, WindowAxis) or axis.is_even:
         return None
     return (axis.first()[:, None] + np.minimum(np.arange(axis.longest), axis.count()[:, None] - 1)).astype(np.int32)
@@ -69,7 +69,7 @@ def _pooled(plan: PoolPlan, x: Any, spans: list[Any]) -> tuple[Any, Any]:
 
 
 def _lowest(dtype: Any) -> Any:
-    """Return what padding is: below or equal to every value."""
+    """Return the value of padding: lower than, or equal to, every value."""
     from jax import numpy as jnp
 
     is_floating = jnp.issubdtype(dtype, jnp.floating)
@@ -86,7 +86,7 @@ def _windowed(pair: tuple[Any, Any], axis: WindowAxis | SpanAxis, number: int, f
     axis, ndim = axis.trimmed(), pair[0].ndim
     behind = (axis.small - 1) * axis.stride + axis.reach - axis.padding - axis.large
     low, high = max(0, -axis.padding), axis.large - max(0, -behind)
-    if (low, high) != (0, axis.large):  # elements before and behind all windows, which no padding can be
+    if (low, high) != (0, axis.large):  # drop elements before and after all windows, because JAX's padding is >= 0
         pair = lax.slice_in_dim(pair[0], low, high, axis=number), lax.slice_in_dim(pair[1], low, high, axis=number)
 
     margins = max(0, axis.padding), max(0, behind)
@@ -106,7 +106,7 @@ def _windowed(pair: tuple[Any, Any], axis: WindowAxis | SpanAxis, number: int, f
 def _tap_by_tap(
     pair: tuple[Any, Any], axis: WindowAxis, number: int, margins: tuple[int, int], first_nan: bool
 ) -> tuple[Any, Any]:
-    """Reduce small windows by slices, which XLA fuses; a windowed reduction takes ten times as long on a CPU."""
+    """Reduce small windows by a slice for each tap; a windowed reduction takes ten times as long on a CPU."""
     from jax import lax
 
     holes = [(0, 0, 0)] * pair[0].ndim
@@ -123,7 +123,7 @@ def _tap_by_tap(
 
 
 def _spanned(pair: tuple[Any, Any], table: Any, number: int, first_nan: bool) -> tuple[Any, Any]:
-    """Reduce adaptive windows of several sizes, whose positions are `table`."""
+    """Reduce adaptive windows of several sizes; `table` has their positions."""
     from jax import lax
     from jax import numpy as jnp
 
@@ -133,7 +133,7 @@ def _spanned(pair: tuple[Any, Any], table: Any, number: int, first_nan: bool) ->
 
 
 def _taps(plan: PoolPlan, places: Any, lead: int) -> Any:
-    """Return which tap of its window each position is, counted through the window."""
+    """Return the number of each position's tap, counted through its window in row-major order."""
     from jax import lax
 
     tap, rest = 0, places
@@ -148,7 +148,7 @@ def _taps(plan: PoolPlan, places: Any, lead: int) -> Any:
 
 
 def _padding(pair: tuple[Any, Any]) -> tuple[Any, Any]:
-    """Return the pair of padding, to which every element is preferred."""
+    """Return the pair that stands for padding; every element wins against it."""
     from jax import numpy as jnp
 
     values, places = pair
@@ -156,7 +156,7 @@ def _padding(pair: tuple[Any, Any]) -> tuple[Any, Any]:
 
 
 def _better(first_nan: bool) -> Callable[..., Any]:
-    """Return the function that chooses from two pairs: NaN before numbers, the larger value, the first position."""
+    """Return the function that chooses one of two pairs: NaN before numbers, the larger value, the first position."""
     from jax import numpy as jnp
 
     def choose(a: tuple[Any, Any], b: tuple[Any, Any]) -> tuple[Any, Any]:

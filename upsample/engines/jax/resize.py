@@ -1,7 +1,7 @@
-"""Resampling: each axis is a loop over taps, which adds samples gathered by a table and multiplied by weights.
+"""Resize: for each axis a loop over taps, which gathers samples by a table and adds them times their weights.
 
-A gather of all taps at once with a sum over them took ten times as long on a CPU, where XLA stores what it gathers. The
-transpose, which is the gradient, is the same loop with the transposed table.
+A gather of all taps at once, with a sum over them, took ten times as long on a CPU, because XLA stores the gathered
+samples. The transpose, which is the gradient, is the loop with the transposed table.
 """
 
 from __future__ import annotations
@@ -23,22 +23,22 @@ from upsample.plans.taps import fixed_point, settling, taps
 __all__ = ["run"]
 
 _UNROLLED = 8
-"""Taps that are added before the loop, and in one turn of it: XLA compiles and fuses that many."""
-_TURNS = 512
-"""Taps past which the loop gathers and sums several at once, because a turn of few outputs takes microseconds."""
+"""Taps that are unrolled before the loop, and in each iteration; XLA fuses them."""
+_ITERATIONS = 512
+"""Most iterations of the loop: with more taps, an iteration sums several, because each takes microseconds at least."""
 
 
 class _Table(NamedTuple):
-    """The taps of one axis: ``[taps, outputs]``, and ``[outputs]`` for the last two.
+    """The taps of one axis: arrays of shape ``[taps, outputs]``, and ``[outputs]`` for the last two.
 
     Attributes
     ----------
     source : ndarray of int32
-        The input of each tap; an output of fewer taps repeats its last one.
+        The input of each tap; if an output has fewer taps, its last one is repeated.
     weight, is_used : ndarray or None
-        The weight of each, and whether it is no such repetition. None where all are 1, and where all are used.
+        The weight of each tap, and whether it is no repetition. None if all weights are 1, and if all taps are used.
     mixed_first, mixed_last : ndarray or None
-        As in `upsample.plans.tap_table.Taps`; None where all are False.
+        As in `upsample.plans.tap_table.Taps`; None if all are False.
     """
 
     source: Any
@@ -49,7 +49,7 @@ class _Table(NamedTuple):
 
 
 def run(xp: ModuleType, plan: ResizePlan, x: Array, out: None) -> Array:
-    """Resample `x` as the plan says."""
+    """Resample `x` by the plan."""
     if not plan.active_rules():
         return cast(Array, arrays.copied(xp, x))
     if arrays.dtype_name(x) in arrays.FLOATING | arrays.COMPLEX:
@@ -59,10 +59,10 @@ def run(xp: ModuleType, plan: ResizePlan, x: Array, out: None) -> Array:
 
 @cache
 def _primitive() -> Any:
-    return linear_primitive("upsample_resize", _run, ResizePlan.out_shape, ResizePlan.transpose, _behind_one_axis)
+    return linear_primitive("upsample_resize", _run, ResizePlan.out_shape, ResizePlan.transpose, _with_batch_axis)
 
 
-def _behind_one_axis(plan: ResizePlan) -> ResizePlan:
+def _with_batch_axis(plan: ResizePlan) -> ResizePlan:
     return replace(plan, axes=tuple(a + 1 for a in plan.axes), order=tuple(a + 1 for a in plan.order))
 
 
@@ -72,7 +72,7 @@ def _run(plan: ResizePlan, x: Any) -> Any:
 
 
 def _dtype_of_sums(plan: ResizePlan, x: Any) -> str:
-    """Return the dtype of sums: where weights are binary fractions, integers, in which sums are exact."""
+    """Return the dtype of sums: integers, in which sums are exact, if weights are binary fractions."""
     name = arrays.dtype_name(x)
     if plan.only_moves:
         return name
@@ -85,14 +85,14 @@ def _dtype_of_sums(plan: ResizePlan, x: Any) -> str:
 
 
 def _available(name: str, otherwise: str) -> str:
-    """Return a dtype, or another one if JAX has 64-bit numbers switched off."""
+    """Return the dtype `name`, or `otherwise` if JAX has 64-bit numbers disabled."""
     import jax
 
     return name if jax.dtypes.canonicalize_dtype(name) == name else otherwise
 
 
 def _table(plan: ResizePlan, rule: AxisRule, sums: str) -> _Table:
-    """Return the table of an axis; one that only moves samples has no weights."""
+    """Return the table of an axis; it has no weights if the plan only copies samples."""
     is_fixed = sums.startswith("int") and not plan.only_moves
     table = fixed_point(rule).table if is_fixed else taps(rule)
     tap = np.arange(table.longest)[:, None]
@@ -105,7 +105,7 @@ def _table(plan: ResizePlan, rule: AxisRule, sums: str) -> _Table:
         source,
         np.ascontiguousarray(weight.T.astype(sums)),
         None if is_used.all() else is_used,
-        *(some if some.any() else None for some in mixed),
+        *(flags if flags.any() else None for flags in mixed),
     )
 
 
@@ -114,15 +114,15 @@ def _resampled(plan: ResizePlan, x: Any, *tables: _Table) -> Any:
     from jax import lax
     from jax import numpy as jnp
 
-    if not plan.only_moves and jnp.iscomplexobj(x):  # apart, so that NaN of one part does not spread to the other
+    if not plan.only_moves and jnp.iscomplexobj(x):  # separately, so that NaN of one part does not reach the other
         return lax.complex(_resampled(plan, jnp.real(x), *tables), _resampled(plan, jnp.imag(x), *tables))
-    turns, sums = plan.active_rules(), x
-    for (axis, rule), table in zip(turns, tables, strict=True):
+    active, sums = plan.active_rules(), x
+    for (axis, rule), table in zip(active, tables, strict=True):
         if table.weight is None:
             sums = jnp.take(sums, table.source[0, :], axis=axis, mode="clip")
             continue
         sums = _weigh(sums.astype(table.weight.dtype), axis, table, plan.arithmetic.ordered)
-        sums = _rounded(plan, rule, x.dtype, sums, axis == turns[-1][0])
+        sums = _rounded(plan, rule, x.dtype, sums, axis == active[-1][0])
     if plan.arithmetic.ordered and plan.arithmetic.scale != 1.0 and arrays.dtype_name(x) not in arrays.INTEGER:
         sums = sums * jnp.asarray(plan.arithmetic.scale, sums.dtype)
     return sums.astype(x.dtype)
@@ -148,7 +148,7 @@ def _weigh(x: Any, axis: int, table: _Table, ordered: bool) -> Any:
     first, *others = (_cut(rows, tap) for tap in range(min(count, _UNROLLED)))
     sums = reduce(lambda total, tap: added(total, tap)[0], others, product(*first))
     if count > _UNROLLED:
-        size = 1 if ordered else -(-count // _TURNS)
+        size = 1 if ordered else -(-count // _ITERATIONS)
         begin = _UNROLLED + (count - _UNROLLED) % size
         if begin > _UNROLLED:
             sums = sums + product(*_cut(rows, slice(_UNROLLED, begin)))
@@ -161,7 +161,7 @@ def _weigh(x: Any, axis: int, table: _Table, ordered: bool) -> Any:
 
 
 def _beside(table: Any, axis: int, ndim: int) -> Any:
-    """Shape a table so that its last axis is the axis `axis` of an array of `ndim` axes."""
+    """Reshape a table so that its last axis broadcasts along axis `axis` of an array of `ndim` axes."""
     from jax import numpy as jnp
 
     return jnp.reshape(table, (1,) * axis + table.shape + (1,) * (ndim - axis - 1))
@@ -172,12 +172,12 @@ def _cut(tables: tuple[Any, ...], taps: int | slice) -> tuple[Any, ...]:
 
 
 def _blocks(tables: tuple[Any, ...], size: int) -> tuple[Any, ...]:
-    """Shape tables for a loop that takes `size` taps a turn."""
+    """Reshape tables for a loop with `size` taps an iteration."""
     return tables if size == 1 else tuple(t if t is None else t.reshape(-1, size, t.shape[-1]) for t in tables)
 
 
 def _rounded(plan: ResizePlan, rule: AxisRule, dtype: Any, sums: Any, is_last: bool) -> Any:
-    """Round and clamp the sums of integers after an axis, where the plan says so, still in the dtype of sums."""
+    """Round and clamp the sums of integers after an axis if the plan requires it; return them in the dtype of sums."""
     from jax import numpy as jnp
 
     arithmetic, is_integer = plan.arithmetic, dtype.name in arrays.INTEGER
@@ -194,7 +194,7 @@ def _rounded(plan: ResizePlan, rule: AxisRule, dtype: Any, sums: Any, is_last: b
 
 
 def _settled(sums: Any, how: int) -> Any:
-    """End integer sums as `settling` says."""
+    """Round and clamp integer sums by `settling`'s code."""
     from jax import numpy as jnp
 
     shift, kind = how & 255, how >> 8

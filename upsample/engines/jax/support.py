@@ -1,4 +1,4 @@
-"""What the engine for JAX arrays takes."""
+"""Decide which calls the engine for JAX arrays supports."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ _TASKS = frozenset(
 
 
 def unusable() -> str | None:
-    """Return None, or in words why the engine is of no use on this machine; JAX is looked for, not imported."""
+    """Return None if JAX is installed, otherwise the reason in words; JAX is not imported."""
     return None if find_spec("jax") is not None else "JAX is not installed: pip install jax"
 
 
 def supports(task: str, plan: object, x: Array) -> str | None:
-    """Return None, or in words why this engine does not carry out `plan` on `x`."""
+    """Return None if this engine supports `plan` on `x`, otherwise the reason in words."""
     jax: Any = sys.modules.get("jax")
     if jax is None or not isinstance(x, jax.Array):
         return "it takes JAX arrays only"

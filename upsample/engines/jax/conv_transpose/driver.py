@@ -1,9 +1,9 @@
 """Transposed convolution by XLA's own convolution.
 
-XLA can put zeros between the samples (``lhs_dilation``), but multiplies them, too. Therefore a stride is a sub-pixel
-convolution, except with a dilation. The input and the weight change places if the window has more taps than a plane has
-cells: a transposed convolution is symmetric in both, and XLA is slow with large windows. Values that are not finite
-must not meet zeros, and some devices convolve no integers: `_tap_by_tap` is a loop that adds one tap at a time.
+XLA can insert zeros between the samples (``lhs_dilation``), but multiplies them too. Therefore a stride is a sub-pixel
+convolution, unless windows are dilated. If a window has more taps than a plane has cells, input and weight are swapped:
+a transposed convolution is symmetric in both, and XLA is slow with large windows. Values that are not finite must not
+be multiplied by zeros, and some devices do not convolve integers. For both, `_tap_by_tap` is a loop over taps.
 """
 
 from __future__ import annotations
@@ -40,23 +40,23 @@ def _run(plan: ConvTransposePlan, x: Any, weight: Any, bias: Any) -> Any:
     if 0 in shape:
         return jnp.zeros(shape, x.dtype)
     factors = (weight, x) if _pads_weight(plan) else (weight,)
-    made = convolved(plan, x, weight, all_finite(*factors))
+    result = convolved(plan, x, weight, all_finite(*factors))
     if bias is not None:
-        made = made + bias.astype(made.dtype).reshape((1, -1) + (1,) * len(plan.axes))
-    return made.astype(x.dtype)
+        result = result + bias.astype(result.dtype).reshape((1, -1) + (1,) * len(plan.axes))
+    return result.astype(x.dtype)
 
 
-def all_finite(*given: Any) -> Any:
-    """Say whether all values of all arrays are finite; under ``vmap``, of all arrays of the batch."""
+def all_finite(*factors: Any) -> Any:
+    """Tell whether all values of all arrays are finite; under ``vmap``, of all arrays of the batch."""
     from jax import lax
     from jax import numpy as jnp
 
-    return jnp.all(jnp.stack([_is_finite()(lax.stop_gradient(x)) for x in given]))
+    return jnp.all(jnp.stack([_is_finite()(lax.stop_gradient(x)) for x in factors]))
 
 
 @cache
 def _is_finite() -> Any:
-    """Return a function that ``vmap`` does not batch: a condition that is batched runs both of its branches."""
+    """Return a function that ``vmap`` does not batch, because a batched condition runs both of its branches."""
     from jax import numpy as jnp
     from jax.custom_batching import custom_vmap
 
@@ -75,7 +75,7 @@ def convolved(plan: ConvTransposePlan, x: Any, weight: Any, is_finite: Any) -> A
     x, weight : array
         As of `run`.
     is_finite : array of bool
-        Whether zeros may multiply the values.
+        Whether all values are finite, so that they may be multiplied by zeros.
     """
     from jax import lax
     from jax import numpy as jnp
@@ -90,23 +90,23 @@ def convolved(plan: ConvTransposePlan, x: Any, weight: Any, is_finite: Any) -> A
     loop = partial(_tap_by_tap, trimmed)
     if jnp.issubdtype(x.dtype, jnp.integer):
         return loop(x, weight)
-    # within a branch XLA convolves on one thread of a CPU; before it, on zeros where values are not finite
-    made = _by_convolution(trimmed, *(jnp.where(is_finite, factor, 0) for factor in (x, weight)))
-    return lax.cond(is_finite, lambda *_: made, loop, x, weight)
+    # outside of the branch, because XLA convolves on one thread of a CPU within a branch
+    result = _by_convolution(trimmed, *(jnp.where(is_finite, factor, 0) for factor in (x, weight)))
+    return lax.cond(is_finite, lambda *_: result, loop, x, weight)
 
 
 def _is_swapped(plan: ConvTransposePlan) -> bool:
-    """Whether the input and the weight change places."""
+    """Tell whether input and weight are swapped."""
     return math.prod(len(axis.useful_taps()) for axis in plan.axes) > math.prod(plan.small_shape)
 
 
 def _has_phases(plan: ConvTransposePlan) -> bool:
-    """Whether the positions that leave one rest when divided by the stride are made as channels."""
+    """Tell whether positions with one remainder modulo the stride are computed as channels."""
     return any(axis.stride > 1 for axis in plan.axes) and all(axis.dilation == 1 for axis in plan.axes)
 
 
 def _pads_weight(plan: ConvTransposePlan) -> bool:
-    """Whether zeros multiply values of the input."""
+    """Tell whether the convolution pads the weight, so that zeros multiply values of the input."""
     is_cut = any(len(axis.useful_taps()) % axis.stride for axis in plan.axes)
     return _is_swapped(plan) or (_has_phases(plan) and is_cut)
 
@@ -114,60 +114,61 @@ def _pads_weight(plan: ConvTransposePlan) -> bool:
 def _by_convolution(plan: ConvTransposePlan, x: Any, weight: Any) -> Any:
     from jax import numpy as jnp
 
-    groups, (batch, _, *small), (channels, each, *kernel) = plan.groups, x.shape, weight.shape
-    split = weight.reshape((groups, channels // groups, each, *kernel))
+    groups, (batch, _, *small), (channels, outputs, *kernel) = plan.groups, x.shape, weight.shape
+    split = weight.reshape((groups, channels // groups, outputs, *kernel))
     strides, dilations = ([getattr(axis, name) for axis in plan.axes] for name in ("stride", "dilation"))
     if _is_swapped(plan):
-        left = jnp.moveaxis(split, 2, 0).reshape((each, channels, *kernel))
+        left = jnp.moveaxis(split, 2, 0).reshape((outputs, channels, *kernel))
         right = jnp.moveaxis(x.reshape((batch, groups, channels // groups, *small)), 0, 1)
         right = right.reshape((groups * batch, channels // groups, *small))
-        made = _spread(plan, left, right, dilations, strides)
-        made = jnp.moveaxis(made.reshape((each, groups, batch, *plan.large_shape)), (0, 2), (2, 0))
-        return made.reshape((batch, groups * each, *plan.large_shape))
+        swapped = _convolve(plan, left, right, dilations, strides)
+        swapped = jnp.moveaxis(swapped.reshape((outputs, groups, batch, *plan.large_shape)), (0, 2), (2, 0))
+        return swapped.reshape((batch, groups * outputs, *plan.large_shape))
     if _has_phases(plan):
         return _by_phases(plan, x, split)
-    right = jnp.moveaxis(split, 2, 1).reshape((groups * each, channels // groups, *kernel))
-    return _spread(plan, x, right, strides, dilations)
+    right = jnp.moveaxis(split, 2, 1).reshape((groups * outputs, channels // groups, *kernel))
+    return _convolve(plan, x, right, strides, dilations)
 
 
 def _by_phases(plan: ConvTransposePlan, x: Any, split: Any) -> Any:
-    """Convolve without zeros between samples: each rest modulo the stride is some channels more, then interleaved.
+    """Convolve without zeros between samples: sub-pixel convolution (Shi et al., 2016).
 
-    That is sub-pixel convolution (Shi et al., 2016); ``split [groups, C / groups, M / groups, *kernel]``.
+    Each remainder modulo the stride has channels of its own, which are then interleaved. The shape of `split` is
+    ``[groups, C / groups, M / groups, *kernel]``.
     """
     from jax import lax
     from jax import numpy as jnp
 
-    (groups, channels, each, *kernel), count, zero = split.shape, len(plan.axes), np.zeros((), x.dtype)
+    (groups, channels, outputs, *kernel), count, zero = split.shape, len(plan.axes), np.zeros((), x.dtype)
     taps = [-(-size // axis.stride) for size, axis in zip(kernel, plan.axes, strict=True)]
     strides = [axis.stride for axis in plan.axes]
     missing = [(0, tap * axis.stride - size, 0) for tap, size, axis in zip(taps, kernel, plan.axes, strict=True)]
     pairs = [n for pair in zip(taps, strides, strict=True) for n in pair]
-    woven = lax.pad(split, zero, [(0, 0, 0)] * 3 + missing).reshape((groups, channels, each, *pairs))
+    padded = lax.pad(split, zero, [(0, 0, 0)] * 3 + missing).reshape((groups, channels, outputs, *pairs))
     order = (0, *range(4, 4 + 2 * count, 2), 2, 1, *range(3, 3 + 2 * count, 2))
-    right = jnp.transpose(woven, order).reshape((-1, channels, *taps))
+    right = jnp.transpose(padded, order).reshape((-1, channels, *taps))
     sizes = [axis.small + tap - 1 for axis, tap in zip(plan.axes, taps, strict=True)]
-    whole = replace(
+    unpadded = replace(
         plan, axes=tuple(WindowAxis(n, a.small, t, 1, 0, 1) for n, a, t in zip(sizes, plan.axes, taps, strict=True))
     )
-    made = _spread(whole, x, right, [1] * count, [1] * count)
-    made = made.reshape((x.shape[0], groups, *strides, each, *sizes))
+    phases = _convolve(unpadded, x, right, [1] * count, [1] * count)
+    phases = phases.reshape((x.shape[0], groups, *strides, outputs, *sizes))
     order = (0, 1, 2 + count, *(n for place in range(count) for n in (3 + count + place, 2 + place)))
     lengths = [size * stride for size, stride in zip(sizes, strides, strict=True)]
-    made = jnp.transpose(made, order).reshape((x.shape[0], groups * each, *lengths))
+    interleaved = jnp.transpose(phases, order).reshape((x.shape[0], groups * outputs, *lengths))
     margins = [(-a.padding, a.large + a.padding - n, 0) for a, n in zip(plan.axes, lengths, strict=True)]
-    return lax.pad(made, zero, [(0, 0, 0)] * 2 + margins)
+    return lax.pad(interleaved, zero, [(0, 0, 0)] * 2 + margins)
 
 
-def _spread(plan: ConvTransposePlan, left: Any, right: Any, apart: list[int], steps: list[int]) -> Any:
+def _convolve(plan: ConvTransposePlan, left: Any, right: Any, apart: list[int], steps: list[int]) -> Any:
     """Convolve `left`, whose samples are `apart`, with `right`, whose samples are `steps` apart."""
     from jax import lax
     from jax import numpy as jnp
 
     spatial = tuple(range(2, left.ndim))
     padding = [
-        (step * (right.shape[axis] - 1) - of.padding, of.large - 1 - (left.shape[axis] - 1) * each + of.padding)
-        for axis, of, each, step in zip(spatial, plan.axes, apart, steps, strict=True)
+        (step * (right.shape[axis] - 1) - of.padding, of.large - 1 - (left.shape[axis] - 1) * gap + of.padding)
+        for axis, of, gap, step in zip(spatial, plan.axes, apart, steps, strict=True)
     ]
     return lax.conv_general_dilated(
         left,
@@ -182,21 +183,21 @@ def _spread(plan: ConvTransposePlan, left: Any, right: Any, apart: list[int], st
 
 
 def _tap_by_tap(plan: ConvTransposePlan, x: Any, weight: Any) -> Any:
-    """Add one tap after the other, each times all cells."""
+    """Add the products of one tap and all cells, tap after tap."""
     from jax import lax
     from jax import numpy as jnp
 
-    groups, (batch, _, *small), (channels, each, *kernel) = plan.groups, x.shape, weight.shape
+    groups, (batch, _, *small), (channels, outputs, *kernel) = plan.groups, x.shape, weight.shape
     cells = x.reshape((batch, groups, channels // groups, math.prod(small)))
-    taps = jnp.moveaxis(weight.reshape((groups, channels // groups, each, math.prod(kernel))), -1, 0)
+    taps = jnp.moveaxis(weight.reshape((groups, channels // groups, outputs, math.prod(kernel))), -1, 0)
     holes = [(0, 0, 0)] * 3 + [(0, 0, axis.stride - 1) for axis in plan.axes]
     canvas = [(a.small - 1) * a.stride + a.reach for a in plan.axes]
     zero = np.zeros((), x.dtype)
 
-    def added(total: Any, given: tuple[Any, Any]) -> tuple[Any, None]:
-        tap, factors = given
+    def added(total: Any, entry: tuple[Any, Any]) -> tuple[Any, None]:
+        tap, factors = entry
         share = jnp.einsum("gcm,ngcl->ngml", factors, cells, precision=_PRECISION[plan.precision])
-        share = lax.pad(share.reshape((batch, groups, each, *small)), zero, holes)
+        share = lax.pad(share.reshape((batch, groups, outputs, *small)), zero, holes)
         starts = [np.int32(0)] * 3
         for axis, size in reversed(list(zip(plan.axes, kernel, strict=True))):
             starts.insert(3, tap % size * axis.dilation)
@@ -205,7 +206,7 @@ def _tap_by_tap(plan: ConvTransposePlan, x: Any, weight: Any) -> Any:
         return lax.dynamic_update_slice(total, before + share, starts), None
 
     number = lax.iota(np.int32, math.prod(kernel))
-    total, _ = lax.scan(added, jnp.zeros((batch, groups, each, *canvas), x.dtype), (number, taps))
+    total, _ = lax.scan(added, jnp.zeros((batch, groups, outputs, *canvas), x.dtype), (number, taps))
     margins = [(-a.padding, a.large + a.padding - n, 0) for a, n in zip(plan.axes, canvas, strict=True)]
-    whole = lax.pad(total, zero, [(0, 0, 0)] * 3 + margins)
-    return whole.reshape((batch, groups * each, *plan.large_shape))
+    result = lax.pad(total, zero, [(0, 0, 0)] * 3 + margins)
+    return result.reshape((batch, groups * outputs, *plan.large_shape))

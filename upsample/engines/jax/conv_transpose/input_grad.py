@@ -1,6 +1,6 @@
-"""Gradient of transposed convolution by its input: the pullback that JAX derives.
+"""Input gradient of transposed convolution: the pullback that JAX derives.
 
-A weight that is not finite spreads into cells whose windows reach into the padding, where it multiplies zeros.
+A weight that is not finite makes cells NaN whose windows extend into the padding, because zeros multiply it there.
 """
 
 from __future__ import annotations
@@ -27,9 +27,9 @@ def _run(plan: ConvTransposePlan, y: Any, weight: Any) -> Any:
     import jax
 
     sums = arrays.accumulator(y.dtype.name)
-    nothing = jax.numpy.zeros((y.shape[0], weight.shape[0], *plan.small_shape), sums)
-    if 0 in nothing.shape or 0 in y.shape:
-        return nothing.astype(y.dtype)
+    zeros = jax.numpy.zeros((y.shape[0], weight.shape[0], *plan.small_shape), sums)
+    if 0 in zeros.shape or 0 in y.shape:
+        return zeros.astype(y.dtype)
     is_finite = all_finite(y, weight)
-    (made,) = jax.linear_transpose(lambda x: convolved(plan, x, weight, is_finite), nothing)(y.astype(sums))
-    return made.astype(y.dtype)
+    (grad,) = jax.linear_transpose(lambda x: convolved(plan, x, weight, is_finite), zeros)(y.astype(sums))
+    return grad.astype(y.dtype)

@@ -1,4 +1,4 @@
-"""Gradient of transposed convolution by its weight: the pullback that JAX derives."""
+"""Weight gradient of transposed convolution: the pullback that JAX derives."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ def _run(plan: ConvTransposePlan, x: Any, y: Any) -> Any:
     import jax
 
     sums = arrays.accumulator(x.dtype.name)
-    nothing = jax.numpy.zeros((x.shape[1], y.shape[1] // plan.groups, *plan.kernel_shape), sums)
-    if 0 in nothing.shape or 0 in x.shape or 0 in y.shape:
-        return nothing.astype(x.dtype)
+    zeros = jax.numpy.zeros((x.shape[1], y.shape[1] // plan.groups, *plan.kernel_shape), sums)
+    if 0 in zeros.shape or 0 in x.shape or 0 in y.shape:
+        return zeros.astype(x.dtype)
     is_finite = all_finite(x, y)
-    (made,) = jax.linear_transpose(lambda weight: convolved(plan, x, weight, is_finite), nothing)(y.astype(sums))
-    return made.astype(x.dtype)
+    (grad,) = jax.linear_transpose(lambda weight: convolved(plan, x, weight, is_finite), zeros)(y.astype(sums))
+    return grad.astype(x.dtype)

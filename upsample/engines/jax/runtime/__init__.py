@@ -1,1 +1,1 @@
-"""What all ops of the engine use."""
+"""Shared by all ops of the engine: compilation by XLA, and linear primitives."""

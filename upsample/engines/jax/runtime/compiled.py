@@ -1,7 +1,7 @@
 """Compile a function of a plan and of arrays by XLA, once for each plan and shape.
 
-Tables are arguments of the function and no constants in it: a constant would stay in memory with the compiled code. An
-argument of the function may also be sharded over several devices; XLA then copies the tables to all of them.
+Tables are arguments of the function, because a constant would remain in memory with the compiled code. If an argument
+is sharded over several devices, XLA copies the tables to all of them.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ __all__ = ["compiled"]
 
 
 def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Decorate a function whose first argument is a plan and whose others are arrays; JAX is imported by a call."""
+    """Decorate a function of a plan and arrays, so that XLA compiles it; the first call imports JAX."""
 
     @cache
     def jitted() -> Callable[..., Any]:
-        made: Callable[..., Any] = import_module("jax").jit(function, static_argnums=0)
-        return made
+        jit: Callable[..., Any] = import_module("jax").jit(function, static_argnums=0)
+        return jit
 
     @wraps(function)
     def call(plan: object, *arrays: Any) -> Any:

@@ -1,8 +1,8 @@
-"""Linear functions of one array whose transpose JAX does not derive, but takes from the plan.
+"""JAX primitives for linear functions of one array, whose transpose comes from the plan.
 
 JAX would transpose a gather into a scatter, which XLA runs one index at a time on a CPU, and in no fixed order on a
-GPU. The plan's transpose is a gather again. ``jax.custom_vjp`` would say that, but rules forward mode out, and
-``linear_call`` has no rule for ``vmap``; a primitive has them all.
+GPU. The plan's transpose is a gather too. ``jax.custom_vjp`` does not support forward mode, and ``linear_call`` does
+not support ``vmap``; a primitive supports both.
 """
 
 from __future__ import annotations
@@ -26,15 +26,15 @@ def linear_primitive(
     Parameters
     ----------
     name : str
-        As in JAX's own texts.
+        The primitive's name in the text of a jaxpr.
     run : callable
-        ``run(plan, x)``: the function, in operations of JAX; linear in `x`.
+        ``run(plan, x)`` applies the function, which is linear in `x`, by JAX operations.
     shape : callable
-        ``shape(plan, x.shape)``: the shape of its result, which has the dtype of `x`.
+        ``shape(plan, x.shape)`` returns the shape of the result, which has the dtype of `x`.
     transpose : callable
-        ``transpose(plan)``: the plan of the transposed function.
+        ``transpose(plan)`` returns the plan of the transposed function.
     batched : callable
-        ``batched(plan)``: the plan that does the same behind one more leading axis.
+        ``batched(plan)`` returns the plan for an array with one more leading axis.
     """
     core, ad, batching, mlir = (
         import_module(f"jax.{module}")

@@ -1,4 +1,4 @@
-"""The transpose of max-unpooling: each cell takes the value at its position, if it is the cell that stayed there."""
+"""Gradient of max-unpooling: a gather of the value at each cell's position, if the cell won this position."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ __all__ = ["run"]
 
 
 def run(xp: ModuleType, plan: UnpoolPlan, y: Array, indices: Array) -> Array:
-    """Return for each cell of ``indices [..., *small]`` what ``y [..., *large]`` has at its position."""
+    """Return the value of ``y [..., *large]`` at the position of each cell of ``indices [..., *small]``."""
     return cast(Array, _taken(plan, y, signed(xp, plan, indices, None)))
 
 

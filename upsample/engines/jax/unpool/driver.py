@@ -1,7 +1,7 @@
-"""Max-unpooling: a scatter of cell numbers, of which the last stays, and a gather of the cells' values.
+"""Max-unpooling: a scatter of cell numbers, of which the last wins, and a gather of these cells' values.
 
-Sums are a scatter that adds, on a CPU, where XLA takes cells in order. Other devices add in no fixed order, so cells
-are sorted by position and summed by a segmented scan.
+Under "sum", a CPU scatters and adds, because XLA then adds cells in order. Other devices add in no fixed order.
+Therefore they sort cells by position and sum them by a segmented scan.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ __all__ = ["run"]
 
 
 def run(xp: ModuleType, plan: UnpoolPlan, x: Any, indices: Any, out: None, names: tuple[str, str]) -> Array:
-    """Return the unpooled array; raises IndexError for a bad index, ValueError for a duplicate under "error".
+    """Return the unpooled array; raise IndexError for a bad index, ValueError for a duplicate under "error".
 
-    Under a trace of JAX no index can be checked, so a bad one is dropped, and the last of several duplicates stays.
+    While JAX traces, indices cannot be checked: bad ones are dropped, and the last of several duplicates wins.
     """
     indices = signed(xp, plan, indices, names)
     if plan.check_indices and not arrays.is_abstract(indices) and not arrays.is_abstract(x):
@@ -46,7 +46,7 @@ def _unpooled(plan: UnpoolPlan, x: Any, indices: Any) -> Any:
     if plan.duplicates == "sum":
         wide = values.astype(arrays.accumulator(values.dtype.name))
         size = math.prod(plan.large_shape)
-        by = {"cpu": lambda *given: scattered(size, *given), "default": lambda *given: summed_runs(size, *given)}
+        by = {"cpu": lambda *pair: scattered(size, *pair), "default": lambda *pair: summed_runs(size, *pair)}
         return lax.platform_dependent(wide, rows, **by).astype(x.dtype).reshape(shape)
     cells = winners(plan, rows)
     taken = jnp.take_along_axis(values, jnp.maximum(cells, 0), axis=1, mode="promise_in_bounds")
@@ -63,16 +63,19 @@ def scattered(size: int, values: Any, rows: Any) -> Any:
 
 
 def summed_runs(size: int, values: Any, rows: Any) -> Any:
-    """Return the same in an order that does not depend on the device: sums of the runs of sorted positions."""
+    """Return what `scattered` does, but add in an order that does not depend on the device.
+
+    A segmented scan sums each run of equal positions in the sorted cells.
+    """
     from jax import lax
     from jax import numpy as jnp
 
     order = jnp.argsort(rows, axis=1, stable=True)
     values, rows = (jnp.take_along_axis(x, order, axis=1) for x in (values, rows))
 
-    def joined(before: tuple[Any, Any], behind: tuple[Any, Any]) -> tuple[Any, Any]:
-        is_same = before[1] == behind[1]
-        return jnp.where(is_same, before[0] + behind[0], behind[0]), behind[1]
+    def joined(left: tuple[Any, Any], right: tuple[Any, Any]) -> tuple[Any, Any]:
+        is_same_run = left[1] == right[1]
+        return jnp.where(is_same_run, left[0] + right[0], right[0]), right[1]
 
     sums, _ = lax.associative_scan(joined, (values, rows), axis=1)
     is_last = jnp.concatenate([rows[:, 1:] != rows[:, :-1], jnp.ones_like(rows[:, :1], dtype=bool)], axis=1)

@@ -1,4 +1,4 @@
-"""What indices of an unpooling name: a position of the plane for each cell, and the cell that a position takes."""
+"""Convert indices of an unpooling to the position of each cell, and to the winning cell of each position."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ __all__ = ["flattened", "rows_of", "winners"]
 
 
 def flattened(plan: UnpoolPlan, x: Any, sizes: tuple[int, ...]) -> Any:
-    """Return ``[..., *sizes]`` as ``[planes, all]``."""
+    """Reshape ``[..., *sizes]`` to ``[planes, product of sizes]``."""
     planes = math.prod(x.shape[: x.ndim - len(plan.axes)])
     return x.reshape((planes, math.prod(sizes)))
 
 
 def rows_of(plan: UnpoolPlan, indices: Any) -> Any:
-    """Return the flat position of each cell, ``[planes, cells]``; one past the plane for a cell that is dropped."""
+    """Return the flat position of each cell, ``[planes, cells]``; the size of a plane for cells that are dropped."""
     from jax import dtypes
     from jax import numpy as jnp
 
@@ -32,7 +32,7 @@ def rows_of(plan: UnpoolPlan, indices: Any) -> Any:
 
 
 def _starts(plan: UnpoolPlan, like: Any) -> list[Any]:
-    """Return for each axis where the windows of its cells begin, along that axis of `like`."""
+    """Return for each axis the positions at which windows begin, to broadcast with `like`."""
     from jax import lax
 
     lead, starts = like.ndim - len(plan.axes), []
@@ -43,7 +43,7 @@ def _starts(plan: UnpoolPlan, like: Any) -> list[Any]:
 
 
 def _of_windows(plan: UnpoolPlan, where: Any) -> Any:
-    """Turn indices that count within windows, negative ones from the end, into positions; -1 for none."""
+    """Convert indices that count within windows, negative ones from the end, to positions; -1 if invalid."""
     from jax import numpy as jnp
 
     window = math.prod(axis.kernel for axis in plan.windows)
@@ -57,7 +57,7 @@ def _of_windows(plan: UnpoolPlan, where: Any) -> Any:
 
 
 def _in_own_window(plan: UnpoolPlan, where: Any) -> Any:
-    """Say of each index in the plane whether its cell's window covers it."""
+    """Tell for each index whether its cell's window covers this position."""
     rest, inside = where, (where >= 0) & (where < math.prod(plan.large_shape))
     for axis, start in reversed(list(zip(plan.windows, _starts(plan, where), strict=True))):
         offset = rest % axis.large - start
@@ -67,7 +67,7 @@ def _in_own_window(plan: UnpoolPlan, where: Any) -> Any:
 
 
 def winners(plan: UnpoolPlan, rows: Any) -> Any:
-    """Return for each position the last cell that names it, ``[planes, positions]``; -1 for none."""
+    """Return the last cell with each position, ``[planes, positions]``; -1 if there is none."""
     from jax import lax
     from jax import numpy as jnp
 
