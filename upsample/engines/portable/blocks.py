@@ -105,7 +105,7 @@ def cut_planes(axes: Sequence[Any], planes: int, item: int, most: int, sharing: 
 
 
 def cut_cells(axes: Sequence[WindowAxis], most: int) -> list[Part]:
-    """Cut the cells of a plane into parts of about `most`; axes of wide windows stay whole."""
+    """Divide the cells of a plane into parts of about `most` cells; axes of wide windows are not divided."""
     of_axes = []
     for axis, step in zip(axes, _cells(axes, most), strict=True):
         whole = (slice(0, axis.small), slice(0, axis.large), axis)
@@ -114,13 +114,13 @@ def cut_cells(axes: Sequence[WindowAxis], most: int) -> list[Part]:
 
 
 def cut_positions(axes: Sequence[WindowAxis], most: int) -> list[Part]:
-    """Cut the positions of a plane into parts that about `most` cells reach; axes of wide windows stay whole."""
+    """Divide the positions of a plane into parts that about `most` cells cover; do not divide axes of wide windows."""
     of_axes = [list(_bands(axis, step)) for axis, step in zip(axes, _cells(axes, most), strict=True)]
     return [Part(slice(None), *zip(*chosen, strict=True)) for chosen in itertools.product(*of_axes)]
 
 
 def _cells(axes: Sequence[WindowAxis], most: int) -> list[int]:
-    """How many cells of each axis a part has: four times those of its neighbours that it meets at least, or all."""
+    """Return the cells of a part along each axis: at least four times those it shares with its neighbors, or all."""
     steps, before = [], 1
     for place, axis in enumerate(axes):
         each = before * math.prod(axis.small for axis in axes[place + 1 :])

@@ -1,7 +1,8 @@
 """Matrix products of NumPy arrays whose bits do not depend on the threads of BLAS.
 
-OpenBLAS shares a large product among threads, and then adds in another order. So products are cut into pieces that it
-leaves in the calling thread. The cuts, and the order in which pieces of a sum are added, depend on the shapes alone.
+OpenBLAS divides a large product among threads, and then adds in another order. Therefore this module divides products
+into pieces that OpenBLAS computes in the calling thread. The pieces, and the order in which pieces of a sum are added,
+depend on the shapes alone.
 """
 
 from __future__ import annotations
@@ -17,18 +18,19 @@ from upsample.arrays import NDArray
 __all__ = ["ONE_THREAD", "fits", "matmul"]
 
 ONE_THREAD, _COMPLEX = 1 << 18, 1 << 15
-"""Most multiplications of a product in one thread, of real and of complex matrices. OpenBLAS wakes other threads from
+"""Most multiplications of a product in one thread, for real and for complex matrices. OpenBLAS uses other threads from
 2^18 and 2^16 on (``interface/gemm.c``)."""
 _VECTOR, _COMPLEX_VECTOR = 1 << 13, 1 << 11
-"""Most multiplications by a vector, of real and of complex matrices: see ``interface/gemv.c`` and ``zgemv.c``."""
+"""Most multiplications of a matrix and a vector in one thread, for real and for complex matrices: see
+``interface/gemv.c`` and ``zgemv.c``."""
 _DEPTH = 128
 """Most terms of a sum in a piece; with more, pieces would have too few columns to be fast."""
 _COLUMNS = 16
-"""Columns of a piece are a multiple of this, as the vectors of BLAS kernels are."""
+"""Factor of a piece's columns; it is a multiple of the vector lengths of BLAS kernels."""
 
 
 def matmul(xp: ModuleType, a: Any, b: Any) -> Any:
-    """Return ``a [..., M, K]`` times ``b [..., K, N]``; other libraries multiply as they do."""
+    """Return ``a [..., M, K]`` times ``b [..., K, N]``; arrays of other libraries are multiplied by their library."""
     if xp is not np:
         return xp.matmul(a, b)
     (m, k), n = a.shape[-2:], b.shape[-1]
@@ -44,26 +46,26 @@ def matmul(xp: ModuleType, a: Any, b: Any) -> Any:
 
 
 def fits(m: int, k: int, n: int, dtype: np.dtype[Any]) -> bool:
-    """Whether BLAS makes a product in one thread."""
+    """Tell whether BLAS computes a product in one thread."""
     return m * k * n <= _most(1 in (m, n), dtype)
 
 
 def _most(is_vector: bool, dtype: np.dtype[Any]) -> int:
-    """Return the most multiplications in one thread, of a product with a vector or of matrices."""
+    """Return the most multiplications in one thread, for a product with a vector or of two matrices."""
     if dtype.kind == "c":
         return _COMPLEX_VECTOR if is_vector else _COMPLEX
     return _VECTOR if is_vector else ONE_THREAD
 
 
 def _regular(x: NDArray) -> NDArray:
-    """Return an array whose last two axes BLAS reads without a copy of each piece."""
+    """Return the array, or a contiguous copy if BLAS would copy each piece."""
     return x if x.itemsize in x.strides[-2:] else np.ascontiguousarray(x)
 
 
 def _multiply(a: NDArray, b: NDArray, result: NDArray, is_added: bool) -> None:
-    """Store or add the product of thin matrices by pieces; NumPy multiplies all pieces of a size in one call.
+    """Store or add the product of thin matrices in pieces; NumPy multiplies all pieces of one size in one call.
 
-    A piece has so few rows that a single column, which may be left over, is a vector for one thread.
+    A piece has so few rows that BLAS multiplies even a single remaining column, a vector, in one thread.
     """
     (m, k), n, vector = a.shape[-2:], b.shape[-1], _most(True, a.dtype)
     for rows, height in _pieces(m, max(1, vector // max(k, _DEPTH)), 1):
@@ -80,9 +82,9 @@ def _multiply(a: NDArray, b: NDArray, result: NDArray, is_added: bool) -> None:
 
 
 def _pieces(size: int, most: int, multiple: int) -> Iterator[tuple[slice, int]]:
-    """Cut a range into pieces: yield the part that pieces of one size cover, and the size; then the rest."""
+    """Divide a range into pieces: yield the slice that pieces of one size cover, and this size; then the rest."""
     step = min(size, most if most < multiple else most // multiple * multiple)
-    whole = size // step * step
-    yield slice(0, whole), step
-    if whole < size:
-        yield slice(whole, size), size - whole
+    covered = size // step * step
+    yield slice(0, covered), step
+    if covered < size:
+        yield slice(covered, size), size - covered

@@ -1,7 +1,7 @@
-"""Transposed convolution along axes of few cells whose windows are long: a step a cell instead of a step a tap.
+"""Transposed convolution along axes with few cells and long windows: one step per cell instead of one per tap.
 
-Each position adds its products in the order of the cells. Hence all taps of a cell can be added at once, and then those
-of the next cell. Other axes of the plane are split into phases, tap by tap.
+Each position adds its products in the order of the cells. Hence a step can add all taps of a cell, and the next step
+those of the next cell. Along the other axes of the plane, a step adds one tap of one phase.
 """
 
 from __future__ import annotations
@@ -20,34 +20,34 @@ from upsample.plans.window import ConvTransposePlan, WindowAxis
 __all__ = ["StepKey", "fill_by_cells", "goes_by_cells", "overlap"]
 
 _TAPS = 4
-"""Taps for each cell from which on an axis takes a step a cell: long slices make up for a second pass over the sums."""
+"""Least taps per cell of an axis with a step per cell: its long slices outweigh a second pass over the sums."""
 
 
 @dataclass(frozen=True, slots=True)
 class StepKey:
-    """One axis of a step.
+    """The products that a step adds along one axis.
 
     Attributes
     ----------
     taps, cells : int or slice
-        Which products are added: all taps of one cell, or one tap of several cells.
+        All taps of one cell, or one tap of several cells.
     places : slice
-        Where they are added, among the positions of the phase or of the axis.
-    is_whole : bool
-        Whether they cover the phase.
+        Positions to which the products are added, within the phase or the axis.
+    covers_phase : bool
+        Whether these are all positions of the phase.
     """
 
     taps: int | slice
     cells: int | slice
     places: slice
-    is_whole: bool
+    covers_phase: bool
 
 
 def goes_by_cells(axis: WindowAxis) -> bool:
-    """Return whether an axis has few cells for its taps, and a step a cell gives the same sums.
+    """Tell whether an axis has few cells for its taps, and steps per cell give equal sums.
 
-    The driver adds the taps that cover a phase first. Hence no tap may cover a phase, or each phase must have one tap
-    that does.
+    The driver adds the taps that cover a phase first. Hence either no tap may cover a phase, or each phase must have
+    one tap that does.
     """
     if len(axis.useful_taps()) <= _TAPS * axis.small:
         return False
@@ -55,23 +55,23 @@ def goes_by_cells(axis: WindowAxis) -> bool:
 
 
 def _are_tiles(axis: WindowAxis) -> bool:
-    """Return whether windows do not overlap, and their taps cover every phase that they reach."""
+    """Tell whether windows do not overlap, and each tap covers its phase."""
     return axis.padding == 0 and axis.reach <= axis.stride and axis.large <= axis.small * axis.stride
 
 
 def fill_by_cells(
     xp: ModuleType, plan: ConvTransposePlan, products: Callable[[Sequence[StepKey]], Any], added: Any, target: Any
 ) -> None:
-    """Add the products of each phase, and write them into ``target [n, g, m, *large]``.
+    """Add the products of each phase, and write the sums to ``target [n, g, m, *large]``.
 
     Parameters
     ----------
     xp : module
         Namespace of `target`.
     plan : ConvTransposePlan
-        Geometry, with an axis at least that goes by cells.
+        Geometry; at least one axis has steps per cell.
     products : callable
-        Returns the products of a step, an axis each for its taps or its cells.
+        Returns the products of a step; each spatial axis counts taps or cells.
     added : array or None
         The bias, ``[g, m]``.
     target : array
@@ -92,8 +92,8 @@ def _total(xp: ModuleType, region: Any, axes: list[list[StepKey]], products: Any
     order = list(itertools.product(*axes))
     first: list[int | slice] = []
     if covers:
-        order.sort(key=lambda step: not all(key.is_whole for key in step))
-        first = [key.taps for key in order[0]] if order and all(key.is_whole for key in order[0]) else []
+        order.sort(key=lambda step: not all(key.covers_phase for key in step))
+        first = [key.taps for key in order[0]] if order and all(key.covers_phase for key in order[0]) else []
     total = None
     for step in order:
         share = products(step)
@@ -105,7 +105,7 @@ def _total(xp: ModuleType, region: Any, axes: list[list[StepKey]], products: Any
                 total[...] = 0
         places = (..., *(key.places for key in step))
         if first and all(isinstance(key.taps, slice) or key.taps == tap for key, tap in zip(step, first, strict=True)):
-            total[places] = share  # a sum that begins with zero would lose the sign of a zero
+            total[places] = share  # an addition to +0 would lose the sign of -0
         else:
             total[places] += share
     if total is None:
@@ -129,7 +129,7 @@ def _parts(axis: WindowAxis) -> Iterator[tuple[slice, list[StepKey]]]:
 
 
 def _taps_of_cell(axis: WindowAxis, cell: int) -> Iterator[StepKey]:
-    """Yield the step of all taps of a cell that are no padding, if there are any."""
+    """Yield the step of all taps of a cell that are not padding, if any."""
     begin = cell * axis.stride - axis.padding
     low = max(0, -(begin // axis.dilation))
     high = min(axis.kernel, (axis.large - 1 - begin) // axis.dilation + 1)
@@ -139,7 +139,7 @@ def _taps_of_cell(axis: WindowAxis, cell: int) -> Iterator[StepKey]:
 
 
 def overlap(begin: int, count: int, size: int) -> tuple[slice, slice]:
-    """Return which of `count` cells from `begin` on exist, and their places in the phase."""
+    """Return the slice of `count` cells from `begin` on that exist, and the slice of their positions in the phase."""
     low, high = min(max(begin, 0), size), max(min(begin + count, size), 0)
     high = max(low, high)
     return slice(low, high), slice(low - begin, high - begin)

@@ -1,4 +1,4 @@
-"""Max-pooling along an axis of few cells whose windows are long: one cell after the other instead of tap by tap."""
+"""Max-pooling along an axis with few cells and long windows: reduce cell by cell instead of tap by tap."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from upsample.plans.window import SpanAxis, WindowAxis
 __all__ = ["are_long", "pool_cells"]
 
 _TAPS = 64
-"""Taps for each cell from which on a call a cell takes less time than a call a tap."""
+"""Least taps per cell for which a call per cell takes less time than a call per tap."""
 _PIECE = 1 << 18
-"""Elements that one call looks at: with its temporaries about the size of a tile."""
+"""Most elements per call: with its temporary arrays, about the size of a tile."""
 
 
 def are_long(axis: WindowAxis | SpanAxis | Spans) -> bool:
-    """Return whether the windows of an axis have many more taps than there are cells, and each has an element."""
+    """Tell whether the windows of an axis have many more taps than the axis has cells, and each has an element."""
     if isinstance(axis, WindowAxis):
         return len(axis.useful_taps()) > _TAPS * axis.small and axis.every_window_has_an_element()
     return axis.large > _TAPS * axis.small**2
@@ -49,20 +49,20 @@ def pool_cells(
     axis : int
         The axis.
     values, places : array
-        The values to pool, and the indices that the later axes found, or None.
+        The values to pool, and their indices along the axes that are pooled already, or None.
     replaces : callable
         ``replaces(candidate, best)``: whether a candidate wins over the best one before it.
     place_of : callable or None
         ``place_of(tap, first_tap, first_position)``: the indices of taps, counted from the first that is no
         padding; None to return no indices.
     """
-    found = [_pool_cell(xp, values, places, axis, window, replaces, place_of) for window in _windows(geometry)]
-    maxima = xp.concat([best for best, _ in found], axis=axis)
-    return maxima, None if place_of is None else xp.concat([place for _, place in found], axis=axis)
+    cells = [_pool_cell(xp, values, places, axis, window, replaces, place_of) for window in _windows(geometry)]
+    maxima = xp.concat([best for best, _ in cells], axis=axis)
+    return maxima, None if place_of is None else xp.concat([place for _, place in cells], axis=axis)
 
 
 def _windows(geometry: WindowAxis | SpanAxis | Spans) -> Iterator[tuple[int, int, int, int]]:
-    """Yield of each cell its first position inside, the step to the next, how many there are, and the first's tap."""
+    """Yield for each cell the first position inside, the step, the number of positions, and the first one's tap."""
     if not isinstance(geometry, WindowAxis):
         for first, count in zip(geometry.first().tolist(), geometry.count().tolist(), strict=True):
             yield first, 1, count, 0
@@ -77,7 +77,7 @@ def _windows(geometry: WindowAxis | SpanAxis | Spans) -> Iterator[tuple[int, int
 def _pool_cell(
     xp: ModuleType, values: Any, places: Any, axis: int, window: tuple[int, int, int, int], replaces: Any, place_of: Any
 ) -> tuple[Any, Any]:
-    """Pool one cell piece by piece; both results keep the axis."""
+    """Pool one cell in pieces; both results keep the axis, with size 1."""
     first, step, count, skipped = window
     size = max(1, _PIECE // max(1, math.prod(values.shape) // values.shape[axis]))
     best = place = None
@@ -101,7 +101,7 @@ def _pool_cell(
 
 
 def _winner(xp: ModuleType, block: Any, axis: int, replaces: Any) -> Any:
-    """Return which element along an axis wins: NaN, the first or the last as `replaces` says, or the first maximum."""
+    """Return the number of the winner along an axis: the first maximum, or the first or last NaN, by `replaces`."""
     if arrays.dtype_name(block) not in arrays.FLOATING:
         return xp.argmax(block, axis=axis, keepdims=True)
     nan = block != block
@@ -116,8 +116,8 @@ def _winner(xp: ModuleType, block: Any, axis: int, replaces: Any) -> Any:
 
 
 def _taken(xp: ModuleType, block: Any, tap: Any, axis: int) -> Any:
-    """Take one element along an axis for each place on the others."""
-    before, size, behind = math.prod(block.shape[:axis]), block.shape[axis], math.prod(block.shape[axis + 1 :])
-    start = np.arange(before)[:, None] * (size * behind) + np.arange(behind)
-    flat = xp.reshape(tap, (before, behind)) * behind + arrays.from_table(xp, start, tap, tap.dtype)
+    """Take the element `tap` along an axis, as ``numpy.take_along_axis`` does."""
+    outer, size, inner = math.prod(block.shape[:axis]), block.shape[axis], math.prod(block.shape[axis + 1 :])
+    start = np.arange(outer)[:, None] * (size * inner) + np.arange(inner)
+    flat = xp.reshape(tap, (outer, inner)) * inner + arrays.from_table(xp, start, tap, tap.dtype)
     return xp.reshape(xp.take(xp.reshape(block, (-1,)), xp.reshape(flat, (-1,)), axis=0), tap.shape)

@@ -1,4 +1,4 @@
-"""Max-pooling of small NumPy arrays: every window is gathered, since calls cost more than values there."""
+"""Max-pooling of small NumPy arrays: gather all windows, because NumPy calls take longer than the values."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ from upsample.plans.window import PoolPlan, WindowAxis
 __all__ = ["pool_small"]
 
 _SMALL = 1 << 12
-"""Values up to which an array is small."""
+"""Most values of a small array."""
 
 
 def pool_small(plan: PoolPlan, planes: int, x: Any) -> tuple[Any, Any] | None:
-    """Pool all planes; return the maxima and their places, one plane a row, or None where there is NaN or too much."""
-    kept = _table(plan) if x.size <= _SMALL else None
-    if kept is None or planes * kept[0].size > 4 * _SMALL:
+    """Return the maxima and their positions, one plane a row; None if there is NaN, or the array is not small."""
+    tables = _table(plan) if x.size <= _SMALL else None
+    if tables is None or planes * tables[0].size > 4 * _SMALL:
         return None
-    (table, starts), values = kept, x.reshape(planes, -1)
-    found = values.take(table, axis=1).argmax(axis=2)
-    found += starts
-    places = table.take(found)
+    (table, starts), values = tables, x.reshape(planes, -1)
+    winners = values.take(table, axis=1).argmax(axis=2)
+    winners += starts
+    places = table.take(winners)
     maxima = values.take(places) if len(values) == 1 else np.take_along_axis(values, places, axis=1)
     if maxima.dtype.kind not in "biu" and math.isnan(np.add.reduce(maxima, axis=None)):
         return None
@@ -34,9 +34,10 @@ def pool_small(plan: PoolPlan, planes: int, x: Any) -> tuple[Any, Any] | None:
 
 @cached
 def _table(plan: PoolPlan) -> tuple[Table, Table] | None:
-    """The positions of each cell's window, those in the padding replaced by the first that is not; where rows begin.
+    """Return a table of the positions of each cell's window, and the flat place of each row of the table.
 
-    None for windows that are large, or whose indices count within them.
+    A position in the padding is replaced by the window's first position inside. The result is None if windows are
+    large, or if indices count within windows.
     """
     taps = [axis.kernel if isinstance(axis, WindowAxis) else 0 for axis in plan.axes]
     if plan.local_indices or plan.within or not 0 < math.prod(taps) * math.prod(plan.small_shape) <= 4 * _SMALL:

@@ -1,4 +1,4 @@
-"""Bytes by the high halves of 16-bit products: OpenCV's linear interpolation (`plans.arithmetic.HIGH_HALVES`)."""
+"""Resize of bytes by high halves of 16-bit products: OpenCV's linear interpolation (`plans.arithmetic.HIGH_HALVES`)."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ __all__ = ["run_high"]
 _PLACES = 7
 """Binary places of the sums along rows."""
 _DROPPED = 16
-"""Binary places that products along columns lose."""
+"""Binary places that are dropped from products along columns."""
 
 
 def run_high(xp: ModuleType, plan: ResizePlan, x: Array, out: Array | None) -> Array:
-    """Resample `x` along rows, then along columns, tap by tap; fills and returns `out` where it is given."""
+    """Resample `x` along rows, then along columns, tap by tap; write the result to `out` if it is not None."""
     (top, left), (down, across) = plan.axes, plan.rules
     table = taps(across)
     last = np.maximum(table.count, 1) - 1
@@ -40,7 +40,7 @@ def run_high(xp: ModuleType, plan: ResizePlan, x: Array, out: Array | None) -> A
 
 
 def _product(xp: ModuleType, x: Any, axis: int, index: Any, weight: Any) -> Any:
-    """Return the inputs `index` along an axis times their weights, as int32."""
+    """Return the inputs `index` along an axis times `weight`, as int32."""
     taken = arrays.astype(xp, arrays.take(xp, x, index, axis), xp.int32)
     column = np.rint(weight).astype(np.int32).reshape((-1,) + (1,) * (len(x.shape) - axis - 1))
     return taken * arrays.from_table(xp, column, taken, xp.int32)
