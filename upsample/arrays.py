@@ -63,7 +63,7 @@ Table: TypeAlias = np.ndarray[Any, np.dtype[Any]]
 
 @runtime_checkable
 class Array(Protocol):
-    """What every array of the Array API standard has, as far as this package asks for it."""
+    """The attributes and methods of an array of the Array API standard that this package uses."""
 
     @property
     def shape(self) -> tuple[int, ...]: ...
@@ -287,7 +287,7 @@ def itemsize(x: Array) -> int:
 
 
 def is_abstract(x: object) -> bool:
-    """Say whether the values cannot be looked at, as inside ``jax.jit``; torch's meta tensors have none."""
+    """Tell whether an array has no readable values: JAX tracers, and torch's meta tensors."""
     return bool(getattr(x, "is_meta", False)) or is_tracer(x)
 
 
@@ -304,7 +304,7 @@ def can_assign(xp: ModuleType, *arrays: Array | None) -> bool:
 
 
 def all_true(condition: Array) -> bool:
-    """Return one bool; computes on the device and, for Dask, now. Of what has no values everything is true."""
+    """Convert an array of one bool; wait for the device, and compute Dask arrays. A meta tensor counts as True."""
     return bool(getattr(condition, "is_meta", False)) or bool(condition)
 
 

@@ -1,4 +1,4 @@
-"""NumPy's arrays copied and converted a piece at a time: a signal is looked at between two calls, never within one."""
+"""Copy and convert NumPy arrays in pieces, because Python handles signals only between NumPy calls."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ __all__ = ["contiguous", "converted", "copy", "duplicate", "joined"]
 
 
 _PIECE_BYTES = 1 << 22
-"""That one call of NumPy copies: some milliseconds."""
+"""Most bytes that one NumPy call copies: a few milliseconds."""
 
 
 def copy(source: Any, target: Any) -> None:
-    """Assign to all of an array of the same shape; what is not NumPy's copies at once."""
+    """Assign to all elements of an array of equal shape; arrays of other libraries are copied at once."""
     if not isinstance(target, np.ndarray) or target.nbytes <= _PIECE_BYTES:
         target[...] = source
         return

@@ -1,4 +1,4 @@
-"""Whether arrays share memory: NumPy, torch and CuPy arrays, and others by DLPack."""
+"""Find out whether arrays share memory: NumPy, torch and CuPy arrays, and others by DLPack."""
 
 from __future__ import annotations
 
@@ -10,9 +10,10 @@ __all__ = ["is_plainly_apart", "may_overlap", "overlaps_itself"]
 
 
 def is_plainly_apart(out: object, shape: tuple[int, ...], dtype: Any, inputs: tuple[Any, ...], owners: bool) -> bool:
-    """Say of a contiguous NumPy `out` whether nothing is wrong with it; False where a closer look is needed.
+    """Tell whether NumPy's `out` is certainly valid: C-contiguous, of this shape and dtype, apart from all inputs.
 
-    `inputs` are NumPy's, too; `owners` says whether each of them owns its memory: two owners share none.
+    If False, the caller must check. `inputs` are NumPy arrays too; `owners` says whether each owns its memory, because
+    two owners share none.
     """
     if type(out) is not np.ndarray or out.shape != shape or out.dtype != dtype:
         return False
@@ -27,7 +28,7 @@ def is_plainly_apart(out: object, shape: tuple[int, ...], dtype: Any, inputs: tu
 
 
 def _extent(x: Any) -> tuple[int, int] | None:
-    """First byte and one past the last byte of an array, where its library tells."""
+    """Return the addresses of the first byte and one past the last byte of an array, if its library has them."""
     if isinstance(x, np.ndarray):
         return np.lib.array_utils.byte_bounds(x)
     steps = _byte_steps(x)
@@ -49,7 +50,7 @@ def _byte_steps(x: Any) -> tuple[int, ...]:
 
 
 def overlaps_itself(x: Any) -> bool:
-    """Say whether several elements of an array may lie in one place; none do where each axis steps over the last."""
+    """Tell whether elements of an array may overlap: not if each axis steps over the axes of smaller strides."""
     if 0 in x.shape:
         return False
     reach = 0
@@ -61,7 +62,7 @@ def overlaps_itself(x: Any) -> bool:
 
 
 def may_overlap(a: Any, b: Any) -> bool:
-    """Say whether two arrays may have memory in common, by the stretch that each spans where nothing else tells."""
+    """Tell whether two arrays may share memory: whether the ranges of addresses that they span overlap."""
     if a is b:
         return True
     if isinstance(a, np.ndarray) and isinstance(b, np.ndarray):

@@ -134,4 +134,4 @@ def test_a_call_within_a_call_is_no_run_of_its_own() -> None:
 def test_an_error_leaves_no_trace() -> None:
     with pytest.raises(ValueError, match="interpolation"):
         opencv.resize(BYTES, (5, 6), interpolation=99)
-    assert once._here.runs is None
+    assert once._recording.runs is None

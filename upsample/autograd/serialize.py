@@ -62,7 +62,7 @@ def _plain(value: Any, symbols: list[Any]) -> Any:
 
 
 def _made(value: Any, sizes: Sequence[Any]) -> Any:
-    """Make of what was written what it was."""
+    """Return the value that was serialized."""
     if isinstance(value, tuple):
         return tuple(_made(v, sizes) for v in value)
     if not isinstance(value, dict):

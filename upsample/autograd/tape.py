@@ -179,7 +179,7 @@ def _torch_door() -> Callable[[ShapedStep, Arrays], Arrays]:
 
 
 def delivered(made: Any, out: Any) -> Any:
-    """Return what a followed step made, in `out` if that is an array: in a graph of torch, a copy is an operator."""
+    """Copy the result of a taped step to `out`, unless it is None; in a graph of torch, the copy is an operator."""
     if out is None:
         return made
     out[...] = made

@@ -167,7 +167,7 @@ class Choice:
 
 
 class Preferred(str):
-    """The name of an engine that runs what it can; where it cannot, the first one that can does.
+    """The name of an engine that runs if it supports a call; otherwise the first engine that does runs.
 
     A user who forces an engine means the function that is called, and cannot know what its gradient is made of.
     """
@@ -218,10 +218,10 @@ def choose(op: str, task: str, plan: object, x: Array, engine: str | None) -> An
 
 @quiet
 def bind(op: str, task: str, plan: object, given: tuple[Any, ...], engine: str | None) -> Callable[..., Any] | None:
-    """Return the same `run` for many calls with arrays like those given, the one first that decides.
+    """Return `run` bound to a plan, for repeated calls with arrays like `given`; its first array decides the engine.
 
-    It takes what `run` takes behind the namespace and the plan: arrays that are aligned, and as `out` what kernels can
-    write straight into. None where no engine repeats calls with such arrays.
+    The function takes the arguments of `run` after the namespace and the plan. Arrays must be aligned, and kernels must
+    be able to write directly to `out`. The result is None if no engine supports repeated calls with such arrays.
     """
     chosen = _chosen(op, task, plan, given[0], engine)
     return chosen.bind(task, plan, given) if chosen.name == "cuda" or type(given[0]) is np.ndarray else None

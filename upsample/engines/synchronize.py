@@ -1,4 +1,4 @@
-"""Errors that a GPU has reported and no call has raised yet."""
+"""`upsample.synchronize`: wait for the GPUs, and raise the errors that no call has raised yet."""
 
 from __future__ import annotations
 

@@ -196,9 +196,10 @@ def _is_loading_data() -> bool:
 
 
 def _join_threadpoolctl() -> None:
-    """Let threadpoolctl see and limit our threads, which belong to no library that it could find by its file.
+    """Register the threads of this package with threadpoolctl, so that it can report and limit them.
 
-    NumPy's C module, which is always loaded, stands for them.
+    threadpoolctl finds thread pools by the file of a loaded library. This package has none, so NumPy's C module, which
+    is always loaded, represents it.
     """
     _process.knows_threadpoolctl = True
     threadpoolctl: Any = sys.modules["threadpoolctl"]
@@ -225,7 +226,7 @@ def _join_threadpoolctl() -> None:
 
 
 def _after_fork() -> None:
-    """A child looks anew what it is and what it may use."""
+    """Reset the state of a forked child, which determines its own number of threads."""
     _process.forks += 1
     _process.default = None
 

@@ -1,9 +1,10 @@
-"""Calls of dialects that are a few plans and functions of arrays: a repeated one pays a look-up and these alone.
+"""Cache calls of dialects that are a chain of plans and functions of arrays, so that repeated calls run only these.
 
 A dialect's function checks its arguments, plans, and calls `upsample.ops.resize`, once or several times; it may
-convert dtypes, round, or clip. Each of these steps is noted while the function runs. If the inputs of all steps are
-the array itself or results of earlier steps, and the last result is what the function returned, the next call of equal
-arguments skips all but the steps. A step must not be noted if it has constants that depend on the elements of arrays.
+convert dtypes, round, or clip. While the function runs, this module records each of these steps. The next call with
+equal arguments runs only the steps, if the inputs of all steps are the array itself or results of earlier steps, and
+the last result is what the function returned. A step must not be recorded if it has constants that depend on the
+elements of arrays.
 """
 
 from __future__ import annotations
@@ -24,44 +25,44 @@ _Result = TypeVar("_Result")
 
 
 class _Run(NamedTuple):
-    """A plan that an engine carried out, or a function that was called; the arrays it took, and its result."""
+    """A step of a call: a plan that an engine ran, or a function; the arrays it received, and its result."""
 
     step: Any
     inputs: tuple[Any, ...]
     result: Any
 
 
-class _Here(threading.local):
-    """The runs of the call that this thread is in; None outside of one."""
+class _Recording(threading.local):
+    """The steps of the call that this thread runs; None outside of a call."""
 
     runs: list[_Run] | None = None
 
 
-_here = _Here()
+_recording = _Recording()
 
 
 def note(step: Any, inputs: tuple[Any, ...], result: Any) -> None:
-    """Tell the call that this thread is in of a step: a plan, or a function that made `result` of `inputs`."""
-    if _here.runs is not None:
-        _here.runs.append(_Run(step, inputs, result))
+    """Record a step of the call that this thread runs: a plan, or a function, that computed `result` from `inputs`."""
+    if _recording.runs is not None:
+        _recording.runs.append(_Run(step, inputs, result))
 
 
 def noted(function: Callable[..., _Result], *inputs: Any) -> _Result:
-    """Call a function of arrays whose other arguments do not depend on their elements, and note it."""
+    """Call a function of arrays and record it; its other arguments must not depend on elements of arrays."""
     result = function(*inputs)
     note(function, inputs, result)
     return result
 
 
 def once(function: Callable[..., Any], x: Any, *arguments: Any) -> Any:
-    """Call ``function(x, *arguments)``, or what an equal call came to.
+    """Call ``function(x, *arguments)``, or run the recorded steps of an equal call.
 
     Parameters
     ----------
     function : callable
-        A dialect's; its name is the operation's, with an underscore before it.
+        A function of a dialect; its name is the operation's, with an underscore before it.
     x : array
-        What is resized.
+        The array to resize.
     arguments : tuple
         All other arguments; the last one is the engine.
 
@@ -70,7 +71,7 @@ def once(function: Callable[..., Any], x: Any, *arguments: Any) -> Any:
     array
         What the function returns.
     """
-    if _here.runs is not None:  # within another call, which is not one run then
+    if _recording.runs is not None:  # within another call, which records the steps
         return function(x, *arguments)
     plain = (function.__module__, function.__name__, *map(_plain, arguments))
     key, known = call_cache.lookup(function.__name__.strip("_"), plain, (x,), None)
@@ -79,11 +80,11 @@ def once(function: Callable[..., Any], x: Any, *arguments: Any) -> Any:
     if key is None:
         return function(x, *arguments)
     runs: list[_Run] = []
-    _here.runs = runs
+    _recording.runs = runs
     try:
         result = function(x, *arguments)
     finally:
-        _here.runs = None
+        _recording.runs = None
     places = _places(x, runs)
     if places is not None and runs[-1].result is result:
         if len(runs) == 1 and isinstance(runs[0].step, ResizePlan):
@@ -95,7 +96,7 @@ def once(function: Callable[..., Any], x: Any, *arguments: Any) -> Any:
 
 
 def _places(x: Any, runs: list[_Run]) -> list[tuple[int, ...]] | None:
-    """Return which array each input is: 0 for `x`, i for the result of the i-th run; None if one is no such array."""
+    """Return the number of each input: 0 for `x`, i for the result of the i-th step; None if one is another array."""
     values = {id(x): 0}
     places = []
     for number, run in enumerate(runs, 1):
@@ -107,7 +108,7 @@ def _places(x: Any, runs: list[_Run]) -> list[tuple[int, ...]] | None:
 
 
 def _plain(value: Any) -> Any:
-    """Return lists as tuples and enumerations as integers, which `call_cache` remembers."""
+    """Convert lists to tuples and enumerations to integers, because `call_cache` supports only these."""
     if type(value) is list:
         return tuple(value)
     return int(value) if isinstance(value, IntEnum) else value

@@ -50,11 +50,11 @@ class _Products(LinearStep):
         return (inputs[0] if wanted[1] else None, inputs[1] if wanted[0] else None)
 
     def other(self, kind: Callable[..., ShapedStep], *inputs: Any) -> Any:
-        """Apply another step of the same plan."""
+        """Apply a step of another kind with this step's plan."""
         return apply(kind(self.op, self.xp, self.engine, self.plan), *inputs)[0]
 
     def factor(self, x: Any) -> Any:
-        """Return what a gradient is multiplied by where the value was multiplied by `x`."""
+        """Return the factor of the gradient if the factor of the value is `x`: its conjugate."""
         return self.xp.conj(x) if arrays.dtype_name(x) in arrays.COMPLEX else x
 
     def batched(self, x: Any) -> Any:
@@ -65,7 +65,7 @@ class _Products(LinearStep):
         return x if len(lead) == 1 else self.xp.reshape(x, (math.prod(lead), *x.shape[len(lead) :]))
 
     def as_given(self, made: Any, x: Any) -> Any:
-        """Return what was made of `x` with the leading axes of `x`."""
+        """Reshape the result of `x` so that it has the leading axes of `x`."""
         lead = self._lead(x)
         if not lead:
             return arrays.in_order_of(x, made[0, ...])
