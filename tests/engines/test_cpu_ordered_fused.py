@@ -85,6 +85,22 @@ def test_equals_one_axis_at_a_time(mode: int, dtype: str, vectors: bool, monkeyp
     assert bool(found) == (dtype != "uint8" or mode == opencv.INTER_AREA)
 
 
+@pytest.mark.parametrize("mode", MODES)
+def test_rows_in_place_are_read_no_further_than_their_end(mode: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    if not fused.PERMUTES:
+        pytest.skip("no permutations on this processor")
+    made: list[tuple[int, Any]] = []
+    vectors = fused._vectors
+    monkeypatch.setattr(fused, "_vectors", lambda *given: made.append((given[2], vectors(*given))) or made[-1][1])
+    for shape, size in SHAPES:
+        opencv.resize(image(shape, "float32"), size, interpolation=mode, engine="cpu")
+    in_place = [(n_in, found) for n_in, found in made if found.in_place]
+    for n_in, found in in_place:
+        assert found.begins.max() + (4 if found.how in (3, 4) else fused.ACROSS // found.how) <= n_in
+    assert len(in_place) >= len(SHAPES) - 3
+    assert {found.how for _, found in made} >= {1, 3, 4, 8}
+
+
 @pytest.mark.parametrize("threads", [1, 3])
 def test_jobs_do_not_show(threads: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(fused, "_JOBS", (1, 1))

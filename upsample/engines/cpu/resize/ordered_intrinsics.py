@@ -13,10 +13,10 @@ from upsample.engines.cpu.resize.uint8_fused_intrinsics import SHUFFLES
 from upsample.engines.cpu.runtime.compile import pointers
 from upsample.engines.cpu.runtime.llvm_values import load, splat, store
 
-__all__ = ["ACROSS", "DOWN", "PERMUTES", "add_down", "halve_pixels", "weigh_pixels", "weigh_values"]
+__all__ = ["ACROSS", "DOWN", "PERMUTES", "add_down", "halve_pixels", "weigh_across"]
 
 ACROSS = 8
-"""Values of a vector of `weigh_values`; `weigh_pixels` makes two pixels of up to four values."""
+"""Values of a vector of `weigh_across`."""
 DOWN = 32
 """Values of a block of `add_down`."""
 PERMUTES = SHUFFLES
@@ -135,18 +135,27 @@ def _add_down(builder: Any, data: list[Any], numbers: list[Any]) -> None:
         store(builder, made, dst, builder.add(to, column))
 
 
-def _across(write: Any, literal: int) -> Any:
-    def across(_context: Any, data: Any, ring: Any, numbers: Any) -> Any:
-        def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-            target = context.make_array(ring)(context, builder, args[1]).data
-            source = pointers(context, builder, data, args[0])
-            if PERMUTES and source[0].type.pointee == target.type.pointee == _FLOAT:  # others never come here
-                write(builder, source, target, cgutils.unpack_tuple(builder, args[2]), literal)
-            return context.get_dummy_value()
+@intrinsic  # type: ignore[untyped-decorator]
+def weigh_across(_context: Any, data: Any, ring: Any, numbers: Any) -> Any:
+    """Make sums along a row of float32; other dtypes have no vectors.
 
-        return types.none(data, ring, types.UniTuple(types.int64, len(numbers))), generate
+    `data` is the row, where loads begin in it, the order of the values that they bring (negative: no tap), and weights.
+    `numbers` is how many loads bring the inputs of a vector (1, 2, 8), or the values of a pixel if a vector has two
+    (3, 4), or 0 to do nothing; where the row begins; where the sums go; how many vectors; how many taps.
+    """
 
-    return intrinsic(across)
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        target = context.make_array(ring)(context, builder, args[1]).data
+        source = pointers(context, builder, data, args[0])
+        if PERMUTES and source[0].type.pointee == target.type.pointee == _FLOAT:
+            how, *others = cgutils.unpack_tuple(builder, args[2])
+            for kind in (1, 2, ACROSS, 3, 4):
+                write = _weigh_pixels if kind in (3, 4) else _weigh_values
+                with builder.if_then(builder.icmp_signed("==", how, _COUNT(kind))):
+                    write(builder, source, target, others, kind)
+        return context.get_dummy_value()
+
+    return types.none(data, ring, types.UniTuple(types.int64, len(numbers))), generate
 
 
 @intrinsic  # type: ignore[untyped-decorator]
@@ -163,16 +172,6 @@ def add_down(_context: Any, data: Any, numbers: Any) -> Any:
         return context.get_dummy_value()
 
     return types.none(data, types.UniTuple(types.int64, len(numbers))), generate
-
-
-weigh_values = {pieces: _across(_weigh_values, pieces) for pieces in (1, 2, ACROSS)}
-"""``weigh_values[pieces](data, ring, numbers)`` makes sums along a row of float32; `pieces` loads have the inputs.
-
-``data``: the row, where pieces begin, the order of their values (negative: no tap), weights.
-``numbers``: where the row begins, where the sums go, how many vectors, how many taps.
-"""
-weigh_pixels = {inner: _across(_weigh_pixels, inner) for inner in (3, 4)}
-"""``weigh_pixels[inner](data, ring, numbers)``: the same for pixels of three or four values, two a vector."""
 
 
 @intrinsic  # type: ignore[untyped-decorator]
