@@ -100,6 +100,14 @@ def test_shares_chosen_by_the_grid_are_found(monkeypatch: pytest.MonkeyPatch) ->
     cuda_weight_grad._launch.cache_clear()
 
 
+@pytest.mark.parametrize("op", ["conv_transpose", "input_grad"])
+def test_convolutions_of_the_emulated_gpu_have_the_bits_of_the_cpu(op: str) -> None:
+    """Up to 128 summed channels, except on tensor cores."""
+    with emulating(EmulatedDevice(order=7)), np.errstate(all="ignore"):
+        for seed, call in draw(op, range(LONGER or 150), ("float32", "float32", "float64")):
+            assert bits(call.whole("cuda")) == bits(call.whole("cpu")), f"seed {seed}: {call.words}"
+
+
 @pytest.mark.parametrize("op", ["resize", "pool", "unpool"])
 def test_the_emulated_gpu_has_the_bits_of_the_cpu(op: str) -> None:
     """Except the sign of a zero that unpooling moves alone under "sum", because its window overlaps no other."""
