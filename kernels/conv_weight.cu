@@ -332,7 +332,11 @@ correlate(const SCALAR* __restrict__ x, const SCALAR* __restrict__ y, const Tap*
     if (n % g.slices == 0 || n == count) {
       const int share = (n - 1) / g.slices, in_group = share % g.group;
       const bool ends = in_group == g.group - 1 || n == count;
-      put_share(sums, part, work, in_group > 0, share >= g.group && ends, !ends, g);
+      Acc* to = part;
+#ifndef EMULATED
+      asm volatile("" : "+l"(to));  // its offsets are not kept in registers through the loop
+#endif
+      put_share(sums, to, work, in_group > 0, share >= g.group && ends, !ends, g);
     }
     if (at == 0 || at == g.batch)  // the other batch is no longer read
       put_places(places + (g.batch - at) * each, begin + n + g.batch, taps, work, g);
