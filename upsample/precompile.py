@@ -149,8 +149,26 @@ def _resize(dtype: np.dtype[Any], gradients: bool) -> Iterator[_Call]:
     for mode, planes in (("bilinear", (600, 500)), ("bilinear", (9, 10)), ("trilinear", (7, 8, 9))):
         x = _ones(dtype, 1, 2, *planes)
         yield from _with_gradient(gradients, functional.interpolate, x, scale_factor=2, mode=mode)
+    for scale in (2, 1.37, 0.5):  # samples of several values, which are moved as one wider value
+        for channels in (2, 4, 8):
+            yield partial(resize, _ones(dtype, 40, 48, channels), scale=scale, axes=(0, 1), mode="nearest")
+    for mode in ("nearest", "linear", "cubic"):  # one axis: the first or the only one
+        for x in (_ones(dtype, 700), _ones(dtype, 2000, 64)):
+            yield from _with_gradient(gradients, resize, x, scale=2, axes=0, mode=mode)
+    if dtype.kind in "iu":
+        yield from _resize_integers(dtype)
     if dtype.kind == "f":  # rows whose taps the kernel computes
         yield partial(resize, _ones(dtype, 5000), scale=2, axes=0, mode="linear")
+
+
+def _resize_integers(dtype: np.dtype[Any]) -> Iterator[_Call]:
+    """Splines, whose sums are floats; three axes, and results too short for vectors."""
+    for scale in (2, 0.5):
+        for plane in ((40, 48), (300, 400), (40, 48, 3), (40, 48, 4)):
+            yield partial(resize, _ones(dtype, *plane), scale=scale, axes=(0, 1), mode="spline3")
+        for mode in ("linear", "area"):
+            yield partial(resize, _ones(dtype, 9, 10, 11), scale=scale, mode=mode)
+            yield partial(resize, _ones(dtype, 5, 5), scale=scale, mode=mode)
 
 
 def _pool(dtype: np.dtype[Any], gradients: bool) -> Iterator[_Call]:
@@ -161,8 +179,8 @@ def _pool(dtype: np.dtype[Any], gradients: bool) -> Iterator[_Call]:
                 function = functional.max_pool2d_with_indices if indices else functional.max_pool2d
                 yield from _with_gradient(gradients, function, x, *window)
         yield from _with_gradient(gradients, functional.adaptive_max_pool2d, x, 5)
-    for window in ((2,), (3, 2, 1)):  # large gradients have kernels of their own
-        yield from _with_gradient(gradients, functional.max_pool2d, _ones(dtype, 1, 1, 1024, 1024), *window)
+    for size_and_step in ((2, 2), (3, 2, 1), (2, 1)):  # large gradients have kernels of their own
+        yield from _with_gradient(gradients, functional.max_pool2d, _ones(dtype, 1, 1, 1024, 1024), *size_and_step)
 
 
 def _unpool(dtype: np.dtype[Any], gradients: bool) -> Iterator[_Call]:
