@@ -261,6 +261,22 @@ print(upsample.get_num_threads() - before)
     assert printed(code) == ["True", "1", "1", "True", "True", "1"]
 
 
+@pytest.mark.parametrize("imports", ["import threadpoolctl, upsample", "import upsample, threadpoolctl"])
+def test_threadpoolctl_limits_the_first_call(imports: str) -> None:
+    """The first question after the imports is inside of a block."""
+    pytest.importorskip("threadpoolctl", reason="threadpoolctl is not installed, and this test asks it")
+    code = f"""
+{imports}
+from upsample.engines import cores
+cores.affinity = lambda: 8
+with threadpoolctl.threadpool_limits(1):
+    print(upsample.get_num_threads())
+print(upsample.get_num_threads() > 1)
+print([pool["num_threads"] > 1 for pool in threadpoolctl.threadpool_info() if pool["user_api"] == "upsample"])
+"""
+    assert printed(code) == ["1", "True", "[True]"]
+
+
 def test_no_result_depends_on_it() -> None:
     x = np.random.default_rng(0).standard_normal((2, 3, 65, 67)).astype(np.float32)
     results = []

@@ -10,8 +10,10 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from contextvars import ContextVar
+from importlib.util import find_spec
+from types import ModuleType
 from typing import Any, NamedTuple
 
 from upsample import environment
@@ -223,6 +225,35 @@ def _join_threadpoolctl() -> None:
             return None
 
     threadpoolctl.register(Controller)
+
+
+class _WhenImported:
+    """A finder of modules that joins threadpoolctl as soon as the program imports it.
+
+    A block of threadpoolctl sets limits when it begins: joining at the first call inside of the block is too late.
+    """
+
+    def find_spec(self, name: str, _path: object = None, _target: object = None) -> Any:
+        if name != "threadpoolctl":
+            return None
+        with suppress(ValueError):  # another thread removed it
+            sys.meta_path.remove(self)
+        spec: Any = find_spec(name)
+        with suppress(AttributeError):  # no spec, or a loader that cannot be changed: the next call joins
+            load = spec.loader.exec_module
+
+            def load_and_join(module: ModuleType) -> None:
+                load(module)
+                _join_threadpoolctl()
+
+            spec.loader.exec_module = load_and_join
+        return spec
+
+
+if "threadpoolctl" in sys.modules:
+    _join_threadpoolctl()
+else:
+    sys.meta_path.insert(0, _WhenImported())
 
 
 def _after_fork() -> None:
