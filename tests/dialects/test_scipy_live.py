@@ -118,6 +118,12 @@ def test_pyramids_and_rescale(name: str, mode: str) -> None:
             check(made, wanted, float(np.abs(x.astype(float)).max()))
 
 
+def test_sizes_may_be_an_array() -> None:
+    x = np.random.default_rng(2).random((5, 4))
+    size = np.asarray([3, 7])
+    np.testing.assert_allclose(upsample.skimage.resize(x, size), theirs(transform.resize, x, size), atol=1e-13)
+
+
 def test_the_identity_is_the_input() -> None:
     x = np.random.default_rng(3).random((5, 4))
     np.testing.assert_array_equal(upsample.scipy.zoom(x, 1, mode="reflect"), x)

@@ -7,7 +7,7 @@ from types import ModuleType
 from typing import Any
 
 from upsample import arrays
-from upsample.arguments import check_dtype, flag, integers, numbers
+from upsample.arguments import as_tuple, check_dtype, flag, integers, numbers
 from upsample.docstrings import documented_like
 from upsample.errors import Raw, bad_type, bad_value
 from upsample.literals import EngineName, SkimageMode
@@ -199,9 +199,10 @@ def rescale(
 
 def _shaped(op: str, xp: ModuleType, image: Any, output_shape: object) -> tuple[Any, tuple[int, ...]]:
     """Return the image with as many axes as there are sizes, and the sizes."""
-    if not isinstance(output_shape, (list, tuple)):
+    several = as_tuple(output_shape)
+    if not isinstance(several, tuple):
         raise bad_type(op, "output_shape", output_shape, "one size per axis is needed", "pass a tuple")
-    sizes = integers(op, "output_shape", output_shape, len(output_shape), least=1, one_for_all=False)
+    sizes = integers(op, "output_shape", several, len(several), least=1, one_for_all=False)
     if 0 in image.shape:
         raise bad_value(op, "image", Raw(f"<shape {tuple(image.shape)}>"), "it has no samples", "pass samples")
     if len(sizes) > image.ndim:
