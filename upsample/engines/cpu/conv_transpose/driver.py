@@ -20,6 +20,7 @@ from upsample.arrays import Array, NDArray
 from upsample.caches import cached
 from upsample.copies import contiguous, converted, copy, joined
 from upsample.engines import result_pool, threads
+from upsample.engines.cpu.conv_transpose.columns import as_rows
 from upsample.engines.cpu.conv_transpose.direct import AXIS, Piece, Scratch, scratch, sum_products
 from upsample.engines.cpu.conv_transpose.direct_small import Sizes, products_of_rows, sum_listed
 from upsample.engines.cpu.conv_transpose.gemm import products
@@ -155,9 +156,10 @@ def run(
     direct = given is not None and given.flags.c_contiguous and given.dtype.isnative
     result = given if direct else result_pool.empty(shape, source.dtype)
     if result.size:
-        factors, addend = np.asarray(weight), None if bias is None else np.asarray(bias)
-        for place in plane_blocks(1, source):
-            _convolve(plan, source[place], factors, addend, result[place])
+        addend = None if bias is None else np.asarray(bias)
+        rows, (cells, factors, made) = as_rows(plan, source, np.asarray(weight), result)
+        for place in plane_blocks(1, cells):
+            _convolve(rows, cells[place], factors, addend, made[place])
     if given is not None and not direct:
         copy(result, given)
     return result if given is None else given

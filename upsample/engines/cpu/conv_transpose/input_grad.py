@@ -17,6 +17,7 @@ from upsample.arrays import Array, NDArray
 from upsample.caches import cached
 from upsample.copies import converted
 from upsample.engines import result_pool, threads
+from upsample.engines.cpu.conv_transpose.columns import as_rows
 from upsample.engines.cpu.conv_transpose.gemm import products
 from upsample.engines.cpu.conv_transpose.gemm_index import meet_lists
 from upsample.engines.cpu.conv_transpose.grad_kernels import weigh
@@ -99,10 +100,11 @@ def run(xp: ModuleType, plan: ConvTransposePlan, y: Array, weight: Array) -> Arr
     if result.size:
         dtype = np.dtype(arrays.accumulator(arrays.dtype_name(y)))
         factors = converted(given, dtype).reshape(groups, inputs, outputs, -1)
-        for place in plane_blocks(1, source):
-            some, target = source[place], result[place]
-            if inputs <= FEW_CHANNELS or not _multiply(plan, some, factors, target):
-                _weigh(rows_of(plan), converted(some, dtype), factors, target)
+        of_rows, (planes, made) = as_rows(plan, source, result)
+        for place in plane_blocks(1, planes):
+            some, target = planes[place], made[place]
+            if inputs <= FEW_CHANNELS or not _multiply(of_rows, some, factors, target):
+                _weigh(rows_of(of_rows), converted(some, dtype), factors, target)
     return result
 
 
