@@ -56,7 +56,7 @@ def goes_by_cells(axis: WindowAxis) -> bool:
 
 def _are_tiles(axis: WindowAxis) -> bool:
     """Tell whether windows do not overlap, and each tap covers its phase."""
-    return axis.padding == 0 and axis.reach <= axis.stride and axis.large <= axis.small * axis.stride
+    return axis.reach <= axis.stride and axis.large + axis.padding <= axis.small * axis.stride
 
 
 def fill_by_cells(
