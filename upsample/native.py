@@ -48,6 +48,8 @@ _PLACES = 7
 """Binary places of the 16-bit numbers between the axes of bytes; one less where numbers leave 0 to 255."""
 _MOST_BLURS, _LARGEST_IN_BYTES = 3, 1.0
 """Axes, and Keys' a, of modes with negative weights for which 6 places are few enough: numbers stay below 512."""
+_MOST_SHRINKING = 256
+"""Input samples for each output sample up to which weights of 15 binary places err by less than half a level."""
 _WIDE = frozenset({"int64", "uint64"})
 _INTEGERS = arrays.INTEGER - _WIDE
 _DTYPES = arrays.FLOATING | arrays.COMPLEX | _INTEGERS
@@ -162,10 +164,11 @@ def resize(
     engines agree bit for bit. JAX without ``jax_enable_x64`` sums 8 and 16 bits in float32 and refuses 32.
 
     Sums of uint8 are made in integers, and engines agree bit for bit. Weights have up to 15 binary places, and axes
-    hand on 16-bit numbers with 6 or 7: a result lies within 0.55 of the exact value, and errors average to zero, so
-    that a picture halved again and again keeps its brightness. Splines, and every mode with `boundary`, `box` or
-    `offset`, are summed as other integers are. torch and Pillow round and clamp each axis to bytes, which beside edges
-    of black and white differs by up to 60 levels in cubic and lanczos.
+    hand on 16-bit numbers with 6 or 7: a result lies within 0.55 of the exact value if outputs have at most 64 taps,
+    and errors average to zero, so that a picture halved again and again keeps its brightness. Splines, axes that shrink
+    more than 256 times, and every mode with `boundary`, `box` or `offset`, are summed as other integers are. torch and
+    Pillow round and clamp each axis to bytes, which beside edges of black and white differs by up to 60 levels in cubic
+    and lanczos.
 
     Examples
     --------
@@ -336,7 +339,8 @@ def _of_bytes(plan: ResizePlan, modes: tuple[str, ...], cubic_coeff: float) -> R
     """Return the plan for uint8, whose results are rounded once."""
     blurs = sum(mode not in _MEANS for mode in modes)
     if (
-        blurs > _MOST_BLURS
+        any(rule.in_size > _MOST_SHRINKING * rule.out_size for rule in plan.rules)
+        or blurs > _MOST_BLURS
         or any(mode.startswith("spline") for mode in modes)
         or ("cubic" in modes and abs(cubic_coeff) > _LARGEST_IN_BYTES)
     ):
