@@ -177,6 +177,13 @@ def test_gradient_of_a_transposed_convolution() -> None:
         np.testing.assert_allclose((back * given).sum(), (y * y).sum())
 
 
+def test_options_of_keras_that_are_missing_take_no_place() -> None:
+    x = np.ones((1, 3, 4, 2), np.float32)  # the fifth argument of Keras is crop_to_aspect_ratio
+    with pytest.raises(TypeError, match="positional"):
+        upsample.keras.resize(x, (2, 2), "bilinear", False, "channels_first")  # type: ignore[misc]
+    assert upsample.keras.resize(x, (2, 2), data_format="channels_first").shape == (1, 3, 2, 2)
+
+
 def test_integers_of_keras_are_rounded_and_saturated() -> None:
     x = np.asarray([0, 255, 0, 255, 255], np.uint8).reshape(1, 1, 5, 1)
     made = upsample.keras.up_sampling_2d(x, (1, 3), "bicubic")

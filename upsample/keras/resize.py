@@ -185,8 +185,8 @@ def resize(
     size: Sequence[int],
     interpolation: KerasMethod = "bilinear",
     antialias: bool = False,
-    data_format: DataFormat | None = None,
     *,
+    data_format: DataFormat | None = None,
     backend: KerasBackend = "tensorflow",
     engine: EngineName | None = None,
 ) -> Any:
