@@ -264,7 +264,7 @@ FAULTS = [
     (TENSOR, "weights[(word + k / 2 * 4) * WEIGHT_STEP + i * 16 + k % 2 * 8]",
      "weights[(word + k % 2 * 4) * WEIGHT_STEP + i * 16 + k / 2 * 8]"),
     (TENSOR, "cells[(word + k * 4) * CELL_STEP + j * 8]", "cells[(word + k * 4) * CELL_STEP + j * 8 + 1]"),
-    (TENSOR, "j / 2 * 8 + threadIdx.x % 4 * 2 + j % 2", "j / 2 * 8 + threadIdx.x % 4 + j % 2 * 4"),
+    (TENSOR, "j / 2 * 8 + threadIdx.x % 4 * 2 + j % 2", "j / 2 * 8 + threadIdx.x % 4 * 2 + 1 - j % 2"),
     (TENSOR, "const int channel = i * ROWS * CHANNELS + c;", "const int channel = i * ROWS + c * DEPTH / CHANNELS;"),
     (CORES, "    mover.put(slices);\n  }\n#endif\n  __syncthreads();", "    mover.put(slices);\n  }\n#endif"),
     (CORES, "SLICE);\n        __syncthreads();", "SLICE);"),
