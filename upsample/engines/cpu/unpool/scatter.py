@@ -148,52 +148,57 @@ def make_bands(
     return far
 
 
+@part
+def _find_bases(grid: NDArray, row: int, rows: int, bases: NDArray) -> None:
+    """Store the places of the rows that the taps of a row of cells read; -1 for rows in the padding."""
+    for tap in range(bases.shape[0]):
+        bases[tap] = row_place(grid, tap, row % rows)
+
+
 @kernel
 def window_targets(where: NDArray, first: int, rows: int, taps: int, grid: NDArray, target: NDArray) -> None:
-    """Turn indices that count in windows of `taps` rows into positions in planes; -1 in the padding.
+    """Convert indices that count in windows of `taps` rows to positions in planes; -1 in the padding.
 
-    Negative ones count from the window's end. `first` is the number of the first cell, `rows` the rows of cells in a
-    plane.
+    Negative indices count from the window's end. `first` is the number of the first cell; a plane has `rows` rows of
+    cells.
     """
     last = grid[grid.shape[0] - AXIS :]
-    size, every, width, stride, pad, dilation = last[0], last[1], last[2], last[3], last[4], last[5]
+    size, row_cells, width, stride, pad, dilation = last[0], last[1], last[2], last[3], last[4], last[5]
     bases = np.empty(taps, np.int64)
     known = -1
     for i in range(where.shape[0]):
-        row, cell = (first + i) // every, (first + i) % every
+        row, cell = (first + i) // row_cells, (first + i) % row_cells
         if row != known:
-            for tap in range(taps):
-                bases[tap] = row_place(grid, tap, row % rows)
+            _find_bases(grid, row, rows, bases)
             known = row
         index = where[i]
         if index < 0:
             index += taps * width
-        goal = -1
+        position = -1
         if index >= 0 and index < taps * width:
             base, column = bases[index // width], cell * stride - pad + index % width * dilation
             if base >= 0 and column >= 0 and column < size:
-                goal = base + column
-        target[i] = goal
+                position = base + column
+        target[i] = position
 
 
 @kernel
 def own_targets(where: NDArray, first: int, rows: int, taps: int, grid: NDArray, target: NDArray) -> None:
     """Copy the indices that are in their own windows, which have `taps` rows; write -1 for the others."""
     last = grid[grid.shape[0] - AXIS :]
-    size, every, width, stride, pad, dilation = last[0], last[1], last[2], last[3], last[4], last[5]
+    size, row_cells, width, stride, pad, dilation = last[0], last[1], last[2], last[3], last[4], last[5]
     bases = np.empty(taps, np.int64)
     known = -1
     for i in range(where.shape[0]):
-        row, cell = (first + i) // every, (first + i) % every
+        row, cell = (first + i) // row_cells, (first + i) % row_cells
         if row != known:
-            for tap in range(taps):
-                bases[tap] = row_place(grid, tap, row % rows)
+            _find_bases(grid, row, rows, bases)
             known = row
-        goal = -1
-        for tap in range(taps):
-            column = where[i] - bases[tap]
+        position = -1
+        for base in bases:
+            column = where[i] - base
             offset = column - (cell * stride - pad)
-            inside = bases[tap] >= 0 and column >= 0 and column < size
+            inside = base >= 0 and column >= 0 and column < size
             if inside and offset >= 0 and offset < width * dilation and offset % dilation == 0:
-                goal = where[i]
-        target[i] = goal
+                position = where[i]
+        target[i] = position
