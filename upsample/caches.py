@@ -288,10 +288,10 @@ def _of_this_call(cache: Cache[Any], key: Hashable) -> _Entry | None:
 
 
 @contextmanager
-def during_call() -> Iterator[None]:
-    """Within this block, this thread finds again all that it caches, even if the caches have no room for it."""
+def during_call(*, apart: bool) -> Iterator[None]:
+    """Find again all that this thread caches within this block; `apart`: a call around it does not keep that."""
     outer = _here.call
-    _here.call = {} if outer is None else outer
+    _here.call = {} if apart or outer is None else outer
     try:
         yield
     finally:

@@ -14,7 +14,7 @@ import pytest
 
 import upsample
 from upsample import chainer, reference
-from upsample.plans.taps import _normalise
+from upsample.plans.filter_weights import normalise
 
 MIB = 1 << 20
 
@@ -153,7 +153,7 @@ def test_weights_of_long_windows_are_added_one_by_one() -> None:
         for column in weight.T:
             total[:, 0] += column
         wanted = weight / total
-        _normalise(weight)
+        normalise(weight)
         np.testing.assert_array_equal(weight, wanted)
 
 

@@ -79,10 +79,10 @@ def test_a_value_larger_than_the_bound_is_not_kept() -> None:
 
 def test_a_call_finds_what_the_bound_has_no_room_for() -> None:
     cache = Cache[np.ndarray]()
-    with caches.during_call():
+    with caches.during_call(apart=False):
         cache.put(1, array(5))
         assert cache.get(1) is not None
-        with caches.during_call():
+        with caches.during_call(apart=False):
             assert cache.get(1) is not None
     assert cache.get(1) is None
 

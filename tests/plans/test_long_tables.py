@@ -48,12 +48,12 @@ def test_tables_of_taps(method: Method, n: int, o: int, rounding: Rounding, monk
         step = (float(np.float32(step[0] / step[1])), 1.0)
     forward = AxisRule(n, o, method.mode, step, method.corners, method.antialias, -0.75, rounding)
     for rule in (forward, forward.transpose()):
-        wanted = taps._expanded(rule, 0, rule.out_size)
+        wanted = taps.expanded(rule, 0, rule.out_size)
         sums, names = taps.scaled(rule, "float32")[1], listed.__wrapped__(rule, "float32")
         for size in (1, 7, 40):
             with monkeypatch.context() as patch:
                 patch.setattr(long_tables, "PIECE", size)
-                made = taps._expanded(rule, 0, rule.out_size)
+                made = taps.expanded(rule, 0, rule.out_size)
                 again, named = taps.scaled(rule, "float32")[1], listed.__wrapped__(rule, "float32")
             for one, other in zip(made.arrays, wanted.arrays, strict=True):
                 assert (one.dtype, one.shape, one.tobytes()) == (other.dtype, other.shape, other.tobytes())

@@ -91,7 +91,7 @@ class Engine:
 
 def _run_call(run: Callable[..., Any], *given: Any) -> Any:
     """Run an op; tables that the caches have no room for are still made once only."""
-    with during_call():
+    with during_call(apart=False):
         return run(*given)
 
 

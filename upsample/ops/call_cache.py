@@ -165,7 +165,7 @@ def store(
     if not _is_repeated(key):
         return
     made = tuple((x.shape, x.dtype) for x in results if x is not None)
-    with during_call():
+    with during_call(apart=False):
         run = dispatch.bind(key[0], task, plan, given, engine)
         if run is not None:
             _known.put(key, CachedCall(run, made, ()))
@@ -194,7 +194,7 @@ def store_chain(
         return
     if not _is_repeated(key):
         return
-    with during_call():
+    with during_call(apart=False):
         found = [(_step(key[0], step, x, engine), places) for step, places, x in links]
         steps = tuple((step, places) for step, places in found if step is not None)
         if len(steps) == len(found):

@@ -18,7 +18,7 @@ from upsample.plans.resize import AxisRule, Cut, ResizePlan, identity
 from upsample.plans.taps import listed_apart, taps_between
 from upsample.plans.window import Range
 
-__all__ = ["needs", "part", "part_of_plan", "parted"]
+__all__ = ["needs", "new_part", "part", "part_of_plan", "parted"]
 
 
 @cached
@@ -45,8 +45,16 @@ def part(rule: AxisRule, begin: int, end: int) -> AxisRule:
     table = _digest(rule, begin, end, low)
     first = _first_like(rule, high - low, end - begin, table)
     if not first:
-        first.append(replace(rule, in_size=high - low, out_size=end - begin, cut=Cut(rule, begin, low)))
+        first.append(new_part(rule, begin, end))
     return first[0]
+
+
+def new_part(rule: AxisRule, begin: int, end: int) -> AxisRule:
+    """Return the rule of outputs ``[begin, end)`` as `part` does, but without a search for a part like it."""
+    if rule.cut is not None:
+        return new_part(rule.cut.full, rule.cut.begin + begin, rule.cut.begin + end)
+    low, high = needs(rule, begin, end)
+    return replace(rule, in_size=high - low, out_size=end - begin, cut=Cut(rule, begin, low))
 
 
 @cached

@@ -14,24 +14,24 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any, TypeVar
 
 import numpy as np
 
 from upsample.caches import cached
 from upsample.float_errors import quiet
 from upsample.plans import long_tables
-from upsample.plans.filters import FILTERS, Mean, Point, Weighted
+from upsample.plans.filter_weights import forward, is_normalised, longest_run, normalise, run_of, run_weights
 from upsample.plans.long_tables import in_pieces
 from upsample.plans.makers import MAKERS
-from upsample.plans.resize import AxisRule, Rounding
-from upsample.plans.tap_table import Ints, Reals, Taps, clamped, trimmed, unmerged
+from upsample.plans.resize import AxisRule
+from upsample.plans.tap_table import Ints, Reals, Taps, trimmed, unmerged
 
 __all__ = [
+    "LONG_RUN",
     "FixedPoint",
     "Taps",
+    "expanded",
     "fixed_point",
-    "fma",
     "listed_apart",
     "precision",
     "scaled",
@@ -39,12 +39,11 @@ __all__ = [
     "settling_by",
     "taps",
     "taps_between",
+    "users",
 ]
 
-_Real = TypeVar("_Real", float, Reals)
-
-_ADDED, _FEW = 1 << 16, 256
-"""Weights that one call adds up in turn, so many fit a second-level cache; of more outputs one tap a call is faster."""
+LONG_RUN = 1 << 18
+"""Taps of an output from which on the weights of its axis are made piece by piece: some megabytes."""
 _KEPT = 1 << 16
 """Outputs up to which the whole table of an axis is made at once: some megabytes."""
 
@@ -79,22 +78,22 @@ def listed_apart(rule: AxisRule) -> tuple[Ints, Reals]:
 
 @cached
 def _part(rule: AxisRule, begin: int, end: int) -> Taps:
-    return _expanded(rule, begin, end)
+    return expanded(rule, begin, end)
 
 
 @quiet
-def _expanded(rule: AxisRule, begin: int, end: int) -> Taps:
+def expanded(rule: AxisRule, begin: int, end: int) -> Taps:
+    """Make the table of outputs ``[begin, end)``, which no cache keeps."""
     if rule.cut is not None:
         cut = rule.cut
         return taps_between(cut.full, cut.begin + begin, cut.begin + end).moved(cut.low)
     # at most about a piece of inputs
     step = max(1, min(long_tables.PIECE, long_tables.PIECE * rule.out_size // rule.in_size))
-    method = FILTERS[rule.method]
-    make = _turning(rule, begin, end) if rule.transposed else partial(_forward, rule)
+    make = _turning(rule, begin, end) if rule.transposed else partial(forward, rule)
     table = Taps(*in_pieces(lambda low, high: make(np.arange(low, high)).arrays, begin, end, step))
-    if rule.antialias and isinstance(method, Weighted) and not rule.transposed and not rule.table:
+    if is_normalised(rule) and not rule.transposed:
         for low in range(0, end - begin, step):
-            _normalise(table.weight[low : low + step])
+            normalise(table.weight[low : low + step])
     if rule.skips_zeros and not rule.transposed:
         table = trimmed(table)
     for array in table.arrays:
@@ -102,24 +101,33 @@ def _expanded(rule: AxisRule, begin: int, end: int) -> Taps:
     return table
 
 
-def _forward(rule: AxisRule, output: Ints) -> Taps:
-    """Make the table of some outputs; that of an antialiased rule is yet to be normalised."""
-    if rule.table:
-        name, *numbers = rule.table
-        return MAKERS[str(name)].make(rule.in_size, rule.out_size, output, *numbers)
-    method = FILTERS[rule.method]
-    if isinstance(method, Point):
-        return _point(rule, method, output)
-    if isinstance(method, Mean):
-        return _mean(rule, output)
-    return _antialiased(rule, method, output) if rule.antialias else _weighted(rule, method, output)
-
-
 def _turning(rule: AxisRule, begin: int, end: int) -> Callable[[Ints], Taps]:
     """Return what turns the forward table round for some of the samples ``[begin, end)``."""
-    forward = rule.transpose()
-    low, high = _users(forward, begin, end)
-    return partial(_transposed, rule, taps_between(forward, low, high), low)
+    turned = rule.transpose()
+    low, high = users(turned, begin, end)
+    if longest_run(turned) >= LONG_RUN:
+        return partial(_transposed, rule, _windows(turned, low, high, begin, end), low)
+    return partial(_transposed, rule, taps_between(turned, low, high), low)
+
+
+def _windows(rule: AxisRule, low: int, high: int, begin: int, end: int) -> Taps:
+    """Return what outputs ``[low, high)`` take of the inputs ``[begin, end)``, of an axis with very long runs."""
+    table = _without_weights(rule, low, high)
+    first, past = (np.clip(edge, begin, end) for edge in (table.first, table.first + table.count))
+    weight = np.zeros((high - low, int((past - first).max(initial=1))))
+    for row, output in enumerate(range(low, high)):
+        run, count = run_of(rule, output), int(past[row] - first[row])
+        if count:
+            place = int(first[row]) - run.first
+            weight[row, :count] = run_weights(rule, run, place, place + count)
+    return unmerged(first, past - first, weight)
+
+
+def _without_weights(rule: AxisRule, low: int, high: int) -> Taps:
+    """Return the runs of outputs ``[low, high)`` of an axis with very long runs."""
+    runs = [run_of(rule, output) for output in range(low, high)]
+    first, count = (np.asarray([getattr(run, name) for run in runs], dtype=np.int64) for name in ("first", "count"))
+    return unmerged(first, count, np.zeros((len(runs), 0)))
 
 
 def _transposed(rule: AxisRule, table: Taps, begin: int, output: Ints) -> Taps:
@@ -139,17 +147,19 @@ def _transposed(rule: AxisRule, table: Taps, begin: int, output: Ints) -> Taps:
     return trimmed(unmerged(np.minimum(begin + low + lowest, last), count, weight))
 
 
-def _users(rule: AxisRule, begin: int, end: int) -> tuple[int, int]:
+def users(rule: AxisRule, begin: int, end: int) -> tuple[int, int]:
     """Return the outputs that use inputs ``[begin, end)``: by bisection, where the table is too long to be kept."""
+    if longest_run(rule) >= LONG_RUN:
+        return _between(_without_weights(rule, 0, rule.out_size), begin, end)
     if rule.out_size <= _KEPT or rule.table:  # folded runs do not ascend, which bisection would need
         return _between(taps(rule), begin, end)
 
     def past(output: int) -> int:
-        one = _expanded(rule, output, output + 1)
+        one = expanded(rule, output, output + 1)
         return int(one.first[0] + one.count[0])
 
     def first(output: int) -> int:
-        return int(_expanded(rule, output, output + 1).first[0])
+        return int(expanded(rule, output, output + 1).first[0])
 
     low: int = bisect_right(range(rule.out_size), begin, key=past)
     high: int = bisect_left(range(rule.out_size), end, key=first)
@@ -276,120 +286,3 @@ def scaled(rule: AxisRule, dtype: str) -> tuple[Taps, Reals]:
         return ((part if one is None else np.rint(part * one)).astype(dtype),)
 
     return table, in_pieces(make, 0, len(table.first), max(1, long_tables.PIECE // table.longest))[0]
-
-
-def _point(rule: AxisRule, method: Point, output: Ints) -> Taps:
-    """Take one sample an output: the one in which its position lies, rounded as torch rounds it."""
-    numerator, denominator = rule.step
-    source: Reals
-    if rule.rounding is Rounding.FLOAT64:
-        source = (output + method.anchor) * numerator / denominator
-    else:
-        source = _torch_position(rule.rounding, numerator, method.anchor, output)
-    first = np.minimum(np.floor(source).astype(np.int64), rule.in_size - 1)
-    return unmerged(first, np.ones_like(first), np.ones((len(output), 1)))
-
-
-def _torch_position(rounding: Rounding, step: float, anchor: float, output: Ints) -> Reals:
-    """Return where torch takes a sample; nearest-exact adds 1/2 to a coordinate that was rounded without it.
-
-    Source: torch's ``HelperInterpNearest`` and ``HelperInterpNearestExact``
-    (aten/src/ATen/native/cpu/UpSampleKernel.cpp). Its loop for small 2-D results rounds ``(i + 1/2) * step`` instead,
-    so that its 2-D result differs from its own 1-D and 3-D ones where that product is just below a whole number.
-    """
-    real: Any = np.float32 if rounding is Rounding.FLOAT32 else np.float64
-    position = (output.astype(real) + real(anchor)).astype(np.float64)
-    if anchor == 0.0:
-        return np.asarray((position * step).astype(np.float32))
-    if rounding is Rounding.FLOAT32:  # the product of two float32 is exact in float64
-        centre = (position * step - anchor).astype(np.float32)
-    else:
-        centre = fma(position, step, -anchor)
-    return np.asarray((np.maximum(centre, 0.0).astype(np.float64) + anchor).astype(np.float32))
-
-
-def _mean(rule: AxisRule, output: Ints) -> Taps:
-    first = output * rule.in_size // rule.out_size
-    count = -(-(output + 1) * rule.in_size // rule.out_size) - first
-    inside = np.arange(count.max()) < count[:, None]
-    return unmerged(first, count, inside / count[:, None])
-
-
-def _weighted(rule: AxisRule, method: Weighted, output: Ints) -> Taps:
-    source = _coordinates(rule, output)
-    last = rule.in_size - 1
-    offsets = np.arange(1 - method.support, method.support + 1)
-    if method.stops_at_edge:
-        source = np.maximum(source, 0.0)
-    whole = source.astype(np.float32) if rule.rounding is Rounding.FLOAT64_FLOORF else source
-    nearest = np.minimum(np.floor(whole).astype(np.int64), last)
-    distance = np.clip(source - nearest, 0.0, 1.0)[:, None] - offsets
-    if rule.rounding is Rounding.FLOAT32 and method.support > 1:  # as torch does; weights that vanish there vanish here
-        distance = distance.astype(np.float32)
-    weight = method.weight(distance, rule.cubic_coeff).astype(np.float64)
-    if rule.method not in ("linear", "cubic"):  # which sum to 1 as they are
-        _normalise(weight)
-    if rule.copies:  # torch takes each sample twice, with the weights 1 and 0
-        offsets = np.zeros_like(offsets)
-    return clamped(nearest[:, None] + offsets, weight, last)
-
-
-def _coordinates(rule: AxisRule, output: Ints) -> Reals:
-    """Where each output's centre lies among the inputs.
-
-    torch's compiled code uses one fused multiply-add for ``(i + 1/2) * step - 1/2``; so does this.
-    """
-    numerator, denominator = rule.step
-    position = output + (0.0 if rule.corners else 0.5)
-    shift = 0.0 if rule.corners else -0.5
-    if rule.rounding is Rounding.FLOAT32:  # the product of two float32 is exact in float64
-        return (position * numerator + shift).astype(np.float32).astype(np.float64)
-    if rule.rounding is Rounding.FLOAT64_FLOORF:
-        return fma(position, numerator, shift)
-    return position * numerator / denominator + shift
-
-
-def fma(a: _Real, b: float, c: float) -> _Real:
-    """A * b + c rounded once: Dekker's exact product, Knuth's exact sum."""
-    splitter = 2.0**27 + 1.0
-    a_high = a * splitter - (a * splitter - a)
-    b_high = b * splitter - (b * splitter - b)
-    a_low, b_low = a - a_high, b - b_high
-    product = a * b
-    product_error = ((a_high * b_high - product) + a_high * b_low + a_low * b_high) + a_low * b_low
-    total = product + c
-    carried = total - product
-    total_error = (product - (total - carried)) + (c - carried)
-    return total + (total_error + product_error)
-
-
-def _antialiased(rule: AxisRule, method: Weighted, output: Ints) -> Taps:
-    """Pillow's method as torch has it: the filter, as wide as the step, cut off at the border and normalised.
-
-    Source: torch's ``_compute_indices_min_size_weights_aa`` (aten/src/ATen/native/cpu/UpSampleKernel.cpp), with
-    its mixture of float32 and float64 where the dialect asks for float32.
-    """
-    real: Any = np.float32 if rule.rounding is Rounding.FLOAT32 else np.float64
-    step = real(rule.step[0]) / real(rule.step[1])
-    wide = step >= 1.0
-    support = real(method.support) * step if wide else real(method.support)
-    squeeze = real(1.0) / step if wide else real(1.0)
-    center = (float(step) * (output + 0.5)).astype(real)
-    first = np.maximum(((center - support).astype(np.float64) + 0.5).astype(np.int64), 0)
-    end = np.minimum(((center + support).astype(np.float64) + 0.5).astype(np.int64), rule.in_size)
-    longest_allowed = int(np.ceil(support)) * 2 + 1
-    count = np.clip(end - first, 1, longest_allowed)
-    index = np.arange(int(count.max()))
-    distance = ((first[:, None] + index).astype(real) - center[:, None]).astype(np.float64) + 0.5
-    weight = method.weight((distance * float(squeeze)).astype(real), rule.cubic_coeff).astype(np.float64)
-    return unmerged(first, count, np.where(index < count[:, None], weight, 0.0))
-
-
-def _normalise(weight: Reals) -> None:
-    """Let the weights of each output sum to one, in place."""
-    total = np.zeros((len(weight), 1))
-    step = 1 if len(weight) > _FEW else _ADDED // max(1, len(weight))
-    for begin in range(0, weight.shape[1], step):  # one by one, so that the sum does not depend on the table's width
-        part = weight[:, begin : begin + step]
-        total = total + part if step == 1 else np.add.accumulate(np.hstack([total, part]), axis=1)[:, -1:]
-    weight /= np.where(total == 0.0, 1.0, total)

@@ -23,6 +23,8 @@ from upsample.engines.cpu.resize import nearest, strips
 from upsample.engines.cpu.resize.blocks import run_blocks
 from upsample.engines.cpu.resize.cells import plan_cells
 from upsample.engines.cpu.resize.first_call import Turns, plan_first, resample
+from upsample.engines.cpu.resize.formulas import has_formula
+from upsample.engines.cpu.resize.long_sums import add
 from upsample.engines.cpu.resize.ordered import run_ordered
 from upsample.engines.cpu.resize.ordered_fused import is_exact, plan_ordered
 from upsample.engines.cpu.resize.row_jobs import RowJobs
@@ -30,6 +32,7 @@ from upsample.engines.cpu.resize.uint8_fused import plan_fused
 from upsample.engines.cpu.runtime.blocks import is_copied, is_large
 from upsample.engines.cpu.runtime.compile import bound, frozen
 from upsample.engines.cpu.runtime.nontemporal import pays
+from upsample.engines.long_axes import LongResize, long_axis
 from upsample.float_errors import quiet
 from upsample.plans.arithmetic import Arithmetic
 from upsample.plans.resize import ResizePlan
@@ -81,6 +84,11 @@ _once: Cache[bool] = Cache()
 @quiet
 def run(_xp: ModuleType, plan: ResizePlan, x: _Array, out: _Array | None) -> _Array:
     """Resample `x` as the plan says; fills and returns `out` where it is given."""
+    axis = _long_axis(plan)
+    if axis is not None:
+        made = LongResize(plan, axis, partial(run, _xp), add)(x, out)
+        if made is not None:
+            return made
     if is_copied(x):
         return run_blocks(plan, x, out, lambda part, source, target: run(_xp, part, source, target))
     fused = _plan_both(plan, x)
@@ -123,7 +131,7 @@ def _first(turns: Turns, plan: ResizePlan, x: _Array, out: _Array | None) -> _Ar
 
 def bind(plan: ResizePlan, x: _Array) -> Callable[..., _Array]:
     """Return `run` for arrays like `x`; where the work is one block, little more than the kernels' calls is left."""
-    if is_large(x):  # the next such array may not be contiguous
+    if is_large(x) or _long_axis(plan) is not None:  # the next such array may not be contiguous
         return partial(run, np, plan)
     fused = _plan_both(plan, x)
     if fused is not None:
@@ -158,6 +166,12 @@ def bind(plan: ResizePlan, x: _Array) -> Callable[..., _Array]:
     return resample
 
 
+def _long_axis(plan: ResizePlan) -> int | None:
+    """Return the axis that has a long table, which kernels for long rows do without."""
+    axis = long_axis(plan)
+    return None if axis is None or has_formula(plan.rules[plan.axes.index(axis)]) else axis
+
+
 def _plan_both(plan: ResizePlan, x: _Array) -> RowJobs | None:
     """Lay out a call for a kernel that filters both axes, or return None if there is none."""
     if plan.only_moves or (x.dtype.kind not in "iu" and not plan.arithmetic.ordered):
@@ -184,7 +198,7 @@ def _work(plan: ResizePlan, x: _Array) -> _Work:
             task = nearest.plan_move(x.shape, active, x.dtype.itemsize)
             view = task.dtype
         else:
-            with during_call():  # a repeated call runs without one; strips share the tables of their axes
+            with during_call(apart=False):  # a repeated call runs without one; strips share the tables of their axes
                 view, task = _filter(plan, x.shape, name)
     past = None
     if isinstance(task, strips.Filter) and view is not None and pays(math.prod(shape) * x.itemsize, fresh=False):

@@ -16,8 +16,8 @@ import numpy as np
 from upsample.arrays import NDArray
 from upsample.caches import once_a_call
 from upsample.engines.cpu.runtime.compile import part
+from upsample.plans.filter_weights import fma
 from upsample.plans.resize import AxisRule, Rounding
-from upsample.plans.taps import fma
 
 __all__ = [
     "CHUNK",

@@ -4,6 +4,7 @@ The bits of a value depend only on the values and weights that are its terms: no
 the kernel that runs, the number of threads, or the processor. Each op has one order of sums for all its kernels:
 
     resize             total = +0; for each tap, ascending: total = fma(input, weight, total); result = total + 0
+                       in float64 if outputs have 2^18 taps or more (`upsample.engines.long_axes`)
     conv_transpose     total = +0; for each 32 channels, each tap (row-major), each channel: total = fma(weight, input,
                        total); result = total + (bias + 0), where no bias is 0
     its input's        the same, with the channels of the gradient; no bias

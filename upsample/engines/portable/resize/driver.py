@@ -10,6 +10,7 @@ autograd) go tap by tap from the start.
 from __future__ import annotations
 
 import math
+from functools import partial
 from types import ModuleType
 from typing import Any, cast
 
@@ -17,8 +18,9 @@ import numpy as np
 
 from upsample import arrays
 from upsample.array_api import clip
-from upsample.arrays import Array
+from upsample.arrays import Array, NDArray
 from upsample.caches import Cache
+from upsample.engines.long_axes import LongResize, long_axis
 from upsample.engines.portable.output import Target, deliver, each_tile, empty, scalar, tile_bytes, write
 from upsample.engines.portable.products import matmul
 from upsample.engines.portable.resize.banded_matrix import table_of
@@ -42,6 +44,11 @@ def run(xp: ModuleType, plan: ResizePlan, x: Array, out: Array | None) -> Array:
     """Resample `x` as the plan says; fills and returns `out` where it is given."""
     if plan.arithmetic.sums == "high":
         return run_high(xp, plan, x, out)
+    axis = long_axis(plan) if xp is np else None
+    if axis is not None:
+        made = LongResize(plan, axis, cast(Any, partial(run, xp)), _add_long)(cast(NDArray, x), cast(Any, out))
+        if made is not None:
+            return cast(Array, made)
     shrinks = math.prod(plan.out_shape(x.shape)) < math.prod(x.shape)
     if xp is np and plan.only_moves and shrinks and not arrays.is_contiguous(x):
         return deliver(_picked(plan, x), out)
@@ -54,6 +61,12 @@ def run(xp: ModuleType, plan: ResizePlan, x: Array, out: Array | None) -> Array:
     if not layout.active:
         return deliver(arrays.copied(xp, x) if out is None else x, out)
     return _resampled(xp, layout, x, out)
+
+
+def _add_long(inputs: NDArray, weight: NDArray, sums: NDArray) -> None:
+    """Add products of an output with very many taps; each piece is summed pairwise, whatever its planes."""
+    planes = np.ascontiguousarray(np.moveaxis(inputs, 2, 1)) * weight
+    sums += np.add.reduce(planes, axis=2)
 
 
 def _picked(plan: ResizePlan, x: Any) -> Array:
