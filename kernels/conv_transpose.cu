@@ -541,8 +541,9 @@ multiply(const SCALAR* __restrict__ x, const SCALAR* __restrict__ arranged, cons
     for (int n = 0; n < Sums::OUTPUTS / 2 * WARP_CELLS; ++n) {
       const int output = Sums::output(n / WARP_CELLS * 2), cell = Sums::cell(0) - threadIdx.x % 4 * 2 + n % WARP_CELLS;
       SCALAR* const value = finished + output * step + p * TILE_CELLS + cell;
-      const bool lost = !is_finite(widened<Acc>(value[0])) || !is_finite(widened<Acc>(value[8 * step]));
-      if (!__any_sync(0xffffffffu, lost) || work.column + cell >= g.columns) continue;
+      const bool lost[2] = {!is_finite(widened<Acc>(value[0])), !is_finite(widened<Acc>(value[8 * step]))};
+      __syncwarp();  // all lanes have read what one of them writes
+      if (!__any_sync(0xffffffffu, lost[0] || lost[1]) || work.column + cell >= g.columns) continue;
       const Column other = column_of(work.column + cell, g);
       // three products of an infinite factor are NaN, so that such a sum is always made again
       if (TENSOR != 3 && reaches_all(taps + begin, end - begin, other, g)) continue;
@@ -553,7 +554,7 @@ multiply(const SCALAR* __restrict__ x, const SCALAR* __restrict__ arranged, cons
       if (threadIdx.x % 4 != 0) continue;
 #pragma unroll
       for (int k = 0; k < 2; ++k) {
-        if (is_finite(widened<Acc>(value[k * 8 * step])) || output + k * 8 >= outputs) continue;
+        if (!lost[k] || output + k * 8 >= outputs) continue;
         const Acc shift = bias != nullptr ? widened<Acc>(bias[channel + output + k * 8]) : Acc(0);
         Acc sum = again[2 * k];
         if (TENSOR == 3 && !is_finite(sum))
