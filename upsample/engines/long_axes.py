@@ -43,11 +43,8 @@ def long_axis(plan: ResizePlan) -> int | None:
     arithmetic = plan.arithmetic
     if plan.only_moves or arithmetic.ordered or arithmetic.sums == "high":
         return None
-    for (
-        axis,
-        rule,
-    ) in plan.active_rules():  # a part of a plan decides as the whole does, because the order of sums differs
-        if has_long_runs(rule):
+    for axis, rule in plan.active_rules():
+        if has_long_runs(rule):  # also a part, as the plan that it is a part of: the order of sums differs
             return axis
     taps = [(rule.out_size * longest_run(rule), axis) for axis, rule in plan.active_rules() if rule.out_size > 1]
     most, axis = max(taps, default=(0, 0))
