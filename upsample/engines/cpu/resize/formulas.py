@@ -44,10 +44,10 @@ TAPS = 4
 _ROUNDINGS = (Rounding.FLOAT64, Rounding.FLOAT32, Rounding.FLOAT64_FLOORF)
 _TAPS = {"linear": 2, "cubic": 4}
 _TAPS_AT, _ROUNDING, _CORNERS, _NUMERATOR, _DENOMINATOR, _COEFFICIENT = range(6)
-_LAST, _BEGIN, _LOW, _ADVANCE, _EXACT, _SKIPS = range(6, 12)
+_LAST, _BEGIN, _LOW, _ADVANCE, _EXACT, _SKIPS, _END = range(6, 13)
 """Places in the `numbers` of an axis: `TAPS`, of `_ROUNDINGS`, aligned corners, the step, Keys' a; the last input, the
 first output and input of a part of the axis, inputs that `CHUNK` outputs advance, outputs up to which all is exact,
-`AxisRule.skips_zeros`."""
+`AxisRule.skips_zeros`; the last input of the part, which may have fewer inputs than all taps would read."""
 _LARGEST_PERIOD = 64
 """Outputs after which the weights of an axis repeat, at most."""
 
@@ -79,7 +79,7 @@ def _described(rule: AxisRule, repeats: tuple[int, int]) -> NDArray:
     whole, begin, low = (rule, 0, 0) if rule.cut is None else (rule.cut.full, rule.cut.begin, rule.cut.low)
     kind, (numerator, denominator) = _ROUNDINGS.index(whole.rounding), whole.step
     how = [_TAPS[whole.method], kind, whole.corners, numerator, denominator, whole.cubic_coeff, whole.in_size - 1]
-    return np.asarray([*how, begin, low, *repeats, whole.skips_zeros], dtype=np.float64)
+    return np.asarray([*how, begin, low, *repeats, whole.skips_zeros, low + rule.in_size - 1], dtype=np.float64)
 
 
 def _repeats(rule: AxisRule) -> tuple[int, int]:
@@ -181,11 +181,11 @@ def _weight(taps: int, kind: int, a: float, distance: float) -> Any:
 
 @part
 def _is_inside(how: NDArray, output: int) -> bool:
-    """Say whether no tap of an output is beyond the border, and the coordinate is not stopped there."""
+    """Say whether all taps of an output are inputs of the part, and the coordinate is not stopped at a border."""
     taps, kind, half = int(how[_TAPS_AT]), int(how[_ROUNDING]), 0.0 if how[_CORNERS] else 0.5
     source = _source(kind, half, how[_NUMERATOR], how[_DENOMINATOR], output)
     first = _nearest(kind, how[_LAST], source) + (1 - taps // 2)
-    return bool(source >= 0.0 and first >= 0.0 and first + (taps - 1) <= how[_LAST])
+    return bool(source >= 0.0 and first >= how[_LOW] and first + (taps - 1) <= min(how[_LAST], how[_END]))
 
 
 @part
