@@ -30,7 +30,7 @@ def chosen(side: int, batch: int, channels: tuple[int, int], name: str, gpu: tup
 
 def test_a_small_grid_is_cut_into_more_blocks() -> None:
     """Tiles of 128×128 would leave 16 blocks for 132 multiprocessors."""
-    assert chosen(16, 1, (512, 256), "float16", H200).grid[0] == 64
+    assert chosen(16, 1, (512, 256), "float16", H200).grid[0] == 128
     assert chosen(16, 64, (512, 256), "float16", H200).grid[0] < 64 * 64
 
 
