@@ -81,35 +81,14 @@ def test_two_axes_are_one_after_the_other(
 @deterministic
 @given(small=pairs, large=pairs, seed=seeds)
 def test_uint8_rounds_as_promised(small: tuple[int, int], large: tuple[int, int], seed: int, method: Method) -> None:
-    """Once, but after each axis where one grows by another mode than nearest, nearest-exact and area."""
+    """Once, after all axes, within 0.55 of the exact value; values that only move are not rounded."""
     x = noise((*small, 2), seed, "uint8")
     both = resized(x, large, (0, 1), method)
-    if method.moves or (
-        method.mode != "area" and all(grows_or_stays(n, o, method) for n, o in zip(small, large, strict=True))
-    ):
-        last_first = resized(resized(x, large[1], 1, method), large[0], 0, method)
-        np.testing.assert_array_equal(both, last_first)
+    if method.moves:
+        np.testing.assert_array_equal(both, resized(resized(x, large[1], 1, method), large[0], 0, method))
         return
-    first = resized(x.astype(float), large[1], 1, method)
-    if method.mode == "area" or all(o <= n for n, o in zip(small, large, strict=True)):
-        wanted, limit = np.clip(resized(first, large[0], 0, method), 0, 255), 0.55
-    else:
-        wanted = np.clip(resized(np.clip(first, 0, 255), large[0], 0, method), 0, 255)
-        weight = np.abs(resized(np.eye(small[0]), large[0], 0, method))
-        carried = (0.5 + fixed_point_error(small[1], large[1], method)) * weight.sum(axis=1).max()
-        limit = 0.5 + fixed_point_error(small[0], large[0], method) + carried
-    assert np.abs(both - wanted).max() <= limit
-
-
-def grows_or_stays(n: int, o: int, method: Method) -> bool:
-    return o > n or (o == n and method in KEEPS)
-
-
-def fixed_point_error(n: int, o: int, method: Method) -> float:
-    """How far the weights of an axis, of 22 binary places or as many as fit 16 bits, take a sum of bytes."""
-    weight = np.abs(resized(np.eye(n), o, 0, method))
-    each = max(2.0**-23, float(weight.max()) * 2.0**-15)
-    return 255 * each * int((weight > 0).sum(axis=1).max())
+    exact = resized(resized(x.astype(float), large[1], 1, method), large[0], 0, method)
+    assert np.abs(both - np.clip(exact, 0, 255)).max() <= 0.55
 
 
 @every_method

@@ -150,13 +150,13 @@ def test_dtypes():
     assert one(np.ones(3, "uint8"), 5, mode="cubic").dtype == np.uint8
 
 
-def test_uint8_that_grows_is_rounded_half_up_and_clamped_after_every_axis():
+def test_uint8_is_rounded_once_to_even_and_clamped():
     sharp = one(np.array([0, 0, 255, 255], "uint8"), 8, mode="cubic")
     assert (sharp[2], sharp[5]) == (0, 255)  # -17.9 and 272.9 in float64
-    x = np.array([[1, 0], [0, 0]], "uint8")  # rows first: 1/2 -> 1, 0; then 1/2 -> 1, where one pass gives 1/4 -> 0
-    assert reference.resize(x, (3, 3), axes=(0, 1), mode="linear")[1, 1] == 1
-    x = np.array([[3, 0], [0, 0]], "uint8")  # [3, 2, 1, 0], halved and rounded; columns first: [2, 0] -> [2, 2, 1, 0]
-    assert reference.resize(x, (3, 4), axes=(0, 1), mode="linear")[1].tolist() == [2, 1, 1, 0]
+    x = np.array([[1, 0], [0, 0]], "uint8")  # 1/4 -> 0, where rounding each axis gives 1/2 -> 1, then 1/2 -> 1
+    assert reference.resize(x, (3, 3), axes=(0, 1), mode="linear")[1, 1] == 0
+    x = np.array([[3, 0], [0, 0]], "uint8")  # [3, 9/4, 3/4, 0], halved
+    assert reference.resize(x, (3, 4), axes=(0, 1), mode="linear")[1].tolist() == [2, 1, 0, 0]
 
 
 def test_other_integers_are_rounded_once_to_even():

@@ -74,7 +74,9 @@ class LongResize:
     add: _Add
 
     def __call__(self, x: NDArray, out: NDArray | None) -> NDArray | None:
-        """Resample `x`, into `out` if it is given; return None if the call needs the whole table."""
+        """Resample `x`, into `out` if it is given; return None if the call needs the whole table, or no value."""
+        if 0 in x.shape:
+            return None
         arithmetic, is_integer = self.plan.arithmetic, arrays.dtype_name(x) in arrays.INTEGER
         order = self.plan.filter_order(is_integer and arithmetic.each_axis)
         if is_integer and (arithmetic.sums == "fixed" or (arithmetic.each_axis and len(order) > 1)):
