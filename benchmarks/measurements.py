@@ -41,7 +41,7 @@ class Results:
         figures = self.of(case, way)
         return None if figures is None else figures["ratios"].get("torch")
 
-    def covering_cells(self, case: Case, way: tuple[str, str]) -> bool | None:
+    def meets(self, case: Case, way: tuple[str, str]) -> bool | None:
         """Whether the goal is met, as the page prints both; None where there is no goal or no figure."""
         ratio, goal = self.ratio(case, way), case.goal(*way)
         return None if ratio is None or goal is None else float(figure(ratio)) >= goal
