@@ -9,9 +9,11 @@ import subprocess
 import sys
 import threading
 import time
+import weakref
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -278,3 +280,20 @@ def test_machine_code_is_old_where_any_file_of_the_engine_is_newer(tmp_path: Pat
     other = copied / "engines" / "cpu" / "unpool" / "scatter.py"
     other.write_text(other.read_text() + "\n")
     assert hits() == 0
+
+
+def test_a_finished_call_keeps_no_arrays(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A helper that is busy elsewhere finds it in the queue much later."""
+    pool = threads._Pool()
+    monkeypatch.setattr(pool, "grow", lambda size: None)
+    monkeypatch.setattr(threads, "_pool", pool)
+    array = np.ones(8)
+    alive = weakref.ref(array)
+
+    def block(number: int, array: Any = array) -> None:
+        array[number] = 0
+
+    threads.each_block(block, 8, 2)
+    del block, array
+    assert alive() is None
+    assert pool.calls.qsize() == 1

@@ -92,6 +92,7 @@ class _Call:
     def close(self) -> None:
         """Wait for the helpers that have entered; helpers that are busy elsewhere will find this call closed.
 
+        Until they do, this call is in the queue, so it releases its function, and the arrays that this refers to.
         An interrupt stops the helpers too, and this method still waits until they have left.
         """
         interrupt = None
@@ -103,8 +104,13 @@ class _Call:
                 break
             except BaseException as error:
                 self.error = interrupt = error
+        self.function = _nothing
         if interrupt is not None:
             raise interrupt
+
+
+def _nothing(_block: int) -> None:
+    return None
 
 
 class _Pool:
