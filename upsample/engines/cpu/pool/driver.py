@@ -23,6 +23,7 @@ from upsample.engines.cpu.pool.separable import AXIS, pool_indices, pool_values
 from upsample.engines.cpu.pool.tables import Cells, Rows, direct_tables
 from upsample.engines.cpu.runtime.blocks import Place, is_large, plane_blocks
 from upsample.engines.cpu.runtime.compile import bound, frozen
+from upsample.engines.cpu.runtime.window_grid import is_single
 from upsample.float_errors import quiet
 from upsample.plans.long_tables import PIECE
 from upsample.plans.window import PoolPlan, SpanAxis, WindowAxis
@@ -103,7 +104,7 @@ def _geometry_of(plan: PoolPlan) -> _Geometry:
 @cached
 def _geometry(plan: PoolPlan) -> _Geometry:
     axes, weights = plan.axes, plan.weights
-    while len(axes) > 1 and _is_single(axes[-1]) and weights[-2] == 1:  # a column of single positions is a row
+    while len(axes) > 1 and is_single(axes[-1]) and weights[-2] == 1:  # a column of single positions is a row
         axes, weights = axes[:-1], weights[:-1]
     if len(axes) == 1:
         axes, weights = (WindowAxis(1, 1, 1, 1, 0, 1), *axes), (axes[0].large * weights[0], *weights)
@@ -142,12 +143,6 @@ def _geometry(plan: PoolPlan) -> _Geometry:
         axes,
         direct,
     )
-
-
-def _is_single(axis: WindowAxis | SpanAxis) -> bool:
-    """Tell whether an axis has one position, and one cell that consists of it."""
-    is_one = axis.large == axis.small == 1
-    return is_one and (isinstance(axis, SpanAxis) or (axis.kernel == 1 and axis.padding == 0))
 
 
 def _taps(axis: WindowAxis | SpanAxis) -> int:

@@ -8,9 +8,9 @@ import numpy as np
 
 from upsample.arrays import NDArray
 from upsample.engines.cpu.runtime.compile import frozen, part
-from upsample.plans.window import WindowAxis
+from upsample.plans.window import SpanAxis, WindowAxis
 
-__all__ = ["AXIS", "grid_of", "row_place"]
+__all__ = ["AXIS", "grid_of", "is_single", "row_place"]
 
 
 AXIS = 6
@@ -21,6 +21,12 @@ def grid_of(axes: Iterable[WindowAxis]) -> NDArray:
     """Return the numbers of all axes, flat."""
     numbers = [(a.large, a.small, a.kernel, a.stride, a.padding, a.dilation) for a in axes]
     return frozen(np.asarray(numbers, dtype=np.int64).reshape(-1))
+
+
+def is_single(axis: WindowAxis | SpanAxis) -> bool:
+    """Return whether an axis has one position and one cell, which consists of it: a plane of such columns is a row."""
+    is_one = axis.large == axis.small == 1
+    return is_one and (isinstance(axis, SpanAxis) or (axis.kernel == 1 and axis.padding == 0))
 
 
 @part
