@@ -96,19 +96,14 @@ def run(_xp: ModuleType, plan: ResizePlan, x: _Array, out: _Array | None) -> _Ar
         return fused.run(x, out)
     if plan.arithmetic.ordered and not plan.only_moves:
         return run_ordered(plan, x, out)
-    key = plan, x.shape, x.dtype
-    work = _works.get(key)
-    if work is None:
-        turns = None if _once.get(key) else plan_first(plan, x.shape, x.dtype)
-        if turns is not None:
-            _once.mark(key, True)
-            return _first(turns, plan, x, out)
-        work = _work(plan, x)
+    work = _works.get((plan, x.shape, x.dtype)) or _first(plan, x) or _work(plan, x)
     if out is not None and out.flags.c_contiguous and out.flags.aligned and out.dtype == x.dtype:
         result = out
     else:
-        result = result_pool.empty(work.shape, x.dtype)
-    if work.task is None:
+        result = result_pool.empty(plan.out_shape(x.shape), x.dtype)
+    if isinstance(work, tuple):
+        resample(work, contiguous(x), result)
+    elif work.task is None:
         if 0 not in work.shape:
             copy(x, result)
     else:
@@ -119,14 +114,13 @@ def run(_xp: ModuleType, plan: ResizePlan, x: _Array, out: _Array | None) -> _Ar
     return out
 
 
-def _first(turns: Turns, plan: ResizePlan, x: _Array, out: _Array | None) -> _Array:
-    """Resample a small array of a new size; fills and returns `out` if it is given."""
-    direct = out is not None and out.flags.c_contiguous and out.flags.aligned and out.dtype == x.dtype
-    result = cast(_Array, out) if direct else np.empty(plan.out_shape(x.shape), x.dtype)
-    resample(turns, contiguous(x), result)
-    if out is not None and not direct:
-        copy(result, out)
-    return result if out is None else out
+def _first(plan: ResizePlan, x: _Array) -> Turns | None:
+    """Return what `resample` takes if this is the first such call and the array is small."""
+    key = plan, x.shape, x.dtype
+    turns = None if _once.get(key) else plan_first(plan, x.shape, x.dtype)
+    if turns is not None:
+        _once.mark(key, True)
+    return turns
 
 
 def bind(plan: ResizePlan, x: _Array) -> Callable[..., _Array]:
