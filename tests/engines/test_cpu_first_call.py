@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 from bits.drawn_calls import bits
+from drawn import repeatable
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -86,6 +87,7 @@ def test_gradients(monkeypatch: pytest.MonkeyPatch, dtype: str, mode: str, antia
     assert bits(made[0]) == bits(made[1]) == bits(made[2])
 
 
+@repeatable(100)
 @given(
     sizes=st.lists(st.integers(1, 24), min_size=2, max_size=3),
     outs=st.lists(st.integers(1, 40), min_size=3, max_size=3),
