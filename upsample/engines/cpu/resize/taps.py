@@ -31,7 +31,7 @@ from upsample.engines.cpu.resize.run_tables import (
 from upsample.plans import long_tables
 from upsample.plans.long_tables import in_pieces
 from upsample.plans.resize import AxisRule
-from upsample.plans.taps import Taps, fixed_point, scaled, settling_by, taps
+from upsample.plans.taps import FixedPoint, Taps, fixed_point, scaled, settling_by, taps
 
 __all__ = ["LONG", "Listed", "Runs", "Steady", "listed", "pairs", "reach", "runs", "settling", "steady", "sums_of"]
 
@@ -111,25 +111,30 @@ def _integers(rule: AxisRule, table: RunTable) -> Integers:
     return integers_of(rule, table)
 
 
+def _fixed(rule: AxisRule) -> Integers | FixedPoint:
+    table = _run_table(rule)
+    return fixed_point(rule) if table is None else _integers(rule, table)
+
+
 def sums_of(rule: AxisRule) -> str:
     """Return the integers in which the sums of a uint8 axis fit."""
-    table = _run_table(rule)
-    return fixed_point(rule).sums if table is None else _integers(rule, table).sums
+    return _fixed(rule).sums
 
 
 def settling(rule: AxisRule) -> int:
     """Return how kernels end the sums of a uint8 axis, see `upsample.plans.taps.settling`."""
-    table = _run_table(rule)
-    return settling_by(rule, (fixed_point(rule) if table is None else _integers(rule, table)).shift)
+    return settling_by(rule, _fixed(rule).shift)
 
 
-@once_a_call
+_scaled = once_a_call(scaled)
+
+
 def _weighed(rule: AxisRule, dtype: str) -> tuple[_Array, _Array, _Array]:
     """Return the first input of each output, how many there are, and their weights in the dtype of sums."""
     run = _run_table(rule)
     if run is not None:
         return run.first, run.count, listed(rule, dtype).weight
-    table, weight = scaled(rule, dtype)
+    table, weight = _scaled(rule, dtype)
     return table.first, table.count, weight
 
 
@@ -176,7 +181,7 @@ def listed(rule: AxisRule, dtype: str) -> Listed:
     if run is not None:
         weight = _integers(rule, run).weight if dtype.startswith("int") else run.weight
         return Listed(*listed_runs(run, weight, dtype))
-    table, weight = scaled(rule, dtype)
+    table, weight = _scaled(rule, dtype)
     floats = dtype.startswith("float")
     more = floats and bool(table.mixed_first.any()), floats and bool(table.mixed_last.any())
 
@@ -246,23 +251,22 @@ def runs(rule: AxisRule, dtype: str, inner: int, begin: int, end: int) -> Runs:
 
     A run that would pass the last of their inputs is moved back.
     """
-    if _is_made(rule, dtype):
-        count, index, weight, _ = _made(rule, dtype)
-        last, longest = reach(rule, begin, end)[1] - 1, _longest(count[begin:end], index[begin:end])
-        return Runs(*made_runs((count, index, weight), (begin, end), last, longest, inner))
-    starts, counts, weight = _weighed(rule, dtype)
-    longest = max(int(counts[begin:end].max()), 1)
-    most = reach(rule, begin, end)[1] - longest
-    if _run_table(rule) is not None:
-        each = listed(rule, dtype)
-        return Runs(*made_runs((each.count, each.index, each.weight), (begin, end), most + longest - 1, longest, inner))
+    end_of_inputs = reach(rule, begin, end)[1]
+    if _is_made(rule, dtype) or _run_table(rule) is not None:
+        table_of = listed(rule, dtype)
+        count, index, weight = table_of.count, table_of.index, table_of.weight
+        longest = _longest(count[begin:end], index[begin:end]) if _is_made(rule, dtype) else _most(count[begin:end])
+        return Runs(*made_runs((count, index, weight), (begin, end), end_of_inputs - 1, longest, inner))
+    table, weight = _scaled(rule, dtype)
+    longest = _most(table.count[begin:end])
+    most = end_of_inputs - longest
     made = Runs(
         np.empty((end - begin) * inner, dtype=np.uint32), np.empty((longest, (end - begin) * inner), dtype=weight.dtype)
     )
     step = max(1, long_tables.PIECE // (longest * inner))
     for low in range(begin, end, step):
         high = min(low + step, end)
-        begins, count = starts[low:high], counts[low:high]
+        begins, count = table.first[low:high], table.count[low:high]
         first = np.minimum(begins, most)
         moved = weight[low:high, :longest]
         if (begins != first).any() or (count != longest).any():
@@ -273,6 +277,10 @@ def runs(rule: AxisRule, dtype: str, inner: int, begin: int, end: int) -> Runs:
         made.first[cut] = (first[:, None] * inner + np.arange(inner)).reshape(-1)
         made.weight[:, cut] = np.repeat(moved, inner, axis=0).T
     return made
+
+
+def _most(count: _Array) -> int:
+    return max(int(count.max()), 1)
 
 
 def _longest(count: _Array, index: _Array) -> int:
