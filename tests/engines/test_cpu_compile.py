@@ -40,7 +40,7 @@ STORED = {
     "conv_transpose": {"sum_products"},
     "little conv_transpose": {"sum_listed"},
 }
-TABLES = {"_is_inside", "_keys32", "_keys64", "_nearest", "_source", "_weight"}
+TABLES = {"_is_inside", "keys32", "keys64", "_nearest", "_source", "_weight"}
 TABLES |= {"border", "fill", "fused", "inside", "trim"}
 PARTS = {
     "resize": {"_rows2", "_ends", "_zero", "_set", "_add", "_two2", "put"} | TABLES,  # no kernel of cubic filters

@@ -27,6 +27,8 @@ __all__ = [
     "fused",
     "has_formula",
     "inside",
+    "keys32",
+    "keys64",
     "most_taps",
     "numbers",
     "numbers_without_repeats",
@@ -154,7 +156,7 @@ def _nearest(kind: int, last: float, source: float) -> Any:
 
 
 @part
-def _keys32(distance: float, a: float) -> Any:
+def keys32(distance: float, a: float) -> Any:
     """Keys' weight in float32; see `upsample.plans.filters`."""
     x, one = np.abs(np.float32(distance)), np.float32(1.0)
     p, q = np.float32(a + 2.0), np.float32(a + 3.0)
@@ -165,7 +167,8 @@ def _keys32(distance: float, a: float) -> Any:
 
 
 @part
-def _keys64(distance: float, a: float) -> Any:
+def keys64(distance: float, a: float) -> Any:
+    """Keys' weight in float64."""
     x = np.abs(distance)
     near = (((a + 2.0) * x - (a + 3.0)) * x) * x + 1.0
     far = ((a * x - 5.0 * a) * x + 8.0 * a) * x - 4.0 * a
@@ -176,7 +179,7 @@ def _keys64(distance: float, a: float) -> Any:
 def _weight(taps: int, kind: int, a: float, distance: float) -> Any:
     if taps == 2:
         return max(1.0 - np.abs(distance), 0.0)
-    return _keys32(distance, a) if kind == 1 else _keys64(distance, a)
+    return keys32(distance, a) if kind == 1 else keys64(distance, a)
 
 
 @part
@@ -228,10 +231,10 @@ def fill(how: NDArray, begin: int, count: int, distance: NDArray, first: NDArray
                 weight[_U(t), _U(j)] = max(1.0 - np.abs(distance[_U(j)] - shift), 0.0)
         elif kind == 1:
             for j in range(count):
-                weight[_U(t), _U(j)] = _keys32(distance[_U(j)] - shift, a)
+                weight[_U(t), _U(j)] = keys32(distance[_U(j)] - shift, a)
         else:
             for j in range(count):
-                weight[_U(t), _U(j)] = _keys64(distance[_U(j)] - shift, a)
+                weight[_U(t), _U(j)] = keys64(distance[_U(j)] - shift, a)
     return int(base) + before - low
 
 

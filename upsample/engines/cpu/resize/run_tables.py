@@ -12,7 +12,7 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from upsample.engines.cpu.resize.formula_tables import made_lists
-from upsample.engines.cpu.resize.formulas import has_formula
+from upsample.engines.cpu.resize.formulas import has_formula, keys32, keys64
 from upsample.engines.cpu.runtime.compile import kernel, part
 from upsample.plans.filters import FILTERS, Mean, Weighted
 from upsample.plans.resize import AxisRule, Rounding
@@ -90,7 +90,7 @@ def run_table(rule: AxisRule) -> RunTable | None:
     first, count, weight = np.empty(size, np.int64), np.empty(size, np.int64), np.zeros((size, most))
     if isinstance(method, Weighted):
         real: Any = np.float32 if rule.rounding is Rounding.FLOAT32 else np.float64
-        numbers = np.asarray([rule.step[0], rule.step[1], method.support, rule.cubic_coeff], np.float64)
+        numbers = np.asarray([*rule.step, method.support, rule.cubic_coeff, real is np.float32], np.float64)
         _antialiased(rule.in_size, numbers, real(1), rule.skips_zeros, first, count, weight)
     else:
         _means(rule.in_size, first, count, weight)
@@ -114,30 +114,15 @@ def _transposed(forward: AxisRule) -> RunTable | None:
     return RunTable(first, count, weight)
 
 
-@part
-def _triangle(distance: Any, a: Any, one: Any) -> float:
-    """Return the weight of linear, in the precision of `one`; `a` is not used."""
-    return np.float64(max(one - abs(distance), one - one))
-
-
-@part
-def _cubic(distance: Any, a: float, one: Any) -> float:
-    """Return Keys' weight in the precision of `one`; see `upsample.plans.filters`."""
-    real = type(one)
-    x = abs(distance)
-    if x < one:
-        return np.float64((real(a + 2.0) * x - real(a + 3.0)) * x * x + one)
-    if x < one + one:
-        return np.float64(((real(a) * x - real(5.0 * a)) * x + real(8.0 * a)) * x - real(4.0 * a))
-    return 0.0
-
-
 @kernel
 def _antialiased(
     size: int, numbers: _Array, one: Any, skips_zeros: bool, first: _Array, count: _Array, weight: _Array
 ) -> None:
-    """Fill in the taps of an antialiased filter, normalised; `one` has the precision of the coordinates."""
-    real = type(one)
+    """Fill in the taps of an antialiased filter, normalised; `one` has the precision of the coordinates.
+
+    `numbers`: both numbers of the step, the support, Keys' a, whether the precision is float32.
+    """
+    real, is_single = type(one), numbers[4] != 0.0
     step = real(numbers[0]) / real(numbers[1])
     reach, squeeze = real(numbers[2]), one
     if step >= one:
@@ -151,9 +136,11 @@ def _antialiased(
         for t in range(taps):
             distance = real((np.float64(real(low + t) - center) + half) * np.float64(squeeze))
             if numbers[2] == 1.0:
-                weight[o, t] = _triangle(distance, 0.0, one)
+                weight[o, t] = max(one - abs(distance), one - one)
+            elif is_single:
+                weight[o, t] = keys32(distance, numbers[3])
             else:
-                weight[o, t] = _cubic(distance, numbers[3], one)
+                weight[o, t] = keys64(distance, numbers[3])
             total += weight[o, t]
         if total != 0.0:
             for t in range(taps):
