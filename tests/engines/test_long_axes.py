@@ -14,6 +14,8 @@ from cases import noise
 import upsample
 from upsample.engines import long_axes
 from upsample.plans import filter_weights, long_runs, resize_parts, taps
+from upsample.plans.filters import FILTERS
+from upsample.plans.resize import AxisRule, ResizePlan, Rounding
 
 needs_numba()
 
@@ -33,6 +35,7 @@ DTYPES = ["float64", "float32", "float16", "complex64", "int16"]
 @pytest.fixture(params=["by outputs", "by taps"])
 def long(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[pytest.MonkeyPatch]:
     """Take short axes for long ones."""
+    monkeypatch.setattr(long_axes, "_SHORT", 0)
     monkeypatch.setattr(long_axes, "_TABLE", 20)
     monkeypatch.setattr(long_axes, "_BLOCK", 20)
     monkeypatch.setattr(long_axes, "_BLOCK_BYTES", 1 << 10)
@@ -46,7 +49,7 @@ def long(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Ite
 
 
 def _forget() -> None:
-    for cache in (long_axes.long_axis, taps._part, resize_parts.needs):  # type: ignore[attr-defined]
+    for cache in (long_axes._long_axis, taps._part, resize_parts.needs):  # type: ignore[attr-defined]
         cache.cache_clear()
 
 
@@ -107,3 +110,13 @@ def test_bytes_of_many_taps(engine: str, size: int) -> None:
     exact = upsample.resize(x.astype(np.float64), size, mode="linear", antialias=True)
     got = upsample.resize(x, size, mode="linear", antialias=True, engine=engine)
     assert np.abs(got - exact).max() <= 0.5 + 2**-17
+
+
+def test_no_short_axis_has_a_long_table() -> None:
+    """So plans of short axes are not cached to know it."""
+    most = long_axes._SHORT
+    for method in FILTERS:
+        for before, after in ((most, most), (most, 1), (1, most), (most, most // 2), (most // 2, most)):
+            rule = AxisRule(before, after, method, (float(before), float(after)), False, True, -0.5, Rounding.FLOAT64)
+            for each in (rule, rule.transpose()):
+                assert long_axes._long_axis.__wrapped__(ResizePlan((0,), (each,))) is None

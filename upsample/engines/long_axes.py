@@ -26,6 +26,8 @@ __all__ = ["LongResize", "long_axis"]
 
 _TABLE = 1 << 22
 """Taps of an axis from which its table is not made whole: some 30 bytes each in all layouts."""
+_SHORT = 1 << 15
+"""Samples of an axis up to which no table is that long: no filter's support is over 36."""
 _BLOCK = 1 << 18
 """Taps of a block of outputs."""
 _BLOCK_BYTES = 1 << 23
@@ -37,9 +39,14 @@ _Run = Callable[[ResizePlan, NDArray, NDArray | None], NDArray]
 _Add = Callable[[NDArray, NDArray, NDArray], None]
 
 
-@cached
 def long_axis(plan: ResizePlan) -> int | None:
     """Return the axis of a plan that is to be resized piece by piece, or None."""
+    full = (rule if rule.cut is None else rule.cut.full for rule in plan.rules)
+    return None if all(max(rule.in_size, rule.out_size) <= _SHORT for rule in full) else _long_axis(plan)
+
+
+@cached
+def _long_axis(plan: ResizePlan) -> int | None:
     arithmetic = plan.arithmetic
     if plan.only_moves or arithmetic.ordered or arithmetic.sums == "high":
         return None
