@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 import upsample
-from benchmarks.machine import about
+from benchmarks.machine import about, described
 from upsample import opencv, pillow
 
 RESULTS = Path(__file__).resolve().parent / "results"
@@ -108,10 +108,10 @@ def _alternated(theirs: _Call, ours: _Call, seconds: float) -> dict[str, float]:
 
 def table(found: list[dict[str, Any]], machine: dict[str, Any]) -> str:
     """Return the figures as Markdown: a line for each mode, a column for each size and kind of image."""
-    versions = ", ".join(f"{name} {version}" for name, version in machine["versions"].items())
+    where, load = described(machine)
     lines = [
-        f"{machine['cpu']}, {machine['system']}; Python {machine['python']}, {versions}. OpenCV without IPP.",
-        f"Load before, over 1, 5 and 15 minutes: {machine['load']}; what else runs shows most by all threads.",
+        f"{where} OpenCV without IPP.",
+        f"{load}; what else runs shows most by all threads.",
         "Figures are the original's time over that of upsample, by one thread / by all; over 1, upsample is quicker.",
         "Pillow has one thread. Each column has the images "
         + ", ".join(CHANNELS)

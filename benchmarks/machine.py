@@ -12,7 +12,7 @@ from upsample.engines.thread_count import get_num_threads
 
 PACKAGES = ("numpy", "numba", "torch", "opencv-python-headless", "opencv-python", "pillow", "scikit-image", "scipy")
 
-__all__ = ["CALM", "Others", "about"]
+__all__ = ["CALM", "Others", "about", "described"]
 
 CALM = 0.05
 """A share of the processor that other processes may have while a case is measured."""
@@ -32,6 +32,15 @@ def about() -> dict[str, Any]:
         "versions": {name: found for name in PACKAGES if (found := info.version_of(name))},
         "load": [round(value, 2) for value in os.getloadavg()] if hasattr(os, "getloadavg") else [],
     }
+
+
+def described(machine: dict[str, Any]) -> tuple[str, str]:
+    """Return two lines of a page: processor and versions, and the load before."""
+    versions = ", ".join(f"{name} {version}" for name, version in machine["versions"].items())
+    return (
+        f"{machine['cpu']}, {machine['system']}; Python {machine['python']}, {versions}.",
+        f"Load before, over 1, 5 and 15 minutes: {machine['load']}",
+    )
 
 
 def _blas(pool: dict[str, Any] | None) -> str:

@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 
 import upsample
-from benchmarks.machine import about
+from benchmarks.machine import about, described
 
 RESULTS = Path(__file__).resolve().parent / "results"
 _Call = Callable[[Any], Any]
@@ -127,10 +127,10 @@ def measured(case: Case, sizes: int, seed: int) -> dict[str, float]:
 
 def table(rows: list[dict[str, Any]], machine: dict[str, Any]) -> str:
     """Return the figures as Markdown."""
-    versions = ", ".join(f"{name} {version}" for name, version in machine["versions"].items())
+    where, load = described(machine)
     lines = [
-        f"{machine['cpu']}, {machine['system']}; Python {machine['python']}, {versions}.",
-        f"Load before, over 1, 5 and 15 minutes: {machine['load']}.",
+        where,
+        f"{load}.",
         "",
         "Every call has a new size. Figures are the rival's median time over that of upsample, by one thread / by all;",
         "over 1, upsample is quicker. The time is that of upsample by one thread.",
