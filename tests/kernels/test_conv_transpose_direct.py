@@ -57,7 +57,7 @@ def test_more_pieces_and_planes_than_threads(
 def test_windows(
     gpu: EmulatedDevice, kernel: int, stride: int, padding: int, dilation: int, macro: tuple[str, str], groups: int
 ) -> None:
-    """Of two channels, and of one."""
+    """Three groups have two input channels each, and six groups have one."""
     x, weight = noise(2, 6, 5, 7).astype("float32"), noise(6, 2, kernel, kernel, seed=1).astype("float32")
     options = dict(stride=stride, padding=padding, dilation=dilation, groups=groups)
     got = upsample.conv_transpose2d(x, weight, **options, engine="cuda")

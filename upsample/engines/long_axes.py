@@ -1,7 +1,7 @@
 """Resize axes so long that their tables of weights would exceed the arrays.
 
 Two ways, and an engine's own `run` for all else. If outputs have few taps, blocks of outputs are parts of the plan. If
-outputs have millions of taps, pieces of their weights are made, used and dropped; the engine adds the products.
+outputs have millions of taps, their weights are made piece by piece, and the engine adds the products.
 """
 
 from __future__ import annotations

@@ -104,7 +104,7 @@ def _weighted(rule: AxisRule, method: Weighted, output: Ints) -> Taps:
 
 
 def _coordinates(rule: AxisRule, output: Ints) -> Reals:
-    """Where each output's centre lies among the inputs.
+    """Return the coordinate of each output's centre, in inputs.
 
     torch's compiled code uses one fused multiply-add for ``(i + 1/2) * step - 1/2``; so does this.
     """

@@ -105,8 +105,8 @@ def _polynomial(coefficients: tuple[float, ...], x: _Reals) -> _Reals:
 def sine_of_pi(x: _Reals) -> _Reals:
     """Return sin(pi x) within 3 units in the last place, with the same bits everywhere.
 
-    The bits of NumPy's sine and of the C library's depend on the processor and the system. This function uses only
-    float64 operations that IEEE 754 rounds correctly.
+    The sines of NumPy and of the C library depend in their last bits on the processor and the system. This one uses
+    only float64 operations that IEEE 754 rounds correctly.
     """
     integer = np.rint(x)
     rest = np.abs(x - integer)

@@ -1,4 +1,4 @@
-"""The share of the value outside in results of SciPy's border "grid-constant".
+"""What the constant outside adds to results of a zoom, for SciPy's border "grid-constant".
 
 A zoom is linear: a result is that of the samples among zeros, plus that of zeros among the value. The second one does
 not depend on the samples. For small arrays it is made in SciPy's order of operations, bit for bit, so that an array of

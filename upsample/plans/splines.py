@@ -29,7 +29,7 @@ __all__ = ["MODES", "applied", "blur_rules", "outside", "zoom_rules"]
 
 MODES = ("reflect", "grid-mirror", "constant", "grid-constant", "nearest", "mirror", "grid-wrap", "wrap")
 _TRUNCATE = 4.0
-"""Radius of SciPy's truncated Gaussian, in standard deviations."""
+"""SciPy truncates a Gaussian at this radius, in standard deviations."""
 
 
 @cached

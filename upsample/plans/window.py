@@ -296,7 +296,7 @@ class PoolPlan(_Spatial):
 
     @property
     def weights(self) -> tuple[int, ...]:
-        """What a step along each axis adds to an index: a step by a tap if indices are local, or by a position."""
+        """For each axis, what an index grows by from one tap (local indices) or one position to the next."""
         if self.within is not None and not self.local_indices:
             return self.within.weights
         extents = [a.kernel if isinstance(a, WindowAxis) and self.local_indices else a.large for a in self.axes]

@@ -155,7 +155,7 @@ def interpolated(
     boundary : {"edge", "mirror", "reflect", "drop"}
         Replacement of taps outside.
     is_grid : bool
-        Whether coordinates are those of SciPy's ``grid_mode``.
+        Whether coordinates follow SciPy's ``grid_mode``.
     before : int
         Coefficients before that of the first sample, and after that of the last.
     goes_around : bool

@@ -56,9 +56,9 @@ class Side:
 
 
 class _Windows(NamedTuple):
-    """What the windows along an axis decide, whatever its size: for each phase its taps, shifts and grids; see `Side`.
+    """The taps, shifts and grids of each phase of an axis; they do not depend on the axis's size. See `Side`.
 
-    The last field has the cells with which the grids begin.
+    `firsts` are the cells with which the grids begin.
     """
 
     kernel: int
@@ -69,7 +69,7 @@ class _Windows(NamedTuple):
 
     @classmethod
     def of(cls, side: Side) -> _Windows:
-        """Return those of a side."""
+        """Return the windows of a side."""
         taps, shifts = (tuple(getattr(phase, name) for phase in side.phases) for name in ("taps", "cells"))
         return cls(side.kernel, taps, shifts, side.grids, tuple(_firsts(side)))
 
@@ -159,7 +159,7 @@ def _lists(sides: list[Side], lanes: int) -> Lists:
 def _tables(
     sides: tuple[_Windows, ...],
 ) -> tuple[NDArray, NDArray, NDArray, NDArray, tuple[tuple[int, ...], ...], tuple[int, ...], tuple[int, ...]]:
-    """Return the attributes of `Lists` behind `sides`; sides of other sizes share them."""
+    """Return the attributes of `Lists` after `sides`. Axes of other sizes with the same windows share them."""
     order, shifts, grids = [], [], []
     for corner in itertools.product(*(range(len(side.taps)) for side in sides)):
         chosen = list(zip(sides, corner, strict=True))

@@ -52,7 +52,7 @@ _SHARED = 1 << 18
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Geometry:
-    """What a plan alone decides: the tables of the kernels, and the division into blocks.
+    """The tables of the kernels and the division into blocks, which depend only on the plan.
 
     Attributes
     ----------

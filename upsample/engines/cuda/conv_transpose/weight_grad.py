@@ -45,7 +45,7 @@ _OVERHEAD = 12
 _FEW_CHANNELS = 8
 """Input channels of a group for which the direct kernel runs: with more, it takes longer, even if outputs are many."""
 _FEW_ON_TENSOR_CORES = 1
-"""The same where tensor cores multiply: they add in another order."""
+"""The same limit on tensor cores, whose order of sums differs."""
 
 
 class _Tile(NamedTuple):

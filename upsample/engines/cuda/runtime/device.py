@@ -333,7 +333,7 @@ def of(x: Array) -> Iterator[Device]:
 
 
 class _Handle:
-    """A CUDA stream of another library with the method of CUDA's stream protocol, which older torch lacks."""
+    """A stream of another library, with the method of CUDA's stream protocol: streams of older torch lack it."""
 
     def __init__(self, pointer: int) -> None:
         self.pointer = pointer
